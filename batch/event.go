@@ -1,0 +1,103 @@
+// What goes into a Machine and what comes out of it.
+
+package batch
+
+import (
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// EventKind is the kind of an Event.
+type EventKind uint8
+
+// The events. Samples and ticks are packed into input_block records; each of the others is an input record of its own.
+const (
+	Sample   EventKind = iota + 1 // a raw value came in
+	Tick                          // the deadline of Wake has come
+	Observed                      // a look at the wall clock
+	Created                       // the batch begins: first of its life
+	Bound                         // one governed file that it is bound to
+	Boot                          // the controller came up: an epoch begins
+	Late                          // the next tick is taken later than the limit allows
+	Told                          // an operator's command
+	Answered                      // an operator's answer to a prompt
+	Done                          // what became of a write
+	Progress                      // progress of an OEM action
+	Finished                      // result of an OEM action
+)
+
+// Packed tells whether events of this kind go into blocks.
+func (k EventKind) Packed() bool { return k == Sample || k == Tick }
+
+// Event is one input of a Machine. Fields that its kind does not name are zero.
+type Event struct {
+	Kind EventKind
+	Seq  uint64 // number of the record that carries the event
+
+	Tag     tag.ID      // Sample
+	Form    tag.Form    // Sample
+	Bits    uint64      // Sample
+	Quality tag.Quality // Sample
+	AgeMS   int64       // Sample: age of the value when it came in
+
+	Observation timebase.Observation // Observed, Created, Boot
+
+	File int // Bound: number in Plan.Files
+
+	Epoch    uint32    // Created, Boot
+	Readback []Reading // Boot: outputs as they were read back; one that is not named was not
+
+	LateMS, LimitMS int64 // Late
+
+	Command  sequencer.Command // Told
+	Step     string            // Told: element, "" for the procedure
+	Operator string            // Told, Answered: who
+	Role     string            // Told, Answered: in which role
+	Reason   string            // Told: why
+
+	ID     uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action
+	Value  string   // Answered
+	OK     bool     // Done, Finished: confirmed, or ended well
+	At     int64    // Done: when it took effect, monotonic ns
+	Values []string // Progress, Finished: name=value
+	Detail string   // Done, Progress, Finished: what the device said, at most 200 bytes
+}
+
+// Reading is one output as it was read back.
+type Reading struct {
+	Tag     tag.ID
+	Form    tag.Form
+	Bits    uint64
+	Quality tag.Quality
+}
+
+// EffectKind is the kind of an Effect.
+type EffectKind uint8
+
+// The effects.
+const (
+	Record    EffectKind = iota + 1 // Body is record Seq of the journal
+	Write                           // an output is to take a value
+	Ask                             // an operator is to be asked
+	RunAction                       // an OEM action is to be run
+	End                             // the run is over
+)
+
+// Effect is one consequence of an event, in the order in which they must come true. Body and Params are valid until the next
+// Step.
+type Effect struct {
+	Kind    EffectKind
+	Safe    bool        // Write: in the safe direction, it need not wait for its record
+	Seq     uint64      // Record: its number; otherwise: the record that announces it and must be durable first
+	Of      record.Kind // Record
+	Body    []byte      // Record
+	Output  int         // Write: number of the output, for cancelling what was to be written to it
+	Write   tag.Write
+	ID      uint32   // Ask, RunAction
+	Step    string   // Ask, RunAction: element
+	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
+	Version int      // RunAction: version of the type
+	Params  []string // RunAction: name=value
+}

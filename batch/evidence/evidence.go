@@ -1,0 +1,73 @@
+// Package evidence packs what a run leaves behind, and verifies and replays it later without the controller.
+//
+// Start with [Pack], which makes a package of a finished run's directory, [Verify], which checks one, and [Replay], which feeds
+// its inputs to the engine again and compares every decision. A package is a directory:
+//
+//	journal/       the journal itself, as package journal wrote it
+//	files/         recipe, mapping and calibration, byte for byte as they were approved
+//	events.tsv     one line for each record: number, leaf, link, body, parted by tabs
+//	samples/       <meter_window_id>.tsv for each closed window: time, raw value, quality
+//	manifest.json  what the package holds, what it proves and what it does not
+//	SHA256SUMS     digests of all other files, for sha256sum -c
+//
+// The rule that must not be broken: a package says no more than its records do. All in it can be made again from the records and
+// the governed files, and whatever differs is found and named by record or file. What cannot be proven is said in words.
+//
+// The package signs nothing, anchors nothing and repairs nothing. Only Pack and WriteFiles write, and only below the directory
+// that they were given.
+package evidence
+
+import (
+	"errors"
+
+	"github.com/batchkit/batchkit/sequencer"
+)
+
+// Format is the version of the package's layout that this build writes and reads.
+const Format = 1
+
+// Limits of a package. What is beyond them is refused.
+const (
+	MaxFiles    = 100_000       // files and directories in a package
+	MaxManifest = 4 << 20       // bytes of manifest.json
+	maxGoverned = 16            // files in files/
+	maxWindows  = 10_000        // metering windows of a batch
+	maxLine     = 20 + 2*65 + 2 // bytes of a line of events.tsv, without its body
+	maxName     = 4096          // bytes of a path within a package
+	maxSums     = 64 << 20      // bytes of SHA256SUMS
+)
+
+// What is refused, to be told apart with errors.Is.
+var (
+	// ErrNoPackage says that a directory holds no evidence package.
+	ErrNoPackage = errors.New("evidence: no evidence package")
+	// ErrOther says that a directory holds a package or files of another batch.
+	ErrOther = errors.New("evidence: directory holds evidence of another batch")
+	// ErrJournal says that a journal cannot be packed because it is damaged or not there.
+	ErrJournal = errors.New("evidence: journal cannot be packed")
+	// ErrChain says that a package's records do not form one chain, so that they cannot be replayed.
+	ErrChain = errors.New("evidence: chain broken")
+)
+
+// The names in a package.
+const (
+	journalDir   = "journal"
+	filesDir     = "files"
+	samplesDir   = "samples"
+	eventsName   = "events.tsv"
+	manifestName = "manifest.json"
+	sumsName     = "SHA256SUMS"
+	lockName     = "journal/lock"
+	tempSuffix   = ".tmp"
+	sampleSuffix = ".tsv"
+)
+
+// isEnd tells whether a batch_state is one in which a run ends.
+func isEnd(state string) bool {
+	for s := sequencer.Idle; s <= sequencer.Aborted; s++ {
+		if s.String() == state {
+			return s.Terminal()
+		}
+	}
+	return false
+}

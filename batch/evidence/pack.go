@@ -1,0 +1,245 @@
+// Pack: from the directory of a finished run to an evidence package.
+
+package evidence
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
+)
+
+// WriteFiles writes the governed files of a batch, byte for byte, to files/ in dir, which must exist. A file that lies there
+// already must be the same, else ErrOther is returned. It belongs before the first record, so that the files are there whatever
+// happens to the run.
+func WriteFiles(dir string, b *batch.Batch) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	defer root.Close()
+	if err := root.MkdirAll(filesDir, 0o750); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	for i := range b.Plan.Files {
+		f := &b.Plan.Files[i]
+		name := filesDir + "/" + f.Name
+		switch sum, err := hashFile(root, name); {
+		case err == nil && sum.String() == f.Digest:
+			continue
+		case err == nil:
+			return fmt.Errorf("%w: %s is not the %s %s %s of batch %s", ErrOther, filepath.Join(dir, name), f.Kind, f.ID, f.Version, b.ID)
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("evidence: %w", err)
+		}
+		if err := replace(root, name, f.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pack makes dir, which holds journal/ and files/ of a run of b, an evidence package. The journal's writer must be closed. Every
+// file is written under another name and then renamed, SHA256SUMS last: a Pack that was cut off is made good by the next one,
+// and a second Pack writes the same bytes. A package of another batch, or of records that this journal does not hold, is not
+// overwritten (ErrOther). A journal that is damaged or missing is refused with ErrJournal.
+func Pack(dir string, b *batch.Batch) (*Manifest, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	defer root.Close()
+	p := &packer{dir: dir, root: root}
+	if err := p.before(b); err != nil {
+		return nil, err
+	}
+	defer p.discard()
+	if err := p.scan(b); err != nil {
+		return nil, err
+	}
+	return p.finish()
+}
+
+// packer is one packing under way.
+type packer struct {
+	dir     string
+	root    *os.Root
+	prior   *Manifest // of the package that lies there; nil where there is none
+	recs    *records
+	head    journal.Chain
+	outcome string
+	breach  error // why the records cannot be packed
+	temps   []*temp
+}
+
+// temp is a file that is being written under another name.
+type temp struct {
+	name string
+	f    *os.File
+	w    *bufio.Writer
+	done bool
+}
+
+func (p *packer) temp(name string) (*temp, error) {
+	f, err := p.root.Create(name + tempSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	t := &temp{name: name, f: f, w: bufio.NewWriter(f)}
+	p.temps = append(p.temps, t)
+	return t, nil
+}
+
+// keep makes a file durable and gives it its name.
+func (t *temp) keep(root *os.Root) error {
+	t.done = true
+	if err := errors.Join(t.w.Flush(), t.f.Sync(), t.f.Close()); err != nil {
+		return fmt.Errorf("evidence: %s: %w", t.name, err)
+	}
+	if err := root.Rename(t.name+tempSuffix, t.name); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	return nil
+}
+
+// discard removes what was not kept.
+func (p *packer) discard() {
+	for _, t := range p.temps {
+		if !t.done {
+			t.done = true
+			t.f.Close()
+			_ = p.root.Remove(t.name + tempSuffix)
+		}
+	}
+}
+
+// before looks at what lies in the directory.
+func (p *packer) before(b *batch.Batch) error {
+	data, err := readSmall(p.root, manifestName, MaxManifest)
+	if err == nil {
+		if p.prior, err = parseManifest(data); err != nil {
+			return fmt.Errorf("%w: %s cannot be read (%w); move it away to pack anew", ErrOther, filepath.Join(p.dir, manifestName), err)
+		}
+		if p.prior.BatchID != b.ID || p.prior.JournalID != b.JournalID {
+			return fmt.Errorf("%w: %s holds batch %s, journal %s", ErrOther, p.dir, p.prior.BatchID, p.prior.JournalID)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	var files []governed
+	for i := range b.Plan.Files {
+		f := &b.Plan.Files[i]
+		data, err := readSmall(p.root, filesDir+"/"+f.Name, batch.MaxFile)
+		if err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
+		if string(data) != string(f.Data) {
+			return fmt.Errorf("%w: %s is not the %s of batch %s", ErrOther, filepath.Join(p.dir, filesDir, f.Name), f.Kind, b.ID)
+		}
+		files = append(files, governed{name: f.Name, digest: f.Digest, data: data})
+	}
+	p.recs = newRecords(files, func(_ string, seq uint64, format string, args ...any) {
+		if p.breach == nil {
+			p.breach = fmt.Errorf("record %d: %s", seq, fmt.Sprintf(format, args...))
+		}
+	})
+	if err := p.root.MkdirAll(samplesDir, 0o750); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	p.recs.windows.create = func(id string) (io.Writer, error) {
+		t, err := p.temp(samplesDir + "/" + id + sampleSuffix)
+		if err != nil {
+			return nil, err
+		}
+		return t.w, nil
+	}
+	return nil
+}
+
+// scan reads the journal and writes events.tsv and the samples under other names.
+func (p *packer) scan(b *batch.Batch) error {
+	events, err := p.temp(eventsName)
+	if err != nil {
+		return err
+	}
+	kept := p.prior == nil
+	var buf []byte
+	found, err := journal.Scan(filepath.Join(p.dir, journalDir), func(seq uint64, body []byte, c journal.Chain) error {
+		if p.recs.add(seq, body) == nil {
+			return p.breach
+		}
+		if p.prior != nil && seq == p.prior.LastSeq {
+			kept = c.Link.String() == p.prior.LastLink
+		}
+		buf = appendLine(buf[:0], seq, journal.Leaf(body), c.Link, body)
+		_, err := events.w.Write(buf)
+		return errors.Join(err, p.recs.windows.err)
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("evidence: %s: %w", p.dir, err)
+	}
+	p.recs.finish()
+	p.head, p.outcome = found.Head, found.Outcome.String()
+	switch {
+	case found.Outcome != journal.Clean && found.Outcome != journal.TornTail:
+		return fmt.Errorf("%w: %s is %s: %s", ErrJournal, filepath.Join(p.dir, journalDir), found.Outcome, found.Reason)
+	case p.recs.created == nil || len(p.recs.bound) != len(b.Plan.Files):
+		return fmt.Errorf("%w: its %d records do not bind a batch to its %d files", ErrJournal, p.head.N, len(b.Plan.Files))
+	case p.recs.text(record.BatchID) != b.ID || p.recs.text(record.JournalID) != b.JournalID:
+		return fmt.Errorf("%w: the journal in %s is that of batch %s", ErrOther, p.dir, p.recs.text(record.BatchID))
+	case !kept:
+		return fmt.Errorf("%w: the package in %s holds record %d with link %s, the journal does not", ErrOther, p.dir,
+			p.prior.LastSeq, p.prior.LastLink)
+	}
+	return nil
+}
+
+// finish puts the files in place.
+func (p *packer) finish() (*Manifest, error) {
+	closed := map[string]bool{eventsName: true}
+	for _, w := range p.recs.windows.closed() {
+		closed[samplesDir+"/"+w.id+sampleSuffix] = true
+	}
+	for _, t := range p.temps {
+		if closed[t.name] {
+			if err := t.keep(p.root); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.discard()
+	m := p.recs.manifest(p.head, p.outcome)
+	data, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	if err := replace(p.root, manifestName, data); err != nil {
+		return nil, err
+	}
+	t, err := list(p.root)
+	if err != nil {
+		return nil, err
+	}
+	return m, replace(p.root, sumsName, t.sums())
+}
+
+// replace writes a whole file under another name, makes it durable and renames it.
+func replace(root *os.Root, name string, data []byte) error {
+	p := packer{root: root}
+	defer p.discard()
+	t, err := p.temp(name)
+	if err != nil {
+		return err
+	}
+	if _, err := t.w.Write(data); err != nil {
+		return fmt.Errorf("evidence: %s: %w", name, err)
+	}
+	return t.keep(root)
+}

@@ -1,0 +1,236 @@
+// One pass over the records: identity, bindings, state of the batch, and the windows.
+
+package evidence
+
+import (
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/sequencer"
+)
+
+// governed is one file of files/.
+type governed struct {
+	name   string // base name
+	digest string
+	data   []byte
+	used   bool // a record binds it
+}
+
+// readGoverned reads the files of files/. What does not belong there is handed to odd.
+func readGoverned(root *os.Root, t *tree, odd func(name, why string)) ([]governed, error) {
+	var out []governed
+	for _, name := range slices.Sorted(maps.Keys(t.files)) {
+		dir, base := path.Split(name)
+		switch {
+		case !strings.HasPrefix(dir, filesDir+"/"):
+			continue
+		case dir != filesDir+"/" || len(out) == maxGoverned:
+			odd(name, "it is no governed file")
+			continue
+		}
+		data, err := readSmall(root, name, batch.MaxFile)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, governed{name: base, digest: t.files[name].String(), data: data})
+	}
+	return out, nil
+}
+
+// binding is what an object_bound record says, and the file that it means.
+type binding struct {
+	seq                       uint64
+	kind, id, version, digest string
+	approval                  batch.Approval
+	file                      string // base name; "" where files/ has none of this digest
+}
+
+// identity are the keys that have one value throughout a batch's journal.
+var identity = [...]record.Key{record.JournalID, record.BatchID, record.RecipeID, record.RecipeVersion, record.MappingVersion,
+	record.EquipmentID, record.DeviceID, record.Unapproved}
+
+// records is what a pass over the records of one journal finds out. What is wrong with them goes to breach.
+type records struct {
+	breach func(check string, seq uint64, format string, args ...any)
+	files  []governed
+
+	n       uint64 // records seen
+	same    [len(identity)]string
+	named   bool
+	created *record.Record
+	begun   bool // something other than bindings has followed batch_created
+	bound   []binding
+	state   string // last state of the batch
+	m       *iomap.Map
+	rec     *recipe.Recipe
+	cal     *metering.Calibration
+	windows windows
+}
+
+func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
+	r := &records{files: files, breach: breach, state: sequencer.Idle.String(), cal: &metering.Calibration{}}
+	r.windows = windows{breach: breach, byName: map[string]*window{}}
+	return r
+}
+
+// ended tells whether the batch has come to its end.
+func (r *records) ended() bool { return isEnd(r.state) }
+
+// add takes in the record that should be number n. It returns nil where the body is no record.
+func (r *records) add(n uint64, body []byte) *record.Record {
+	r.n++
+	rec, err := record.Parse(body)
+	if err != nil {
+		r.breach("records", n, "%v", err)
+		return nil
+	}
+	if rec.Seq() != n {
+		r.breach("records", n, "its body says that it is record %d", rec.Seq())
+	}
+	r.identify(n, rec)
+	switch rec.Kind {
+	case record.KindTimeObserved, record.KindRecovery:
+	case record.KindBatchCreated:
+		if r.created != nil {
+			r.breach("records", n, "the batch is created twice")
+			break
+		}
+		r.created = rec
+	case record.KindObjectBound:
+		r.bind(n, rec)
+	default:
+		if r.created == nil {
+			r.breach("records", n, "a %s stands before batch_created", rec.Kind)
+		}
+		r.begun = true
+	}
+	if rec.Kind == record.KindBatchState {
+		r.state = rec.Text(record.BatchState)
+	}
+	r.windows.add(n, rec)
+	return rec
+}
+
+// identify holds what never changes in a batch's journal against the records before.
+func (r *records) identify(n uint64, rec *record.Record) {
+	alone := rec.Kind.Spec().Alone
+	for i, k := range identity {
+		if alone && !rec.Has(k) {
+			continue
+		}
+		if is := rec.Text(k); !r.named && !alone {
+			r.same[i] = is
+		} else if r.named && is != r.same[i] {
+			r.breach("identity", n, "%s is %q, in the records before it is %q", k, is, r.same[i])
+		}
+	}
+	r.named = r.named || !alone
+	if r.created == nil {
+		return
+	}
+	for _, k := range [...]record.Key{record.CalibVersion, record.Engine} {
+		if rec.Has(k) && rec.Text(k) != r.created.Text(k) {
+			r.breach("identity", n, "%s is %q, in batch_created it is %q", k, rec.Text(k), r.created.Text(k))
+		}
+	}
+}
+
+// bind takes in what a batch is bound to and reads the file.
+func (r *records) bind(n uint64, rec *record.Record) {
+	b := binding{seq: n, kind: rec.Text(record.ObjectKind), id: rec.Text(record.ObjectID), version: rec.Text(record.ObjectVersion),
+		digest: rec.Text(record.Digest), approval: batch.Approval{ID: rec.Text(record.ApprovalID), By: rec.Text(record.ApprovedBy),
+			EffectiveFrom: rec.Time(record.EffectiveFrom), Expiry: rec.Time(record.Expiry)}}
+	for i := range r.bound {
+		if r.bound[i].kind == b.kind {
+			r.breach("records", n, "a second %s is bound; the first is in record %d", b.kind, r.bound[i].seq)
+			return
+		}
+	}
+	if r.created == nil || r.begun {
+		r.breach("records", n, "a %s is bound where the batch is not just created", b.kind)
+		return
+	}
+	for i := range r.files {
+		if f := &r.files[i]; f.digest == b.digest && !f.used {
+			f.used, b.file = true, f.name
+			r.read(&b, rec, f.data)
+			break
+		}
+	}
+	if b.file == "" {
+		r.breach("files", n, "%s/ has no file with the digest of the %s %.64s %.64s", filesDir, b.kind, b.id, b.version)
+	}
+	r.bound = append(r.bound, b)
+}
+
+// read parses a governed file and holds its head against the record.
+func (r *records) read(b *binding, rec *record.Record, data []byte) {
+	var id, version, inRecord string
+	var err error
+	switch b.kind {
+	case "recipe":
+		if r.rec, err = recipe.Parse(b.file, data); err == nil {
+			id, version, inRecord = r.rec.ID, r.rec.Version, rec.Text(record.RecipeVersion)
+		}
+	case "mapping":
+		if r.m, err = iomap.Parse(b.file, data); err == nil {
+			id, version, inRecord = r.m.ID, r.m.Version, rec.Text(record.MappingVersion)
+			r.windows.m = r.m
+			r.windows.last = make([]reading, len(r.m.Tags))
+		}
+	case "calibration":
+		var cal *metering.Calibration
+		if cal, err = metering.ParseCalibration(b.file, data); err == nil {
+			r.cal = cal
+			id, version, inRecord = cal.ID, cal.Version, r.created.Text(record.CalibVersion)
+		}
+	default:
+		r.breach("records", b.seq, "%q is no kind of governed file", b.kind)
+		return
+	}
+	switch {
+	case err != nil:
+		r.breach("files", b.seq, "%.300s", err)
+	case id != b.id || version != b.version || version != inRecord:
+		r.breach("files", b.seq, "file %s is %s %s, the record binds %.64s %.64s", b.file, id, version, b.id, b.version)
+	}
+}
+
+// finish says what is missing once all records have been seen.
+func (r *records) finish() {
+	if r.created == nil {
+		r.breach("records", 0, "there is no batch_created")
+	}
+	for _, kind := range [...]string{"recipe", "mapping"} {
+		if !slices.ContainsFunc(r.bound, func(b binding) bool { return b.kind == kind }) {
+			r.breach("records", 0, "no %s is bound", kind)
+		}
+	}
+	for i := range r.windows.all {
+		if w := r.windows.all[i]; w.stop == nil && r.ended() {
+			r.breach("samples", w.startSeq, "window %s is opened and never closed, and the batch is %s", w.id, r.state)
+		}
+	}
+}
+
+// text returns what the records say of the batch: of its identity, or of what batch_created holds besides.
+func (r *records) text(k record.Key) string {
+	for i := range identity {
+		if identity[i] == k {
+			return r.same[i]
+		}
+	}
+	if r.created == nil {
+		return ""
+	}
+	return r.created.Text(k)
+}

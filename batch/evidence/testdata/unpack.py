@@ -1,0 +1,49 @@
+# Unpacks the samples of one metering window from the input records of an evidence package and adds them up again:
+#   python3 unpack.py DIR WINDOW TAG BITS COUNT RESOLUTION STALE_MS
+# From map and calibration: number of the source in the map's tags, from 0; bits of the meter; what one count stands for, such as
+# 1/100; resolution of the total, such as 0.01; stale_after of the source.
+import base64, fractions, hashlib, json, sys
+
+def samples(first, data):  # of one block: time when it came in, tag, age in ms, quality, value
+    data, at, seen, form = iter(data), first, {}, {}
+    def num(n=0, shift=0):
+        byte = next(data)
+        n |= byte % 128 << shift
+        return num(n, shift + 7) if byte > 127 else n
+    for head in data:
+        if head == 0:
+            num()  # ticks
+            continue
+        at += num() if head & 2 else 0
+        tag = num()
+        form[tag] = next(data) if head & 4 else form.get(tag, 0)
+        age = num() if head & 8 else 0
+        step = 0 if head & 32 else num()
+        seen[tag] = seen.get(tag, 0) + (step >> 1 ^ -(step & 1)) & 2**64 - 1
+        quality = "BAD" if head & 16 or form[tag] != 1 else "STALE" if age > stale else "GOOD"
+        yield at, tag, age, quality, seen[tag] - (seen[tag] >> 63 << 64)
+
+pack, window, source, bits, stale = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[7])
+count, resolution = fractions.Fraction(sys.argv[5]), fractions.Fraction(sys.argv[6])
+lines, raw = None, 0
+for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
+    r = json.loads(line.split("\t", 3)[3])
+    if r["event_type"] == "input_block":
+        for at, tag, age, quality, value in samples(int(r["first_mono_ns"]), base64.b64decode(r["block_data"])):
+            if tag != source:
+                continue
+            if quality != "BAD":
+                in_force = "%d\t%d\tGOOD\n" % (max(at - age * 10**6, 1), value), value
+            if lines is not None:
+                lines.append("%d\t%s\t%s\n" % (at - age * 10**6, value if quality == "GOOD" else "", quality))
+            if lines is not None and quality == "GOOD":
+                more, last = (value - last) % 2**bits, value
+                raw += more if more < 2 ** (bits - 1) else 0
+    elif r.get("meter_window_id") == window and r["event_type"] == "window_start":
+        lines, last = [in_force[0]], in_force[1]
+    elif r.get("meter_window_id") == window and r["event_type"] == "window_stop":
+        break
+digest, total = hashlib.sha256("".join(lines).encode()).hexdigest(), round(raw * count / resolution) * resolution
+if digest != r["samples_digest"] or total != fractions.Fraction(r["totalized_value"]):
+    sys.exit("record %s says %s and %s; unpacked: %s and %s" % (r["event_seq"], r["samples_digest"], r["totalized_value"], digest, total))
+print("%d samples, digest %s, total %s %s" % (len(lines), digest, r["totalized_value"], r["unit"]))

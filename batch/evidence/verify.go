@@ -1,0 +1,279 @@
+// Verify: every claim of a package held against the bytes.
+
+package evidence
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
+)
+
+// Verify checks a package and changes nothing. A package that was touched gives a Report with failed checks, which name the
+// record or the file; the error says why nothing can be reported: no such directory, no package (ErrNoPackage), or not readable.
+// Links, pipes and devices in the package are not followed or opened. It takes as long as it takes to read the package about
+// four times.
+func Verify(dir string) (*Report, error) {
+	v, err := openPackage(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer v.root.Close()
+	outcome := ""
+	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkWindows,
+		func() (err error) { outcome, err = v.checkJournal(); return err }} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("evidence: %s: %w", dir, err)
+		}
+	}
+	if err := v.checkManifest(outcome); err != nil {
+		return nil, fmt.Errorf("evidence: %s: %w", dir, err)
+	}
+	r := &v.report
+	r.BatchID, r.JournalID = v.recs.text(record.BatchID), v.recs.text(record.JournalID)
+	r.Records, r.Link, r.State = v.head.N, v.head.Link.String(), v.recs.state
+	r.Other, r.NotProven = v.tree.other, notProven()
+	if r.OK() {
+		r.Proven = proven()
+	}
+	return r, nil
+}
+
+// verifier is one verification under way.
+type verifier struct {
+	dir    string
+	root   *os.Root
+	tree   *tree
+	recs   *records
+	head   journal.Chain // of events.tsv, as it is stated
+	report Report
+}
+
+// openPackage opens a directory and hashes what lies in it.
+func openPackage(dir string) (*verifier, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	v := &verifier{dir: dir, root: root, report: newReport()}
+	_, noEvents := root.Lstat(eventsName)
+	_, noManifest := root.Lstat(manifestName)
+	if noEvents != nil && noManifest != nil {
+		root.Close()
+		return nil, fmt.Errorf("%w in %s: neither %s nor %s is there", ErrNoPackage, dir, eventsName, manifestName)
+	}
+	if v.tree, err = list(root); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// check finds a check by its name.
+func (v *verifier) check(name string) *Check {
+	i := slices.IndexFunc(v.report.Checks, func(c Check) bool { return c.Name == name })
+	return &v.report.Checks[i]
+}
+
+// checkRecords goes once over events.tsv.
+func (v *verifier) checkRecords() error {
+	files, err := readGoverned(v.root, v.tree, func(name, why string) { v.check("files").fail(0, name, "%s", why) })
+	if err != nil {
+		return err
+	}
+	v.recs = newRecords(files, func(check string, seq uint64, format string, args ...any) {
+		v.check(check).fail(seq, "", format, args...)
+	})
+	c := v.check("chain")
+	if !v.tree.has(eventsName) {
+		c.fail(0, eventsName, "it is not there")
+		return nil
+	}
+	f, err := v.root.Open(eventsName)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if v.head, err = v.readEvents(f); err != nil {
+		return err
+	}
+	v.recs.finish()
+	c.found("records 1 to %d follow from each other; the last link is %s", v.head.N, v.head.Link)
+	v.check("records").found("%d records in canonical form, %d of them governed files", v.recs.n, len(v.recs.bound))
+	v.check("identity").found("batch %s, recipe %s %s, mapping %s, equipment %s throughout", v.recs.text(record.BatchID),
+		v.recs.text(record.RecipeID), v.recs.text(record.RecipeVersion), v.recs.text(record.MappingVersion), v.recs.text(record.EquipmentID))
+	return nil
+}
+
+// readEvents holds the lines of an events file against the chain and takes in the records.
+func (v *verifier) readEvents(r io.Reader) (journal.Chain, error) {
+	c := v.check("chain")
+	lines := newLineReader(r)
+	var ch chain
+	for {
+		ln, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return journal.Chain{}, err
+		}
+		n, wrong := ch.check(&ln)
+		if wrong != "" {
+			c.fail(n, "", "%s", wrong)
+		}
+		if ln.bad == "" {
+			v.recs.add(ln.seq, ln.body)
+		}
+	}
+	if ch.n == 0 {
+		c.fail(0, eventsName, "it holds no record")
+	}
+	return journal.Chain{N: ch.n, Link: ch.link}, nil
+}
+
+// checkFiles looks for files that no record binds.
+func (v *verifier) checkFiles() error {
+	c := v.check("files")
+	for i := range v.recs.files {
+		if f := &v.recs.files[i]; !f.used {
+			c.fail(0, filesDir+"/"+f.name, "no record binds a file of its digest")
+		}
+	}
+	c.found("%d files have the digests that the records bind", len(v.recs.files))
+	return nil
+}
+
+// checkWindows holds the sample files against the records of the windows and adds them up again.
+func (v *verifier) checkWindows() error {
+	c, totals := v.check("samples"), v.check("totals")
+	if v.recs.m == nil {
+		c.fail(0, "", "without the mapping no sample can be told from another")
+	}
+	expected := map[string]bool{}
+	for _, w := range v.recs.windows.closed() {
+		name := samplesDir + "/" + w.id + sampleSuffix
+		expected[name] = true
+		if stated := w.stop.Text(record.SamplesDigest); w.digest() != stated {
+			c.fail(w.stopSeq, "", "samples_digest of window %s is not that of the samples in the input records before it", w.id)
+		}
+		switch sum, ok := v.tree.files[name]; {
+		case !ok:
+			c.fail(w.stopSeq, name, "it is not there")
+			continue
+		case sum.String() != w.stop.Text(record.SamplesDigest):
+			c.fail(w.stopSeq, name, "its SHA-256 is not samples_digest of the record")
+		}
+		f, err := v.root.Open(name)
+		if err != nil {
+			return err
+		}
+		err = v.recs.totalFile(w, f)
+		f.Close()
+		if err != nil {
+			totals.fail(w.stopSeq, name, "window %s: %v", w.id, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.tree.files)) {
+		if strings.HasPrefix(name, samplesDir+"/") && !expected[name] {
+			c.fail(0, name, "no record closes a window of its name")
+		}
+	}
+	c.found("samples of %d windows are those of the input records and have the digests of the records", len(expected))
+	totals.found("totals of %d windows follow from their samples and the calibration", len(expected))
+	return nil
+}
+
+// errDiffers ends the reading of a journal at the first record that events.tsv has not.
+var errDiffers = errors.New("differs")
+
+// checkJournal holds the segments of the journal, if they are there, against events.tsv.
+func (v *verifier) checkJournal() (outcome string, err error) {
+	c := v.check("journal")
+	if !v.tree.hasJournal() {
+		c.found("%s/ is not in the package; %s stands for it", journalDir, eventsName)
+		return "", nil
+	}
+	if i := slices.IndexFunc(v.tree.odd, func(name string) bool {
+		return name == journalDir || strings.HasPrefix(name, journalDir+"/")
+	}); i >= 0 || !v.tree.has(eventsName) {
+		c.fail(0, journalDir, "it cannot be held against %s", eventsName)
+		return "", nil
+	}
+	f, err := v.root.Open(eventsName)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	lines := newLineReader(f)
+	found, err := journal.Scan(filepath.Join(v.dir, journalDir), func(seq uint64, body []byte, ch journal.Chain) error {
+		ln, err := lines.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if ln.seq != seq || ln.link != ch.Link || !bytes.Equal(ln.body, body) {
+			c.fail(seq, "", "the journal holds another record than %s", eventsName)
+			return errDiffers
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		if !errors.Is(err, errDiffers) {
+			c.fail(0, journalDir, "%v", err)
+		}
+		return "", nil
+	}
+	outcome = found.Outcome.String()
+	switch _, err := lines.next(); {
+	case found.Outcome != journal.Clean && found.Outcome != journal.TornTail:
+		c.fail(found.Missing, "", "the journal is %s: %s", found.Outcome, found.Reason)
+	case !errors.Is(err, io.EOF):
+		c.fail(found.Head.N+1, "", "%s has it and the journal has not", eventsName)
+	}
+	c.found("the journal is %s and holds the same %d records", outcome, found.Head.N)
+	return outcome, nil
+}
+
+// checkManifest makes the manifest again and compares.
+func (v *verifier) checkManifest(outcome string) error {
+	c := v.check("manifest")
+	if !v.tree.has(manifestName) {
+		c.fail(0, manifestName, "it is not there")
+		return nil
+	}
+	data, err := readSmall(v.root, manifestName, MaxManifest)
+	if err != nil && errors.As(err, new(*fs.PathError)) {
+		return err
+	}
+	if err != nil {
+		c.fail(0, manifestName, "%v", err)
+		return nil
+	}
+	m, err := parseManifest(data)
+	if err != nil {
+		c.fail(0, manifestName, "%.300s", err)
+		return nil
+	}
+	if outcome == "" && (m.JournalOutcome == journal.Clean.String() || m.JournalOutcome == journal.TornTail.String()) {
+		outcome = m.JournalOutcome
+	}
+	want, err := v.recs.manifest(v.head, outcome).encode()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(data, want) {
+		key, is, should := difference(data, want)
+		c.fail(0, manifestName, "%s is %.200s, of the records and files it is %.200s", key, is, should)
+	}
+	c.found("it says what records and files say")
+	return nil
+}

@@ -1,0 +1,291 @@
+// The records of inputs: written as an event is taken, read again on replay.
+
+package batch
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// MaxDetail is the greatest length in bytes of what a person or a device says in one field; Clean cuts what is longer.
+const MaxDetail = 200
+
+// AppendInput appends to dst the record of an event that is not packed, as number ev.Seq at monotonic time at. It belongs
+// before the Step that takes the event in. An error says what of the event cannot be recorded; the event must then be dropped.
+func (m *Machine) AppendInput(dst []byte, at int64, ev *Event) ([]byte, error) {
+	epoch, keep := m.st.Epoch, m.keep
+	switch ev.Kind {
+	case Created, Boot:
+		m.st.Epoch, keep = ev.Epoch, timebase.Keeper{}
+		keep.Observe(ev.Observation)
+	case Observed:
+		keep.Observe(ev.Observation)
+	}
+	m.stamp = keep.Stamp(at)
+	dst, err := m.appendInput(dst, ev)
+	m.st.Epoch = epoch
+	return dst, err
+}
+
+func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
+	b := &m.body
+	operator := m.b.Operator
+	start := func(k record.Kind) { m.identify(k, ev.Seq) }
+	switch ev.Kind {
+	case Observed:
+		start(record.KindTimeObserved)
+	case Created:
+		start(record.KindBatchCreated)
+		b.Int(record.Engine, Engine)
+		b.Int(record.SchemaVersion, recipe.Schema)
+		b.Text(record.BatchSize, m.b.Size.String())
+		b.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
+		if m.b.Seed != 0 {
+			b.Count(record.Seed, m.b.Seed)
+		}
+	case Bound:
+		start(record.KindObjectBound)
+		m.bound(ev.File)
+	case Boot:
+		start(record.KindBoot)
+		b.Int(record.Engine, Engine)
+		words := make([]string, len(ev.Readback))
+		for i, r := range ev.Readback {
+			words[i] = readingWords(m.b, r)
+		}
+		b.Texts(record.Readback, words)
+	case Late:
+		start(record.KindTickLate)
+		b.Int(record.LateMS, ev.LateMS)
+		b.Int(record.Limit, ev.LimitMS)
+	case Told:
+		start(record.KindCommand)
+		b.Text(record.Command, ev.Command.String())
+		b.Text(record.ChangeReason, ev.Reason)
+		b.Text(record.OperatorRole, ev.Role)
+		if ev.Step != "" {
+			b.Text(record.StepID, ev.Step)
+		}
+		operator = ev.Operator
+	case Answered:
+		start(record.KindPromptAnswer)
+		b.Int(record.PromptID, int64(ev.ID))
+		b.Text(record.Value, ev.Value)
+		b.Text(record.OperatorRole, ev.Role)
+		operator = ev.Operator
+	case Done, Progress, Finished:
+		m.reported(ev)
+	default:
+		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
+	}
+	b.Text(record.OperatorID, operator)
+	return b.Append(dst)
+}
+
+// reported writes what a device or an OEM action reported.
+func (m *Machine) reported(ev *Event) {
+	b := &m.body
+	switch ev.Kind {
+	case Done:
+		m.identify(record.KindWriteDone, ev.Seq)
+		b.Int(record.WriteID, int64(ev.ID))
+		b.Text(record.Result, doneWord(ev.OK))
+		b.Count(record.DoneMonoNS, uint64(ev.At))
+		detail(b, ev)
+	case Progress:
+		m.identify(record.KindActionProgress, ev.Seq)
+		b.Int(record.RequestID, int64(ev.ID))
+		b.Texts(record.Values, ev.Values)
+		if ev.Detail != "" {
+			b.Text(record.Message, ev.Detail)
+		}
+	case Finished:
+		m.identify(record.KindActionResult, ev.Seq)
+		b.Int(record.RequestID, int64(ev.ID))
+		b.Text(record.Result, finishedWord(ev.OK))
+		b.Texts(record.Values, ev.Values)
+		detail(b, ev)
+	}
+}
+
+func (m *Machine) bound(file int) {
+	f, a := &m.b.Plan.Files[file], &m.b.Approvals[file]
+	m.body.Text(record.ObjectKind, f.Kind)
+	m.body.Text(record.ObjectID, f.ID)
+	m.body.Text(record.ObjectVersion, f.Version)
+	m.body.Text(record.Digest, f.Digest)
+	if a.ID != "" {
+		m.body.Text(record.ApprovalID, a.ID)
+		m.body.Text(record.ApprovedBy, a.By)
+	}
+	if a.EffectiveFrom != 0 {
+		m.body.Time(record.EffectiveFrom, a.EffectiveFrom)
+	}
+	if a.Expiry != 0 {
+		m.body.Time(record.Expiry, a.Expiry)
+	}
+}
+
+func detail(b *record.Body, ev *Event) {
+	if ev.Detail != "" {
+		b.Text(record.Detail, ev.Detail)
+	}
+}
+
+func doneWord(ok bool) string {
+	if ok {
+		return "confirmed"
+	}
+	return "unknown"
+}
+
+func finishedWord(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "failed"
+}
+
+// Clean makes words of a person or a device fit for a record: UTF-8, at most MaxDetail bytes.
+func Clean(s string) string {
+	if len(s) > MaxDetail {
+		s = s[:MaxDetail]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// readingWords writes a reading as "name form bits quality".
+func readingWords(b *Batch, r Reading) string {
+	return b.Plan.Map.Tags[r.Tag].Name + " " + r.Form.String() + " " + strconv.FormatUint(r.Bits, 10) + " " + r.Quality.String()
+}
+
+func parseReading(b *Batch, s string) (r Reading, ok bool) {
+	w := strings.Split(s, " ")
+	if len(w) != 4 {
+		return r, false
+	}
+	var found bool
+	if r.Tag, found = b.Plan.Map.Lookup(w[0]); !found {
+		return r, false
+	}
+	bits, err := strconv.ParseUint(w[2], 10, 64)
+	for r.Form = tag.Bool; r.Form < tag.Float64 && r.Form.String() != w[1]; r.Form++ {
+	}
+	if r.Bits = bits; w[3] == tag.Good.String() {
+		r.Quality = tag.Good
+	}
+	return r, err == nil && r.Form.String() == w[1] && r.Quality.String() == w[3]
+}
+
+// AppendBlock appends to dst the record of a sealed block as number seq.
+func (m *Machine) AppendBlock(dst []byte, seq uint64, blk *Block) ([]byte, error) {
+	m.stamp = m.keep.Stamp(blk.Last)
+	m.identify(record.KindInputBlock, seq)
+	m.body.Text(record.BlockData, base64.StdEncoding.EncodeToString(blk.Data()))
+	m.body.Int(record.BlockEvents, int64(blk.Events))
+	m.body.Int(record.BlockForm, BlockForm)
+	m.body.Count(record.FirstMonoNS, uint64(blk.First))
+	m.body.Text(record.OperatorID, m.b.Operator)
+	return m.body.Append(dst)
+}
+
+// AppendFault appends to dst the note that an invariant of the engine broke, as number seq.
+func (m *Machine) AppendFault(dst []byte, seq uint64, what string) ([]byte, error) {
+	m.stamp = m.keep.Stamp(m.st.Last)
+	m.identify(record.KindEngineFault, seq)
+	m.body.Text(record.Detail, what)
+	m.body.Int(record.Engine, Engine)
+	m.body.Text(record.OperatorID, m.b.Operator)
+	return m.body.Append(dst)
+}
+
+// readInput turns the record of an input that is not packed back into its event.
+func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
+	ev.Seq = r.Seq()
+	ev.Operator, ev.Role = r.Text(record.OperatorID), r.Text(record.OperatorRole)
+	ev.Detail = r.Text(record.Detail)
+	switch r.Kind {
+	case record.KindTimeObserved:
+		ev.Kind = Observed
+		ev.Observation, err = readObservation(r)
+	case record.KindBatchCreated:
+		ev.Kind, ev.Epoch = Created, uint32(r.Int(record.Epoch))
+		ev.Observation, err = readObservation(r)
+	case record.KindObjectBound:
+		ev.Kind, ev.File = Bound, -1
+		for i := range b.Plan.Files {
+			if b.Plan.Files[i].Kind == r.Text(record.ObjectKind) {
+				ev.File = i
+			}
+		}
+		if ev.File < 0 {
+			err = fmt.Errorf("the batch has no %s", r.Text(record.ObjectKind))
+		}
+	case record.KindBoot:
+		ev.Kind, ev.Epoch = Boot, uint32(r.Int(record.Epoch))
+		if ev.Observation, err = readObservation(r); err != nil {
+			return ev, err
+		}
+		for _, w := range r.Texts(record.Readback) {
+			reading, ok := parseReading(b, w)
+			if !ok {
+				return ev, fmt.Errorf("readback %q cannot be read", w)
+			}
+			ev.Readback = append(ev.Readback, reading)
+		}
+	case record.KindTickLate:
+		ev.Kind, ev.LateMS, ev.LimitMS = Late, r.Int(record.LateMS), r.Int(record.Limit)
+	case record.KindCommand:
+		var ok bool
+		ev.Kind, ev.Reason, ev.Step = Told, r.Text(record.ChangeReason), r.Text(record.StepID)
+		if ev.Command, ok = sequencer.ParseCommand(r.Text(record.Command)); !ok {
+			err = fmt.Errorf("unknown command %q", r.Text(record.Command))
+		}
+	case record.KindPromptAnswer:
+		ev.Kind, ev.ID, ev.Value = Answered, uint32(r.Int(record.PromptID)), r.Text(record.Value)
+	case record.KindWriteDone:
+		ev.Kind, ev.ID, ev.OK = Done, uint32(r.Int(record.WriteID)), r.Text(record.Result) == doneWord(true)
+		ev.At = int64(r.Count(record.DoneMonoNS))
+	case record.KindActionProgress:
+		ev.Kind, ev.ID, ev.Values, ev.Detail = Progress, uint32(r.Int(record.RequestID)), r.Texts(record.Values), r.Text(record.Message)
+	case record.KindActionResult:
+		ev.Kind, ev.ID, ev.Values = Finished, uint32(r.Int(record.RequestID)), r.Texts(record.Values)
+		ev.OK = r.Text(record.Result) == finishedWord(true)
+	default:
+		err = fmt.Errorf("no input of the engine")
+	}
+	return ev, err
+}
+
+func readObservation(r *record.Record) (o timebase.Observation, err error) {
+	var ok bool
+	o.Mono, o.Source = int64(r.Count(record.TsMonoNS)), r.Text(record.TimeSource)
+	if o.Sync, ok = timebase.ParseSync(r.Text(record.SyncState)); !ok {
+		return o, fmt.Errorf("unknown sync_state %q", r.Text(record.SyncState))
+	}
+	if o.Sync == timebase.Unset {
+		return o, nil
+	}
+	o.UTC = r.Time(record.TsUTC)
+	if o.Offset, err = readMS(r, record.OffsetMS); err == nil && r.Has(record.TimeBoundMS) {
+		o.Bound, err = readMS(r, record.TimeBoundMS)
+	}
+	return o, err
+}
+
+func readMS(r *record.Record, k record.Key) (ns int64, err error) {
+	coef, scale, err := quantity.ParseDecimal(r.Text(k))
+	if err == nil && scale != 6 {
+		err = fmt.Errorf("%s: six decimals are wanted", k)
+	}
+	return coef, err
+}

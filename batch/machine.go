@@ -1,0 +1,239 @@
+// The machine of a batch: I/O map, metering and sequencer, stepped in this order, and the records of what they decide.
+
+package batch
+
+import (
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// WriteTime is the time in ns that a device is given to confirm a write.
+const WriteTime = 2_000_000_000
+
+// Machine is a running batch. It is a pure machine: state, time and event give its effects and nothing else does. It is not
+// safe for concurrent use.
+type Machine struct {
+	b    *Batch
+	io   *iomap.Machine
+	met  *metering.Machine
+	seq  *sequencer.Machine
+	keep timebase.Keeper
+	st   state
+	refs refs
+
+	// What follows is set anew by every Step.
+	at    int64
+	stamp timebase.Stamp
+	input uint64 // number of the record that carries the event
+	next  uint64 // number of the next record
+	body  record.Body
+	arena []byte
+	text  []byte // scratch for words of records
+	cause [4]uint64
+	ifx   []iomap.Effect
+	mfx   []metering.Effect
+	sfx   []sequencer.Effect
+	told  []sequencer.Event // what the sequencer is still to be told in this Step
+}
+
+// state is what belongs to no single floor, of fixed size.
+type state struct {
+	Epoch uint32
+	Ended bool
+	Last  int64 // stamp of the last event
+}
+
+// refs are the numbers of the records that later ones name as their causes, and the readings at which windows opened.
+type refs struct {
+	Batch   uint64
+	Elems   []uint64 // by element: last record of its state
+	Actions []uint64 // by element: record that began its action
+	Windows []uint64 // by window: record that opened it
+	Outputs []uint64 // by output: record of its last write
+	Totals  []int64  // by window: the device's totalizer when it opened
+	TotalQ  []uint8  // by window: quality of that reading
+}
+
+// Start makes the machine of a batch in which nothing has happened yet.
+func (b *Batch) Start() *Machine {
+	p := b.prog
+	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows),
+		arena: make([]byte, 0, 16<<10), text: make([]byte, 0, 256)}
+	m.seq = sequencer.New(&p.seq, m)
+	n, w := len(p.elems), len(p.wins)
+	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
+		Totals: make([]int64, w), TotalQ: make([]uint8, w)}
+	return m
+}
+
+// Read returns the scaled value of a tag and its quality at monotonic time at.
+func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) { return m.io.Read(id, at) }
+
+// Total returns what a window shows.
+func (m *Machine) Total(w int) metering.Total { return m.met.Total(w) }
+
+// State returns the state of the batch.
+func (m *Machine) State() sequencer.State { return m.seq.State(0) }
+
+// Ended tells whether End was an effect.
+func (m *Machine) Ended() bool { return m.st.Ended }
+
+// Epoch returns the epoch that the last Boot set.
+func (m *Machine) Epoch() uint32 { return m.st.Epoch }
+
+// Wake returns the monotonic time of the next Tick, or timebase.Never.
+func (m *Machine) Wake() int64 { return min(m.io.Wake(), m.seq.Wake()) }
+
+// Step takes in one event at monotonic time at and appends its effects to fx. Times must not decrease. A step that decides
+// nothing allocates nothing. A panic means that an invariant of the engine is broken, never that an input was bad.
+func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
+	m.at, m.input, m.next = at, ev.Seq, ev.Seq+1
+	m.st.Last = at
+	m.arena = m.arena[:0]
+	m.stamp = m.keep.Stamp(at)
+	m.told = m.told[:0]
+	m.ifx = m.ifx[:0]
+	switch ev.Kind {
+	case Sample:
+		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
+		m.ifx = m.io.Step(at, &e, m.ifx)
+		m.meter(ev)
+		m.tell(sequencer.Event{Kind: sequencer.Input})
+	case Tick:
+		e := iomap.Event{Kind: iomap.Tick}
+		m.ifx = m.io.Step(at, &e, m.ifx)
+		m.tell(sequencer.Event{Kind: sequencer.Tick})
+	case Observed:
+		fx = m.observed(ev, fx)
+	case Created:
+		m.starts(ev)
+	case Boot:
+		m.boot(ev)
+	case Told:
+		m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step)})
+	case Answered:
+		m.tell(sequencer.Event{Kind: sequencer.Answered, ID: ev.ID})
+	case Done:
+		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK})
+	case Finished:
+		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
+	}
+	fx = m.qualities(fx)
+	for i := 0; i < len(m.told); i++ {
+		m.sfx = m.seq.Step(at, &m.told[i], m.sfx[:0])
+		for k := range m.sfx {
+			fx = m.decided(&m.sfx[k], fx)
+		}
+	}
+	return fx
+}
+
+func (m *Machine) tell(ev sequencer.Event) { m.told = append(m.told, ev) }
+
+// elem finds an element by its id; -1 where there is none.
+func (m *Machine) elem(id string) int {
+	if id == "" {
+		return 0
+	}
+	for i, e := range m.b.prog.elems {
+		if e.ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// starts begins an epoch: monotonic time begins anew, and nothing that was known of the wall clock holds any longer.
+func (m *Machine) starts(ev *Event) {
+	m.st.Epoch = ev.Epoch
+	m.keep = timebase.Keeper{}
+	m.keep.Observe(ev.Observation)
+	m.stamp = m.keep.Stamp(m.at)
+}
+
+func (m *Machine) boot(ev *Event) {
+	m.starts(ev)
+	for _, r := range ev.Readback {
+		e := iomap.Event{Kind: iomap.Sample, Tag: r.Tag, Form: r.Form, Bits: r.Bits, Quality: r.Quality}
+		m.ifx = m.io.Step(m.at, &e, m.ifx)
+	}
+	m.tell(sequencer.Event{Kind: sequencer.Boot})
+}
+
+// meter hands a sample to the meters whose source it is.
+func (m *Machine) meter(ev *Event) {
+	for w := range m.b.prog.wins {
+		if m.b.prog.wins[w].meter.Source != ev.Tag {
+			continue
+		}
+		_, q := m.io.Read(ev.Tag, m.at)
+		e := metering.Event{Kind: metering.Reading, Meter: m.b.prog.windows[w].Meter, Raw: int64(ev.Bits),
+			RawAt: m.at - ev.AgeMS*1_000_000, Quality: q}
+		m.mfx = m.met.Step(m.at, &e, m.mfx[:0])
+	}
+}
+
+// qualities records changes of quality and hands them to the meters.
+func (m *Machine) qualities(fx []Effect) []Effect {
+	for i := range m.ifx {
+		e := &m.ifx[i]
+		if e.Kind != iomap.QualityChanged {
+			continue
+		}
+		fx = m.qualityChanged(e, fx)
+		for w := range m.b.prog.wins {
+			if m.b.prog.wins[w].meter.Source == e.Tag {
+				q := metering.Event{Kind: metering.Quality, Meter: m.b.prog.windows[w].Meter, Quality: e.To}
+				m.mfx = m.met.Step(m.at, &q, m.mfx[:0])
+			}
+		}
+	}
+	return fx
+}
+
+// openWindow opens a window in the metering floor and tells the sequencer what came of it.
+func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
+	w := &m.b.prog.wins[e.Window]
+	raw, rawAt := m.io.Source(w.meter.Source)
+	_, q := m.io.Read(w.meter.Source, m.at)
+	open := metering.Event{Kind: metering.Open, Window: e.Window, Raw: raw, RawAt: rawAt, Quality: q}
+	m.mfx = m.met.Step(m.at, &open, m.mfx[:0])
+	ok := len(m.mfx) > 0 && m.mfx[0].Kind == metering.Opened
+	if w.meter.Totalizer != tag.None {
+		var tq tag.Quality
+		m.refs.Totals[e.Window], tq = m.io.Read(w.meter.Totalizer, m.at)
+		m.refs.TotalQ[e.Window] = uint8(tq)
+	}
+	if ok {
+		fx = m.windowStart(e, raw, fx)
+	}
+	m.tell(sequencer.Event{Kind: sequencer.WindowOpened, Window: e.Window, OK: ok})
+	return fx
+}
+
+func (m *Machine) closeWindow(e *sequencer.Effect, fx []Effect) []Effect {
+	ev := metering.Event{Kind: metering.Close, Window: e.Window}
+	if m.mfx = m.met.Step(m.at, &ev, m.mfx[:0]); len(m.mfx) == 0 {
+		return fx
+	}
+	fx = m.windowStop(e, fx)
+	return m.reconcile(e, fx)
+}
+
+// observed takes in a look at the wall clock; a step of it is a decision, for it marks what stands around it.
+func (m *Machine) observed(ev *Event, fx []Effect) []Effect {
+	moved, step := m.keep.Observe(ev.Observation)
+	m.stamp = m.keep.Stamp(m.at)
+	if !step {
+		return fx
+	}
+	m.begin(record.KindClockStep)
+	m.body.Decimal(record.MovedMS, moved, 6)
+	m.body.Int(record.TimeStepCount, m.keep.Steps())
+	m.causes(m.input)
+	return m.put(fx)
+}

@@ -1,0 +1,260 @@
+// Package batch is one run of one recipe: recipe, I/O map, calibration and batch size bound into a pure machine.
+//
+// Start with [Load], which reads the files and holds them against each other, [Plan.Bind], which makes a [Batch] of them, and
+// [Batch.Start], which gives its [Machine]. The loop that feeds a machine with real inputs is package batch/runner; [Replay]
+// feeds one from a journal.
+//
+// The rule that must not be broken: a batch is a pure function of engine number, recipe, mapping and calibration versions, and
+// ordered inputs. Everything that a Machine decides can be decided again from the records of its inputs, byte for byte.
+//
+// The package touches no disk, device or clock.
+package batch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// Engine is the engine number. It grows whenever a released trace would come out differently.
+const Engine = 1
+
+// MaxFile is the greatest size of a recipe, map or calibration file in bytes.
+const MaxFile = 1 << 20
+
+// File is one governed file, as it was read.
+type File struct {
+	Kind    string // recipe, mapping or calibration
+	Name    string // base name, under which a package keeps it
+	ID      string
+	Version string
+	Data    []byte
+	Digest  string // SHA-256 of Data, hex
+}
+
+// Plan is a recipe with the map and the calibration that it is to run on, read and held against each other.
+type Plan struct {
+	Recipe      *recipe.Recipe
+	Map         *iomap.Map
+	Calibration *metering.Calibration
+	Files       []File // recipe, mapping, calibration
+	actions     []recipe.ActionType
+}
+
+// LoadOptions are the options of Load. Nil is the same as the zero value.
+type LoadOptions struct {
+	Actions []recipe.ActionType // OEM action types that recipes may ask for; none by default
+}
+
+// Load reads a recipe file, a map file and the calibration file that the map names, beside it, and holds them against each
+// other. The error shows everything that is wrong with one file, each with file, line and column; what is wrong between recipe
+// and map is shown once both can be read.
+func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, error) {
+	p := &Plan{}
+	if opt != nil {
+		p.actions = opt.Actions
+	}
+	src, err := read(fsys, mapFile)
+	if err != nil {
+		return nil, err
+	}
+	if p.Map, err = iomap.Parse(mapFile, src); err != nil {
+		return nil, err
+	}
+	calSrc := []byte(nil)
+	calFile := ""
+	if p.Map.Calibration != "" {
+		calFile = path.Join(path.Dir(mapFile), p.Map.Calibration)
+		if calSrc, err = read(fsys, calFile); err != nil {
+			return nil, err
+		}
+		if p.Calibration, err = metering.ParseCalibration(calFile, calSrc); err != nil {
+			return nil, err
+		}
+	} else if p.Calibration = (&metering.Calibration{}); len(p.Map.Meters) > 0 {
+		return nil, fmt.Errorf("batch: %s: it has meters but names no calibration file; add a line such as \"calibration: calibration.yaml\"", mapFile)
+	}
+	rsrc, err := read(fsys, recipeFile)
+	if err != nil {
+		return nil, err
+	}
+	if p.Recipe, err = recipe.Parse(recipeFile, rsrc); err != nil {
+		return nil, err
+	}
+	p.Files = append(p.Files, file("recipe", recipeFile, p.Recipe.ID, p.Recipe.Version, rsrc),
+		file("mapping", mapFile, p.Map.ID, p.Map.Version, src))
+	if calFile != "" {
+		p.Files = append(p.Files, file("calibration", calFile, p.Calibration.ID, p.Calibration.Version, calSrc))
+	}
+	if err := p.distinct(); err != nil {
+		return nil, err
+	}
+	formula, err := p.Recipe.Resolve(p.Recipe.Nominal)
+	if err != nil {
+		return nil, err
+	}
+	c := compiler{plan: p, formula: formula, report: func(n noder, format string, args ...any) { n.Errorf(format, args...) }}
+	c.compile()
+	if err := p.Recipe.Doc.Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func read(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("batch: %w", err)
+	}
+	defer f.Close()
+	buf := make([]byte, MaxFile+1)
+	n := 0
+	for n < len(buf) {
+		k, err := f.Read(buf[n:])
+		n += k
+		if err != nil {
+			break
+		}
+	}
+	if info, err := f.Stat(); err == nil && info.Size() != int64(n) && n <= MaxFile {
+		return nil, fmt.Errorf("batch: %s: only %d of %d bytes could be read", name, n, info.Size())
+	}
+	if n > MaxFile {
+		return nil, fmt.Errorf("batch: %s: larger than %d bytes", name, MaxFile)
+	}
+	return buf[:n], nil
+}
+
+func file(kind, name, id, version string, data []byte) File {
+	sum := sha256.Sum256(data)
+	return File{Kind: kind, Name: path.Base(name), ID: id, Version: version, Data: data, Digest: hex.EncodeToString(sum[:])}
+}
+
+// distinct refuses two files of one name, which a package could not keep apart.
+func (p *Plan) distinct() error {
+	for i := range p.Files {
+		for k := range p.Files[:i] {
+			if p.Files[i].Name == p.Files[k].Name {
+				return fmt.Errorf("batch: %s and %s have the same file name %q; rename one", p.Files[k].Kind, p.Files[i].Kind, p.Files[i].Name)
+			}
+		}
+	}
+	return nil
+}
+
+// Approval is what stands behind a governed file.
+type Approval struct {
+	ID            string // approval_id
+	By            string // approved_by
+	EffectiveFrom int64  // ns UTC; 0: at once
+	Expiry        int64  // ns UTC; 0: never
+}
+
+// Release answers for governed files: Approved returns the approval under which a file may be used, or an error that says why
+// it may not. Package recipe/library has the real one.
+type Release interface {
+	Approved(kind, id, version, digest string) (Approval, error)
+}
+
+// Unapproved is the Release that lets everything run and approves of nothing. Every record of a batch that is bound with it
+// says so.
+const Unapproved unapproved = 0
+
+type unapproved int
+
+// Approved returns an empty approval.
+func (unapproved) Approved(kind, id, version, digest string) (Approval, error) {
+	return Approval{}, nil
+}
+
+// BindOptions are the options of Bind. Nil is the same as the zero value.
+type BindOptions struct {
+	Operator  string // operator who answers for the batch; "" is "local"
+	JournalID string // name of the batch's journal, unique for ever; "" is the batch id
+	Seed      uint64 // seed of the simulation that the batch runs on; 0: none, or not told
+}
+
+// Batch is a plan bound to a batch id, a size and the approvals of its files. It is never changed after Bind.
+type Batch struct {
+	ID        string
+	JournalID string
+	Operator  string
+	Size      quantity.Quantity
+	Plan      *Plan
+	Approvals []Approval // of Plan.Files
+	Seed      uint64
+
+	unapproved bool
+	prog       *program
+}
+
+// Bind makes a batch of a plan. Size is a quantity such as "200 kg", or "" for the recipe's nominal size. The error says which
+// limit is broken, or which file may not be used and why.
+func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, error) {
+	b := &Batch{ID: id, JournalID: id, Operator: "local", Size: p.Recipe.Nominal, Plan: p}
+	if opt != nil {
+		b.Seed = opt.Seed
+		if opt.Operator != "" {
+			b.Operator = opt.Operator
+		}
+		if opt.JournalID != "" {
+			b.JournalID = opt.JournalID
+		}
+	}
+	for _, name := range [...][2]string{{"batch id", b.ID}, {"journal id", b.JournalID}, {"operator", b.Operator}} {
+		if !isName(name[1]) {
+			return nil, fmt.Errorf("batch: %s %q: 1 to 64 letters, digits, '.', '_', '-' are wanted, the first a letter or digit", name[0], name[1])
+		}
+	}
+	if size != "" {
+		q, err := quantity.Parse(size)
+		if err != nil {
+			return nil, fmt.Errorf("batch: size: %w", err)
+		}
+		b.Size = q
+	}
+	_, b.unapproved = rel.(unapproved)
+	for i := range p.Files {
+		f := &p.Files[i]
+		a, err := rel.Approved(f.Kind, f.ID, f.Version, f.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("batch: %s %s %s (%s): %w", f.Kind, f.ID, f.Version, f.Name, err)
+		}
+		b.Approvals = append(b.Approvals, a)
+	}
+	formula, err := p.Recipe.Resolve(b.Size)
+	if err != nil {
+		return nil, fmt.Errorf("batch: size %s: %w", b.Size, err)
+	}
+	var first error
+	c := compiler{plan: p, formula: formula, report: func(n noder, format string, args ...any) {
+		if first == nil {
+			first = fmt.Errorf("batch: size %s: %s: %s", b.Size, n.Pos(), fmt.Sprintf(format, args...))
+		}
+	}}
+	b.prog = c.compile()
+	return b, first
+}
+
+// isName tells whether s may name a batch, a journal or a person in records and paths.
+func isName(s string) bool {
+	if len(s) == 0 || len(s) > 64 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
+}

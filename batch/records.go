@@ -1,0 +1,307 @@
+// The records of decisions: what the floors below decided, in the words of the recipe and the map.
+
+package batch
+
+import (
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/sequencer"
+)
+
+// begin starts a record with the keys that every record of the batch carries.
+func (m *Machine) begin(k record.Kind) { m.identify(k, m.next) }
+
+func (m *Machine) identify(k record.Kind, seq uint64) {
+	b, s := &m.body, &m.stamp
+	b.Begin(k)
+	b.Count(record.EventSeq, seq)
+	b.Text(record.JournalID, m.b.JournalID)
+	b.Int(record.Epoch, int64(m.st.Epoch))
+	b.Count(record.TsMonoNS, uint64(s.Mono))
+	b.Text(record.SyncState, s.Sync.String())
+	b.Text(record.TimeSource, s.Source)
+	if s.UTC != 0 {
+		b.Time(record.TsUTC, s.UTC)
+		b.Decimal(record.OffsetMS, s.Offset, 6)
+	}
+	if s.Bound > 0 {
+		b.Decimal(record.TimeBoundMS, s.Bound, 6)
+	}
+	p := m.b.Plan
+	b.Text(record.DeviceID, p.Map.Device)
+	b.Text(record.EquipmentID, p.Map.Equipment)
+	b.Text(record.BatchID, m.b.ID)
+	b.Text(record.RecipeID, p.Recipe.ID)
+	b.Text(record.RecipeVersion, p.Recipe.Version)
+	b.Text(record.MappingVersion, p.Map.Version)
+	if m.b.unapproved {
+		b.Bool(record.Unapproved, true)
+	}
+}
+
+// causes names the records that led to this one; 0 stands for none.
+func (m *Machine) causes(seqs ...uint64) {
+	n := 0
+	for _, s := range seqs {
+		if s != 0 && n < len(m.cause) {
+			m.cause[n] = s
+			n++
+		}
+	}
+	m.body.Counts(record.Cause, m.cause[:n])
+}
+
+// put ends a record and makes an effect of it.
+func (m *Machine) put(fx []Effect) []Effect {
+	m.body.Text(record.OperatorID, m.b.Operator)
+	from := len(m.arena)
+	out, err := m.body.Append(m.arena)
+	if err != nil {
+		panic(err)
+	}
+	m.arena = out
+	fx = append(fx, Effect{Kind: Record, Seq: m.next, Of: m.body.Kind(), Body: out[from:len(out):len(out)]})
+	m.next++
+	return fx
+}
+
+// decided records one effect of the sequencer and carries out what lies below it.
+func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
+	switch e.Kind {
+	case sequencer.BatchChanged:
+		m.begin(record.KindBatchState)
+		m.body.Text(record.BatchState, e.To.String())
+		m.body.Text(record.OldValue, e.From.String())
+		m.causes(m.input, m.refs.Batch, m.refs.Elems[0])
+		m.refs.Batch = m.next
+		return m.put(fx)
+	case sequencer.StepChanged:
+		return m.stepChanged(e, fx)
+	case sequencer.ActionStarted, sequencer.ActionEnded:
+		return m.actionChanged(e, fx)
+	case sequencer.Write:
+		return m.write(e, fx)
+	case sequencer.OpenWindow:
+		return m.openWindow(e, fx)
+	case sequencer.CloseWindow:
+		return m.closeWindow(e, fx)
+	case sequencer.Ask, sequencer.RequestAction, sequencer.Mark:
+		return m.ask(e, fx)
+	case sequencer.TimedOut:
+		m.begin(record.KindTimeout)
+		m.step(e)
+		m.body.Int(record.TimeoutMS, e.Elapsed/1_000_000)
+		m.body.Text(record.TimeoutReason, e.Reason)
+		m.body.Int(record.RetryCount, 0)
+		m.body.Text(record.Result, e.Command.String())
+		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+		return m.put(fx)
+	case sequencer.Answer:
+		m.begin(record.KindCommandResult)
+		m.body.Text(record.Command, e.Command.String())
+		m.body.Text(record.Result, e.Result.String())
+		m.body.Text(record.BatchState, m.seq.State(0).String())
+		if e.Reason != "" {
+			m.body.Text(record.Detail, e.Reason)
+		}
+		m.causes(m.input)
+		return m.put(fx)
+	case sequencer.OutputFault:
+		return m.outputFault(e, fx)
+	case sequencer.End:
+		m.st.Ended = true
+		return append(fx, Effect{Kind: End, Seq: m.next - 1, Text: e.To.String()})
+	}
+	return fx
+}
+
+// step names the element of an effect.
+func (m *Machine) step(e *sequencer.Effect) { m.body.Text(record.StepID, m.b.prog.elems[e.Elem].ID) }
+
+func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
+	m.begin(record.KindStepState)
+	m.step(e)
+	m.body.Text(record.StepState, e.Edge.String())
+	m.body.Text(record.PhaseState, e.To.String())
+	m.body.Text(record.OldValue, e.From.String())
+	m.body.Text(record.Level, m.b.prog.elems[e.Elem].Level.String())
+	if e.To == sequencer.Complete {
+		m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
+	}
+	if t := m.b.prog.seq.Elems[e.Elem].Timeout; t > 0 && e.Edge == sequencer.EdgeStart {
+		m.body.Int(record.TimeoutMS, t/1_000_000)
+	}
+	if e.Reason != "" {
+		m.body.Text(record.Detail, e.Reason)
+	}
+	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+	m.refs.Elems[e.Elem] = m.next
+	return m.put(fx)
+}
+
+func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
+	m.begin(record.KindActionState)
+	m.step(e)
+	m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
+	a := &m.b.prog.seq.Actions[e.Action]
+	m.body.Text(record.Command, a.Kind.String())
+	m.window(e)
+	if e.Kind == sequencer.ActionStarted {
+		m.body.Text(record.ActionState, "start")
+		m.body.Text(record.WaitReason, a.Reason)
+		m.causes(m.input, m.refs.Elems[e.Elem])
+		m.refs.Actions[e.Elem] = m.next
+		return m.put(fx)
+	}
+	m.body.Text(record.ActionState, "end")
+	m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
+	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+	return m.put(fx)
+}
+
+// window names the window of an effect whose action has one.
+func (m *Machine) window(e *sequencer.Effect) {
+	switch m.b.prog.seq.Actions[e.Action].Kind {
+	case recipe.WaitTotal, recipe.OpenWindow, recipe.CloseWindow:
+		m.body.Text(record.MeterWindowID, m.b.prog.wins[e.Window].id)
+		m.body.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
+	}
+}
+
+// show gives the words of a tag's scaled value: the word of a switch, the decimal of a number.
+func (m *Machine) show(k record.Key, t *iomap.Tag, v int64) {
+	switch {
+	case t.Type == iomap.Switch:
+		m.body.Text(k, t.Words[v&1])
+	case t.Type == iomap.Number:
+		m.decimal(k, v, t.Resolution)
+	default:
+		m.body.Count(k, uint64(v))
+	}
+}
+
+// decimal writes counts of a resolution; the unit stands beside it.
+func (m *Machine) decimal(k record.Key, counts int64, res quantity.Quantity) {
+	q, ok := quantity.FromCounts(counts, res)
+	if !ok {
+		// What cannot be told in the tag's resolution is told in counts of it, and no reader can take it for the value.
+		m.body.Text(k, "overflow")
+		return
+	}
+	m.body.Decimal(k, q.Coef, q.Scale)
+}
+
+func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
+	id := m.b.prog.outputs[e.Output]
+	t := &m.b.Plan.Map.Tags[id]
+	bits, ok := t.Wire(e.Value)
+	if !ok {
+		panic("batch: output " + t.Name + ": a value within its limits does not fit its wire")
+	}
+	m.begin(record.KindOutputWrite)
+	m.body.Text(record.LogicalTag, t.Name)
+	m.body.Text(record.PhysicalChannel, t.Channel)
+	m.show(record.Value, t, e.Value)
+	m.show(record.OldValue, t, e.Old)
+	if t.Type == iomap.Number {
+		m.body.Text(record.Unit, string(t.Resolution.Unit))
+	}
+	m.body.Count(record.RawState, bits)
+	m.body.Text(record.Polarity, polarity(t))
+	m.body.Bool(record.SafeDirection, e.Safe)
+	m.body.Int(record.WriteID, int64(e.ID))
+	if e.Reason != "" {
+		if e.Value == t.Safe {
+			m.show(record.SafeState, t, t.Safe)
+			m.body.Text(record.SafeStateReason, e.Reason)
+		} else {
+			m.body.Text(record.Detail, e.Reason)
+		}
+		m.causes(m.input, m.refs.Outputs[e.Output])
+	} else {
+		m.step(e)
+		m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
+		m.causes(m.input, m.refs.Elems[e.Elem], m.refs.Outputs[e.Output])
+		m.refs.Actions[e.Elem] = m.next
+	}
+	m.refs.Outputs[e.Output] = m.next
+	fx = m.put(fx)
+	return append(fx, Effect{Kind: Write, Safe: e.Safe, Seq: m.next - 1, Output: e.Output,
+		Write: tag.Write{ID: e.ID, Channel: t.Channel, Form: t.Form, Bits: bits}})
+}
+
+func polarity(t *iomap.Tag) string {
+	if t.Invert {
+		return "inverted"
+	}
+	return "normal"
+}
+
+func (m *Machine) outputFault(e *sequencer.Effect, fx []Effect) []Effect {
+	t := &m.b.Plan.Map.Tags[m.b.prog.outputs[e.Output]]
+	m.begin(record.KindOutputFault)
+	m.body.Text(record.LogicalTag, t.Name)
+	m.body.Int(record.WriteID, int64(e.ID))
+	m.body.Text(record.Result, "unknown")
+	m.body.Text(record.Detail, e.Reason)
+	m.show(record.SafeState, t, t.Safe)
+	m.body.Text(record.SafeStateReason, e.Reason)
+	m.causes(m.input, m.refs.Outputs[e.Output])
+	return m.put(fx)
+}
+
+func (m *Machine) qualityChanged(e *iomap.Effect, fx []Effect) []Effect {
+	m.begin(record.KindQualityChange)
+	m.body.Text(record.LogicalTag, m.b.Plan.Map.Tags[e.Tag].Name)
+	m.body.Text(record.Quality, e.To.String())
+	m.body.Text(record.OldValue, e.From.String())
+	m.body.Int(record.AgeMS, e.AgeMS)
+	m.causes(m.input)
+	return m.put(fx)
+}
+
+func (m *Machine) ask(e *sequencer.Effect, fx []Effect) []Effect {
+	a := &m.b.prog.actions[e.Action]
+	step := m.b.prog.elems[e.Elem].ID
+	switch e.Kind {
+	case sequencer.Mark:
+		m.begin(record.KindMarker)
+		m.body.Text(record.Message, a.text)
+	case sequencer.Ask:
+		m.begin(record.KindPrompt)
+		m.body.Int(record.PromptID, int64(e.ID))
+		m.body.Text(record.Message, a.text)
+	default:
+		m.begin(record.KindActionRequest)
+		m.body.Int(record.RequestID, int64(e.ID))
+		m.body.Text(record.ActionType, a.kind.Name)
+		m.body.Int(record.ActionVersion, int64(a.kind.Version))
+		m.body.Texts(record.Params, a.params)
+	}
+	m.step(e)
+	m.body.Text(record.ActionID, a.id)
+	m.causes(m.input, m.refs.Elems[e.Elem])
+	seq := m.next
+	fx = m.put(fx)
+	switch e.Kind {
+	case sequencer.Ask:
+		m.refs.Actions[e.Elem] = seq
+		fx = append(fx, Effect{Kind: Ask, Seq: seq, ID: e.ID, Step: step, Text: a.text})
+	case sequencer.RequestAction:
+		m.refs.Actions[e.Elem] = seq
+		fx = append(fx, Effect{Kind: RunAction, Seq: seq, ID: e.ID, Step: step, Text: a.kind.Name, Version: a.kind.Version, Params: a.params})
+	}
+	return fx
+}
+
+func (m *Machine) hex(b []byte) string {
+	const digits = "0123456789abcdef"
+	m.text = m.text[:0]
+	for _, c := range b {
+		m.text = append(m.text, digits[c>>4], digits[c&15])
+	}
+	return string(m.text)
+}

@@ -1,0 +1,202 @@
+// The inbox: what came in and was not taken yet, in classes, bounded.
+
+package runner
+
+import (
+	"sync"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/tag"
+)
+
+// Limits of the inbox. Answers of devices are as many as there are outputs and OEM actions under way; they are never refused.
+const (
+	maxCommands = 64
+	maxSamples  = 4096
+)
+
+// inbox takes in from any goroutine and never blocks. The loop takes out: commands and answers of devices before samples.
+type inbox struct {
+	mu        sync.Mutex
+	answers   []batch.Event
+	commands  []batch.Event
+	samples   []arrived
+	head      int   // first sample not taken
+	place     []int // by tag: place of its newest sample in samples, or -1
+	seq       uint64
+	coalesced int64
+	unmapped  int64
+	ids       map[string]tag.ID // by channel
+	tags      []iomap.Tag
+	failed    error
+	ready     chan struct{} // has room for one: something came in
+}
+
+// arrived is a sample with the time at which it was true, 0 where that is when it is taken.
+type arrived struct {
+	ev batch.Event
+	at int64
+}
+
+func newInbox(tags []iomap.Tag) *inbox {
+	in := &inbox{tags: tags, ids: make(map[string]tag.ID, len(tags)), place: make([]int, len(tags)), ready: make(chan struct{}, 1), samples: make([]arrived, 0, maxSamples),
+		answers: make([]batch.Event, 0, 64), commands: make([]batch.Event, 0, maxCommands)}
+	for i := range tags {
+		in.place[i] = -1
+		in.ids[tags[i].Channel] = tag.ID(i)
+	}
+	return in
+}
+
+func (in *inbox) wake() {
+	select {
+	case in.ready <- struct{}{}:
+	default:
+	}
+}
+
+// tell takes in a command or refuses it.
+func (in *inbox) tell(ev batch.Event) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.commands) == maxCommands {
+		return ErrBusy
+	}
+	in.commands = append(in.commands, ev)
+	in.wake()
+	return nil
+}
+
+// answer takes in what became of a write or an OEM action.
+func (in *inbox) answer(ev batch.Event) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.answers = append(in.answers, ev)
+	in.wake()
+}
+
+// sample takes in a value. A number or a counter that was not taken yet is replaced by its newer value, and counted; an edge of
+// a switch never is, unless the inbox is full: then the newest value of each tag stands.
+func (in *inbox) sample(raw tag.Raw, now int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	id, ok := in.ids[raw.Channel]
+	if !ok {
+		in.unmapped++
+		return
+	}
+	at := raw.At
+	if at == 0 {
+		at = now
+	}
+	a := arrived{ev: batch.Event{Kind: batch.Sample, Tag: id, Form: raw.Form, Bits: raw.Bits, Quality: raw.Quality}, at: at}
+	if p := in.place[id]; p >= in.head && (in.tags[id].Type != iomap.Switch || len(in.samples)-in.head >= maxSamples) {
+		in.samples[p] = a
+		in.coalesced++
+		return
+	}
+	if in.head > 0 && len(in.samples) == cap(in.samples) {
+		in.shift()
+	}
+	in.place[id] = len(in.samples)
+	in.samples = append(in.samples, a)
+	in.wake()
+}
+
+func (in *inbox) shift() {
+	in.samples = in.samples[:copy(in.samples, in.samples[in.head:])]
+	for i := range in.place {
+		in.place[i] = max(in.place[i]-in.head, -1)
+	}
+	in.head = 0
+}
+
+// durable takes in how far the journal is durable.
+func (in *inbox) durable(seq uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.seq = seq
+	in.wake()
+}
+
+// fail takes in that the journal or the port has failed.
+func (in *inbox) fail(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.failed == nil {
+		in.failed = err
+	}
+	in.wake()
+}
+
+// take takes out the next event; with only set, none of the samples. At is when a sample was true, 0 for other events.
+func (in *inbox) take(only bool) (ev batch.Event, at int64, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case len(in.answers) > 0:
+		ev = in.answers[0]
+		in.answers = in.answers[:copy(in.answers, in.answers[1:])]
+		return ev, 0, true
+	case len(in.commands) > 0:
+		ev = in.commands[0]
+		in.commands = in.commands[:copy(in.commands, in.commands[1:])]
+		return ev, 0, true
+	case !only && in.head < len(in.samples):
+		a := in.samples[in.head]
+		if in.head++; in.head == len(in.samples) {
+			in.shift()
+		}
+		return a.ev, a.at, true
+	}
+	return ev, 0, false
+}
+
+// status returns how far the journal is durable, and a failure.
+func (in *inbox) status() (durable uint64, failed error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.seq, in.failed
+}
+
+// readback returns the newest readings of outputs that wait to be taken, and whether none is lacking.
+func (in *inbox) readback() (r []batch.Reading, all bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	all = true
+	for i := range in.tags {
+		if !in.tags[i].Output {
+			continue
+		}
+		p := in.place[i]
+		if p < in.head {
+			all = false
+			continue
+		}
+		ev := &in.samples[p].ev
+		r = append(r, batch.Reading{Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality})
+	}
+	return r, all
+}
+
+// strangers returns how many values came from channels that the map does not name.
+func (in *inbox) strangers() int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.unmapped
+}
+
+// empty tells whether no command or answer waits.
+func (in *inbox) empty() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.commands) == 0 && len(in.answers) == 0
+}
+
+// dropped returns how many samples were replaced.
+func (in *inbox) dropped() int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.coalesced
+}

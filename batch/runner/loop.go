@@ -1,0 +1,297 @@
+// The loop's body: one event after the other, on one goroutine, in real and in virtual time alike.
+
+package runner
+
+import (
+	"fmt"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// LateLimit is the lateness in ns above which a tick is recorded as late.
+const LateLimit = 100_000_000
+
+// reserve is the room in bytes that the journal's buffer must have for the loop to take samples: more than one step can fill.
+const reserve = 256 << 10
+
+// observeEvery is the time in ns between two looks at the wall clock.
+const observeEvery = 60_000_000_000
+
+// loop is the state of the shell. It is used by one goroutine.
+type loop struct {
+	r       *Runner
+	m       *batch.Machine
+	w       *journal.Writer
+	block   *batch.Block
+	gate    gate
+	fx      []batch.Effect
+	buf     []byte
+	prev    int64  // stamp of the last event
+	next    uint64 // number of the next record
+	ended   bool   // the machine's End has passed the gate
+	asked   int    // prompts that wait for an answer
+	running int    // OEM actions under way
+	late    int64
+	windows []Window
+	failed  error
+	observe int64 // when to look at the wall clock next
+	out     func(e *batch.Effect)
+}
+
+func newLoop(r *Runner, w *journal.Writer) *loop {
+	return &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
+		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody)}
+}
+
+// begin takes in what stands at the head of every journal: what the batch is bound to, and the boot with its outputs as they
+// were read back.
+func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) {
+	l.prev = max(now, 1)
+	epoch, seen := l.w.Header().Epoch, l.observation(wall)
+	l.prev = seen.Mono
+	l.take(l.prev, &batch.Event{Kind: batch.Created, Epoch: epoch, Observation: seen})
+	for i := range l.r.b.Plan.Files {
+		l.take(l.prev, &batch.Event{Kind: batch.Bound, File: i})
+	}
+	l.take(l.prev, &batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: readback})
+}
+
+// observation looks at the wall clock, which need not be done again for a while.
+func (l *loop) observation(wall timebase.Source) timebase.Observation {
+	o := wall.Observe()
+	if late := l.prev - o.Mono; late > 0 {
+		o.Mono, o.UTC = o.Mono+late, o.UTC+late
+	}
+	l.observe = o.Mono + observeEvery
+	return o
+}
+
+// look takes in an observation of the wall clock.
+func (l *loop) look(wall timebase.Source) {
+	o := l.observation(wall)
+	l.take(o.Mono, &batch.Event{Kind: batch.Observed, Observation: o})
+}
+
+// ticks takes in every tick that is due at now, each with its own deadline as its stamp.
+func (l *loop) ticks(now int64) {
+	for l.failed == nil {
+		due := l.wake()
+		if due > now {
+			return
+		}
+		if late := now - due; late > LateLimit {
+			l.late++
+			l.step(max(l.prev, due), &batch.Event{Kind: batch.Late, LateMS: late / 1_000_000, LimitMS: LateLimit / 1_000_000})
+		}
+		l.step(max(l.prev, due), &batch.Event{Kind: batch.Tick})
+	}
+}
+
+// wake returns when the machine wants its next tick; once the run is over it wants none.
+func (l *loop) wake() int64 {
+	if l.m.Ended() {
+		return timebase.Never
+	}
+	return l.m.Wake()
+}
+
+// take takes in one event at monotonic time now, after the ticks that are due before it.
+func (l *loop) take(now int64, ev *batch.Event) {
+	now = max(now, l.prev)
+	l.ticks(now)
+	switch ev.Kind {
+	case batch.Answered:
+		l.asked = max(l.asked-1, 0)
+	case batch.Finished:
+		l.running--
+	}
+	l.step(now, ev)
+}
+
+// sample takes in a value that was true at a time.
+func (l *loop) sample(now, at int64, ev *batch.Event) {
+	now = max(now, l.prev)
+	if age := (now - at) / 1_000_000; at > 0 && age > 0 {
+		ev.AgeMS = age
+	}
+	l.take(now, ev)
+}
+
+// step records an event, lets the machine decide, and hands on what it decides.
+func (l *loop) step(at int64, ev *batch.Event) {
+	if l.failed != nil || l.m.Ended() {
+		return
+	}
+	defer l.fault()
+	if ev.Kind.Packed() {
+		l.block.Add(at, ev)
+		ev.Seq = l.next
+	} else {
+		l.seal()
+		ev.Seq = l.next
+		body, err := l.m.AppendInput(l.buf[:0], at, ev)
+		if err != nil {
+			// Nothing that reaches the loop can be beyond a record; what could be was cleaned where it came in.
+			panic(err)
+		}
+		l.append(kinds[ev.Kind], l.next, body)
+	}
+	l.prev = at
+	l.fx = l.m.Step(at, ev, l.fx[:0])
+	if len(l.fx) > 0 {
+		l.effects()
+	}
+	if l.block.Full() {
+		l.seal()
+	}
+}
+
+// effects seals the input before the decisions that it led to, and hands everything on in order.
+func (l *loop) effects() {
+	l.seal()
+	for i := range l.fx {
+		e := &l.fx[i]
+		switch {
+		case e.Kind == batch.Record:
+			l.append(e.Of, e.Seq, e.Body)
+		case e.Kind == batch.Write && e.Safe:
+			l.gate.cancel(e.Output)
+			l.out(e)
+		default:
+			l.gate.add(e)
+		}
+	}
+}
+
+// seal closes the open block, if there is one.
+func (l *loop) seal() {
+	if l.block.Events == 0 {
+		return
+	}
+	body, err := l.m.AppendBlock(l.buf[:0], l.next, l.block)
+	if err != nil {
+		panic(err)
+	}
+	l.block.Reset()
+	l.append(record.KindInputBlock, l.next, body)
+}
+
+// append hands a record to the journal.
+func (l *loop) append(k record.Kind, seq uint64, body []byte) {
+	if seq != l.next {
+		panic(fmt.Sprintf("record %d is numbered %d", l.next, seq))
+	}
+	l.next++
+	if err := l.w.Append(seq, body); err != nil && l.failed == nil {
+		l.failed = fmt.Errorf("%w: record %d: %w", ErrEvidence, seq, err)
+	}
+	l.watch(k, body)
+}
+
+// watch shows a record to whoever wants to see it, and keeps what the result needs.
+func (l *loop) watch(k record.Kind, body []byte) {
+	if k == record.KindWindowStop || k == record.KindReconcile {
+		l.totals(body)
+	}
+	if l.r.opt.Record != nil {
+		l.r.opt.Record(k, body)
+	}
+}
+
+func (l *loop) totals(body []byte) {
+	rec, err := record.Parse(body)
+	if err != nil {
+		panic(err)
+	}
+	if rec.Kind == record.KindWindowStop {
+		l.windows = append(l.windows, Window{ID: rec.Text(record.MeterWindowID), Unit: rec.Text(record.Unit),
+			Target: rec.Text(record.Target), Total: rec.Text(record.TotalizedValue), Delta: rec.Text(record.Delta),
+			Tolerance: rec.Text(record.Tolerance), Verdict: rec.Text(record.Result)})
+		return
+	}
+	for i := range l.windows {
+		if w := &l.windows[i]; w.ID == rec.Text(record.MeterWindowID) {
+			w.Meter, w.Reconciled, w.Hint = rec.Text(record.MeterTotal), rec.Text(record.ReconcileStatus), rec.Text(record.Hint)
+		}
+	}
+}
+
+// fault turns a panic of the engine into a last record and the end of the run.
+func (l *loop) fault() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	l.failed = fmt.Errorf("%w: %v", ErrEngine, p)
+	if l.block.Events > 0 {
+		if body, err := l.m.AppendBlock(nil, l.next, l.block); err == nil && l.w.Append(l.next, body) == nil {
+			l.next++
+		}
+	}
+	if body, err := l.m.AppendFault(nil, l.next, batch.Clean(fmt.Sprint(p))); err == nil && l.w.Append(l.next, body) == nil {
+		l.next++
+	}
+}
+
+// aged seals the open block once it is MaxAge old, and returns when that will be.
+func (l *loop) aged(now int64) int64 {
+	if l.block.Events == 0 {
+		return timebase.Never
+	}
+	if due := l.block.First + MaxAge; due > now {
+		return due
+	}
+	l.seal()
+	return timebase.Never
+}
+
+// pass lets the gate hand on what is durable now.
+func (l *loop) pass(durable uint64) {
+	l.gate.pass(durable, func(e *batch.Effect) {
+		switch e.Kind {
+		case batch.End:
+			l.ended = true
+		case batch.Ask:
+			l.asked++
+			if l.r.opt.Ask != nil {
+				l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text})
+			}
+		default:
+			if e.Kind == batch.RunAction {
+				l.running++
+			}
+			l.out(e)
+		}
+	})
+}
+
+// crowded tells whether samples must wait: the gate is full, or the journal's buffer nearly is.
+func (l *loop) crowded() bool { return l.gate.full() || l.w.Room() < reserve }
+
+// safeAll calls write for every output with its safe value, for an end without evidence.
+func (l *loop) safeAll(write func(w tag.Write)) {
+	for i := range l.r.b.Plan.Map.Tags {
+		t := &l.r.b.Plan.Map.Tags[i]
+		if bits, ok := t.Wire(t.Safe); ok && t.Output {
+			write(tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits})
+		}
+	}
+}
+
+// stopped tells whether the run is over, one way or the other.
+func (l *loop) stopped() bool { return l.ended || l.failed != nil }
+
+func (l *loop) result(head journal.Chain) Result {
+	return Result{Batch: l.r.b.ID, State: l.m.State(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
+		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), LossWindow: MaxAge}
+}
+
+// kinds are the records of the inputs that have one of their own.
+var kinds = [...]record.Kind{batch.Observed: record.KindTimeObserved, batch.Created: record.KindBatchCreated,
+	batch.Bound: record.KindObjectBound, batch.Boot: record.KindBoot, batch.Late: record.KindTickLate, batch.Told: record.KindCommand,
+	batch.Answered: record.KindPromptAnswer, batch.Done: record.KindWriteDone, batch.Progress: record.KindActionProgress,
+	batch.Finished: record.KindActionResult}

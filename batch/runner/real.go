@@ -1,0 +1,235 @@
+// Real time: the loop waits for its inbox and its alarm; writer, port and OEM actions have goroutines of their own.
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+	"github.com/batchkit/batchkit/timebase/system"
+)
+
+// readbackTime is how long a start waits for outputs to be read back, in ns.
+const readbackTime = 2_000_000_000
+
+// retryWatch is the time in ns after which a port that was lost is watched again.
+const retryWatch = 1_000_000_000
+
+// crew is what runs beside the loop.
+type crew struct {
+	r     *Runner
+	clock timebase.Clock
+	wg    sync.WaitGroup
+	queue *queue
+}
+
+func (r *Runner) runReal(ctx context.Context) error {
+	clock := r.rig.Clock
+	if clock == nil {
+		clock = system.NewClock(1)
+	}
+	wall := r.rig.Wall
+	if wall == nil {
+		wall = system.Wall(clock)
+	}
+	c := &crew{r: r, clock: clock, queue: newQueue()}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
+	defer c.wg.Wait()
+	defer stopLog()
+	defer stop()
+	c.wg.Add(3)
+	go c.keep(logged)
+	go c.watch(work)
+	go c.drive(work)
+	r.loop.out = func(e *batch.Effect) { c.out(work, e) }
+	c.run(ctx, wall)
+	if r.loop.failed != nil {
+		c.safeAll(work)
+	}
+	return r.loop.failed
+}
+
+// run is the loop.
+func (c *crew) run(ctx context.Context, wall timebase.Source) {
+	l, in := c.r.loop, c.r.in
+	alarm := c.clock.Alarm(in.wake)
+	defer alarm.Stop()
+	readback := c.readback(ctx, alarm)
+	l.begin(c.clock.Now(), wall, readback)
+	if !c.r.opt.Manual {
+		l.failed = c.r.startCommand()
+	}
+	schedule := c.r.opt.Schedule
+	done := ctx.Done()
+	for !l.stopped() {
+		now := c.clock.Now()
+		durable, failed := in.status()
+		if l.failed == nil {
+			l.failed = failed
+		}
+		l.pass(durable)
+		if now >= l.observe {
+			l.look(wall)
+		}
+		for len(schedule) > 0 && schedule[0].At <= now {
+			schedule[0].Do(c.r)
+			schedule = schedule[1:]
+		}
+		l.ticks(now)
+		next := min(l.aged(now), l.wake(), l.observe)
+		if ev, at, ok := in.take(l.crowded()); ok {
+			l.sample(now, at, &ev)
+			continue
+		}
+		if len(schedule) > 0 {
+			next = min(next, schedule[0].At)
+		}
+		alarm.Set(next)
+		select {
+		case <-in.ready:
+		case <-done:
+			done = nil
+			if c.r.shutDown() {
+				return
+			}
+		}
+	}
+}
+
+// startCommand gives the start command in the name of the operator who answers for the batch.
+func (r *Runner) startCommand() error {
+	return r.Tell(Command{Command: sequencer.Start, Operator: r.b.Operator})
+}
+
+// shutDown aborts a batch whose controller is told to stop; true means that there was nothing to abort.
+func (r *Runner) shutDown() (idle bool) {
+	if s := r.loop.m.State(); s == sequencer.Idle {
+		r.loop.failed = fmt.Errorf("runner: told to stop before the batch was started")
+		return true
+	}
+	_ = r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: "the controller was told to stop"})
+	return false
+}
+
+// readback waits until every output was read back once, or the time for that is over.
+func (c *crew) readback(ctx context.Context, alarm timebase.Alarm) []batch.Reading {
+	until := c.clock.Now() + readbackTime
+	for {
+		readings, all := c.r.in.readback()
+		if all || c.clock.Now() >= until {
+			return readings
+		}
+		alarm.Set(until)
+		select {
+		case <-c.r.in.ready:
+		case <-ctx.Done():
+			return readings
+		}
+	}
+}
+
+// keep commits the journal, group after group.
+func (c *crew) keep(ctx context.Context) {
+	defer c.wg.Done()
+	if err := c.r.loop.w.Run(ctx); err != nil {
+		c.r.in.fail(fmt.Errorf("%w: %w", ErrEvidence, err))
+	}
+}
+
+// watch takes in values, and watches again when the port was lost: meanwhile they grow stale, which the machine sees.
+func (c *crew) watch(ctx context.Context) {
+	defer c.wg.Done()
+	for ctx.Err() == nil {
+		_ = c.r.rig.Port.Watch(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
+		_ = c.clock.Wait(ctx, c.clock.Now()+retryWatch)
+	}
+}
+
+// out carries out what has left the gate.
+func (c *crew) out(ctx context.Context, e *batch.Effect) {
+	if e.Kind == batch.Write {
+		c.queue.add(e)
+		return
+	}
+	req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: append([]string(nil), e.Params...)}
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		c.r.in.answer(c.r.act(ctx, req, c.r.in.answer))
+	}()
+}
+
+// act runs an OEM action and returns its result as an event.
+func (r *Runner) act(ctx context.Context, req Request, emit func(batch.Event)) batch.Event {
+	do := r.rig.Do[req.Type]
+	if do == nil {
+		return batch.Event{Kind: batch.Finished, ID: req.ID, Detail: "this controller has nobody who does " + batch.Clean(req.Type)}
+	}
+	values, err := do(ctx, req, func(values []string, message string) {
+		emit(batch.Event{Kind: batch.Progress, ID: req.ID, Values: cleanAll(values), Detail: batch.Clean(message)})
+	})
+	ev := batch.Event{Kind: batch.Finished, ID: req.ID, OK: err == nil, Values: cleanAll(values)}
+	if err != nil {
+		ev.Detail = batch.Clean(err.Error())
+	}
+	return ev
+}
+
+// maxValues is the number of values that one report of an OEM action may carry.
+const maxValues = 32
+
+func cleanAll(values []string) []string {
+	out := make([]string, 0, min(len(values), maxValues))
+	for _, v := range values[:min(len(values), maxValues)] {
+		out = append(out, batch.Clean(v))
+	}
+	return out
+}
+
+// drive writes to the port, one write at a time, those in the safe direction first.
+func (c *crew) drive(ctx context.Context) {
+	defer c.wg.Done()
+	for {
+		w, one, ok := c.queue.next(ctx)
+		if !ok {
+			return
+		}
+		ev := batch.Event{Kind: batch.Done, ID: w.ID}
+		if err := c.write(one, w); err != nil {
+			ev.Detail = batch.Clean(err.Error())
+		} else {
+			ev.OK = true
+		}
+		c.queue.finished()
+		ev.At = c.clock.Now()
+		c.r.in.answer(ev)
+	}
+}
+
+func (c *crew) write(ctx context.Context, w tag.Write) error {
+	w.Deadline = c.clock.Now() + batch.WriteTime
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(batch.WriteTime))
+	defer cancel()
+	return c.r.rig.Port.Write(ctx, w)
+}
+
+// safeAll drives the outputs to their safe values after evidence has failed. The queue is closed first, so that nothing else
+// is written after it.
+func (c *crew) safeAll(ctx context.Context) {
+	c.queue.close()
+	var failed error
+	c.r.loop.safeAll(func(w tag.Write) {
+		failed = errors.Join(failed, c.write(ctx, w))
+	})
+	if failed != nil {
+		c.r.loop.failed = fmt.Errorf("%w; outputs could not all be driven to their safe values: %w", c.r.loop.failed, failed)
+	}
+}

@@ -1,0 +1,228 @@
+// Package runner is the shell of a batch: the only loop.
+//
+// Start with [Run]. It stamps an event as it takes it, numbers and packs it, steps the machine, and hands what the machine
+// decides to the journal and to a gate. A record stands, durable, before the write that it announces leaves the gate; only a
+// write in the safe direction never waits. The loop itself waits for no disk and no device.
+//
+// The rule that must not be broken: no evidence, no action; and safety outranks evidence. Where evidence can no longer be kept
+// the outputs are driven to their safe values and the run ends.
+//
+// The package decides nothing: what is decided, and in what order, is package batch. Run blocks until the batch has ended, its
+// evidence is packed, and every goroutine that it started has returned.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// What a run may end with beside nil; told apart with errors.Is.
+var (
+	// ErrUsed refuses a directory that holds the evidence of a batch already.
+	ErrUsed = errors.New("runner: directory holds the evidence of a batch")
+	// ErrEvidence says that evidence could no longer be kept; outputs were driven to their safe values without it.
+	ErrEvidence = errors.New("runner: evidence can no longer be kept")
+	// ErrEngine says that an invariant of the engine broke; the journal ends with an engine_fault.
+	ErrEngine = errors.New("runner: engine fault")
+	// ErrNobody says that a virtual run has come to rest, in Held or Paused or at a prompt, and no command is scheduled.
+	ErrNobody = errors.New("runner: the batch waits for an operator and none is scheduled")
+	// ErrBusy refuses a command because the inbox is full.
+	ErrBusy = errors.New("runner: inbox full")
+)
+
+// Rig is what a batch runs on.
+type Rig struct {
+	Port  tag.Port          // the board
+	Dir   string            // where the evidence goes; its parent must exist, it may exist if it is empty
+	Clock timebase.Clock    // nil: the system's, or, in a virtual run, none
+	Wall  timebase.Source   // nil: the system's, or, in a virtual run, one made of the seed
+	Do    map[string]Action // OEM actions by type
+}
+
+// Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
+// ctx ends; progress may be called from it at any time and does not block.
+type Action func(ctx context.Context, r Request, progress func(values []string, message string)) (values []string, err error)
+
+// Request is an OEM action that a recipe asks for.
+type Request struct {
+	ID      uint32 // number within the batch
+	Step    string
+	Type    string
+	Version int
+	Params  []string // name=value
+}
+
+// Prompt is a question to an operator.
+type Prompt struct {
+	ID   uint32 // number within the batch
+	Step string
+	Text string
+}
+
+// Command is what an operator orders.
+type Command struct {
+	Command  sequencer.Command
+	Step     string // element of the recipe; "" is the whole batch
+	Operator string
+	Role     string // "" is "operator"
+	Reason   string // required for everything but start
+}
+
+// Scheduled is something to be done at a time of the run.
+type Scheduled struct {
+	At int64 // monotonic ns since the start of the run
+	Do func(r *Runner)
+}
+
+// Options are the options of a run. Nil is the same as the zero value. The functions are called on the loop's goroutine: they
+// must not block, and may call Tell and Answer.
+type Options struct {
+	Virtual  *Virtual                      // run in virtual time; the port must be a Simulation
+	Manual   bool                          // do not start the batch at once; a start command must come
+	Record   func(k record.Kind, b []byte) // every record as it is numbered; b is valid during the call
+	Ask      func(r *Runner, p Prompt)     // an operator is asked; nil: nobody answers but by Answer
+	Schedule []Scheduled                   // in ascending order of time
+	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
+}
+
+// Result is what a run came to.
+type Result struct {
+	Batch      string
+	State      sequencer.State
+	Records    uint64
+	Link       string // hash_curr of the last record
+	Windows    []Window
+	Dir        string
+	LateTicks  int64 // ticks that were taken later than the limit allows
+	Coalesced  int64 // level inputs that were replaced by newer ones before they were taken
+	Unmapped   int64 // values of channels that the map does not name
+	LossWindow int64 // ns: greatest time for which a cut of the power may lose inputs
+}
+
+// Window is one metering window of a Result, in the words of its records.
+type Window struct {
+	ID, Unit, Target, Total, Delta, Tolerance, Verdict string
+	Meter, Reconciled, Hint                            string // of the reconcile record
+}
+
+// MaxAge is the age in ns at which an open input block is sealed: the declared bound of what a cut of the power may lose,
+// beside what is on its way to the disk.
+const MaxAge = 1_000_000_000
+
+// Runner is a run under way. Tell and Answer may be called from any goroutine.
+type Runner struct {
+	b    *batch.Batch
+	rig  Rig
+	opt  Options
+	in   *inbox
+	loop *loop
+}
+
+// New prepares a run without touching anything.
+func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
+	r := &Runner{b: b, rig: rig, in: newInbox(b.Plan.Map.Tags)}
+	if opt != nil {
+		r.opt = *opt
+	}
+	if rig.Port == nil || rig.Dir == "" {
+		return nil, errors.New("runner: a rig needs a port and a directory")
+	}
+	return r, nil
+}
+
+// Run runs a batch to its end and leaves its evidence package in rig.Dir. If ctx ends first the batch is aborted, and the run
+// goes on until its outputs are safe and its evidence is durable.
+func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, error) {
+	r, err := New(b, rig, opt)
+	if err != nil {
+		return Result{}, err
+	}
+	return r.Run(ctx)
+}
+
+// Tell gives a command. It does not block. What becomes of it is a record; the error says only why it was not taken at all.
+func (r *Runner) Tell(c Command) error {
+	if c.Role == "" {
+		c.Role = "operator"
+	}
+	if c.Reason == "" && c.Command == sequencer.Start {
+		c.Reason = "start"
+	}
+	if c.Operator == "" || c.Reason == "" {
+		return fmt.Errorf("runner: command %s: operator and reason are required", c.Command)
+	}
+	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: batch.Clean(c.Step), Operator: batch.Clean(c.Operator),
+		Role: batch.Clean(c.Role), Reason: batch.Clean(c.Reason)})
+}
+
+// Answer answers a prompt. It does not block.
+func (r *Runner) Answer(id uint32, value, operator, role string) error {
+	if operator == "" {
+		return errors.New("runner: an answer needs its operator")
+	}
+	return r.in.tell(batch.Event{Kind: batch.Answered, ID: id, Value: batch.Clean(value), Operator: batch.Clean(operator), Role: batch.Clean(role)})
+}
+
+// Run runs the batch; it may be called once.
+func (r *Runner) Run(ctx context.Context) (res Result, err error) {
+	w, err := r.open()
+	if err != nil {
+		return res, err
+	}
+	r.loop = newLoop(r, w)
+	if r.opt.Virtual != nil {
+		err = r.runVirtual(ctx)
+	} else {
+		err = r.runReal(ctx)
+	}
+	if closed := w.Close(); err == nil && closed != nil {
+		err = fmt.Errorf("%w: %w", ErrEvidence, closed)
+	}
+	res = r.loop.result(w.Head())
+	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {
+		if _, perr := evidence.Pack(r.rig.Dir, r.b); perr != nil {
+			err = errors.Join(err, fmt.Errorf("runner: the journal is whole but its package could not be made: %w", perr))
+		}
+	}
+	return res, err
+}
+
+// open makes the directory and the journal of the batch.
+func (r *Runner) open() (*journal.Writer, error) {
+	dir := filepath.Join(r.rig.Dir, "journal")
+	jopt := &journal.Options{Storage: r.opt.Storage}
+	if r.opt.Virtual == nil {
+		jopt.OnDurable = r.in.durable
+	}
+	if r.opt.Storage == nil {
+		if err := os.MkdirAll(r.rig.Dir, 0o750); err != nil {
+			return nil, fmt.Errorf("runner: %w", err)
+		}
+		names, err := os.ReadDir(r.rig.Dir)
+		if err != nil {
+			return nil, fmt.Errorf("runner: %w", err)
+		}
+		if len(names) > 0 {
+			return nil, fmt.Errorf("%w: %s is not empty; choose another batch id or directory", ErrUsed, r.rig.Dir)
+		}
+		if err := evidence.WriteFiles(r.rig.Dir, r.b); err != nil {
+			return nil, err
+		}
+	}
+	w, err := journal.Create(dir, journal.Header{JournalID: r.b.JournalID}, jopt)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	return w, nil
+}

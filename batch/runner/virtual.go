@@ -1,0 +1,193 @@
+// Virtual time: the clock is an input. One goroutine takes the next thing that happens, whatever it is, and moves time to it.
+
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// Simulation is a port whose time is the runner's. Its methods are called on one goroutine, with times that do not decrease.
+type Simulation interface {
+	tag.Port
+	Next() int64                                          // when it has something to emit next, monotonic ns
+	Advance(now int64, emit func(tag.Raw))                // moves to now and emits all that is due, in a fixed order
+	Apply(now int64, w tag.Write) (done int64, err error) // carries out a write: when it is done, or fails
+}
+
+// Virtual sets how a run in virtual time goes. The zero value is a disk that takes 5 ms for a commit, and the year 2026.
+type Virtual struct {
+	UTC     int64                       // start of the wall clock, ns since 1970; 0: 2026-01-01
+	Commit  func(now int64) int64       // when a commit that begins at now is durable; nil: 5 ms later
+	Durable func(now int64, seq uint64) // called as records become durable
+}
+
+const (
+	virtualUTC    = 1_767_225_600_000_000_000
+	virtualCommit = 5_000_000
+)
+
+// seeded is the wall clock of a virtual run.
+type seeded struct {
+	utc int64
+	now *int64
+}
+
+// Observe returns the virtual UTC, which is exact.
+func (s seeded) Observe() timebase.Observation {
+	return timebase.Observation{Mono: *s.now, UTC: s.utc + *s.now, Sync: timebase.RTCOnly, Source: "seed", Bound: 1}
+}
+
+// virtual is a run in virtual time.
+type virtual struct {
+	r        *Runner
+	l        *loop
+	opt      Virtual
+	port     Simulation
+	now      int64
+	commit   int64  // when the commit under way is durable
+	upTo     uint64 // last record that it holds
+	durable  uint64
+	dones    []due // writes under way, by time, then in the order in which they were begun
+	schedule []Scheduled
+	wall     timebase.Source
+	asked    bool // ctx has ended and the batch was told
+}
+
+type due struct {
+	at int64
+	ev batch.Event
+}
+
+func (r *Runner) runVirtual(ctx context.Context) error {
+	port, ok := r.rig.Port.(Simulation)
+	if !ok {
+		return fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", r.rig.Port)
+	}
+	v := &virtual{r: r, l: r.loop, opt: *r.opt.Virtual, port: port, now: 1, commit: timebase.Never, schedule: r.opt.Schedule, wall: r.rig.Wall}
+	if v.opt.UTC == 0 {
+		v.opt.UTC = virtualUTC
+	}
+	if v.wall == nil {
+		v.wall = seeded{v.opt.UTC, &v.now}
+	}
+	v.l.out = func(e *batch.Effect) { v.out(ctx, e) }
+	v.port.Advance(v.now, v.emit)
+	readback, _ := r.in.readback()
+	v.l.begin(v.now, v.wall, readback)
+	if !r.opt.Manual {
+		if err := r.startCommand(); err != nil {
+			return err
+		}
+	}
+	for !v.l.stopped() {
+		if err := v.turn(ctx); err != nil {
+			v.l.seal()
+			return err
+		}
+	}
+	if v.l.failed != nil {
+		v.l.safeAll(func(w tag.Write) { _, _ = v.port.Apply(v.now, w) })
+	}
+	return v.l.failed
+}
+
+func (v *virtual) emit(raw tag.Raw) { v.r.in.sample(raw, v.now) }
+
+// turn takes everything that happens now, in a fixed order, and moves time to what happens next.
+func (v *virtual) turn(ctx context.Context) error {
+	if v.now >= v.commit {
+		v.durable, v.commit = v.upTo, timebase.Never
+		if v.opt.Durable != nil {
+			v.opt.Durable(v.now, v.durable)
+		}
+		v.l.pass(v.durable)
+	}
+	for len(v.dones) > 0 && v.dones[0].at <= v.now {
+		ev := v.dones[0].ev
+		v.dones = v.dones[1:]
+		v.l.take(v.now, &ev)
+	}
+	for len(v.schedule) > 0 && v.schedule[0].At <= v.now {
+		v.schedule[0].Do(v.r)
+		v.schedule = v.schedule[1:]
+	}
+	if ctx.Err() != nil && !v.asked {
+		if v.asked = true; v.r.shutDown() {
+			return v.l.failed
+		}
+	}
+	if v.now >= v.l.observe {
+		v.l.look(v.wall)
+	}
+	if v.port.Next() <= v.now {
+		v.port.Advance(v.now, v.emit)
+	}
+	for ev, at, ok := v.r.in.take(false); ok; ev, at, ok = v.r.in.take(false) {
+		v.l.sample(v.now, at, &ev)
+	}
+	v.l.ticks(v.now)
+	return v.next(v.l.aged(v.now))
+}
+
+// next begins a commit if there is something to commit, and moves time.
+func (v *virtual) next(aged int64) error {
+	if last := v.l.next - 1; v.commit == timebase.Never && last > v.durable {
+		v.upTo = last
+		if v.commit = v.now + virtualCommit; v.opt.Commit != nil {
+			v.commit = max(v.opt.Commit(v.now), v.now)
+		}
+		if v.l.w.Room() < 2*reserve {
+			if err := v.l.w.Commit(); err != nil {
+				v.l.failed = fmt.Errorf("%w: %w", ErrEvidence, err)
+			}
+		}
+	}
+	if v.resting() {
+		return fmt.Errorf("%w: it is %s", ErrNobody, v.l.m.State())
+	}
+	next := min(v.port.Next(), v.l.wake(), aged, v.l.observe, v.commit)
+	if len(v.dones) > 0 {
+		next = min(next, v.dones[0].at)
+	}
+	if len(v.schedule) > 0 {
+		next = min(next, v.schedule[0].At)
+	}
+	v.now = max(v.now, next)
+	return nil
+}
+
+// resting tells whether nothing but an operator can bring the batch on, and none will come.
+func (v *virtual) resting() bool {
+	s := v.l.m.State()
+	return s.Quiescent() && !s.Terminal() && len(v.schedule) == 0 && len(v.dones) == 0 && v.commit == timebase.Never &&
+		v.r.in.empty() && v.l.running == 0 && (s != sequencer.Idle || v.r.opt.Manual)
+}
+
+// out carries out what has left the gate.
+func (v *virtual) out(ctx context.Context, e *batch.Effect) {
+	if e.Kind != batch.Write {
+		req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: e.Params}
+		v.r.in.answer(v.r.act(ctx, req, v.r.in.answer))
+		return
+	}
+	w := e.Write
+	w.Deadline = v.now + batch.WriteTime
+	at, err := v.port.Apply(v.now, w)
+	d := due{max(at, v.now), batch.Event{Kind: batch.Done, ID: w.ID, OK: err == nil, At: max(at, v.now)}}
+	if err != nil {
+		d.ev.Detail = batch.Clean(err.Error())
+	}
+	i := len(v.dones)
+	for i > 0 && v.dones[i-1].at > d.at {
+		i--
+	}
+	v.dones = append(v.dones, due{})
+	copy(v.dones[i+1:], v.dones[i:])
+	v.dones[i] = d
+}

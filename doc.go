@@ -1,0 +1,16 @@
+// Package batchkit is the root of an SDK for batch controllers: a versioned recipe becomes a deterministic run - steps, I/O,
+// metering, time - and a record that an inspector verifies with sha256sum and that anyone executes again, bit for bit.
+//
+// The root holds no code. Where to go:
+//
+//	to see it             go run ./examples/controller
+//	to run a batch        batch (Load, Bind), batch/runner (Run)
+//	to connect a board    iomap/tag (Port: two methods), hal (RTC, FRAM, GPIO, RS-485)
+//	to write a recipe     recipe (the file), iomap (the I/O map), metering (the calibration), iomap/cond (conditions)
+//	to govern recipes     recipe/library
+//	to read the evidence  batch/evidence, journal (the chain), journal/record (the record)
+//	to understand it      ARCHITECTURE.md; then sequencer, batch, batch/runner, in this order
+//	to test without wires hal/sim (board, plant and faults), batch/runner (virtual time)
+//
+// Imports go down only, through floors that ARCHITECTURE.md draws and package internal/tidy checks.
+package batchkit

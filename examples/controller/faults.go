@@ -1,0 +1,73 @@
+// Fault scripts: what shall go wrong with the plant, and what operators do, and when.
+
+package main
+
+import (
+	"errors"
+	"os"
+	"slices"
+
+	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/internal/script"
+	"github.com/batchkit/batchkit/sequencer"
+)
+
+// faults reads a script such as
+//
+//	at 5s  silent ctr/1 3s
+//	at 12s command restart op1 "meter is back"
+//
+// Every line has a time. The faults are those of sim.ParseFault; commands are those of the procedure, by an operator, with a
+// reason.
+func faults(file string, plant *sim.Plant) ([]runner.Scheduled, error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := script.Parse(file, src)
+	if err != nil {
+		return nil, err
+	}
+	var schedule []runner.Scheduled
+	var bad error
+	for i := range lines {
+		l := &lines[i]
+		do, err := fault(l, plant)
+		if err != nil {
+			bad = errors.Join(bad, err)
+			continue
+		}
+		schedule = append(schedule, runner.Scheduled{At: l.When.Ns, Do: do})
+	}
+	slices.SortStableFunc(schedule, func(a, b runner.Scheduled) int { return int(max(min(a.At-b.At, 1), -1)) })
+	return schedule, bad
+}
+
+func fault(l *script.Line, plant *sim.Plant) (func(*runner.Runner), error) {
+	if l.When.Kind != script.At {
+		return nil, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
+	}
+	if l.Verb == "command" {
+		if len(l.Args) != 3 {
+			return nil, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
+		}
+		c, ok := sequencer.ParseCommand(l.Args[0])
+		if !ok {
+			return nil, l.Errorf("no command %q; there are start, pause, resume, hold, restart, stop, abort", l.Args[0])
+		}
+		return func(r *runner.Runner) {
+			// A full inbox refuses the command, as it would an operator's.
+			_ = r.Tell(runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]})
+		}, nil
+	}
+	ft, err := sim.ParseFault(l.Verb, l.Args)
+	if err != nil {
+		return nil, l.Errorf("%v", err)
+	}
+	ft.At = max(l.When.Ns, 1)
+	if err := plant.Fault(ft); err != nil {
+		return nil, l.Errorf("%v", err)
+	}
+	return func(*runner.Runner) {}, nil
+}

@@ -1,0 +1,123 @@
+// Tests of the command on packages that the runner has made of the demo.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal/sim"
+)
+
+// demoRun runs the demo in virtual time, with a fault if one is given, and leaves its package.
+func demoRun(t *testing.T, seed uint64, fault ...string) (dir string) {
+	t.Helper()
+	plan, err := batch.Load(os.DirFS("../controller/demo"), "recipe.yaml", "map.yaml", nil)
+	require.NoError(t, err)
+	b, err := plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: seed})
+	require.NoError(t, err)
+	plant := sim.NewPlant(seed)
+	if len(fault) > 0 {
+		f, err := sim.ParseFault(fault[0], fault[1:])
+		require.NoError(t, err)
+		f.At = 4_000_000_000
+		require.NoError(t, plant.Fault(f))
+	}
+	dir = filepath.Join(t.TempDir(), "B-0001")
+	_, err = runner.Run(context.Background(), b, runner.Rig{Port: plant, Dir: dir}, &runner.Options{Virtual: &runner.Virtual{},
+		Ask: func(r *runner.Runner, p runner.Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
+	if err != nil {
+		require.ErrorIs(t, err, runner.ErrNobody, "seed %d", seed)
+	}
+	return dir
+}
+
+// command runs the command and returns what it printed.
+func command(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestAWholePackageVerifiesAndReplays(t *testing.T) {
+	dir := demoRun(t, 1)
+	code, out, errs := command("verify", dir)
+	require.Equal(t, exitOK, code, out+errs)
+	require.Equal(t, 9, strings.Count(out, "ok    "))
+	require.Contains(t, out, "batch B-0001 is Complete")
+	require.Contains(t, out, "not proven:")
+	require.Contains(t, out, "no anchor")
+
+	code, out, errs = command("replay", dir)
+	require.Equal(t, exitOK, code, out+errs)
+	require.Contains(t, out, "decisions compared")
+	require.Contains(t, out, "the batch ran without approvals")
+	require.Contains(t, out, "0 divergences")
+}
+
+func TestBatchesInWhichThingsWentWrongVerifyAndReplay(t *testing.T) {
+	for seed, fault := range [][]string{{"silent", "ctr/1", "2s"}, {"bad", "ctr/2", "500ms"}, {"frozen", "3s"}, {"slow", "do/1", "1500ms", "5s"},
+		{"leak", "A", "3s"}, {"estop", "1s"}, {"nopower", "1s"}} {
+		dir := demoRun(t, uint64(seed)+2, fault...)
+		code, out, errs := command("verify", dir)
+		require.Equal(t, exitOK, code, "%v: %s%s", fault, out, errs)
+		code, out, errs = command("replay", dir)
+		require.Equal(t, exitOK, code, "%v: %s%s", fault, out, errs)
+	}
+}
+
+func TestARecordThatWasTouchedIsNamed(t *testing.T) {
+	dir := demoRun(t, 1)
+	name := filepath.Join(dir, "events.tsv")
+	events, err := os.ReadFile(name)
+	require.NoError(t, err)
+	lines := bytes.SplitAfter(events, []byte{'\n'})
+	at := len(bytes.Join(lines[:11], nil)) + len(lines[11])/2
+	events[at] ^= 1
+	require.NoError(t, os.WriteFile(name, events, 0o640))
+
+	code, out, _ := command("verify", dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, "FAIL  chain: record 12: ")
+	require.Contains(t, out, "NOT VERIFIED")
+	require.NotContains(t, out, "\nproven:")
+	code, _, errs := command("replay", dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "record 12")
+	require.Contains(t, errs, "see: evidence verify")
+
+	require.NoError(t, os.WriteFile(name, events[:at], 0o640))
+	code, out, _ = command("verify", dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, "record 12: its line is cut off")
+}
+
+func TestWhatIsNoPackageIsRefusedWithWhatToDo(t *testing.T) {
+	for _, verb := range []string{"verify", "replay"} {
+		code, out, errs := command(verb, filepath.Join(t.TempDir(), "nowhere"))
+		require.Equal(t, exitFound, code)
+		require.Empty(t, out)
+		require.Contains(t, errs, "the directory of a batch?")
+		code, _, errs = command(verb, t.TempDir())
+		require.Equal(t, exitFound, code)
+		require.Contains(t, errs, "no evidence package")
+		require.Contains(t, errs, "events.tsv")
+	}
+}
+
+func TestAnythingElseShowsHowItIsUsed(t *testing.T) {
+	for _, args := range [][]string{nil, {"verify"}, {"replay", "a", "b"}, {"mend", "a"}, {"-h"}} {
+		code, out, errs := command(args...)
+		require.Equal(t, exitUsage, code)
+		require.Empty(t, out)
+		require.Equal(t, usage, errs)
+	}
+}

@@ -1,0 +1,96 @@
+// Package hal declares what a controller asks of its board: a clock that outlives the supply, FRAM, GPIO lines and RS-485.
+//
+// Start with [FRAM] and [RTC], the two devices that keep something over a power cut; [InputLine], [OutputLine] and [RS485]
+// are the board's way to the plant. Package hal/sim has a simulated board; other packages bind these contracts to drivers.
+//
+// The rule that must not be broken: a device says what it knows and no more. A clock that has lost its time returns an error
+// and never a guess, a write that returned nil is in the cells, and edges that were lost are counted.
+//
+// The package declares; it opens nothing, starts nothing and knows no part number. Every method may be called from any
+// goroutine, and blocks for no longer than its own comment says.
+package hal
+
+import (
+	"context"
+	"errors"
+)
+
+// Errors that a caller branches on. A device that was closed returns an error that wraps os.ErrClosed.
+var (
+	// ErrTimeLost: the clock chip says that its time is not valid: the cell is dead, the oscillator stopped, or the clock was
+	// never set.
+	ErrTimeLost = errors.New("hal: clock has lost its time, set it")
+	// ErrPowerLost: the supply failed before the operation was over. What a write left behind is told by its tearing model.
+	ErrPowerLost = errors.New("hal: supply failed during the operation")
+)
+
+// RTC is a clock chip with a cell of its own. It runs while the board is off. Both methods block for one bus transfer, a few
+// milliseconds at most.
+type RTC interface {
+	// Read returns ns since 1970-01-01 UTC. Chips keep whole seconds: the result is true to within one second, plus the drift
+	// since Set. While the time is not valid it returns 0 and an error that wraps ErrTimeLost.
+	Read() (utc int64, err error)
+	// Set sets the time, in ns since 1970-01-01 UTC, of which parts of a second are dropped, and makes it valid. A time
+	// outside 2000 to 2099, which chips cannot hold, is refused.
+	Set(utc int64) error
+}
+
+// FRAM is memory that holds its bytes without supply and needs no erasing. Ranges of concurrent writes must not overlap.
+//
+// Tearing model: the bytes of one WriteAt reach the cells in ascending order. When the supply fails during it, the bytes
+// before the cut are new, the bytes after it are old, and the one byte that was in flight may be anything, its old and new
+// values included. No other byte changes. A WriteAt that returned nil is in the cells.
+type FRAM interface {
+	// Size is the capacity in bytes; it does not change.
+	Size() int64
+	// ReadAt is io.ReaderAt: fewer than len(p) bytes come with an error, which is io.EOF at the end of the memory. It blocks
+	// for the transfer.
+	ReadAt(p []byte, off int64) (n int, err error)
+	// WriteAt returns when the bytes are in the cells, which takes about 0.4 us per byte on SPI and 25 us on I2C. A range that
+	// leaves the memory is refused whole. After another error the tearing model holds; n is how many bytes surely are new.
+	WriteAt(p []byte, off int64) (n int, err error)
+}
+
+// Edge is one change of an input line as the kernel saw it.
+type Edge struct {
+	Mono int64  // when, ns on the monotonic clock; stamped by the kernel or the chip, never by the reader
+	High bool   // level after the edge
+	Seq  uint32 // number of the edge on its line, from 1, modulo 2^32; lost edges are numbered too
+	Lost uint32 // edges known to be missing between the one delivered before and this one
+}
+
+// InputLine is one digital input, requested for as long as it is open.
+//
+// Edges that come while an earlier one is being handled may be merged before they are numbered: Lost is a lower bound. After
+// a burst, believe Get.
+type InputLine interface {
+	// Get returns the level now. It blocks for one system call.
+	Get() (high bool, err error)
+	// Watch delivers every edge since the line was requested, in order, until ctx ends, and then returns nil; any other
+	// return means that the line is lost. It emits from the calling goroutine. One Watch at a time.
+	Watch(ctx context.Context, emit func(Edge)) error
+	// Close releases the line and ends Watch.
+	Close() error
+}
+
+// OutputLine is one digital output. It must stay open for as long as its level matters: after Close, and after a power cut,
+// the level is what the hardware falls back to. All methods block for one system call.
+type OutputLine interface {
+	// Set drives the line. Nil means that the driver took the level over.
+	Set(high bool) error
+	// Get returns the level that the line drives now.
+	Get() (high bool, err error)
+	// Close releases the line.
+	Close() error
+}
+
+// RS485 is one half-duplex port: while it sends it does not hear, and it never hears itself.
+type RS485 interface {
+	// Write sends p and returns when the last stop bit is out and the driver is off, which takes about 11 bit times per byte.
+	Write(p []byte) (n int, err error)
+	// Read returns at least one byte as soon as any is there. When ctx ends first it returns 0 and ctx's error; what has
+	// already arrived is returned even if ctx has ended, so that a reader can empty the line. An empty p returns at once.
+	Read(ctx context.Context, p []byte) (n int, err error)
+	// Close releases the port and ends a Read.
+	Close() error
+}

@@ -1,0 +1,268 @@
+// This file tests evaluation: all operators over all values, against a naive tree, on malformed input, and without allocation.
+
+package cond
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/stretchr/testify/require"
+)
+
+// image holds values by tag; a tag that it does not hold is BAD.
+type image []struct {
+	value int64
+	q     tag.Quality
+}
+
+func (m image) Read(id tag.ID, at int64) (int64, tag.Quality) {
+	if int(id) >= len(m) || at < 0 {
+		return 0, tag.Bad
+	}
+	return m[id].value, m[id].q
+}
+
+// of makes an image in which the switch of each tag has one truth value.
+func of(truths ...Truth) image {
+	m := make(image, len(truths))
+	for i, t := range truths {
+		m[i].q = [...]tag.Quality{Bad: tag.Bad, Stale: tag.Stale, False: tag.Good, True: tag.Good}[t]
+		if t != False {
+			m[i].value = 1 // a stale or bad tag holds what would be true
+		}
+	}
+	return m
+}
+
+var all = []Truth{Bad, Stale, False, True}
+
+func on(id tag.ID) Node { return Node{Op: Eq, Size: 1, Tag: id, Value: 1} }
+
+func TestTheTruthTablesOfTwo(t *testing.T) {
+	// Rows and columns: bad, stale, false, true.
+	and := [4][4]Truth{{Bad, Bad, False, Bad}, {Bad, Stale, False, Stale}, {False, False, False, False}, {Bad, Stale, False, True}}
+	or := [4][4]Truth{{Bad, Bad, Bad, True}, {Bad, Stale, Stale, True}, {Bad, Stale, False, True}, {True, True, True, True}}
+	for _, a := range all {
+		for _, b := range all {
+			require.Equal(t, and[a][b], Cond{{Op: And, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0), "%s and %s", a, b)
+			require.Equal(t, or[a][b], Cond{{Op: Or, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0), "%s or %s", a, b)
+		}
+		not := [4]Truth{Bad: Bad, Stale: Stale, False: True, True: False}
+		require.Equal(t, not[a], Cond{{Op: Not, Size: 2}, on(0)}.Eval(of(a), 0), "not %s", a)
+	}
+}
+
+func TestOfThreeTheStrongestWinsWhereverItStands(t *testing.T) {
+	rank := map[Op][]Truth{And: {True, Stale, Bad, False}, Or: {False, Stale, Bad, True}}
+	for op, order := range rank {
+		for i := range 64 {
+			in := []Truth{all[i&3], all[i>>2&3], all[i>>4&3]}
+			want := order[0]
+			for _, o := range order {
+				if in[0] == o || in[1] == o || in[2] == o {
+					want = o
+				}
+			}
+			c := Cond{{Op: op, Size: 4}, on(0), on(1), on(2)}
+			require.Equal(t, want, c.Eval(of(in...), 0), "%s %v", op, in)
+			leaf := c.Decisive(of(in...), 0)
+			require.Equal(t, want, in[leaf-1], "%s %v", op, in)
+			for before := range leaf - 1 {
+				require.NotEqual(t, want, in[before], "%s %v: an earlier leaf decides", op, in)
+			}
+		}
+	}
+}
+
+func TestComparisons(t *testing.T) {
+	for _, c := range []struct {
+		op   Op
+		want [3]bool // of 4, 5 and 6 with 5
+	}{
+		{Eq, [3]bool{false, true, false}}, {Ne, [3]bool{true, false, true}},
+		{Lt, [3]bool{true, false, false}}, {Le, [3]bool{true, true, false}},
+		{Gt, [3]bool{false, false, true}}, {Ge, [3]bool{false, true, true}},
+	} {
+		for i, want := range c.want {
+			for q, truth := range map[tag.Quality]Truth{tag.Bad: Bad, tag.Stale: Stale, tag.Good: False, 77: Bad} {
+				if truth == False && want {
+					truth = True
+				}
+				img := image{{int64(4 + i), q}}
+				require.Equal(t, truth, Cond{{Op: c.op, Size: 1, Value: 5}}.Eval(img, 0), "%d %s 5, %s", 4+i, c.op, q)
+			}
+		}
+	}
+	require.Equal(t, Bad, Cond{on(0)}.Eval(of(True), -1), "the time reaches the image")
+}
+
+func TestDecisiveNamesTheFirstComparisonOnTheDecidingBranches(t *testing.T) {
+	e, err := Parse("T101.level >= 40 L and not (door_open or TT101 < 5 Cel)")
+	require.NoError(t, err)
+	c, errs := e.Bind(plant{})
+	require.Nil(t, errs)
+	for _, k := range []struct {
+		level, door, temp int64
+		truth             Truth
+		why               string
+	}{
+		{399, 0, 600, False, "T101.level >= 40 L"},
+		{400, 1, 600, False, "door_open"},
+		{400, 0, 499, False, "TT101 < 5 Cel"},
+		{400, 0, 500, True, "T101.level >= 40 L"},
+	} {
+		img := image{{k.level, tag.Good}, {k.door, tag.Good}, {k.temp, tag.Good}}
+		require.Equal(t, k.truth, c.Eval(img, 0))
+		require.Equal(t, k.why, e.Part(c.Decisive(img, 0)))
+	}
+	img := image{{400, tag.Good}, {0, tag.Good}, {0, tag.Stale}}
+	require.Equal(t, Stale, c.Eval(img, 0))
+	require.Equal(t, "TT101 < 5 Cel", e.Part(c.Decisive(img, 0)))
+}
+
+func TestAMalformedConditionIsBad(t *testing.T) {
+	long := Cond{{Op: And, Size: MaxNodes + 1}}
+	for range MaxNodes {
+		long = append(long, on(0))
+	}
+	for name, c := range map[string]Cond{
+		"empty":                   {},
+		"no operator":             {{Size: 1}},
+		"unknown operator":        {{Op: 10, Size: 1}},
+		"no size":                 {{Op: Eq}},
+		"comparison with a child": {{Op: Eq, Size: 2}, on(0)},
+		"and of nothing":          {{Op: And, Size: 1}},
+		"not of two":              {{Op: Not, Size: 3}, on(0), on(0)},
+		"operator without size":   {{Op: And}, on(0)},
+		"child leaves its parent": {{Op: Or, Size: 4}, {Op: And, Size: 2}, {Op: Or, Size: 3}, on(0), on(0)},
+		"size beyond the end":     {{Op: And, Size: 65535}, on(0)},
+		"more than the tree":      {on(0), on(0)},
+		"bad after true":          {{Op: Or, Size: 3}, on(0), {Op: Eq, Size: 9}},
+		"too long":                long,
+	} {
+		require.Equal(t, Bad, c.Eval(of(True), 0), name)
+		require.Equal(t, -1, c.Decisive(of(True), 0), name)
+	}
+	require.Equal(t, Bad, Cond{on(0)}.Eval(nil, 0))
+	require.Equal(t, True, Cond{on(0)}.Eval(of(True), 0))
+}
+
+// tree is the naive form of a condition.
+type tree struct {
+	op    Op
+	below []tree
+	leaf  Node
+}
+
+func (n *tree) flat(c Cond) Cond {
+	if n.op >= Eq {
+		return append(c, n.leaf)
+	}
+	at := len(c)
+	c = append(c, Node{Op: n.op})
+	for i := range n.below {
+		c = n.below[i].flat(c)
+	}
+	c[at].Size = uint16(len(c) - at)
+	return c
+}
+
+func (n *tree) eval(img image) Truth {
+	seen := map[Truth]bool{}
+	for i := range n.below {
+		seen[n.below[i].eval(img)] = true
+	}
+	switch {
+	case n.op >= Eq:
+		return Cond{n.leaf}.Eval(img, 0)
+	case n.op == And && seen[False], n.op == Not && seen[True]:
+		return False
+	case n.op == Or && seen[True], n.op == Not && seen[False]:
+		return True
+	case seen[Bad]:
+		return Bad
+	case seen[Stale]:
+		return Stale
+	case n.op == And:
+		return True
+	}
+	return False
+}
+
+func grow(r *rand.Rand, depth int) tree {
+	op := Op(1 + r.IntN(int(Not)))
+	if depth == 0 || r.IntN(4) == 0 {
+		op = Eq + Op(r.IntN(6))
+		return tree{op: op, leaf: Node{Op: op, Size: 1, Tag: tag.ID(r.IntN(6)), Value: int64(r.IntN(3))}}
+	}
+	n := tree{op: op}
+	for range 1 + r.IntN(3) {
+		n.below = append(n.below, grow(r, depth-1))
+		if op == Not {
+			break
+		}
+	}
+	return n
+}
+
+func TestEvalEqualsANaiveTree(t *testing.T) {
+	const seed = 1
+	r := rand.New(rand.NewPCG(seed, 0))
+	for i := range 20000 {
+		n := grow(r, 4)
+		c := n.flat(nil)
+		img := make(image, 5) // the sixth tag is unknown
+		for j := range img {
+			img[j].value, img[j].q = int64(r.IntN(3)), tag.Quality(r.IntN(3))
+		}
+		want := n.eval(img)
+		require.Equal(t, want, c.Eval(img, 0), "seed %d, condition %d: %v", seed, i, c)
+		leaf := c.Decisive(img, 0)
+		require.GreaterOrEqual(t, c[leaf].Op, Eq)
+	}
+}
+
+// FuzzEval holds evaluation against panics and endless loops on any nodes.
+func FuzzEval(f *testing.F) {
+	f.Add([]byte{1, 3, 4, 1, 4, 1})
+	f.Add([]byte{3, 2, 5, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c Cond
+		for i := 0; i+1 < len(b); i += 2 {
+			c = append(c, Node{Op: Op(b[i] % 12), Size: uint16(b[i+1]), Tag: tag.ID(i % 5), Value: int64(i % 2)})
+		}
+		img := of(True, False, Stale, Bad)
+		truth, leaf := c.Eval(img, 0), c.Decisive(img, 0)
+		require.LessOrEqual(t, truth, True)
+		require.True(t, leaf < len(c) && (leaf >= 0 || truth == Bad))
+	})
+}
+
+func TestEvaluationDoesNotAllocate(t *testing.T) {
+	var img Image = of(True, False, Stale)
+	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Eval(img, 0), c.Decisive(img, 0) }))
+}
+
+func BenchmarkEval(b *testing.B) {
+	var img Image = of(True, False, Stale)
+	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
+	for b.Loop() {
+		c.Eval(img, 0)
+	}
+}
+
+func ExampleParse() {
+	e, err := Parse("T101.level >= 40 L and not (door_open or TT101 < 5 Cel)")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, _ := e.Bind(plant{})
+	now := image{{412, tag.Good}, {0, tag.Good}, {480, tag.Good}} // 41.2 L, closed, 4.80 Cel
+	fmt.Println(c.Eval(now, 0), "because of", e.Part(c.Decisive(now, 0)))
+	// Output:
+	// false because of TT101 < 5 Cel
+}

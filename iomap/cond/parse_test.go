@@ -1,0 +1,232 @@
+// This file tests Parse and Bind: the tree, the canonical text, the columns and what is refused.
+
+package cond
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/stretchr/testify/require"
+)
+
+// plant is a small set of tags.
+type plant struct{}
+
+func (plant) CondTag(name string) (Tag, bool) {
+	res := func(s string) quantity.Quantity {
+		q, err := quantity.Parse(s)
+		if err != nil {
+			panic(err)
+		}
+		return q
+	}
+	switch name {
+	case "T101.level":
+		return Tag{ID: 0, Resolution: res("0.1 L")}, true
+	case "door_open":
+		return Tag{ID: 1, Switch: true, Words: [2]string{"no", "yes"}}, true
+	case "TT101":
+		return Tag{ID: 2, Resolution: res("0.01 Cel")}, true
+	case "XV101":
+		return Tag{ID: 3, Switch: true, Words: [2]string{"closed", "open"}}, true
+	case "N101":
+		return Tag{ID: 4, Resolution: res("1")}, true
+	case "FC101":
+		return Tag{ID: 5}, true
+	}
+	return Tag{}, false
+}
+
+func TestTheCanonicalTextHasSingleSpacesAndTheFewestParentheses(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"a", "a"},
+		{"  ( ( a ) )\n", "a"},
+		{"T101.level>=40 L and not(door_open or TT101<5   Cel)", "T101.level >= 40 L and not (door_open or TT101 < 5 Cel)"},
+		{"a and b or c and d", "a and b or c and d"},
+		{"(a and b) or (c and d)", "a and b or c and d"},
+		{"(a or b) and (c or d)", "(a or b) and (c or d)"},
+		{"a and (b and c)", "a and (b and c)"},
+		{"(a or b) or c", "(a or b) or c"},
+		{"not (not (a))", "not not a"},
+		{"not a == open and not (b != shut)", "not a == open and not b != shut"},
+		{"a>-0.50 mbar or b<=5 or c<1 {pulse}/min or d==0 % or e!=7.00 [pH]",
+			"a > -0.50 mbar or b <= 5 or c < 1 {pulse}/min or d == 0 % or e != 7.00 [pH]"},
+	} {
+		e, err := Parse(c.text)
+		require.NoError(t, err, c.text)
+		require.Equal(t, c.want, e.String())
+		again, err := Parse(c.want)
+		require.NoError(t, err)
+		require.Equal(t, shape(e), shape(again), c.text)
+	}
+}
+
+// shape is an expression without its columns.
+func shape(e *Expr) []part {
+	parts := append([]part(nil), e.parts...)
+	for i := range parts {
+		parts[i].column, parts[i].constant = 0, 0
+	}
+	return parts
+}
+
+func TestTagsAreListedWithTheirColumns(t *testing.T) {
+	e, err := Parse("T101.level >= 40 L and\nnot (door_open or TT101 < 5 Cel) or door_open")
+	require.NoError(t, err)
+	require.Equal(t, []Ref{{"T101.level", 1}, {"door_open", 29}, {"TT101", 42}, {"door_open", 60}}, e.Tags())
+}
+
+func TestASyntaxErrorSaysWhereAndWhat(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		column int
+		msg    string
+	}{
+		{"", 1, "the condition is empty"},
+		{" \t", 3, "the condition is empty"},
+		{"a and", 6, "a tag is missing here, found the end of the text"},
+		{"a and and b", 7, `a tag is missing here, found "and"`},
+		{"()", 2, `a tag is missing here, found ")"`},
+		{"(a or b", 8, "the parenthesis of column 1 is not closed"},
+		{"(a b)", 4, `"and" or "or" is missing before "b"`},
+		{"a)", 2, "this parenthesis closes none"},
+		{"a not b", 3, `"and" or "or" is missing before "not"`},
+		{"a AND b", 3, `"AND" must be in lower case`},
+		{"a > 5 OR b", 7, `"OR" must be in lower case`},
+		{"a && b", 3, `"&&" is not an operator; write and`},
+		{"a || b", 3, `"||" is not an operator; write or`},
+		{"!a", 1, `"!" is not an operator; write not`},
+		{"a = 5", 3, `"=" is not an operator; write one of >=, >, <=, <, ==, !=`},
+		{"a => 5", 3, `"=>" is not an operator; write one of >=, >, <=, <, ==, !=`},
+		{"5 < a", 1, `"5" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"1 < a < 5", 1, `"1" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"a < 5 < b", 7, `"<" has no tag on its left; compare each tag by itself and join with and`},
+		{"T101..level", 1, `"T101..level" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"a >=", 5, `after >= a quantity such as 40 L or a word such as open is missing, found the end of the text`},
+		{"a >= and b", 6, `after >= a quantity such as 40 L or a word such as open is missing, found "and"`},
+		{"a == b.c", 6, `after == a quantity such as 40 L or a word such as open is missing, found "b.c"`},
+		{"a >= 40L", 6, `"40L": no space before the unit; write "40 L"`},
+		{"a >= 4,5 L", 6, `"4,5 L": comma in the number; write a decimal point, and no thousands separator`},
+		{"a >= 40 degC", 6, `"40 degC": unit "degC": not known; the closest known is "Cel"`},
+		{"Füllstand > 5 L", 1, `"Füllstand" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"a and ü", 7, `"ü" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{strings.Repeat("(", 33) + "a", 33, "more than 32 parentheses and not inside each other"},
+		{strings.Repeat("not ", 33) + "a", 129, "more than 32 parentheses and not inside each other"},
+		{"a" + strings.Repeat(" or a", 256), 1276, "the condition has more than 256 operators and comparisons"},
+		{strings.Repeat("a", 4097), 1, "the condition has 4097 bytes, more than the limit of 4096"},
+		{"a>5 or a" + strings.Repeat("a", 4087), 1, "the condition with single spaces has more than 4096 bytes; shorten it"},
+	} {
+		e, err := Parse(c.text)
+		require.Nil(t, e, c.text)
+		var at *SyntaxError
+		require.ErrorAs(t, err, &at, c.text)
+		require.Equal(t, SyntaxError{c.column, c.msg}, *at, "%.60s", c.text)
+	}
+	_, err := Parse("a and")
+	require.EqualError(t, err, "cond: column 6: a tag is missing here, found the end of the text")
+}
+
+func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("(", 32) + "a" + strings.Repeat(")", 32),
+		strings.Repeat("not ", 32) + "a",
+		"a" + strings.Repeat(" or a", 254),
+		strings.Repeat("a", 4096),
+	} {
+		_, err := Parse(text)
+		require.NoError(t, err, "%.60s", text)
+	}
+}
+
+func TestNamesAreWordsJoinedByPoints(t *testing.T) {
+	for _, name := range []string{"a", "XV101", "T101.level", "a_1.2.c", "And", "note"} {
+		require.True(t, IsName(name), name)
+	}
+	for _, name := range []string{"", "and", "or", "not", "1a", "_a", ".a", "a.", "a..b", "a-b", "a b", "ä", "aä"} {
+		require.False(t, IsName(name), name)
+	}
+}
+
+func TestBindTurnsConstantsIntoCounts(t *testing.T) {
+	e, err := Parse("T101.level >= 0.04 m3 and not (door_open or TT101 < 5 Cel) or XV101 != closed or N101 == -7")
+	require.NoError(t, err)
+	c, errs := e.Bind(plant{})
+	require.Nil(t, errs)
+	require.Equal(t, Cond{
+		{Op: Or, Size: 9},
+		{Op: And, Size: 6},
+		{Op: Ge, Size: 1, Tag: 0, Value: 400},
+		{Op: Not, Size: 4},
+		{Op: Or, Size: 3},
+		{Op: Eq, Size: 1, Tag: 1, Value: 1},
+		{Op: Lt, Size: 1, Tag: 2, Value: 500},
+		{Op: Ne, Size: 1, Tag: 3, Value: 0},
+		{Op: Eq, Size: 1, Tag: 4, Value: -7},
+	}, c)
+	require.Equal(t, "not (door_open or TT101 < 5 Cel)", e.Part(3))
+	require.Equal(t, "XV101 != closed", e.Part(7))
+	require.Empty(t, e.Part(9))
+	require.Empty(t, e.Part(-1))
+}
+
+func TestBindRefusesWhatDoesNotFitAndReturnsAllOfIt(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		column int
+		msg    string
+	}{
+		{"TT10 > 5 Cel", 1, `no tag "TT10" in the I/O map`},
+		{"TT101 > 5 K", 9, `tag "TT101": "5 K" in counts of "0.01 Cel": the units measure different things`},
+		{"TT101 > 5.005 Cel", 9, `tag "TT101": "5.005 Cel" in counts of "0.01 Cel": not a whole number of counts`},
+		{"TT101 > 900000000000000000 Cel", 9, `tag "TT101": "900000000000000000 Cel" in counts of "0.01 Cel": does not fit 64 bits`},
+		{"not TT101", 5, `tag "TT101" is a number; compare it with a quantity in Cel`},
+		{"TT101 == open", 10, `tag "TT101" is a number; compare it with a quantity in Cel`},
+		{"N101 == open", 9, `tag "N101" is a number; compare it with a plain number`},
+		{"FC101 > 5", 9, `tag "FC101" cannot be compared`},
+		{"XV101 == 1", 10, `tag "XV101" is a switch; compare it with closed or open`},
+		{"XV101 > closed", 9, `tag "XV101" is a switch; only == and != compare it`},
+		{"XV101 == shut", 10, `tag "XV101" is closed or open, not "shut"`},
+	} {
+		e, err := Parse(c.text)
+		require.NoError(t, err, c.text)
+		bound, errs := e.Bind(plant{})
+		require.Nil(t, bound, c.text)
+		require.Equal(t, []SyntaxError{{c.column, c.msg}}, errs, c.text)
+	}
+	e, err := Parse("x and XV101 == shut and TT101 > 5 Cel and y > 1")
+	require.NoError(t, err)
+	_, errs := e.Bind(plant{})
+	require.Len(t, errs, 3)
+	require.Equal(t, 43, errs[2].Column)
+}
+
+// FuzzParse holds every text that parses against its canonical form.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{"T101.level >= 40 L and not (door_open or TT101 < 5 Cel)", "a or (b or c)", "not not a", "a == open",
+		"a>-5.0 [pH]", "((((a", "a <= 1 {pulse}/kg", "a\xff", "a > 5 \x00", strings.Repeat("(", 40)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := Parse(text)
+		if err != nil {
+			at, ok := err.(*SyntaxError)
+			require.True(t, ok)
+			require.Nil(t, e)
+			require.GreaterOrEqual(t, at.Column, 1)
+			require.LessOrEqual(t, at.Column, len([]rune(text))+1)
+			require.NotContains(t, at.Msg, "\n")
+			return
+		}
+		again, err := Parse(e.String())
+		require.NoError(t, err)
+		require.Equal(t, shape(e), shape(again))
+		require.Equal(t, e.String(), again.String())
+		for _, ref := range e.Tags() {
+			require.True(t, strings.HasPrefix(string([]rune(text)[ref.Column-1:]), ref.Name))
+		}
+		if c, errs := e.Bind(plant{}); errs == nil {
+			require.Equal(t, Bad, c.Eval(image{}, 0), "a condition on tags that nobody knows is bad")
+		}
+	})
+}

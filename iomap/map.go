@@ -1,0 +1,95 @@
+// Package iomap gives wires their names: logical tags bound to physical channels by a versioned mapping.
+//
+// Start with [Parse], which reads a map file, and [Machine], which turns raw values into scaled ones with quality and age, and
+// scaled ones into writes.
+//
+// The rule that must not be broken: nothing above this package sees a raw value without its quality, and every output has a
+// declared safe value.
+//
+// The package is pure: values come in as inputs, time comes in with them.
+package iomap
+
+import (
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+// Limits of a map.
+const (
+	MaxTags   = 4096
+	MaxMeters = 256
+)
+
+// Map is a mapping as its file declares it. It is never changed after Parse.
+type Map struct {
+	ID          string  // name of the mapping
+	Version     string  // mapping_version, verbatim
+	Device      string  // device_id of the controller that the wires end at
+	Equipment   string  // equipment_id of the unit that the tags belong to
+	Calibration string  // name of the calibration file, relative to the map file; "" where no meter needs one
+	Tags        []Tag   // a tag's ID is its place in this list
+	Meters      []Meter // in the order of the file
+}
+
+// Tag is one logical tag.
+type Tag struct {
+	Name       string            // logical_tag
+	Channel    string            // physical_channel
+	Output     bool              // written, not only read
+	Type       Type              // what its scaled value is
+	Form       tag.Form          // form on the wire
+	Unit       quantity.Unit     // of a Number; "" for a Switch; of a Counter what it counts
+	Resolution quantity.Quantity // one count of the scaled value of a Number
+	Gain       quantity.Quantity // of a Number: what one on the wire stands for
+	Offset     quantity.Quantity // of a Number: what zero on the wire stands for
+	Scale      quantity.Linear   // raw to counts, made from Gain, Offset and Resolution
+	Invert     bool              // polarity: a Switch whose wire is 0 when it is on
+	Words      [2]string         // names of off and on, for example closed and open
+	StaleAfter int64             // ns without a new value after which it is STALE; 0 for outputs never written back
+	Debounce   int64             // ns that a Switch must rest before its change counts
+	Safe       int64             // safe_value of an output, scaled
+	Min, Max   int64             // limits of a Number output, scaled
+}
+
+// Type is what a scaled value is.
+type Type uint8
+
+// The types.
+const (
+	Switch  Type = iota // 0 or 1
+	Number              // counts of the resolution
+	Counter             // raw count, modulo 2^32 or as wide as its Meter says
+)
+
+// String gives the name that map files use: switch, number or counter.
+func (t Type) String() string { return [...]string{"switch", "number", "counter"}[min(t, Counter)] }
+
+// Meter is a source of totals.
+type Meter struct {
+	Name       string            // name that recipes use
+	Source     tag.ID            // counter that is totalized
+	Bits       uint8             // width at which the counter rolls over: 16, 32 or 64
+	Totalizer  tag.ID            // the device's own total, tag.None where it has none
+	Resolution quantity.Quantity // one count of a total
+	Tolerance  quantity.Quantity // allowed difference between window and totalizer
+}
+
+// Lookup finds a tag by name; ok is false where there is none.
+func (m *Map) Lookup(name string) (id tag.ID, ok bool) {
+	for i := range m.Tags {
+		if m.Tags[i].Name == name {
+			return tag.ID(i), true
+		}
+	}
+	return tag.None, false
+}
+
+// Channel finds a tag by its physical channel; ok is false where there is none.
+func (m *Map) Channel(channel string) (id tag.ID, ok bool) {
+	for i := range m.Tags {
+		if m.Tags[i].Channel == channel {
+			return tag.ID(i), true
+		}
+	}
+	return tag.None, false
+}

@@ -1,0 +1,212 @@
+// This file holds Parse: the header and the lists of a map file.
+
+package iomap
+
+import (
+	"path"
+	"strings"
+
+	"github.com/batchkit/batchkit/internal/strictyaml"
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+// Schema is the version of the map language that this package reads (schema_version).
+const Schema = 1
+
+// maxMapBytes has room for MaxTags tags with all their keys.
+const maxMapBytes = 4 << 20
+
+// Parse reads a map file, YAML or its subset JSON; file is the name that errors show. What is wrong is returned all at once,
+// each error with line, column and the line itself; then the Map is nil.
+//
+// The header names the mapping (mapping, version, schema_version: 1), the controller (device_id), the unit (equipment_id)
+// and, where a meter needs K-factors, the calibration file relative to this one (calibration). tags lists one entry for each
+// wire:
+//
+//	logical_tag       name that recipes use: words of letters, digits and _ joined by points
+//	physical_channel  channel of the board, for example di/3; each is bound once
+//	direction         in or out
+//	type              switch, number or counter; an output is no counter
+//	form              form on the wire. switch: bool; counter: int; number: int, float32 or float64, as output int
+//	polarity          switch: normal (default) or inverted, for a wire that is 0 when the switch is on
+//	words             switch: names of off and on, by default [off, on]
+//	resolution        number: one count of the scaled value, for example 0.01 kg
+//	gain, offset      number: what one on the wire stands for, and what zero stands for (default 0)
+//	unit              counter: what it counts, for example "{pulse}"
+//	stale_after       age after which the value is STALE; every input has one, outputs that are read back may
+//	debounce          switch, input: how long it must rest before its change counts
+//	safe_value        output: the word or quantity that it takes when things fail
+//	min, max          number, output: limits of what may be written
+//
+// meters lists the sources of totals: meter (its name), source (a counter), bits (16, 32 or 64: where the counter rolls
+// over), resolution (one count of a total), and for a device that keeps a total of its own totalizer (a number) and tolerance
+// (allowed difference between the two).
+func Parse(file string, src []byte) (*Map, error) {
+	doc := strictyaml.Parse(file, src, &strictyaml.Options{MaxBytes: maxMapBytes})
+	r := reader{m: &Map{}, names: map[string]int{}, channels: map[string]int{}}
+	f := doc.Root().Map()
+	r.m.ID = f.Req("mapping").Ident()
+	r.m.Version = f.Req("version").Ident()
+	f.Req("schema_version").Int(Schema, Schema)
+	r.m.Device = f.Req("device_id").Ident()
+	r.m.Equipment = f.Req("equipment_id").Ident()
+	if n, ok := f.Opt("calibration"); ok {
+		r.m.Calibration = fileOf(n)
+	}
+	r.tags(f.Req("tags"))
+	if n, ok := f.Opt("meters"); ok {
+		r.meters(n)
+	}
+	f.Done()
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return r.m, nil
+}
+
+// CondTag makes a Map the [cond.Lookup] of conditions on its scaled values. A counter cannot be compared: what it shows
+// rolls over.
+func (m *Map) CondTag(name string) (cond.Tag, bool) {
+	id, ok := m.Lookup(name)
+	if !ok {
+		return cond.Tag{}, false
+	}
+	t := &m.Tags[id]
+	return cond.Tag{ID: id, Switch: t.Type == Switch, Words: t.Words, Resolution: t.Resolution}, true
+}
+
+// reader fills a Map. Tags that are wrong are in it too, so that an ID is a place in the file's list, and so that a meter
+// that names a wrong tag is not told that there is none.
+type reader struct {
+	m        *Map
+	known    []bool         // by tag: its type and direction were read
+	names    map[string]int // line of a logical tag
+	channels map[string]int // line of a physical channel
+}
+
+func (r *reader) tags(n strictyaml.Node) {
+	items := n.List(MaxTags)
+	if n.Kind() == strictyaml.List && len(items) == 0 {
+		n.Errorf("a mapping needs a tag")
+	}
+	for _, item := range items {
+		t, known := r.tag(item)
+		r.m.Tags, r.known = append(r.m.Tags, t), append(r.known, known)
+	}
+}
+
+// once reports a text that has been there before, and remembers its line otherwise.
+func once(seen map[string]int, n strictyaml.Node, text, what string) {
+	if text == "" {
+		return
+	}
+	if line, ok := seen[text]; ok {
+		n.Errorf("%s %q stands twice; the first is in line %d", what, text, line)
+		return
+	}
+	seen[text] = n.Pos().Line
+}
+
+// fileOf reads the name of a file beside or below the map file.
+func fileOf(n strictyaml.Node) string {
+	name := n.Str()
+	if name != "" && (path.IsAbs(name) || path.Clean(name) != name || name == "." || name == ".." ||
+		strings.HasPrefix(name, "../") || strings.ContainsAny(name, "\\:\n")) {
+		n.Errorf("%q is not the name of a file beside or below this one; write it with slashes and without ..", name)
+		return ""
+	}
+	return name
+}
+
+// quantityOf reads a number with its unit; ok is false where nothing stands there or it is refused.
+func quantityOf(n strictyaml.Node) (q quantity.Quantity, ok bool) {
+	text := n.Str()
+	if text == "" {
+		return quantity.Quantity{}, false
+	}
+	q, err := quantity.Parse(text)
+	if err != nil {
+		n.Errorf("%s", bare(err))
+		return quantity.Quantity{}, false
+	}
+	return q, true
+}
+
+// countsOf reads a quantity as whole counts of a resolution that was read already; 0 where it is refused.
+func countsOf(n strictyaml.Node, res quantity.Quantity) (int64, bool) {
+	q, ok := quantityOf(n)
+	if !ok || res.Unit == "" {
+		return 0, false
+	}
+	counts, err := q.Counts(res)
+	if err != nil {
+		n.Errorf("%s", bare(err))
+		return 0, false
+	}
+	return counts, true
+}
+
+// maxTimeDays keeps the sum of a time of a map and a monotonic time far from the end of 64 bits.
+const maxTimeDays = 366
+
+// timeOf reads a time above zero, in ns; 0 where it is refused.
+func timeOf(n strictyaml.Node) int64 {
+	q, ok := quantityOf(n)
+	if !ok {
+		return 0
+	}
+	ns, err := q.Nanoseconds()
+	switch {
+	case !q.Unit.Compatible("s"):
+		n.Errorf("%q is not a time; write one such as 20 ms or 3 s", q)
+	case err != nil || ns <= 0 || ns > maxTimeDays*86_400_000_000_000:
+		n.Errorf("%q must be a time above zero, in whole nanoseconds, of %d d at most", q, maxTimeDays)
+	default:
+		return ns
+	}
+	return 0
+}
+
+// bare is the message of an error of package quantity without the name of the package.
+func bare(err error) string { return strings.TrimPrefix(err.Error(), "quantity: ") }
+
+// maxName bounds names of tags and channels, in characters.
+const maxName = 64
+
+// nameOf reads the name of a tag as conditions can write it.
+func nameOf(n strictyaml.Node) string {
+	name := n.Str()
+	if name != "" && (len(name) > maxName || !cond.IsName(name)) {
+		n.Errorf("%q is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a "+
+			"letter, %d characters at most", name, maxName)
+		return ""
+	}
+	return name
+}
+
+// channelOf reads the name of a physical channel: visible ASCII without spaces, quotes or commas.
+func channelOf(n strictyaml.Node) string {
+	name := n.Str()
+	ok := len(name) <= maxName
+	for i := range len(name) {
+		c := name[i]
+		ok = ok && c > ' ' && c < 0x7F && c != '"' && c != '\'' && c != ','
+	}
+	if !ok {
+		n.Errorf("%q is not the name of a channel; it must be 1 to %d visible ASCII characters without spaces, quotes and commas",
+			name, maxName)
+		return ""
+	}
+	return name
+}
+
+// isWord tells whether s can be a word of a switch.
+func isWord(s string) bool {
+	for i := range len(s) {
+		if s[i] == '.' {
+			return false
+		}
+	}
+	return cond.IsName(s)
+}

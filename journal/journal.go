@@ -1,0 +1,134 @@
+// The package comment, what a caller hands in (Header, Options) and the errors to branch on.
+
+// Package journal keeps numbered records in a hash chain on a disk that may
+// lose power at any byte. It knows nothing of what a record means: a record is
+// a sequence number and a body of 1 to 65,536 bytes.
+//
+// Start with [Create], [Open] and [Writer]; [Scan] reads a journal without
+// changing a byte; [Chain] is the chain by itself, for those who verify.
+//
+// # The chain
+//
+//	leaf_n = SHA-256(0x00 || body_n)
+//	link_n = SHA-256(dec(n) LF hex(link_{n-1}) LF hex(leaf_n) LF)
+//	link_0 = 64 zeros
+//
+// # The rule that must not be broken
+//
+// A group of records is written only after the group before it is durable,
+// and nothing is written over a byte that may be evidence. So whatever is
+// found behind a damaged group proves that this group had been durable:
+// recovery calls it [Damaged] and never continues. Only a broken end that
+// nothing contradicts is [TornTail]; it is set aside and writing goes on in a
+// new segment.
+//
+// # On disk
+//
+// A journal is a directory with "segments/00000001.seg" and so on,
+// "quarantine/" for torn tails, and "lock". All numbers are little endian. A
+// segment is zero-filled to its full size and made durable before its header
+// is written, twice: in its first and its last 512 bytes. Between them lie
+// frames, each beginning at a multiple of 8:
+//
+//	0   length of the body u32
+//	4   CRC-32C u32, over the salt (8 bytes), the length, and all from 8 on
+//	8   seq u64
+//	16  kind u8: 1 event, 2 commit, 3 end of segment
+//	17  flags, 3 bytes, zero
+//	20  distance from the first byte of the group u32
+//	24  body, then zeros up to a multiple of 8
+//
+// A group is its events and one commit frame, written by one call and made
+// durable by one flush. The commit frame holds the first and the last seq,
+// the seq known to be durable when it was written, the number of the group in
+// its segment (u64 each) and the link of the last record. A group counts only
+// if its commit frame validates and its link recomputes. A commit without
+// events is written by [Writer.Close]: it promises that all before it is
+// durable. The end frame (number of groups u64, link) is written when the
+// next segment stands, so it promises that one. The header names the end of
+// the segment before, the number of its groups, and the digest of what
+// recovery set aside there; see segment.go for its layout.
+//
+// # What it does not do
+//
+// A journal cannot show by itself that its end is missing: bytes of the last
+// group that are damaged after it was acknowledged look like a torn write as
+// long as nothing later promises them (a later group or segment, or an
+// orderly Close), and a directory put back from an older copy looks whole.
+// Compare [Recovery].Head with a head kept elsewhere. It does not encode,
+// sign, export or repair, and starts no goroutine: [Writer.Run] is the
+// caller's to start.
+package journal
+
+import "errors"
+
+// MaxBody is the largest body of one record, in bytes. The smallest is 1.
+const MaxBody = 64 << 10
+
+const (
+	defaultSegment = 256 << 10
+	minSegment     = 72 << 10
+	maxSegment     = 64 << 20
+	defaultPending = 1 << 20
+	maxPending     = 256 << 20
+	maxJournalID   = 64
+)
+
+// Header names a journal and the epoch in which it is written.
+type Header struct {
+	// JournalID is 1 to 64 bytes of A-Z, a-z, 0-9, '.', '_' and '-'.
+	JournalID string
+	// Epoch grows with each Open. Zero means one more than the last (1 for a
+	// new journal); any other number must be larger than the last.
+	Epoch uint32
+	// Salt is mixed with JournalID, Epoch and segment number into the salt of
+	// each segment, so that bytes of another journal cannot pass as frames of
+	// this one. Zero is allowed; equal salts make equal files.
+	Salt uint64
+}
+
+// Options are the optional settings of a journal; nil means all zero.
+type Options struct {
+	// Segment is the size of a new segment file in bytes, a multiple of 4096
+	// from 72 KiB to 64 MiB. Zero means 256 KiB.
+	Segment int
+	// Pending is the size in bytes of the buffer that Append fills while
+	// another of the same size is being written: at least MaxBody+24, a
+	// multiple of 8, at most 256 MiB. Zero means 1 MiB.
+	Pending int
+	// OnDurable, if set, is called after each group with the last seq that is
+	// durable, on the goroutine that commits, in order. Until it returns no
+	// other group is written. It must not call Commit or Close.
+	OnDurable func(seq uint64)
+	// Storage is where the files are. Nil means the operating system.
+	Storage Storage
+}
+
+// What went wrong, to be told apart with errors.Is.
+var (
+	// ErrExists is returned by Create where a journal lies already.
+	ErrExists = errors.New("a journal exists here already")
+	// ErrNone is returned by Open where no journal lies.
+	ErrNone = errors.New("no journal here")
+	// ErrForeign is returned by Open for a journal of another id or format.
+	ErrForeign = errors.New("not this journal")
+	// ErrInUse is returned by Create and Open while another Writer lives,
+	// in this process or in another.
+	ErrInUse = errors.New("journal in use by another writer")
+	// ErrDamaged is returned by Open when acknowledged records are missing.
+	ErrDamaged = errors.New("journal damaged")
+	// ErrFull is returned by Append when the pending buffer has no room now;
+	// the record was not taken and may be offered again after a commit.
+	ErrFull = errors.New("journal: pending buffer full")
+	// ErrOrder is returned by Append for a seq that is not the last one plus 1.
+	ErrOrder = errors.New("record out of order")
+	// ErrSize is returned by Append for a body that is empty or above MaxBody.
+	ErrSize = errors.New("body must have 1 to 65536 bytes")
+	// ErrFailed is in every error after a failed write or flush. It stays: the
+	// Writer can only be closed. What was durable before remains so.
+	ErrFailed = errors.New("journal failed")
+	// ErrDiskFull is added to ErrFailed when the medium had no room.
+	ErrDiskFull = errors.New("disk full")
+	// ErrClosed is returned by a Writer after Close.
+	ErrClosed = errors.New("journal: writer closed")
+)

@@ -1,0 +1,129 @@
+// Tests of the names of evidence: each has a place, and the list of those that have none can only shrink.
+
+package record
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/internal/golden"
+)
+
+// lacking are the names that nothing carries. Who gives one a place takes it from this list; none may be added.
+const lacking = `
+Identity and order: export_ref
+Sequencing: event_queue_depth, dispatch_latency_ms, loop_latency_ms, scan_time_ms, storage_commit_time_ms, backpressure, resource_id, owner_step_id, checkpoint_id, checkpoint_period, delta_ms, P95, P99, queue_depth, checkpoint
+Interlocks: interlock_id, interlock_gate_state, debounce_ms, vote_window_ms, interlock_gate, gate state, vote_win
+I/O map, safe state, override: protocol_binding, scaling, debounced_state, debounce_ms, filter_type, filter_param, edge/level, safe_value, recover_policy, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset, drop, hold, latch
+Metering: sample_period_ms, filter_type, filter_param, snapshots
+Time: source_change, primary/backup, last_sync_ts, holdover_age_s, holdover_state, last_sync, holdover_age
+Change, approval, security: effective batch range, rollback_reason, from/to version
+Storage and recovery: active_slot, checkpoint_last_seq, bytes_written_total, write_amplification, wear_index, erase_count_max, bad_block_count, storage_health_state, events_per_second, checkpoint_period, bytes_wr, wear_idx, bad_blk, health_state
+Buses: scaling, watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync
+Export and verification: export_ref, hash_chain_verify_result, verify_result
+Test T1: delta_ms, P95, P99
+Test T2: debounce_ms, vote_window_ms, interlock_gate_state
+Test T4: checkpoint_last_seq
+Test T5: bytes_written_total, wear_index, erase_count_max, bad_block_count, storage_health_state, budget assumptions
+Test T6: watchdog_state, reconnect_count, link_failover_event, resync_complete_event
+Test T7: rollback_reason
+Test T8: export_ref, hash_chain_verify_result
+Unit runs: unique process unit run id, MainIdent, run definition, state, StatusCode, NativeBit, meta bits, create time, start time, end time, linked material, previous tracker process unit, Active in tracker, Running, Canceled, Ready, Finished, Created, Started, Failure, Regret
+Executive and jobs: Ready, Load Failed, Lost, being removed, Idle, Waiting, Running, Completing, Completed, running slot, completing slot, resume slot, SchedulableJobs, JobsReady, JobUpdated, Scheduled, AssignRunning, SlotAvailable
+`
+
+func TestEveryNameOfEvidenceHasThePlaceThatTheGoldenFileShows(t *testing.T) {
+	var out strings.Builder
+	last := ""
+	Places(func(section, name, place string) {
+		if section != last {
+			fmt.Fprintf(&out, "%s\n", section)
+			last = section
+		}
+		fmt.Fprintf(&out, "  %s: %s\n", name, place)
+	})
+	t.Log(out.String())
+	golden.Check(t, "testdata/fields.golden", []byte(out.String()))
+}
+
+func TestTheNamesThatHaveNoPlaceAreExactlyThese(t *testing.T) {
+	var got strings.Builder
+	last := ""
+	Places(func(section, name, place string) {
+		require.NotEmpty(t, place, name)
+		switch {
+		case place != notYet:
+		case section != last:
+			fmt.Fprintf(&got, "\n%s: %s", section, name)
+			last = section
+		default:
+			got.WriteString(", " + name)
+		}
+	})
+	require.Equal(t, strings.TrimSpace(lacking), strings.TrimSpace(got.String()))
+}
+
+func TestANameOfEvidenceHasOneMeaningOnly(t *testing.T) {
+	inSection := map[string]bool{}
+	other := map[string]string{}
+	for _, s := range sections {
+		require.NotEmpty(t, s.title)
+		for _, n := range s.names {
+			require.Equal(t, n.means == itself, n.of == "", n.list)
+			for name := range strings.SplitSeq(n.list, ", ") {
+				require.Equal(t, strings.TrimSpace(name), name)
+				require.NotEmpty(t, name)
+				require.False(t, inSection[s.title+": "+name], "%s: %s stands twice", s.title, name)
+				inSection[s.title+": "+name] = true
+				if n.means == another || n.means == outside {
+					require.NotContains(t, other, name, "a second meaning")
+					other[name] = n.of
+					_, isKey := ParseKey(name)
+					require.False(t, isKey, "%s is a key", name)
+				}
+			}
+		}
+	}
+}
+
+func TestOtherSpellingsAreOfNamesThatTheTableHolds(t *testing.T) {
+	held := map[string]bool{}
+	Places(func(_, name, _ string) { held[name] = true })
+	for _, s := range sections {
+		for _, n := range s.names {
+			if n.means != another && n.means != value {
+				continue
+			}
+			for name := range strings.SplitSeq(n.of, ", ") {
+				_, isKey := ParseKey(name)
+				require.True(t, isKey || held[name], "%s, of which %s is another spelling or a value", name, n.list)
+			}
+		}
+	}
+}
+
+func TestAQueryTakesAKeyAndItsOtherSpellings(t *testing.T) {
+	for k := range keyCount {
+		require.Equal(t, []Key{k}, Lookup(k.String()))
+	}
+	for name, want := range map[string][]Key{
+		"ts_mono":      {TsMonoNS},
+		"event_ts":     {TsMonoNS, TsUTC},
+		"recipe_ver":   {RecipeVersion},
+		"result_code":  {Result},
+		"window_start": {WindowStartEvent},
+		"old value":    {OldValue},
+		"reconcile":    {ReconcileStatus},
+		"PASS":         nil, // a value
+		"step_start":   nil, // a value
+		"hash_prev":    nil, // outside the bodies
+		"ts_mon":       nil,
+		"ts_mono, ":    nil,
+		"":             nil,
+	} {
+		require.Equal(t, want, Lookup(name), name)
+	}
+}

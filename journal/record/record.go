@@ -1,0 +1,245 @@
+// Package record holds the evidence record: the table of kinds, the keys, and the canonical writer and reader.
+//
+// Start with [Body], which builds one record, and [Parse], which reads one. A record is one JSON object in a restricted
+// canonical form, CJ1: keys sorted by byte, no white space, no floats, fractions and 64-bit counters as decimal strings, times
+// as RFC 3339 UTC with nine digits. Hashes are taken over the stored bytes, never over something serialised again.
+//
+// The rule that must not be broken: a kind is declared once, in the table of [Spec]; a record that lacks a key that its kind
+// demands, or carries one that its kind does not know, is refused. So is a value that has not the form of its key, which is
+// declared once, too, beside the key's name.
+//
+// The package writes and reads bytes. It stores nothing and assigns no number.
+package record
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+)
+
+// ErrRecord is wrapped by every refusal of this package.
+var ErrRecord = errors.New("record: refused")
+
+// Class is the audit class of a kind (seed H2-8).
+type Class uint8
+
+// The audit classes.
+const (
+	Process       Class = iota // what the process did and was told
+	Configuration              // what was changed in what governs the process
+	Security                   // who may do what
+	System                     // the state of the controller itself
+)
+
+// String gives the class as documents spell it.
+func (c Class) String() string {
+	return [...]string{"process", "configuration", "security", "system"}[min(c, System)]
+}
+
+// Grade says what a replay does with a kind.
+type Grade uint8
+
+// The grades.
+const (
+	Input    Grade = iota // copied on replay
+	Decision              // recomputed on replay and compared, byte for byte
+	Note                  // neither; a measure or a remark of the shell
+)
+
+// String gives the grade as documents spell it.
+func (g Grade) String() string { return [...]string{"input", "decision", "note"}[min(g, Note)] }
+
+// Kind is the kind of a record.
+type Kind uint8
+
+// The kinds. Their text names are the values of event_type.
+const (
+	KindNone           Kind = iota
+	KindBatchCreated        // first record of a batch: what it is bound to
+	KindObjectBound         // one governed object that the batch is bound to
+	KindBoot                // a start of the controller, outputs read back
+	KindTimeObserved        // a look at the wall clock
+	KindInputBlock          // packed samples and ticks
+	KindTickLate            // a tick was taken later than the limit allows
+	KindCommand             // an operator's command
+	KindPromptAnswer        // an operator's answer
+	KindWriteDone           // what became of a write
+	KindActionProgress      // progress of an OEM action
+	KindActionResult        // result of an OEM action
+	KindBatchState          // state of the batch changed
+	KindStepState           // state of an element of the recipe changed
+	KindActionState         // an action began or ended
+	KindOutputWrite         // an output is to take a value
+	KindWindowStart         // a metering window opened
+	KindWindowStop          // a metering window closed
+	KindReconcile           // totals compared
+	KindPrompt              // an operator is asked
+	KindActionRequest       // an OEM action is asked for
+	KindTimeout             // a time-out ran out
+	KindCommandResult       // what became of a command
+	KindQualityChange       // quality of a tag changed
+	KindOutputFault         // an output is not known to be what it should be
+	KindMarker              // a mark that the recipe sets
+	KindClockStep           // the wall clock stepped
+	KindEngineFault         // an invariant of the engine broke
+	KindRecovery            // the journal was recovered
+	KindCommandDropped      // a command was refused before it reached the engine
+	KindLibraryChange       // a governed object changed its state
+	kindCount
+)
+
+// Spec declares one kind.
+type Spec struct {
+	Name  string // value of event_type
+	Class Class
+	Grade Grade
+	Must  []Key // keys without which the record is refused
+	May   []Key // keys that it may carry besides
+	Alone bool  // may stand outside a batch; with batch_id it carries all that a record of a batch does
+}
+
+// stamps are the keys that every record carries; the wall half is absent while no clock was ever valid.
+var stamps = []Key{EventSeq, EventType, JournalID, Epoch, TsMonoNS, SyncState, TimeSource, DeviceID}
+
+// joins are the keys that every record may carry where they apply.
+var joins = []Key{TsUTC, OffsetMS, TimeBoundMS, BatchID, RecipeID, RecipeVersion, OperatorID, EquipmentID, StepID, ActionID,
+	MappingVersion, TagMapVersion, DeviceProfileID, CalibVersion, MeterWindowID, Result, Cause, Unapproved}
+
+// inBatch are the keys that every record of a batch carries.
+var inBatch = []Key{BatchID, RecipeID, RecipeVersion, MappingVersion, OperatorID, EquipmentID}
+
+var specs = [kindCount]Spec{
+	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
+		May: []Key{Seed, Values}},
+	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
+		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry}},
+	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
+		May: []Key{Readback, RecoveryPath, LossIntervalS}},
+	KindTimeObserved:   {Name: "time_observed", Class: System, Alone: true},
+	KindInputBlock:     {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}},
+	KindTickLate:       {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
+	KindCommand:        {Name: "command", Must: []Key{Command, ChangeReason, OperatorRole}},
+	KindPromptAnswer:   {Name: "prompt_answer", Must: []Key{PromptID, Value}, May: []Key{OperatorRole}},
+	KindWriteDone:      {Name: "write_done", Must: []Key{WriteID, Result, DoneMonoNS}, May: []Key{LogicalTag, Detail}},
+	KindActionProgress: {Name: "action_progress", Must: []Key{RequestID}, May: []Key{Message, Values}},
+	KindActionResult:   {Name: "action_result", Must: []Key{RequestID, Result}, May: []Key{Values, Detail}},
+	KindBatchState:     {Name: "batch_state", Grade: Decision, Must: []Key{BatchState, OldValue, Cause}, May: []Key{Detail}},
+	KindStepState: {Name: "step_state", Grade: Decision, Must: []Key{StepID, StepState, PhaseState, Level, Cause},
+		May: []Key{OldValue, Detail, ElapsedMS, RetryCount, TimeoutMS}},
+	KindActionState: {Name: "action_state", Grade: Decision, Must: []Key{StepID, ActionID, ActionState, Cause},
+		May: []Key{Command, WaitReason, ElapsedMS, Detail, TimeoutMS}},
+	KindOutputWrite: {Name: "output_write", Grade: Decision,
+		Must: []Key{LogicalTag, PhysicalChannel, Value, OldValue, RawState, Polarity, SafeDirection, WriteID, Cause},
+		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
+	KindWindowStart: {Name: "window_start", Grade: Decision,
+		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Cause},
+		May:  []Key{Tolerance, RawState}},
+	KindWindowStop: {Name: "window_stop", Grade: Decision,
+		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStopEvent, WindowStartTsMono, WindowEndTsMono, TotalizedValue,
+			Unit, Target, Delta, Samples, SamplesDigest, Quality, Cause, Result},
+		May: []Key{Tolerance, RawState}},
+	KindReconcile: {Name: "reconcile", Grade: Decision,
+		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
+		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
+	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause}, May: []Key{TimeoutMS}},
+	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
+		May: []Key{Params}},
+	KindTimeout: {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
+	KindCommandResult: {Name: "command_result", Grade: Decision, Must: []Key{Command, Result, Cause},
+		May: []Key{Detail, BatchState}},
+	KindQualityChange: {Name: "quality_change", Grade: Decision, Must: []Key{LogicalTag, Quality, OldValue, AgeMS, Cause},
+		May: []Key{Detail}},
+	KindOutputFault: {Name: "output_fault", Grade: Decision, Must: []Key{LogicalTag, WriteID, Result, Cause},
+		May: []Key{Detail, SafeState, SafeStateReason}},
+	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
+	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
+		Must: []Key{MovedMS, TimeStepCount, Cause}},
+	KindEngineFault: {Name: "engine_fault", Class: System, Grade: Note, Alone: true, Must: []Key{Detail, Engine}},
+	KindRecovery: {Name: "recovery_event", Class: System, Grade: Note, Alone: true, Must: []Key{RecoveryPath},
+		May: []Key{TruncateTail, LossIntervalS, Detail, Digest}},
+	KindCommandDropped: {Name: "command_dropped", Grade: Note, Must: []Key{Command, Detail},
+		May: []Key{ChangeReason, OperatorRole}},
+	KindLibraryChange: {Name: "library_change", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ObjectVersion, Digest, ApprovalID},
+		May:  []Key{EffectiveFrom, Expiry, ApprovedBy}},
+}
+
+// Spec returns the declaration of a kind. The slices are read-only.
+func (k Kind) Spec() Spec {
+	if k < kindCount {
+		return specs[k]
+	}
+	return Spec{}
+}
+
+// String gives the text name, the value of event_type.
+func (k Kind) String() string { return k.Spec().Name }
+
+// Kinds calls fn for every kind, in the order of the table.
+func Kinds(fn func(Kind, Spec)) {
+	for k := KindNone + 1; k < kindCount; k++ {
+		fn(k, specs[k])
+	}
+}
+
+// ParseKind finds the kind with a text name; ok is false where there is none.
+func ParseKind(name string) (Kind, bool) {
+	for k := KindNone + 1; k < kindCount; k++ {
+		if specs[k].Name == name {
+			return k, true
+		}
+	}
+	return KindNone, false
+}
+
+// keySet is a set of keys.
+type keySet [(keyCount + 63) / 64]uint64
+
+func (s *keySet) add(k Key)      { s[k/64] |= 1 << (k % 64) }
+func (s *keySet) has(k Key) bool { return s[k/64]&(1<<(k%64)) != 0 }
+
+func setOf(lists ...[]Key) (s keySet) {
+	for _, l := range lists {
+		for _, k := range l {
+			s.add(k)
+		}
+	}
+	return s
+}
+
+// mustSets, knownSets and batchSet are made once from the tables and never change.
+var mustSets, knownSets, batchSet = tables()
+
+func tables() (must, known [kindCount]keySet, batch keySet) {
+	for k := KindNone + 1; k < kindCount; k++ {
+		s := &specs[k]
+		must[k] = setOf(stamps, s.Must)
+		if !s.Alone {
+			must[k] = setOf(stamps, inBatch, s.Must)
+		}
+		known[k] = setOf(stamps, joins, s.Must, s.May)
+	}
+	return must, known, setOf(inBatch)
+}
+
+// check holds the keys of a record against its kind.
+func (k Kind) check(set *keySet) error {
+	if k == KindNone || k >= kindCount {
+		return fmt.Errorf("%w: no such kind", ErrRecord)
+	}
+	for i, have := range set {
+		must := mustSets[k][i]
+		if set.has(BatchID) {
+			must |= batchSet[i]
+		}
+		if lack := must &^ have; lack != 0 {
+			return fmt.Errorf("%w: %s: %s is missing", ErrRecord, k, firstKey(i, lack))
+		}
+		if odd := have &^ knownSets[k][i]; odd != 0 {
+			return fmt.Errorf("%w: %s: %s is not a field of this kind", ErrRecord, k, firstKey(i, odd))
+		}
+	}
+	return nil
+}
+
+func firstKey(word int, set uint64) Key { return Key(word*64 + bits.TrailingZeros64(set)) }

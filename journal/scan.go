@@ -1,0 +1,213 @@
+// Reading a journal: segments in order, group by group, each verified before it is delivered.
+
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+)
+
+// Scan reads the journal in dir and calls fn, if not nil, for each verified
+// record in order, with the chain after it; body is valid during the call. It
+// changes nothing, takes no lock, and may run beside a Writer, whose last
+// group it then sees or not, whole, or calls torn. Of a damaged journal it
+// delivers the verified beginning. An error is one of reading, or fn's own,
+// which ends the scan; what was found is told in Recovery. Of Options only
+// Storage matters.
+func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
+	found, err := read(storageOf(opt), dir, fn)
+	if err != nil {
+		return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
+	}
+	return &found.Recovery, nil
+}
+
+func storageOf(opt *Options) Storage {
+	if opt == nil || opt.Storage == nil {
+		return system{}
+	}
+	return opt.Storage
+}
+
+// found is a Recovery and what Open needs to go on.
+type found struct {
+	Recovery
+	groups uint32 // in the last segment
+	next   uint32 // number of the next segment
+}
+
+// stop is why the reading of groups ended.
+type stop uint8
+
+const (
+	stopNone   stop = iota // nothing but zeros, or the given limit
+	stopBroken             // no whole group
+	stopEnd                // the end frame
+	stopMisfit             // frames that validate but do not fit the chain
+)
+
+type reader struct {
+	st    Storage
+	dir   string
+	fn    func(seq uint64, body []byte, c Chain) error
+	rec   found
+	cur   *image // the last segment with a header, its groups not yet read
+	after []stray
+	links []Chain
+}
+
+func read(st Storage, dir string, fn func(uint64, []byte, Chain) error) (found, error) {
+	r := reader{st: st, dir: filepath.Join(dir, segmentsDir), fn: fn}
+	r.rec.next = 1
+	names, err := st.List(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.rec.step("no directory %q", r.dir)
+		return r.rec, nil
+	}
+	if err != nil {
+		return found{}, err
+	}
+	var numbers []uint32
+	for _, name := range names {
+		if n := segmentNumber(name); n != 0 {
+			numbers = append(numbers, n)
+		} else {
+			r.rec.step("%q is no segment; left alone", name)
+		}
+	}
+	slices.Sort(numbers)
+	stopped, err := r.segments(numbers)
+	if err == nil && !stopped {
+		err = r.finish()
+	}
+	r.rec.step("%s: records 1 to %d verified, in %d segment files", r.rec.Outcome, r.rec.Head.N, len(numbers))
+	return r.rec, err
+}
+
+// segments reads all files. The groups of each are read when the header after
+// it is known, because that header tells where they end.
+func (r *reader) segments(numbers []uint32) (stopped bool, err error) {
+	var spare []byte
+	for _, n := range numbers {
+		raw, err := r.st.Read(filepath.Join(r.dir, segmentName(n)), spare)
+		if err != nil {
+			return false, err
+		}
+		img, foreign := readImage(n, raw)
+		if foreign == "" && img.born && r.rec.JournalID != "" && img.id != r.rec.JournalID {
+			foreign = fmt.Sprintf("segment %d belongs to journal %q", n, img.id)
+		}
+		if foreign != "" {
+			err = r.foreign(foreign)
+			return true, err
+		}
+		r.rec.next = n + 1
+		if !img.born {
+			r.after = append(r.after, newStray(n, raw))
+			spare = raw
+			continue
+		}
+		if whole, err := r.join(&img); err != nil || !whole {
+			return true, err
+		}
+		spare = nil
+		if r.cur != nil {
+			spare = r.cur.raw
+		}
+		r.begin(&img)
+	}
+	return false, nil
+}
+
+// begin makes img the current segment.
+func (r *reader) begin(img *image) {
+	for _, s := range r.after {
+		r.rec.step("segment %d has no header and no other names it; it holds nothing of this journal", s.number)
+	}
+	r.after = nil
+	r.cur = img
+	r.rec.groups = 0
+	r.rec.JournalID, r.rec.Epoch = img.id, img.epoch
+	r.rec.Segment, r.rec.Offset = img.number, headerSize
+	for _, note := range img.notes {
+		r.rec.warn("segment %d: %s", img.number, note)
+	}
+}
+
+func (r *reader) foreign(why string) error {
+	if r.cur != nil {
+		if _, err := r.advance(r.cur.frames()); err != nil {
+			return err
+		}
+	}
+	r.rec.conclude(Foreign, "%s", why)
+	return nil
+}
+
+// join reads the groups of the current segment and tells whether the header
+// of the next one carries the chain on.
+func (r *reader) join(next *image) (bool, error) {
+	var epoch, prev uint32
+	if r.cur != nil {
+		b := r.cur.frames()
+		if next.prev == r.cur.number {
+			b = b[:max(headerSize, min(len(b), next.prevEnd))]
+		}
+		if _, err := r.advance(b); err != nil {
+			return false, err
+		}
+		epoch, prev = r.cur.epoch, r.cur.number
+	}
+	head := r.rec.Head
+	if next.first != head.N+1 || next.before != head.Link || next.epoch < epoch {
+		r.rec.conclude(Damaged, "segment %d (epoch %d) begins with record %d behind link %s; records read end with %d and link %s, in segment %d",
+			next.number, next.epoch, next.first, next.before, head.N, head.Link, prev)
+		return false, nil
+	}
+	switch {
+	case next.prev != prev:
+		r.rec.warn("segment %d is said to follow segment %d, which cannot be read and held no record", next.number, next.prev)
+	case r.cur == nil:
+	case int(r.rec.Offset) != next.prevEnd || r.rec.groups != next.prevGroups:
+		r.rec.warn("segment %d should end at byte %d with %d groups; whole to byte %d with %d, no record is missing",
+			prev, next.prevEnd, next.prevGroups, r.rec.Offset, r.rec.groups)
+	default:
+		r.checkTail(next)
+	}
+	return true, nil
+}
+
+// checkTail compares what lies behind the last group of the current segment
+// with what the next header says: an end frame, or what was set aside.
+func (r *reader) checkTail(next *image) {
+	end := next.prevEnd
+	if next.prevTail == 0 {
+		if c := r.rec.Head; isEnd(r.cur.frames()[end:], saltSum(r.cur.salt), uint64(r.rec.groups), c) {
+			end += endSize
+		}
+	}
+	want := tail{bytes: next.prevTail, digest: next.prevDigest}
+	if got := r.cur.setAside(end); got != want {
+		r.rec.warn("segment %d: behind its last group there should be %d bytes set aside, and are %d, or others; no record is missing",
+			r.cur.number, want.bytes, got.bytes)
+	}
+}
+
+// finish reads the last segment and judges how it ends.
+func (r *reader) finish() error {
+	how := stopNone
+	if r.cur != nil {
+		var err error
+		if how, err = r.advance(r.cur.frames()); err != nil {
+			return err
+		}
+		r.rec.judge(r.cur, how)
+	}
+	for i, s := range r.after {
+		r.judgeStray(s, i == len(r.after)-1)
+	}
+	return nil
+}

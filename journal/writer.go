@@ -1,0 +1,170 @@
+// Writer: taking records in without waiting, and handing out what is durable.
+
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// Writer appends to a journal. Append, Room, Durable, Head and Header never
+// wait for storage; Commit, Run and Close do. All methods may be called from
+// several goroutines, Append from one that knows the next seq.
+type Writer struct {
+	dir     string
+	st      Storage
+	opt     Options
+	header  Header
+	lock    io.Closer
+	durable atomic.Uint64
+	wake    chan struct{} // holds one token while records are pending
+	stopped chan struct{} // closed by the first failure or by Close
+
+	io      sync.Mutex // held while storage is used; guards the next four
+	closed  bool
+	seg     *segment
+	writing []byte // frames on their way to storage
+	group   []byte // the group as it is written
+
+	mu      sync.Mutex // never held while storage is used
+	pending []byte     // unsealed frames
+	last    uint64     // last seq appended
+	head    Chain      // after the last durable record
+	err     error      // why nothing more is taken
+}
+
+// Append takes a copy of a record; it is durable when Durable has reached seq.
+// It never waits for storage and does not allocate. It refuses a seq that is
+// not the last one plus 1 (ErrOrder), a body of a wrong size (ErrSize), a
+// record for which there is no room now (ErrFull), and everything after a
+// failure (ErrFailed) or Close (ErrClosed).
+func (w *Writer) Append(seq uint64, body []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.err != nil:
+		return w.err
+	case seq != w.last+1:
+		return fmt.Errorf("journal: record %d: %w: the next is %d", seq, ErrOrder, w.last+1)
+	case len(body) < 1 || len(body) > MaxBody:
+		return fmt.Errorf("journal: record %d: body of %d bytes: %w", seq, len(body), ErrSize)
+	case frameSize(len(body)) > cap(w.pending)-len(w.pending):
+		return ErrFull
+	}
+	w.pending = appendFrame(w.pending, seq, kindEvent, body)
+	w.last = seq
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Room returns the free bytes of the pending buffer. A record takes the length
+// of its body plus 24, rounded up to a multiple of 8.
+func (w *Writer) Room() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return cap(w.pending) - len(w.pending)
+}
+
+// Durable returns the last seq that is durable.
+func (w *Writer) Durable() uint64 { return w.durable.Load() }
+
+// Head returns the chain after the last durable record.
+func (w *Writer) Head() Chain {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.head
+}
+
+// Header returns the header in use, its Epoch never zero.
+func (w *Writer) Header() Header { return w.header }
+
+// Run commits what is appended, as soon as the group before is durable, until
+// ctx ends; then it commits what is left and returns nil. It returns early
+// with the error of a failure, or with nil after Close.
+func (w *Writer) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+		case <-w.stopped:
+		case <-w.wake:
+		}
+		err := w.Commit()
+		if errors.Is(err, ErrClosed) {
+			return nil
+		}
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// Commit writes everything appended before the call and returns when it is
+// durable: one group, one write and one flush, or more where a segment ends.
+// With nothing to do it returns nil.
+func (w *Writer) Commit() error {
+	w.io.Lock()
+	defer w.io.Unlock()
+	if err := w.take(); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// Close commits what is pending, adds a promise that all of it is durable,
+// and gives the lock back. After a failure it only gives the lock back and
+// returns the failure. A second Close does nothing.
+func (w *Writer) Close() error {
+	w.io.Lock()
+	defer w.io.Unlock()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	err := w.take()
+	if err == nil {
+		w.stop(ErrClosed)
+		err = w.flush()
+	}
+	if err == nil && w.seg.open {
+		err = w.write(nil)
+	}
+	return errors.Join(err, w.seg.file.Close(), w.lock.Close())
+}
+
+// take moves the pending frames to w.writing.
+func (w *Writer) take() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	w.pending, w.writing = w.writing[:0], w.pending
+	return nil
+}
+
+// stop makes every later call return err.
+func (w *Writer) stop(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		close(w.stopped)
+	}
+	w.err = err
+}
+
+// fail stops the Writer for ever and tells what is durable and what to do.
+// Nothing is written or flushed again: after a failed flush the system may
+// report success for bytes that it has dropped.
+func (w *Writer) fail(doing string, err error) error {
+	err = fmt.Errorf("journal: segment %q: %s: %w: %w; records up to %d are durable, later ones are not; %s",
+		w.seg.path, doing, ErrFailed, full(err), w.Durable(), remedy(err))
+	w.stop(err)
+	return err
+}

@@ -1,0 +1,245 @@
+// Package metering turns samples into totals that can be recomputed.
+//
+// Start with [Machine]. A window has explicit edges, a calibration version and a unit; its total is the sum of the counter's
+// increments between its edges, rounded once, when it is read. The samples of a window are the readings of its source: the one
+// in force when it opened and every one until it closed. Their lines are hashed as they come, so the record that closes the
+// window carries their digest, and anyone can add the increments up again (seed H2-6).
+//
+// The rule that must not be broken: no total without a calibration version, no silent zero and no silent bridge over a source
+// that was not GOOD.
+//
+// The package is pure. It knows meters by number; package batch binds them to tags and calibrations.
+package metering
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"strconv"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+// Meter is a source of totals, bound: what a Machine needs to know of it.
+type Meter struct {
+	Bits uint8          // width at which the counter rolls over: 16, 32 or 64
+	K    quantity.Ratio // counts of the total's resolution for each count of the source
+}
+
+// Window is one metering window of a program, bound.
+type Window struct {
+	Meter     int   // number of its meter
+	Target    int64 // counts of the meter's resolution
+	Tolerance int64 // counts; a total beyond it is OUT_OF_TOLERANCE
+}
+
+// EventKind is the kind of an Event.
+type EventKind uint8
+
+// The events of a Machine.
+const (
+	Reading EventKind = iota + 1 // the source of a meter was read
+	Quality                      // the quality of a meter's source changed
+	Open                         // open a window
+	Close                        // close a window
+)
+
+// Event is one input of a Machine.
+type Event struct {
+	Kind    EventKind
+	Meter   int         // Reading, Quality
+	Raw     int64       // Reading; Open: the reading in force
+	RawAt   int64       // Reading and Open: when Raw was true, monotonic ns
+	Quality tag.Quality // Reading, Quality, Open: of the source
+	Window  int         // Open, Close
+}
+
+// EffectKind is the kind of an Effect.
+type EffectKind uint8
+
+// The effects of a Machine.
+const (
+	Opened  EffectKind = iota + 1 // a window opened
+	Refused                       // a window did not open: its source is not GOOD, or it is open already
+	Closed                        // a window closed; its Total stands
+	Moved                         // the total of an open window may have changed
+)
+
+// Effect is one consequence of an event.
+type Effect struct {
+	Kind   EffectKind
+	Window int
+}
+
+// Total is what a window shows.
+type Total struct {
+	Open    bool
+	Value   int64 // counts of the meter's resolution
+	Raw     int64 // counts of the source since the window opened
+	StartAt int64 // monotonic ns
+	EndAt   int64 // monotonic ns; 0 while open
+	Samples int64
+	Source  tag.Quality // that the source has now
+	Quality tag.Quality // worst that the source had since the window opened
+}
+
+// window is the state of one window, of fixed size.
+type window struct {
+	Open    bool
+	Used    bool
+	Source  uint8
+	Quality uint8
+	Last    int64
+	Sum     quantity.Acc
+	StartAt int64
+	EndAt   int64
+	Samples int64
+}
+
+// Machine holds the windows of one batch. It is a pure machine.
+type Machine struct {
+	meters []Meter
+	spec   []Window
+	st     []window
+	sums   []hash.Hash
+	line   []byte
+}
+
+// NewMachine makes a machine whose windows are all closed.
+func NewMachine(meters []Meter, windows []Window) *Machine {
+	m := &Machine{meters: meters, spec: windows, st: make([]window, len(windows)), sums: make([]hash.Hash, len(windows)),
+		line: make([]byte, 0, 64)}
+	for i := range m.sums {
+		m.sums[i] = sha256.New()
+	}
+	return m
+}
+
+// Total returns what a window shows now.
+func (m *Machine) Total(w int) Total {
+	s := &m.st[w]
+	t := Total{Open: s.Open, StartAt: s.StartAt, EndAt: s.EndAt, Samples: s.Samples,
+		Source: tag.Quality(s.Source), Quality: tag.Quality(s.Quality)}
+	var whole, fits bool
+	t.Raw, whole = s.Sum.Int64()
+	t.Value, fits = s.Sum.ScaleRound(m.meters[m.spec[w].Meter].K)
+	if !whole || !fits {
+		t.Quality = tag.Bad
+	}
+	return t
+}
+
+// Digest returns the SHA-256 of the window's sample lines so far.
+func (m *Machine) Digest(w int) (d [sha256.Size]byte) {
+	m.sums[w].Sum(d[:0])
+	return d
+}
+
+// AppendSample appends the line of one sample: monotonic ns when it was true, raw value, quality, parted by tabs, ended by a
+// line feed. Where the quality is not GOOD the place of the raw value is empty: no total may rest on it. The line is what
+// Digest is taken over and what a package's sample file holds.
+func AppendSample(dst []byte, at, raw int64, q tag.Quality) []byte {
+	dst = append(strconv.AppendInt(dst, at, 10), '\t')
+	if q == tag.Good {
+		dst = strconv.AppendInt(dst, raw, 10)
+	}
+	dst = append(append(dst, '\t'), q.String()...)
+	return append(dst, '\n')
+}
+
+// Step takes in one event at monotonic time at and appends its effects to fx. It allocates nothing.
+func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
+	switch ev.Kind {
+	case Reading, Quality:
+		for w := range m.st {
+			if m.st[w].Open && m.spec[w].Meter == ev.Meter {
+				m.read(w, ev)
+				fx = append(fx, Effect{Kind: Moved, Window: w})
+			}
+		}
+	case Open:
+		s := &m.st[ev.Window]
+		if s.Used || ev.Quality != tag.Good {
+			return append(fx, Effect{Kind: Refused, Window: ev.Window})
+		}
+		*s = window{Open: true, Used: true, Source: uint8(tag.Good), Quality: uint8(tag.Good), Last: ev.Raw, StartAt: at}
+		m.hash(ev.Window, ev.RawAt, ev.Raw, ev.Quality)
+		fx = append(fx, Effect{Kind: Opened, Window: ev.Window})
+	case Close:
+		if s := &m.st[ev.Window]; s.Open {
+			s.Open, s.EndAt = false, at
+			fx = append(fx, Effect{Kind: Closed, Window: ev.Window})
+		}
+	}
+	return fx
+}
+
+// read takes one reading into a window. A reading that is not GOOD leaves its mark in the window's quality and is a sample
+// without a number; the next good one is bridged by the counter itself, which went on counting.
+func (m *Machine) read(w int, ev *Event) {
+	s := &m.st[w]
+	s.Source = uint8(ev.Quality)
+	s.Quality = min(s.Quality, s.Source)
+	if ev.Kind == Quality {
+		return
+	}
+	m.hash(w, ev.RawAt, ev.Raw, ev.Quality)
+	if ev.Quality != tag.Good {
+		return
+	}
+	bits := m.meters[m.spec[w].Meter].Bits
+	inc := ev.Raw - s.Last
+	if bits < 64 {
+		inc &= 1<<bits - 1
+	}
+	s.Last = ev.Raw
+	// Half the range in one step is no rollover: the counter was reset or replaced, and what flowed cannot be told.
+	if inc>>(bits-1) != 0 || !s.Sum.Add(inc) {
+		s.Quality = uint8(tag.Bad)
+	}
+}
+
+func (m *Machine) hash(w int, at, raw int64, q tag.Quality) {
+	m.st[w].Samples++
+	m.line = AppendSample(m.line[:0], at, raw, q)
+	m.sums[w].Write(m.line)
+}
+
+var errSnapshot = errors.New("metering: not a snapshot of a machine with these windows")
+
+// Snapshot appends the whole state to dst.
+func (m *Machine) Snapshot(dst []byte) []byte {
+	for w := range m.st {
+		dst, _ = binary.Append(dst, binary.LittleEndian, &m.st[w])
+		at := len(dst)
+		dst = append(dst, 0)
+		dst, _ = m.sums[w].(encoding.BinaryAppender).AppendBinary(dst)
+		dst[at] = byte(len(dst) - at - 1)
+	}
+	return dst
+}
+
+// Restore puts back a state that Snapshot gave and returns what follows it. After an error the machine must not be used.
+func (m *Machine) Restore(src []byte) ([]byte, error) {
+	for w := range m.st {
+		n, err := binary.Decode(src, binary.LittleEndian, &m.st[w])
+		if err != nil || len(src) <= n || len(src) <= n+int(src[n]) {
+			return nil, errSnapshot
+		}
+		end := n + 1 + int(src[n])
+		if !m.st[w].sound() || m.sums[w].(encoding.BinaryUnmarshaler).UnmarshalBinary(src[n+1:end]) != nil {
+			return nil, errSnapshot
+		}
+		src = src[end:]
+	}
+	return src, nil
+}
+
+// sound tells whether a window can have come into this state.
+func (s *window) sound() bool {
+	return s.Used == (s.Samples > 0) && s.Samples >= 0 && (s.Used || !s.Open) && (s.EndAt == 0 || !s.Open) && s.Sum.Hi >= 0 &&
+		s.Source <= uint8(tag.Good) && s.Quality <= s.Source
+}

@@ -1,0 +1,205 @@
+// This file holds Parse: the header, batch size and formula of a recipe file.
+
+package recipe
+
+import (
+	"strings"
+
+	"github.com/batchkit/batchkit/internal/strictyaml"
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+// Parse reads a recipe file, YAML or its subset JSON; file is the name that errors show. What is wrong is returned all at
+// once, each error with line, column and the line itself; then the Recipe is nil.
+//
+// The header has recipe (the ID), version, schema_version: 1, title and batch_size (nominal, min, max). formula lists the
+// parameters: name, value at the nominal batch size, min and max of the scaled value (may be left out), scaling (none,
+// linear or quadratic, by default none). An amount anywhere below may be written as $name. Limits are held against every
+// permitted batch size.
+//
+// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below
+// that of the block around it; levels may be left out), and for a phase actions, for a block sequence or parallel with its
+// elements. A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action waits.
+//
+// An action is one key with its value:
+//
+//	set: {XV101: open, TIC301.sp: 60 Cel}         outputs take values, done when the device has confirmed all
+//	wait: "TT301 >= 58 Cel"                       wait for a condition
+//	delay: 5 s                                    let a time pass
+//	open_window: {window: A, meter: FQ101, target: $a, tolerance: 0.5 kg}
+//	wait_total: {window: A, short_by: 2 kg}       wait until the total is that short of the target, or at it
+//	close_window: A                               in the phase that opened it, exactly once
+//	verify_stable: {tag: FT101, within: 0.1 kg/min, for: 1 s}
+//	mark: text                                    put a line into the log
+//	prompt: text                                  ask the operator and wait
+//	request: {type: titrate, with: {volume: 5 mL}}
+func Parse(file string, src []byte) (*Recipe, error) {
+	doc := strictyaml.Parse(file, src, nil)
+	r := reader{recipe: &Recipe{Doc: doc}, ids: map[string]int{}, windows: map[string]*window{}}
+	f := doc.Root().Map()
+	r.recipe.ID = f.Req("recipe").Ident()
+	r.recipe.Version = f.Req("version").Ident()
+	f.Req("schema_version").Int(Schema, Schema)
+	r.recipe.Title = f.Req("title").Str()
+	r.batchSize(f.Req("batch_size"))
+	if n, ok := f.Opt("formula"); ok {
+		r.formula(n)
+	}
+	r.recipe.Root = r.element(f.Req("procedure"), nil, 1)
+	f.Done()
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return r.recipe, nil
+}
+
+// reader fills a Recipe. What is wrong is in it too, as far as it could be read, so that one mistake is told once.
+type reader struct {
+	recipe   *Recipe
+	sized    bool               // the batch sizes were read and fit each other
+	ids      map[string]int     // line of an element
+	windows  map[string]*window // by name
+	elements int
+	actions  int
+}
+
+// batchSize reads the sizes for which the recipe is written.
+func (r *reader) batchSize(n strictyaml.Node) {
+	f := n.Map()
+	read := func(key string, into *quantity.Quantity) (strictyaml.Node, bool) {
+		at := f.Req(key)
+		q, ok := quantityOf(at)
+		if ok && q.Coef <= 0 {
+			at.Errorf("batch size %q is not above zero", q)
+			return at, false
+		}
+		*into = q
+		return at, ok
+	}
+	_, okNominal := read("nominal", &r.recipe.Nominal)
+	low, okLow := read("min", &r.recipe.Min)
+	high, okHigh := read("max", &r.recipe.Max)
+	f.Done()
+	if !okNominal {
+		return
+	}
+	okLow = okLow && r.ordered(low, "min", r.recipe.Min, "above", 1)
+	okHigh = okHigh && r.ordered(high, "max", r.recipe.Max, "below", -1)
+	r.sized = okLow && okHigh
+}
+
+// ordered holds a limit of the batch size against the nominal size.
+func (r *reader) ordered(n strictyaml.Node, key string, q quantity.Quantity, relation string, wrong int) bool {
+	c, err := q.Cmp(r.recipe.Nominal)
+	switch {
+	case err != nil:
+		n.Errorf("%s %q and nominal %q measure different things", key, q, r.recipe.Nominal)
+	case c == wrong:
+		n.Errorf("%s %q is %s nominal %q", key, q, relation, r.recipe.Nominal)
+	default:
+		if _, err := q.Per(r.recipe.Nominal); err != nil {
+			n.Errorf("%s %q over nominal %q needs more than 64 bits; write fewer digits", key, q, r.recipe.Nominal)
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+// formula reads the parameters.
+func (r *reader) formula(n strictyaml.Node) {
+	seen := map[string]int{}
+	for _, item := range n.List(MaxParams) {
+		f := item.Map()
+		p := Param{Node: item}
+		name := f.Req("name")
+		if p.Name = name.Str(); p.Name != "" && !isWord(p.Name) {
+			name.Errorf("%q is not the name of a parameter; it must be letters, digits and _, beginning with a letter", p.Name)
+			p.Name = ""
+		}
+		once(seen, name, p.Name, "parameter")
+		value := f.Req("value")
+		p.Value, _ = quantityOf(value)
+		p.Min = r.limit(f, "min", &p)
+		p.Max = r.limit(f, "max", &p)
+		if n, ok := f.Opt("scaling"); ok {
+			p.Scaling = map[string]Scaling{"linear": Linear, "quadratic": Quadratic}[n.OneOf("none", "linear", "quadratic")]
+		}
+		f.Done()
+		if p.Value.Unit != "" {
+			r.checkRange(&p, value)
+		}
+		r.recipe.Params = append(r.recipe.Params, p)
+	}
+}
+
+// limit reads a limit of a parameter; the zero Quantity where there is none or it is refused.
+func (r *reader) limit(f *strictyaml.Fields, key string, p *Param) quantity.Quantity {
+	n, _ := f.Opt(key)
+	q, ok := quantityOf(n)
+	if ok && p.Value.Unit != "" && !q.Unit.Compatible(p.Value.Unit) {
+		n.Errorf("%s %q and value %q measure different things", key, q, p.Value)
+		return quantity.Quantity{}
+	}
+	return q
+}
+
+// checkRange holds the value of a parameter against its limits, at the nominal batch size and at both ends of the permitted
+// ones: between them a scaled value only rises or only falls.
+func (r *reader) checkRange(p *Param, value strictyaml.Node) {
+	if p.Min.Unit != "" && p.Max.Unit != "" {
+		if c, err := p.Min.Cmp(p.Max); err == nil && c > 0 {
+			p.Node.Errorf("parameter %q: min %q is above max %q", p.Name, p.Min, p.Max)
+			return
+		}
+	}
+	if why := p.outside(p.Value); why != "" {
+		value.Errorf("parameter %q: %s", p.Name, why)
+		return
+	}
+	if !r.sized {
+		return
+	}
+	for _, size := range [...]quantity.Quantity{r.recipe.Min, r.recipe.Max} {
+		ratio, err := size.Per(r.recipe.Nominal)
+		if err != nil {
+			continue
+		}
+		q, ok := p.scaled(ratio)
+		if !ok {
+			value.Errorf("parameter %q at batch size %q does not fit 64 bits", p.Name, size)
+		} else if why := p.outside(q); why != "" {
+			value.Errorf("parameter %q at batch size %q: %s; narrow the batch size or widen the limits", p.Name, size, why)
+		}
+	}
+}
+
+// once reports a text that has been there before, and remembers its line otherwise.
+func once(seen map[string]int, n strictyaml.Node, text, what string) {
+	if text == "" {
+		return
+	}
+	if line, ok := seen[text]; ok {
+		n.Errorf("%s %q stands twice; the first is in line %d", what, text, line)
+		return
+	}
+	seen[text] = n.Pos().Line
+}
+
+// quantityOf reads a number with its unit; ok is false where nothing stands there or it is refused.
+func quantityOf(n strictyaml.Node) (q quantity.Quantity, ok bool) {
+	text := n.Str()
+	if text == "" {
+		return quantity.Quantity{}, false
+	}
+	q, err := quantity.Parse(text)
+	if err != nil {
+		n.Errorf("%s", strings.TrimPrefix(err.Error(), "quantity: "))
+		return quantity.Quantity{}, false
+	}
+	return q, true
+}
+
+// isWord tells whether s is a name without points.
+func isWord(s string) bool { return cond.IsName(s) && !strings.Contains(s, ".") }

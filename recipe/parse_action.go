@@ -1,0 +1,277 @@
+// This file reads the actions of a phase.
+
+package recipe
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/batchkit/batchkit/internal/strictyaml"
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+// Limits of what one action may hold.
+const (
+	maxSettings = 256
+	maxTimeDays = 366
+)
+
+// window is what is known of a metering window while its phase is read.
+type window struct {
+	phase  *Element
+	unit   quantity.Unit // of its target, "" if that is refused
+	line   int
+	closed int // line, 0 while it is open
+}
+
+// action reads one action of a phase.
+func (r *reader) action(n strictyaml.Node, phase *Element) Action {
+	a := Action{Node: n}
+	f := n.Map()
+	var found []string
+	var value strictyaml.Node
+	for k := Set; k <= Request; k++ {
+		if v, ok := f.Opt(k.String()); ok {
+			a.Kind, value = k, v
+			found = append(found, k.String())
+		}
+	}
+	f.Done()
+	if len(found) != 1 {
+		if len(found) > 1 {
+			n.Errorf("an action is one key, here are %s; put a dash before each", strings.Join(found, ", "))
+		} else if n.Kind() == strictyaml.Mapping && len(n.Entries(strictyaml.MaxNodes)) == 0 {
+			n.Errorf("an action is one key, such as set, wait or delay; here is none")
+		}
+		return a
+	}
+	switch a.Kind {
+	case Set:
+		a.Settings = r.settings(value, "an output", cond.IsName)
+	case Wait:
+		a.Cond = condition(value)
+	case Delay:
+		a.For = r.time(value)
+	case OpenWindow:
+		r.openWindow(&a, value, phase)
+	case CloseWindow:
+		if w := r.useWindow(&a, value, phase); w != nil {
+			w.closed = value.Pos().Line
+		}
+	case WaitTotal:
+		r.waitTotal(&a, value, phase)
+	case VerifyStable:
+		f := value.Map()
+		a.Tag = tagName(f.Req("tag"))
+		a.Within = r.amount(f.Req("within"), "within", 1)
+		a.For = r.time(f.Req("for"))
+		f.Done()
+	case Mark, Prompt:
+		a.Text = value.Str()
+	case Request:
+		f := value.Map()
+		a.Type = f.Req("type").Ident()
+		if with, ok := f.Opt("with"); ok {
+			a.Settings = r.settings(with, "a parameter", isWord)
+		}
+		f.Done()
+	}
+	return a
+}
+
+// settings reads names with their values, of which there is one at least.
+func (r *reader) settings(n strictyaml.Node, what string, isName func(string) bool) []Setting {
+	entries := n.Entries(maxSettings)
+	if n.Kind() == strictyaml.Mapping && len(entries) == 0 {
+		n.Errorf("nothing stands here; write the name of %s and its value", what)
+	}
+	var settings []Setting
+	for _, entry := range entries {
+		name := entry.Key.Str()
+		if name != "" && !isName(name) {
+			entry.Key.Errorf("%q is not the name of %s", name, what)
+		}
+		settings = append(settings, Setting{Name: name, Value: r.setting(entry.Value), Node: entry.Key})
+	}
+	return settings
+}
+
+// setting reads a value: a quantity, the name of a parameter, or a word.
+func (r *reader) setting(n strictyaml.Node) Amount {
+	text := n.Str()
+	switch {
+	case text == "" || text[0] == '$':
+		return r.amount(n, "", 0)
+	case isWord(text):
+		return Amount{Word: text, Node: n}
+	case strings.ContainsAny(text[:1], "+-.0123456789"):
+		return r.amount(n, "", 0)
+	}
+	n.Errorf("%q is not a value; write a quantity such as 60 Cel, a word such as open, or a parameter such as $target", text)
+	return Amount{Node: n}
+}
+
+// amount reads a quantity or the name of a parameter; key names it in messages. least is the least sign it may have: 1 above
+// zero, 0 with a key for zero or above, and without a key any.
+func (r *reader) amount(n strictyaml.Node, key string, least int) Amount {
+	a := Amount{Node: n}
+	text := n.Str()
+	if name, ok := strings.CutPrefix(text, "$"); ok {
+		a.Param = r.param(n, name)
+	} else {
+		a.Quantity, _ = quantityOf(n)
+	}
+	q := r.nominal(&a)
+	switch {
+	case q.Unit == "" || key == "":
+	case least > 0 && q.Coef <= 0:
+		n.Errorf("%s %q is not above zero", key, q)
+	case q.Coef < 0:
+		n.Errorf("%s %q is below zero", key, q)
+	}
+	return a
+}
+
+// param checks the name of a parameter; "" where there is none.
+func (r *reader) param(n strictyaml.Node, name string) string {
+	params := r.recipe.Params
+	var names []string
+	for i := range params {
+		if params[i].Name == name && name != "" {
+			return name
+		}
+		if params[i].Name != "" {
+			names = append(names, "$"+params[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		n.Errorf("no parameter %q: the recipe has no formula", name)
+		return ""
+	}
+	n.OneOf(names...)
+	return ""
+}
+
+// nominal is the quantity of an amount at the nominal batch size; the zero Quantity where it is refused.
+func (r *reader) nominal(a *Amount) quantity.Quantity {
+	for i := range r.recipe.Params {
+		if p := &r.recipe.Params[i]; a.Param != "" && p.Name == a.Param {
+			return p.Value
+		}
+	}
+	return a.Quantity
+}
+
+// time reads a time above zero.
+func (r *reader) time(n strictyaml.Node) Amount {
+	a := r.amount(n, "", 0)
+	q := r.nominal(&a)
+	if q.Unit == "" {
+		return a
+	}
+	ns, err := q.Nanoseconds()
+	switch {
+	case !q.Unit.Compatible("s"):
+		n.Errorf("%q is not a time; write one such as 5 s or 2 min", q)
+	case err != nil || ns <= 0 || ns > maxTimeDays*86_400_000_000_000:
+		n.Errorf("%q must be a time above zero, in whole nanoseconds, of %d d at most", q, maxTimeDays)
+	}
+	return a
+}
+
+// condition reads the text of a condition; nil where it is refused.
+func condition(n strictyaml.Node) *cond.Expr {
+	text := n.Str()
+	if text == "" {
+		return nil
+	}
+	e, err := cond.Parse(text)
+	var at *cond.SyntaxError
+	if errors.As(err, &at) {
+		n.Errorf("condition, column %d: %s", at.Column, at.Msg)
+	}
+	return e
+}
+
+// tagName reads the name of a tag or meter.
+func tagName(n strictyaml.Node) string {
+	name := n.Str()
+	if name != "" && !cond.IsName(name) {
+		n.Errorf("%q is not a name as I/O maps have it: words of letters, digits and _ joined by points", name)
+		return ""
+	}
+	return name
+}
+
+// openWindow reads the action that opens a metering window.
+func (r *reader) openWindow(a *Action, n strictyaml.Node, phase *Element) {
+	f := n.Map()
+	name := f.Req("window")
+	a.Window = name.Ident()
+	a.Meter = tagName(f.Req("meter"))
+	a.Target = r.amount(f.Req("target"), "target", 1)
+	tolerance := f.Req("tolerance")
+	a.Tolerance = r.amount(tolerance, "tolerance", 0)
+	f.Done()
+	if a.Window == "" {
+		return
+	}
+	w := &window{phase: phase, line: name.Pos().Line, unit: r.nominal(&a.Target).Unit}
+	r.sameUnit(tolerance, "tolerance", &a.Tolerance, w.unit)
+	if first := r.windows[a.Window]; first != nil {
+		name.Errorf("window %q is opened twice; the first time in line %d", a.Window, first.line)
+		return
+	}
+	r.windows[a.Window] = w
+}
+
+// waitTotal reads the action that waits for the total of a window.
+func (r *reader) waitTotal(a *Action, n strictyaml.Node, phase *Element) {
+	f := n.Map()
+	w := r.useWindow(a, f.Req("window"), phase)
+	if short, ok := f.Opt("short_by"); ok {
+		a.ShortBy = r.amount(short, "short_by", 0)
+		if w != nil {
+			r.sameUnit(short, "short_by", &a.ShortBy, w.unit)
+		}
+	}
+	f.Done()
+}
+
+// sameUnit holds an amount against the unit of a window's target.
+func (r *reader) sameUnit(n strictyaml.Node, key string, a *Amount, target quantity.Unit) {
+	q := r.nominal(a)
+	if q.Unit != "" && target != "" && !q.Unit.Compatible(target) {
+		n.Errorf("%s %q and the target, which is in %s, measure different things", key, q, target)
+	}
+}
+
+// useWindow reads the name of a window that is open in this phase; nil where it is not.
+func (r *reader) useWindow(a *Action, n strictyaml.Node, phase *Element) *window {
+	a.Window = n.Ident()
+	w := r.windows[a.Window]
+	switch {
+	case a.Window == "":
+		return nil
+	case w == nil:
+		n.Errorf("window %q is not open; open_window must stand before, in the same phase", a.Window)
+	case w.phase != phase:
+		n.Errorf("window %q belongs to phase %q; a window is used and closed in the phase that opens it", a.Window, w.phase.ID)
+	case w.closed != 0:
+		n.Errorf("window %q is closed already, in line %d", a.Window, w.closed)
+	default:
+		return w
+	}
+	return nil
+}
+
+// closed reports the windows that a phase opens and does not close.
+func (r *reader) closed(phase *Element) {
+	for i := range phase.Actions {
+		a := &phase.Actions[i]
+		if w := r.windows[a.Window]; a.Kind == OpenWindow && w != nil && w.phase == phase && w.closed == 0 {
+			a.Node.Errorf("window %q is never closed; phase %q must end with close_window: %s", a.Window, phase.ID, a.Window)
+		}
+	}
+}

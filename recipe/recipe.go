@@ -1,0 +1,171 @@
+// Package recipe says what shall be done: the recipe file, its elements and their actions.
+//
+// Start with [Parse]. A [Recipe] holds names and quantities as they were written; package batch holds them against an I/O map
+// and a batch size and makes the program that package sequencer runs.
+//
+// The rule that must not be broken: what a recipe says is either understood whole or refused, with every error at once.
+//
+// The package runs nothing and knows no I/O map.
+package recipe
+
+import (
+	"github.com/batchkit/batchkit/internal/strictyaml"
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+// Schema is the version of the recipe language that this package reads (schema_version).
+const Schema = 1
+
+// Limits of a recipe.
+const (
+	MaxElements = 2000
+	MaxActions  = 10000
+	MaxParams   = 256
+	MaxDepth    = 8
+)
+
+// Recipe is a recipe as its file declares it. It is never changed after Parse.
+type Recipe struct {
+	ID      string
+	Version string // verbatim
+	Title   string
+	Nominal quantity.Quantity // batch size for which the formula is written
+	Min     quantity.Quantity // least batch size
+	Max     quantity.Quantity // greatest batch size
+	Params  []Param           // the formula, in the order of the file
+	Root    *Element          // the procedure
+	Doc     *strictyaml.Doc   // where binding reports what it finds; Node values below belong to it
+}
+
+// Param is one parameter of the formula.
+type Param struct {
+	Name     string
+	Value    quantity.Quantity // at the nominal batch size
+	Min, Max quantity.Quantity // limits of the scaled value; the zero Quantity where none is given
+	Scaling  Scaling
+	Node     strictyaml.Node
+}
+
+// Scaling says how a parameter follows the batch size (q over the nominal size).
+type Scaling uint8
+
+// The scalings.
+const (
+	Fixed     Scaling = iota // value
+	Linear                   // value x q/nominal
+	Quadratic                // value x (q/nominal)^2
+)
+
+// String gives the name that recipes use: none, linear or quadratic.
+func (s Scaling) String() string {
+	return [...]string{"none", "linear", "quadratic"}[min(s, Quadratic)]
+}
+
+// Level is the ISA-88 level of an element.
+type Level uint8
+
+// The levels.
+const (
+	Procedure Level = iota
+	UnitProcedure
+	Operation
+	Phase
+)
+
+// String gives the name that recipes and records use.
+func (l Level) String() string {
+	return [...]string{"procedure", "unit_procedure", "operation", "phase"}[min(l, Phase)]
+}
+
+// Element is one element of the procedure: a block of further elements, or a phase with actions.
+type Element struct {
+	ID        string // unique in the recipe
+	Level     Level
+	Parallel  bool       // children begin together; otherwise one after the other
+	Children  []*Element // nil for a phase
+	Actions   []Action   // of a phase
+	Timeout   Amount     // time that a phase may take in Running; required where an action waits
+	OnTimeout Reaction
+	Node      strictyaml.Node
+}
+
+// Reaction is what follows a failure.
+type Reaction uint8
+
+// The reactions.
+const (
+	Hold  Reaction = iota // hold the batch, an operator decides
+	Abort                 // abort the batch, outputs to their safe values
+)
+
+// String gives the name that recipes use: hold or abort.
+func (r Reaction) String() string { return [...]string{"hold", "abort"}[min(r, Abort)] }
+
+// Amount is a quantity, the name of a parameter, or, for a switch, a word such as open.
+type Amount struct {
+	Param    string            // name of a parameter, "" where Quantity or Word is given
+	Quantity quantity.Quantity // where Param and Word are ""
+	Word     string            // word of a switch
+	Node     strictyaml.Node
+}
+
+// Given tells whether anything was written.
+func (a *Amount) Given() bool { return a.Param != "" || a.Word != "" || a.Quantity.Unit != "" }
+
+// ActionKind is the kind of an action.
+type ActionKind uint8
+
+// The actions (seed H2-3).
+const (
+	Set          ActionKind = iota + 1 // set outputs, done when the device has confirmed all of them
+	Wait                               // wait for a condition
+	Delay                              // let a time pass
+	OpenWindow                         // open a metering window
+	CloseWindow                        // close a metering window
+	WaitTotal                          // wait until a window's total comes within ShortBy of its target
+	VerifyStable                       // wait until a tag has stayed within a band for a time
+	Mark                               // log marker
+	Prompt                             // ask the operator and wait for the answer
+	Request                            // OEM action, run outside Step
+)
+
+// String gives the name that recipes use.
+func (k ActionKind) String() string {
+	return [...]string{"", "set", "wait", "delay", "open_window", "close_window", "wait_total", "verify_stable", "mark", "prompt",
+		"request"}[min(k, Request)]
+}
+
+// Waits tells whether an action of this kind may take time without end, so that its phase must have a time-out.
+func (k ActionKind) Waits() bool {
+	switch k {
+	case Wait, WaitTotal, VerifyStable, Prompt, Request, Set:
+		return true
+	}
+	return false
+}
+
+// Action is the smallest unit of work.
+type Action struct {
+	Kind      ActionKind
+	Settings  []Setting  // Set: outputs; Request: parameters
+	Cond      *cond.Expr // Wait
+	For       Amount     // Delay, VerifyStable: how long
+	Window    string     // OpenWindow, CloseWindow, WaitTotal: name of the window, unique in the recipe
+	Meter     string     // OpenWindow: name of a meter of the map
+	Target    Amount     // OpenWindow
+	Tolerance Amount     // OpenWindow: allowed difference between total and target
+	ShortBy   Amount     // WaitTotal: distance to the target at which it ends; not given: at the target
+	Tag       string     // VerifyStable
+	Within    Amount     // VerifyStable: width of the band
+	Text      string     // Mark, Prompt: what is logged or shown
+	Type      string     // Request: OEM action type
+	Node      strictyaml.Node
+}
+
+// Setting gives one output, or one parameter of an OEM action, a value.
+type Setting struct {
+	Name  string
+	Value Amount
+	Node  strictyaml.Node
+}

@@ -1,0 +1,193 @@
+// Commands, failures and the transient states that they lead to.
+
+package sequencer
+
+import (
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// told answers a command and, where it is legal, carries it out.
+func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
+	if ev.Elem < 0 || ev.Elem >= len(m.el) || ev.Command == NoCommand || ev.Command >= commandCount {
+		return append(fx, Effect{Kind: Answer, Command: ev.Command, Result: Refused, Reason: "no such command or element"})
+	}
+	answer := Effect{Kind: Answer, Command: ev.Command, Elem: ev.Elem, From: m.state(ev.Elem)}
+	legal := m.takes(ev.Elem, ev.Command)
+	switch {
+	case m.r.Ended, ev.Command == Reset:
+		answer.Result, answer.Reason = Refused, "a batch runs once; create another"
+	case ev.Command == Start && ev.Elem != 0:
+		answer.Result, answer.Reason = Refused, "only the procedure is started by command"
+	case !legal && answer.From.Repeats(ev.Command):
+		answer.Result, answer.Reason = NoOp, "already under way or done"
+	case !legal:
+		answer.Result, answer.Reason = Refused, "not legal in this state"
+	}
+	fx = append(fx, answer)
+	switch c := ev.Command; {
+	case answer.Result == Accepted && c == Start:
+		m.activate(at, 0)
+	case answer.Result == Accepted:
+		return m.apply(at, ev.Elem, c, c.String(), fx)
+	case answer.Result == NoOp && (c == Hold || c == Stop || c == Abort):
+		// What a branch that is complete has left on was nobody's to hold, until now.
+		return m.rest(ev.Elem, c == Hold, c.String(), fx)
+	}
+	return fx
+}
+
+// takes tells whether a command is legal for an element. For a block it is as soon as one phase below can take it, whatever
+// the block's own state: a branch that is on its way to Held or Aborted must not keep the command from the others.
+func (m *Machine) takes(e int, c Command) bool {
+	if c == Start {
+		return m.state(e) == Idle
+	}
+	for p := e; p < m.p.Elems[e].End; p++ {
+		if _, ok := State(m.el[p].State).After(c); ok && m.p.Elems[p].Phase {
+			return true
+		}
+	}
+	return false
+}
+
+// apply carries a command out on the phases below e that can take it.
+func (m *Machine) apply(at int64, e int, c Command, reason string, fx []Effect) []Effect {
+	changed := false
+	for p := e; p < m.p.Elems[e].End; p++ {
+		from := State(m.el[p].State)
+		to, ok := from.After(c)
+		if !ok || !m.p.Elems[p].Phase {
+			continue
+		}
+		changed = true
+		switch from {
+		case Running, Pausing:
+			if to != Pausing {
+				m.suspend(at, p)
+			}
+		case Stopped:
+			m.enlist(p)
+		}
+		fx = m.enter(p, to, reason, fx)
+		if c == Resume {
+			m.proceed(at, p)
+		}
+	}
+	if !changed {
+		return fx
+	}
+	switch c {
+	case Hold:
+		fx = m.rest(e, true, reason, fx)
+	case Stop, Abort:
+		fx = m.rest(e, false, reason, fx)
+	case Restart:
+		fx = m.restore(fx)
+	default:
+		return fx
+	}
+	m.timers.Set(m.escapeTimer(), at+Transient)
+	return fx
+}
+
+// enter changes the state of a phase and tells it.
+func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
+	edges := [stateCount]Edge{Idle: EdgeEnd, Running: EdgeResume, Complete: EdgeEnd, Pausing: EdgePause, Paused: EdgePause,
+		Holding: EdgeHold, Held: EdgeHold, Restarting: EdgeResume, Stopping: EdgeStop, Stopped: EdgeStop, Aborting: EdgeAbort,
+		Aborted: EdgeAbort}
+	from := State(m.el[p].State)
+	m.el[p].State, m.dirty = uint8(to), true
+	return append(fx, Effect{Kind: StepChanged, Elem: p, From: from, To: to, Edge: edges[to], Reason: reason})
+}
+
+// fail lets the reaction to a failure take hold of the whole batch.
+func (m *Machine) fail(at int64, c Command, reason string, fx []Effect) []Effect {
+	return m.apply(at, 0, c, reason, fx)
+}
+
+// timedOut tells a time-out. Its reaction is due's to carry out.
+func (m *Machine) timedOut(p int, fx []Effect) []Effect {
+	e := &m.p.Elems[p]
+	reason := "time-out"
+	if s := &m.el[p]; s.Waiting {
+		reason = m.p.Actions[e.First+int(s.PC)].Reason
+	}
+	return append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Command: reaction(e.OnTimeout)})
+}
+
+func reaction(r recipe.Reaction) Command {
+	if r == recipe.Abort {
+		return Abort
+	}
+	return Hold
+}
+
+// guard holds the batch while an open window meters from a source that is not GOOD: what flows then cannot be proven.
+func (m *Machine) guard(at int64, fx []Effect) []Effect {
+	for w := range m.p.Windows {
+		if t := m.view.Total(w); !t.Open || t.Source == tag.Good {
+			continue
+		}
+		fx = m.fail(at, Hold, "meter not GOOD", fx)
+	}
+	return fx
+}
+
+// settle ends the transient states once no write is on its way.
+func (m *Machine) settle(at int64, fx []Effect) []Effect {
+	if m.r.Busy > 0 || m.timers.Due(m.escapeTimer()) == timebase.Never {
+		return fx
+	}
+	return m.endTransients(at, "", fx)
+}
+
+// escape ends them although outputs are not confirmed: the time for that is over.
+func (m *Machine) escape(at int64, fx []Effect) []Effect {
+	fx = m.endTransients(at, unconfirmed, fx)
+	return m.finish(at, unconfirmed, m.show(fx))
+}
+
+const unconfirmed = "outputs not confirmed"
+
+func (m *Machine) endTransients(at int64, reason string, fx []Effect) []Effect {
+	m.timers.Clear(m.escapeTimer())
+	again := false
+	m.each(0, func(p int) {
+		switch s := State(m.el[p].State); s {
+		case Holding, Stopping, Aborting:
+			to := ends[s]
+			if to.Terminal() {
+				fx = m.closeWindows(p, s, fx)
+				m.delist(p)
+			}
+			fx = m.enter(p, to, reason, fx)
+		case Restarting:
+			if again = reason != ""; again {
+				return
+			}
+			fx = m.enter(p, Running, "restart", fx)
+			m.proceed(at, p)
+		}
+	})
+	if again {
+		return m.fail(at, Hold, reason, fx)
+	}
+	return fx
+}
+
+// closeWindows closes what a phase has opened and not closed, because it ends here.
+func (m *Machine) closeWindows(p int, s State, fx []Effect) []Effect {
+	e := &m.p.Elems[p]
+	for i := 0; i < e.Count && i <= int(m.el[p].PC); i++ {
+		if a := &m.p.Actions[e.First+i]; a.Kind == recipe.OpenWindow && m.view.Total(a.Window).Open {
+			reason := "abort"
+			if s == Stopping {
+				reason = "stop"
+			}
+			fx = append(fx, Effect{Kind: CloseWindow, Elem: p, Action: e.First + i, Window: a.Window, Reason: reason})
+		}
+	}
+	return fx
+}

@@ -1,0 +1,90 @@
+// How a scenario shows effects.
+
+package sequencer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// show writes the effects of an event, and lets the devices take what is written to them.
+func (s *scenario) show(ev *Event, fx []Effect) {
+	if ev.Kind == WindowOpened && len(fx) > 0 {
+		fmt.Fprintf(&s.out, "%12swindow %s opened: %t\n", "", s.w.windows[ev.Window], ev.OK)
+	}
+	for i := range fx {
+		e := &fx[i]
+		fmt.Fprintf(&s.out, "%12s%s\n", "", s.words(e))
+		if e.Kind != Write {
+			continue
+		}
+		a := answer{s.r.now + s.device[e.Output], Event{Kind: Done, ID: e.ID, OK: true}}
+		switch s.device[e.Output] {
+		case silent:
+			continue
+		case fails:
+			a.at, a.ev.OK = s.r.now+second/10, false
+		default:
+			s.r.plant.value[s.w.Outputs[e.Output].Tag] = e.Value
+		}
+		s.due = append(s.due, a)
+		slices.SortStableFunc(s.due, func(a, b answer) int { return int((a.at - b.at) / 1_000_000) })
+	}
+}
+
+// words says one effect.
+func (s *scenario) words(e *Effect) string {
+	elem := s.w.elems[e.Elem]
+	because := ""
+	if e.Reason != "" {
+		because = ": " + e.Reason
+	}
+	switch e.Kind {
+	case BatchChanged:
+		return fmt.Sprintf("batch %s -> %s", e.From, e.To)
+	case StepChanged:
+		took := ""
+		if e.To == Complete {
+			took = " after " + seconds(e.Elapsed)
+		}
+		return fmt.Sprintf("%s %s -> %s (%s)%s%s", elem, e.From, e.To, e.Edge, took, because)
+	case ActionStarted:
+		return fmt.Sprintf("%s waits%s", s.w.actions[e.Action], because)
+	case ActionEnded:
+		return fmt.Sprintf("%s ends after %s", s.w.actions[e.Action], seconds(e.Elapsed))
+	case Write:
+		return s.written(e)
+	case OpenWindow, CloseWindow:
+		return fmt.Sprintf("%s window %s shall %s%s", elem, s.w.windows[e.Window], map[EffectKind]string{OpenWindow: "open",
+			CloseWindow: "close"}[e.Kind], because)
+	case Ask, RequestAction, Mark:
+		verb := map[EffectKind]string{Ask: "asks", RequestAction: "requests", Mark: "marks"}[e.Kind]
+		if e.Kind != Mark {
+			verb += fmt.Sprintf(" (number %d)", e.ID)
+		}
+		return fmt.Sprintf("%s %s%s", s.w.actions[e.Action], verb, because)
+	case TimedOut:
+		return fmt.Sprintf("%s has run out of its %s, reaction %s%s", elem, seconds(e.Elapsed), e.Command, because)
+	case Answer:
+		return fmt.Sprintf("%s of %s, %s: %s%s", e.Command, elem, e.From, e.Result, because)
+	case OutputFault:
+		return fmt.Sprintf("%s is not known to be %d, write %d%s", s.w.tags[e.Output], e.Value, e.ID, because)
+	case End:
+		return fmt.Sprintf("END %s%s", e.To, because)
+	}
+	return fmt.Sprintf("%+v", *e)
+}
+
+func (s *scenario) written(e *Effect) string {
+	by := []string{fmt.Sprintf("write %d: %s %d -> %d", e.ID, s.w.tags[e.Output], e.Old, e.Value)}
+	if e.Safe {
+		by = append(by, "safe direction")
+	}
+	if e.Reason != "" {
+		by = append(by, e.Reason)
+	} else {
+		by = append(by, s.w.actions[e.Action])
+	}
+	return strings.Join(by, ", ")
+}

@@ -1,0 +1,317 @@
+// The running program: events in, effects out.
+
+package sequencer
+
+import (
+	"sort"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// EventKind is the kind of an Event.
+type EventKind uint8
+
+// The events of a Machine.
+const (
+	Boot         EventKind = iota + 1 // the controller came up; outputs were read back as View shows them
+	Told                              // a command, Command to Elem
+	Input                             // something that View shows may have changed
+	Tick                              // the deadline of Wake has come
+	Done                              // write ID was confirmed (OK) or not
+	Answered                          // prompt ID was answered
+	Finished                          // OEM action ID ended, well (OK) or not
+	WindowOpened                      // window Window opened (OK) or was refused
+)
+
+// Event is one input of a Machine.
+type Event struct {
+	Kind    EventKind
+	Command Command
+	Elem    int
+	ID      uint32
+	Window  int
+	OK      bool
+}
+
+// EffectKind is the kind of an Effect.
+type EffectKind uint8
+
+// The effects of a Machine.
+const (
+	BatchChanged  EffectKind = iota + 1 // state of the procedure: From, To
+	StepChanged                         // state of Elem: From, To, Edge
+	ActionStarted                       // Action of Elem began to wait
+	ActionEnded                         // Action of Elem ended after Elapsed
+	Write                               // Output takes Value; write ID
+	OpenWindow                          // Window shall open; WindowOpened must follow
+	CloseWindow                         // Window shall close
+	Ask                                 // prompt ID of Action
+	RequestAction                       // OEM action ID of Action
+	Mark                                // log marker of Action
+	TimedOut                            // Elem ran out of time
+	Answer                              // what became of Command: Result
+	OutputFault                         // Output is not known to have Value; write ID
+	End                                 // the run is over and nothing more will come
+)
+
+// Edge is the edge of an element's life that records show as step_state.
+type Edge uint8
+
+// The edges.
+const (
+	EdgeStart Edge = iota
+	EdgeEnd
+	EdgeAbort
+	EdgeResume
+	EdgeHold
+	EdgeRetry
+	EdgePause
+	EdgeStop
+)
+
+// String gives the name that records use.
+func (e Edge) String() string {
+	return [...]string{"start", "end", "abort", "resume", "hold", "retry", "pause", "stop"}[min(e, EdgeStop)]
+}
+
+// Result is what became of a command.
+type Result uint8
+
+// The results.
+const (
+	Accepted Result = iota
+	NoOp
+	Refused
+)
+
+// String gives the name that records use.
+func (r Result) String() string { return [...]string{"accepted", "no_op", "refused"}[min(r, Refused)] }
+
+// Effect is one consequence of an event. Fields that its kind does not name are zero. Reason is a constant or a text of the
+// Program.
+type Effect struct {
+	Kind     EffectKind
+	Edge     Edge
+	From, To State
+	Command  Command
+	Result   Result
+	Safe     bool // Write: in the safe direction, it need not wait for its record
+	Elem     int
+	Action   int
+	Output   int
+	Window   int
+	ID       uint32
+	Old      int64 // Write: value commanded before
+	Value    int64
+	Elapsed  int64 // ns
+	Reason   string
+}
+
+// Transient is the time in ns after which Holding, Restarting, Stopping and Aborting end although outputs were not confirmed.
+const Transient = 10_000_000_000
+
+// RetrySafe is the time in ns after which a safe value that a device did not confirm is written again.
+const RetrySafe = 500_000_000
+
+// elem is the state of one element, of fixed size.
+type elem struct {
+	State   uint8
+	Waiting bool  // the current action has begun
+	PC      int32 // current action, counted from Elem.First
+	Since   int64 // when the element began
+	ActAt   int64 // when the current action began
+	Left    int64 // time that was left to it when it was held
+	A, B, C int64 // scratch of the current action
+}
+
+// root is the state of the whole, of fixed size.
+type root struct {
+	Shown  uint8 // state of the procedure last told
+	Ended  bool
+	Writes uint32
+	Asked  uint32
+	Busy   int32 // outputs whose last write is not confirmed
+}
+
+// Machine runs one Program. It is a pure machine.
+type Machine struct {
+	p      *Program
+	view   View
+	el     []elem
+	out    []output
+	r      root
+	dirty  bool            // the state of an element has changed since show
+	active []int           // phases that are neither Idle nor terminal, ascending
+	timers *timebase.Queue // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
+}
+
+// New makes a machine in which nothing has begun.
+func New(p *Program, v View) *Machine {
+	n := len(p.Elems)
+	return &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
+		active: make([]int, 0, n), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+}
+
+// State returns the state of an element, computed from its phases for a block.
+func (m *Machine) State(e int) State { return m.state(e) }
+
+// Commanded returns the value last commanded to an output, and whether the device has confirmed it.
+func (m *Machine) Commanded(output int) (value int64, confirmed bool) {
+	o := &m.out[output]
+	return o.Value, o.Known && !o.Busy
+}
+
+// Wake returns the monotonic time of the next Tick, or timebase.Never.
+func (m *Machine) Wake() int64 {
+	if m.r.Ended {
+		return timebase.Never
+	}
+	due, _ := m.timers.Next()
+	return due
+}
+
+func (m *Machine) actionTimer(e int) int { return len(m.el) + e }
+func (m *Machine) retryTimer(o int) int  { return 2*len(m.el) + o }
+func (m *Machine) escapeTimer() int      { return 2*len(m.el) + len(m.out) }
+
+// Step takes in one event at monotonic time at and appends its effects to fx. It allocates nothing once fx is large enough.
+func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
+	if m.r.Ended {
+		if ev.Kind == Told {
+			fx = m.told(at, ev, fx)
+		}
+		return fx
+	}
+	if ev.Kind == Boot { // before the deadlines, which are of the time before it
+		fx = m.boot(at, fx)
+	}
+	fx = m.show(m.due(at, m.show(fx)))
+	switch ev.Kind {
+	case Told:
+		fx = m.told(at, ev, fx)
+	case Done:
+		fx = m.done(at, ev, fx)
+	case Answered, Finished:
+		fx = m.reply(at, ev, fx)
+	case WindowOpened:
+		fx = m.opened(at, ev, fx)
+	}
+	fx = m.show(m.guard(at, m.show(fx)))
+	fx = m.show(m.settle(at, fx))
+	fx = m.show(m.advance(at, fx))
+	return m.finish(at, "", fx)
+}
+
+// due works off the deadlines that have come. Of phases that run out of time together all are told, and the gravest reaction
+// follows.
+func (m *Machine) due(at int64, fx []Effect) []Effect {
+	n, worst := len(m.el), NoCommand
+	for due, owner := m.timers.Next(); due <= at; due, owner = m.timers.Next() {
+		m.timers.Clear(owner)
+		switch {
+		case owner < n:
+			fx = m.timedOut(owner, fx)
+			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
+		case owner < 2*n: // advance looks at the action again
+		case owner < 2*n+len(m.out):
+			fx = m.writeSafe(owner-2*n, "retry", fx)
+		default:
+			fx = m.escape(at, fx)
+		}
+	}
+	if worst != NoCommand {
+		fx = m.fail(at, worst, "time-out", fx)
+	}
+	return fx
+}
+
+// each calls fn for every active phase below element e, in the order of the recipe. fn may end or begin phases.
+func (m *Machine) each(e int, fn func(phase int)) {
+	for i := e; i < m.p.Elems[e].End; i++ {
+		k := sort.SearchInts(m.active, i)
+		if k == len(m.active) || m.active[k] >= m.p.Elems[e].End {
+			return
+		}
+		i = m.active[k]
+		fn(i)
+	}
+}
+
+func (m *Machine) enlist(e int) {
+	k := sort.SearchInts(m.active, e)
+	m.active = append(m.active, 0)
+	copy(m.active[k+1:], m.active[k:])
+	m.active[k] = e
+}
+
+func (m *Machine) delist(e int) {
+	if k := sort.SearchInts(m.active, e); k < len(m.active) && m.active[k] == e {
+		m.active = append(m.active[:k], m.active[k+1:]...)
+	}
+	m.timers.Clear(e)
+	m.timers.Clear(m.actionTimer(e))
+}
+
+// state computes the state of an element: a phase has its own; for a block, what runs or changes wins over what rests, that
+// over what has ended, and among each the graver.
+func (m *Machine) state(e int) State {
+	if m.p.Elems[e].Phase || State(m.el[e].State) == Idle || State(m.el[e].State).Terminal() {
+		return State(m.el[e].State)
+	}
+	rank := [stateCount]int{Aborting: 12, Stopping: 11, Holding: 10, Restarting: 9, Pausing: 8, Running: 7, Held: 6, Paused: 5,
+		Aborted: 4, Stopped: 3, Complete: 1}
+	best := Complete
+	for i := e + 1; i < m.p.Elems[e].End; i++ {
+		if s := State(m.el[i].State); m.p.Elems[i].Phase && rank[s] > rank[best] {
+			best = s
+		}
+	}
+	if best == Complete {
+		return Running
+	}
+	return best
+}
+
+// show tells a change of the procedure's state.
+func (m *Machine) show(fx []Effect) []Effect {
+	if !m.dirty {
+		return fx
+	}
+	m.dirty = false
+	if s := m.state(0); uint8(s) != m.r.Shown {
+		fx = append(fx, Effect{Kind: BatchChanged, From: State(m.r.Shown), To: s})
+		m.r.Shown = uint8(s)
+	}
+	return fx
+}
+
+// finish ends the run once it is terminal and every output is safe. With late, the reason, the time for that is over, but for
+// outputs that are only now commanded.
+func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
+	if m.r.Ended || !State(m.r.Shown).Terminal() {
+		return fx
+	}
+	n := len(fx)
+	fx = m.rest(0, false, "batch over", fx)
+	switch {
+	case m.r.Busy == 0:
+		late = ""
+	case late == "" || len(fx) > n:
+		if m.timers.Due(m.escapeTimer()) == timebase.Never {
+			m.timers.Set(m.escapeTimer(), at+Transient)
+		}
+		return fx
+	}
+	m.r.Ended = true
+	return append(fx, Effect{Kind: End, To: State(m.r.Shown), Reason: late})
+}
+
+// Ended tells whether End was an effect.
+func (m *Machine) Ended() bool { return m.r.Ended }
+
+// value reads a tag for an action that needs it GOOD.
+func (m *Machine) value(id tag.ID, at int64) (int64, bool) {
+	v, q := m.view.Read(id, at)
+	return v, q == tag.Good
+}

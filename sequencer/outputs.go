@@ -1,0 +1,153 @@
+// Outputs: what is commanded, what is confirmed, and the way back to the safe value.
+
+package sequencer
+
+import "github.com/batchkit/batchkit/timebase"
+
+// output is the state of one output, of fixed size.
+type output struct {
+	Value int64  // commanded
+	Held  int64  // value to return to on restart
+	Write uint32 // last write, 0 once it failed
+	Busy  bool   // the value is not confirmed: Write is under way, or a safe value that failed is to be tried again
+	Known bool   // the device has Value, as far as it can be known
+	Kept  bool   // Held is to be restored
+	Owner int32  // element that answers for it: the phase that set it, and after that what follows it
+}
+
+// write commands a value. Writes to what a device has already confirmed are left out.
+func (m *Machine) write(o int, value int64, reason string, fx []Effect) []Effect {
+	s := &m.out[o]
+	if s.Value == value && s.Known && !s.Busy {
+		return fx
+	}
+	safe := m.towardsSafe(o, value)
+	if !s.Busy {
+		m.r.Busy++
+	}
+	m.r.Writes++
+	fx = append(fx, Effect{Kind: Write, Output: o, Old: s.Value, Value: value, ID: m.r.Writes, Safe: safe, Reason: reason})
+	s.Value, s.Write, s.Busy = value, m.r.Writes, true
+	m.timers.Clear(m.retryTimer(o))
+	return fx
+}
+
+// towardsSafe tells whether a value lies on the way from the commanded value to the safe one, both ends included. From an
+// output that is not known to have its value only the safe value itself does.
+func (m *Machine) towardsSafe(o int, value int64) bool {
+	s, safe := &m.out[o], m.p.Outputs[o].Safe
+	if value == safe {
+		return true
+	}
+	if !s.Known || s.Busy {
+		return false
+	}
+	return s.Value > safe && value > safe && value <= s.Value || s.Value < safe && value < safe && value >= s.Value
+}
+
+func (m *Machine) writeSafe(o int, reason string, fx []Effect) []Effect {
+	return m.write(o, m.p.Outputs[o].Safe, reason, fx)
+}
+
+// rest drives every output that an element below e has set to its safe value; keep says that a restart shall bring it back.
+func (m *Machine) rest(e int, keep bool, reason string, fx []Effect) []Effect {
+	for o := range m.out {
+		s := &m.out[o]
+		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End {
+			continue
+		}
+		if !keep {
+			s.Kept = false
+		} else if !s.Kept && s.Value != m.p.Outputs[o].Safe {
+			s.Kept, s.Held = true, s.Value
+		}
+		if s.Value != m.p.Outputs[o].Safe || !s.Known && !s.Busy {
+			fx = m.writeSafe(o, reason, fx)
+		}
+	}
+	return fx
+}
+
+// restore brings back what rest kept, once nothing below the element that answers for it is held any more.
+func (m *Machine) restore(fx []Effect) []Effect {
+	for o := range m.out {
+		if s := &m.out[o]; s.Kept && !m.held(int(s.Owner)) {
+			s.Kept = false
+			fx = m.write(o, s.Held, "restart", fx)
+		}
+	}
+	return fx
+}
+
+// held tells whether a phase of an element is held or on its way there.
+func (m *Machine) held(e int) bool {
+	for p := e; p < m.p.Elems[e].End; p++ {
+		if s := State(m.el[p].State); m.p.Elems[p].Phase && (s == Holding || s == Held) {
+			return true
+		}
+	}
+	return false
+}
+
+// inherit makes the element that follows another answer for the outputs which that one leaves behind.
+func (m *Machine) inherit(from, to int) {
+	for !m.p.Elems[to].Phase && !m.p.Elems[to].Parallel {
+		to++
+	}
+	for o := range m.out {
+		if s := &m.out[o]; int(s.Owner) >= from && int(s.Owner) < m.p.Elems[from].End {
+			s.Owner = int32(to)
+		}
+	}
+}
+
+// boot holds what was running and takes the outputs as they were read back: one that does not read back its safe value is
+// unknown and is driven there.
+func (m *Machine) boot(at int64, fx []Effect) []Effect {
+	for o := range m.out { // nobody will answer for the writes of before
+		if s := &m.out[o]; s.Busy {
+			s.Busy, s.Known = false, false
+			m.r.Busy--
+			m.timers.Clear(m.retryTimer(o))
+		}
+	}
+	if m.timers.Due(m.escapeTimer()) != timebase.Never {
+		m.timers.Set(m.escapeTimer(), at+Transient)
+	}
+	fx = m.fail(at, Hold, "boot", fx)
+	for o := range m.out {
+		s, p := &m.out[o], &m.p.Outputs[o]
+		if s.Busy {
+			continue
+		}
+		v, good := m.value(p.Tag, at)
+		s.Value, s.Known = p.Safe, good && v == p.Safe
+		if !s.Known {
+			fx = m.writeSafe(o, "boot", fx)
+		}
+	}
+	return fx
+}
+
+// done takes in what became of a write. An answer to a write that a later one has replaced says nothing.
+func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
+	for o := range m.out {
+		s := &m.out[o]
+		if s.Write != ev.ID || s.Write == 0 || !s.Busy {
+			continue
+		}
+		if s.Known = ev.OK; ev.OK {
+			s.Busy = false
+			m.r.Busy--
+			return fx
+		}
+		s.Write = 0
+		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
+		if s.Value != m.p.Outputs[o].Safe {
+			// Where nothing runs that could be held, the output rests all the same.
+			return m.rest(0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
+		}
+		m.timers.Set(m.retryTimer(o), at+RetrySafe)
+	}
+	return fx
+}

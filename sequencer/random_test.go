@@ -1,0 +1,263 @@
+// Random programs under random events.
+
+package sequencer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/stretchr/testify/require"
+)
+
+// grower makes random programs.
+type grower struct {
+	*rand.Rand
+	w *wired
+	n int
+}
+
+func (g *grower) program() *wired {
+	g.w = &wired{}
+	for i := range 1 + g.IntN(4) {
+		g.w.output(fmt.Sprintf("Y%d", i), int64(g.IntN(3)-1))
+	}
+	for i := range 3 {
+		g.w.tag(fmt.Sprintf("X%d", i))
+	}
+	return g.w.procedure(g.block(0))
+}
+
+func (g *grower) block(depth int) *block {
+	g.n++
+	b := &block{name: fmt.Sprintf("E%d", g.n)}
+	if depth == 3 || depth > 0 && g.IntN(2) == 0 || g.IntN(12) == 0 {
+		g.phase(b)
+		return b
+	}
+	b.parallel = g.IntN(2) == 0
+	for range 1 + g.IntN(3) {
+		b.below = append(b.below, g.block(depth+1))
+	}
+	return b
+}
+
+func (g *grower) phase(b *block) {
+	if g.IntN(3) > 0 {
+		b.timeout = (1 + g.Int64N(40)) * second / 2
+	}
+	b.reaction = recipe.Reaction(g.IntN(2))
+	window := -1
+	for range 1 + g.IntN(6) {
+		t := todo{Action: Action{Reason: "because"}}
+		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(10)); t.Kind {
+		case recipe.Set:
+			for range 1 + g.IntN(2) {
+				t.sets = append(t.sets, Set{Output: g.IntN(len(g.w.Outputs)), Value: int64(g.IntN(7) - 3)})
+			}
+			if len(t.sets) == 2 && t.sets[0].Output == t.sets[1].Output {
+				t.sets = t.sets[1:]
+			}
+		case recipe.Wait:
+			t.Cond = atLeast(g.input(), int64(g.IntN(6)))
+		case recipe.Delay:
+			t.For = 1 + g.Int64N(5*second)
+		case recipe.OpenWindow:
+			if window >= 0 {
+				continue
+			}
+			window = g.w.window("W", 5+g.Int64N(10))
+			t.Window = window
+		case recipe.CloseWindow, recipe.WaitTotal:
+			if window < 0 {
+				continue
+			}
+			t.Window, t.Short = window, g.Int64N(3)
+			if t.Kind == recipe.CloseWindow {
+				window = -1
+			}
+		case recipe.VerifyStable:
+			t.Tag, t.Within, t.For = g.input(), 1+g.Int64N(2), 1+g.Int64N(3*second)
+		}
+		b.todo = append(b.todo, t)
+	}
+	if len(b.todo) == 0 {
+		b.todo = []todo{{Action: Action{Kind: recipe.Mark}}}
+	}
+	if window >= 0 {
+		b.todo = append(b.todo, todo{Action: Action{Kind: recipe.CloseWindow, Window: window}})
+	}
+}
+
+func (g *grower) input() tag.ID { return tag.ID(len(g.w.Outputs) + g.IntN(3)) }
+
+// mood says how the world behaves in one run.
+type mood struct {
+	silent, failing int // percent of writes that are never answered, or not confirmed
+	commands        int // percent of events
+	nonsense        int // percent of events
+}
+
+// world feeds a rig with random events.
+type world struct {
+	*rand.Rand
+	mood
+	r    *rig
+	open []Event // answers that are to come, with their times in At
+	due  []int64
+	seen []string
+}
+
+// show remembers what there is to answer.
+func (w *world) show(ev *Event, fx []Effect) {
+	w.seen = append(w.seen, fmt.Sprintf("%s %+v -> %+v", seconds(w.r.now), *ev, fx))
+	for i := range fx {
+		e := &fx[i]
+		answer := Event{ID: e.ID, OK: w.IntN(100) >= w.failing}
+		switch e.Kind {
+		case Write:
+			answer.Kind = Done
+		case Ask:
+			answer.Kind = Answered
+		case RequestAction:
+			answer.Kind = Finished
+		default:
+			continue
+		}
+		if w.IntN(100) >= w.silent {
+			w.open, w.due = append(w.open, answer), append(w.due, w.r.now+w.Int64N(second/2))
+		}
+	}
+}
+
+// answer gives one of the answers that are due.
+func (w *world) answer() (ev Event, ok bool) {
+	for i := range w.open {
+		if w.due[i] > w.r.now {
+			continue
+		}
+		ev = w.open[i]
+		if w.IntN(20) > 0 { // some answers come twice
+			w.open, w.due = append(w.open[:i], w.open[i+1:]...), append(w.due[:i], w.due[i+1:]...)
+		}
+		return ev, true
+	}
+	return ev, false
+}
+
+func (w *world) event() Event {
+	n := len(w.r.w.Elems)
+	switch k := w.IntN(100); {
+	case k < w.commands:
+		ev := Event{Kind: Told, Command: Pause + Command(w.IntN(6))}
+		if w.IntN(2) == 0 {
+			ev.Elem = w.IntN(n)
+		}
+		return ev
+	case k < w.commands+w.nonsense:
+		return Event{Kind: EventKind(w.IntN(10)), Command: Command(w.IntN(11)), Elem: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
+			Window: w.IntN(5) - 2, OK: w.IntN(2) == 0}
+	}
+	if ev, ok := w.answer(); ok {
+		return ev
+	}
+	switch p := w.r.plant; w.IntN(4) {
+	case 0:
+		for i := range p.totals {
+			p.totals[i].Value += w.Int64N(4)
+			if p.totals[i].Source = tag.Good; w.IntN(20) == 0 {
+				p.totals[i].Source = tag.Stale
+			}
+		}
+	default:
+		i := w.IntN(len(p.value))
+		p.value[i] = int64(w.IntN(9) - 2)
+		if p.quality[i] = tag.Good; w.IntN(10) == 0 {
+			p.quality[i] = tag.Quality(w.IntN(2))
+		}
+	}
+	return Event{Kind: Input}
+}
+
+// run lets a program of that seed live for a while and then brings it to its end.
+func (w *world) run() error {
+	if err := w.r.take(1, Event{Kind: Boot}); err != nil {
+		return err
+	}
+	if err := w.r.take(1, Event{Kind: Told, Command: Start}); err != nil {
+		return err
+	}
+	for range 150 {
+		to := w.r.now + w.Int64N(second/2)
+		if w.IntN(10) > 0 { // now and then a deadline is overslept
+			if err := w.r.ticks(to); err != nil {
+				return err
+			}
+		}
+		w.r.now = to
+		if w.IntN(8) == 0 {
+			if err := w.r.refork(); err != nil {
+				return err
+			}
+		}
+		if err := w.r.take(to, w.event()); err != nil {
+			return err
+		}
+	}
+	return w.end()
+}
+
+// end aborts the batch. Whatever the device does, the run ends in time.
+func (w *world) end() error {
+	if err := w.r.take(w.r.now, Event{Kind: Told, Command: Abort}); err != nil {
+		return err
+	}
+	for last := w.r.now + 3*Transient; w.r.now < last && !w.r.m.Ended(); w.r.now += second / 4 {
+		if ev, ok := w.answer(); ok && w.silent < 100 {
+			if err := w.r.take(w.r.now, ev); err != nil {
+				return err
+			}
+		}
+		if err := w.r.ticks(w.r.now); err != nil {
+			return err
+		}
+	}
+	if !w.r.m.Ended() {
+		return fmt.Errorf("the run does not end: %s", w.r.m.State(0))
+	}
+	for c := range commandCount {
+		if err := w.r.take(w.r.now, Event{Kind: Told, Command: c}); err != nil {
+			return err
+		}
+	}
+	return w.r.take(w.r.now, Event{Kind: Boot})
+}
+
+func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
+	seeds := uint64(300)
+	if os.Getenv("BATCHKIT_LONG") == "1" {
+		seeds = 20_000
+	}
+	ends := map[State]int{}
+	for seed := range seeds {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		g := grower{Rand: rnd}
+		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
+			{100, 0, 10, 5}, {0, 100, 10, 5}}[seed%6]}
+		w.r.show = w.show
+		if err := w.run(); err != nil {
+			for _, line := range w.seen[max(len(w.seen)-25, 0):] {
+				t.Log(line)
+			}
+			require.NoError(t, err, "seed %d, %d elements", seed, len(w.r.w.Elems))
+		}
+		ends[w.r.m.State(0)]++
+	}
+	t.Logf("%d runs ended %v", seeds, ends)
+	for _, s := range []State{Complete, Stopped, Aborted} {
+		require.NotZero(t, ends[s], "the worlds are such that every end is met: %v", ends)
+	}
+}

@@ -1,0 +1,347 @@
+// The rig: a machine under test, its twins, and a watch that checks after every event what must hold after any event.
+
+package sequencer
+
+import (
+	"bytes"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// rig runs a machine beside three twins. One is stepped as the machine is; one is put down as a snapshot and taken up again
+// before every event; one was taken up from a snapshot at some time and lives on. All must do the same.
+type rig struct {
+	w     *wired
+	plant *plant
+	m     *Machine
+	twin  *Machine
+	hop   *Machine
+	fork  *Machine
+	watch watch
+	now   int64
+	show  func(ev *Event, fx []Effect)
+}
+
+func newRig(w *wired) *rig {
+	p := newPlant(w)
+	r := &rig{w: w, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
+		show: func(*Event, []Effect) {}}
+	r.watch = newWatch(w)
+	return r
+}
+
+// refork lets the long-lived twin begin anew from a snapshot of now.
+func (r *rig) refork() error {
+	r.fork = New(&r.w.Program, r.plant)
+	rest, err := r.fork.Restore(append(r.m.Snapshot(nil), 7))
+	if err == nil && !bytes.Equal(rest, []byte{7}) {
+		err = fmt.Errorf("restore leaves %v", rest)
+	}
+	return err
+}
+
+// take steps an event and, as package batch does, the answers of the metering floor to it.
+func (r *rig) take(at int64, ev Event) error {
+	r.now = at
+	for queue := []Event{ev}; len(queue) > 0; queue = queue[1:] {
+		fx, err := r.step(at, &queue[0])
+		if err != nil {
+			return fmt.Errorf("at %s, %+v: %w", seconds(at), queue[0], err)
+		}
+		r.show(&queue[0], fx)
+		for i := range fx {
+			switch e := &fx[i]; e.Kind {
+			case OpenWindow:
+				queue = append(queue, Event{Kind: WindowOpened, Window: e.Window, OK: r.plant.open(e.Window)})
+			case CloseWindow:
+				r.plant.totals[e.Window].Open = false
+			}
+		}
+	}
+	return nil
+}
+
+// step steps the machine and its twins and compares them.
+func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	hop := New(&r.w.Program, r.plant)
+	if _, err := hop.Restore(r.hop.Snapshot(nil)); err != nil {
+		return nil, err
+	}
+	r.hop = hop
+	fx = r.m.Step(at, ev, nil)
+	state := r.m.Snapshot(nil)
+	for i, t := range []*Machine{r.twin, r.hop, r.fork} {
+		name := [...]string{"twin", "restored twin", "older restored twin"}[i]
+		if other := t.Step(at, ev, nil); !slices.Equal(fx, other) {
+			return nil, fmt.Errorf("the %s differs: %+v, not %+v", name, other, fx)
+		}
+		if !bytes.Equal(state, t.Snapshot(nil)) || t.Wake() != r.m.Wake() {
+			return nil, fmt.Errorf("the state of the %s differs", name)
+		}
+	}
+	if err := r.watch.effects(at, ev, fx); err != nil {
+		return nil, fmt.Errorf("%w\n%+v", err, fx)
+	}
+	if err := r.watch.after(at, ev, r.m); err != nil {
+		return nil, fmt.Errorf("%w\n%+v", err, fx)
+	}
+	return fx, nil
+}
+
+// ticks takes every deadline up to a time, each at its own time.
+func (r *rig) ticks(to int64) error {
+	for n := 0; r.m.Wake() <= to; n++ {
+		if n > 10_000 {
+			return fmt.Errorf("at %s: deadlines without end", seconds(r.now))
+		}
+		if err := r.take(max(r.now, r.m.Wake()), Event{Kind: Tick}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func seconds(ns int64) string {
+	if ns == timebase.Never {
+		return "never"
+	}
+	return fmt.Sprintf("%d.%03d s", ns/second, ns%second/1_000_000)
+}
+
+// watched is what a watch knows of an output from effects and answers alone.
+type watched struct {
+	value int64
+	id    uint32
+	busy  bool
+	known bool
+	since int64 // when its safe value was commanded, if it is
+}
+
+// watch follows a machine from the outside and says what is wrong.
+type watch struct {
+	w      *wired
+	state  []State
+	batch  State
+	out    []watched
+	writes uint32
+	asked  uint32
+	ended  bool
+	result Result
+	failed bool // the last step had a failure that holds or aborts the batch
+}
+
+func newWatch(w *wired) watch {
+	return watch{w: w, state: make([]State, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+}
+
+// effects checks the effects of one step, in their order.
+func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
+	w.failed = false
+	over := w.ended
+	for o := range w.out {
+		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
+			s.busy, s.known = false, ev.OK
+		}
+	}
+	if ev.Kind == Boot && !over {
+		w.boot(at, fx)
+	}
+	for i := range fx {
+		e := &fx[i]
+		if over && (e.Kind != Answer || e.Result != Refused) {
+			return fmt.Errorf("effect %d comes after the end", i)
+		}
+		if err := w.effect(at, e); err != nil {
+			return fmt.Errorf("effect %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// boot takes over the outputs that the boot did not write, because they were read back safe.
+func (w *watch) boot(at int64, fx []Effect) {
+	for o := range w.out {
+		s := &w.out[o]
+		if s.busy = false; !slices.ContainsFunc(fx, func(e Effect) bool { return e.Kind == Write && e.Output == o }) {
+			if safe := w.w.Outputs[o].Safe; s.value != safe || s.since == 0 {
+				s.value, s.since = safe, at
+			}
+			s.known = true
+		} else {
+			s.known = false
+		}
+	}
+}
+
+func (w *watch) effect(at int64, e *Effect) error {
+	switch e.Kind {
+	case BatchChanged:
+		if e.From != w.batch || e.To == e.From {
+			return fmt.Errorf("the batch was %s", w.batch)
+		}
+		w.batch = e.To
+	case StepChanged:
+		return w.step(e)
+	case Write:
+		return w.write(at, e)
+	case Ask, RequestAction:
+		if w.asked++; e.ID != w.asked {
+			return fmt.Errorf("number %d, not %d", e.ID, w.asked)
+		}
+	case TimedOut, OutputFault:
+		w.failed = w.failed || e.Kind == TimedOut || e.Value != w.w.Outputs[e.Output].Safe
+	case Answer:
+		w.result = e.Result
+	case End:
+		if w.ended || e.To != w.batch || !e.To.Terminal() {
+			return fmt.Errorf("no end is due: batch %s, ended %t", w.batch, w.ended)
+		}
+		w.ended = true
+		for o, s := range w.out {
+			switch {
+			case s.value != w.w.Outputs[o].Safe:
+				return fmt.Errorf("output %d is %d at the end", o, s.value)
+			case (s.busy || !s.known) && (e.Reason == "" || at-s.since < Transient):
+				return fmt.Errorf("output %d is not confirmed at the end", o)
+			}
+		}
+	}
+	return nil
+}
+
+// step checks that an element changes by the table, or because a transient state has come to its end, and begins and ends once.
+func (w *watch) step(e *Effect) error {
+	if e.From != w.state[e.Elem] {
+		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
+	}
+	w.state[e.Elem] = e.To
+	if !e.From.Quiescent() && e.To == ends[e.From] {
+		return nil
+	}
+	for c := Start; c < commandCount; c++ {
+		if to, ok := e.From.After(c); ok && to == e.To && c != Reset {
+			return nil
+		}
+	}
+	return fmt.Errorf("element %d: no such change", e.Elem)
+}
+
+func (w *watch) write(at int64, e *Effect) error {
+	s, safe := &w.out[e.Output], w.w.Outputs[e.Output].Safe
+	if w.writes++; e.ID != w.writes {
+		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
+	}
+	if e.Old != s.value && e.Reason != "boot" {
+		return fmt.Errorf("output %d had %d", e.Output, s.value)
+	}
+	between := e.Value >= min(safe, s.value) && e.Value <= max(safe, s.value)
+	if want := e.Value == safe || s.known && !s.busy && between; e.Safe != want {
+		return fmt.Errorf("output %d: safe %t, %d to %d with the safe value %d, known %t, busy %t", e.Output, e.Safe, s.value, e.Value, safe,
+			s.known, s.busy)
+	}
+	if e.Value != safe {
+		s.since = 0
+	} else if s.value != safe || s.since == 0 {
+		s.since = at
+	}
+	s.value, s.id, s.busy = e.Value, e.ID, true
+	return nil
+}
+
+// after checks what must hold between two events.
+func (w *watch) after(at int64, ev *Event, m *Machine) error {
+	if wake := m.Wake(); wake <= at || m.Ended() && wake != timebase.Never {
+		return fmt.Errorf("wake at %s, ended %t", seconds(wake), m.Ended())
+	}
+	if m.Ended() != w.ended || m.State(0) != w.batch {
+		return fmt.Errorf("batch is %s, ended %t; told %s, %t", m.State(0), m.Ended(), w.batch, w.ended)
+	}
+	unsafe := w.unsafe()
+	wasTold := ev.Kind == Told && ev.Elem == 0 && w.result != Refused && (ev.Command == Hold || ev.Command == Stop || ev.Command == Abort)
+	if unsafe >= 0 && (w.batch.Terminal() || w.failed || wasTold) {
+		return fmt.Errorf("output %d is not commanded to its safe value, batch %s", unsafe, w.batch)
+	}
+	if ev.Kind == Told && w.result != Refused {
+		if err := w.obeyed(ev, m); err != nil {
+			return err
+		}
+	}
+	return w.phases(at, m)
+}
+
+// unsafe finds an output that is not commanded to its safe value, or gives -1.
+func (w *watch) unsafe() int {
+	for o := range w.out {
+		if w.out[o].value != w.w.Outputs[o].Safe {
+			return o
+		}
+	}
+	return -1
+}
+
+// obeyed checks that nothing below the element of a command goes on as if it had not been given.
+func (w *watch) obeyed(ev *Event, m *Machine) error {
+	for p := ev.Elem; p < w.w.Elems[ev.Elem].End; p++ {
+		if !w.w.Elems[p].Phase {
+			continue
+		}
+		s, c := m.State(p), ev.Command
+		if _, open := s.After(c); open && (c == Pause || c == Hold || c == Stop || c == Abort) {
+			return fmt.Errorf("%s was %s, and phase %d is %s", c, w.result, p, s)
+		}
+	}
+	return nil
+}
+
+// phases checks each phase and what is kept of them all.
+func (w *watch) phases(at int64, m *Machine) error {
+	var active []int
+	for e := range w.w.Elems {
+		s := State(m.el[e].State)
+		if !w.w.Elems[e].Phase {
+			continue
+		}
+		if s != w.state[e] {
+			return fmt.Errorf("phase %d is %s, told %s", e, s, w.state[e])
+		}
+		if s != Idle && !s.Terminal() {
+			active = append(active, e)
+		}
+		going := s == Running || s == Pausing
+		if limited := m.timers.Due(e) != timebase.Never; limited != (going && w.w.Elems[e].Timeout > 0) {
+			return fmt.Errorf("phase %d is %s, its time-out runs: %t", e, s, limited)
+		}
+		if m.timers.Due(m.actionTimer(e)) != timebase.Never && !going {
+			return fmt.Errorf("phase %d is %s and its action has a deadline", e, s)
+		}
+		if !s.Quiescent() && !going && m.timers.Due(m.escapeTimer()) > at+Transient {
+			return fmt.Errorf("phase %d is %s without a deadline", e, s)
+		}
+	}
+	if !slices.Equal(active, m.active) {
+		return fmt.Errorf("active are %v, kept %v", active, m.active)
+	}
+	busy := 0
+	for o := range m.out {
+		if m.out[o].Busy {
+			busy++
+		} else if m.timers.Due(m.retryTimer(o)) != timebase.Never {
+			return fmt.Errorf("output %d is confirmed and has a retry", o)
+		}
+		if m.out[o].Value != w.out[o].value {
+			return fmt.Errorf("output %d is %d, written %d", o, m.out[o].Value, w.out[o].value)
+		}
+	}
+	if busy != int(m.r.Busy) {
+		return fmt.Errorf("%d outputs are busy, kept %d", busy, m.r.Busy)
+	}
+	return nil
+}

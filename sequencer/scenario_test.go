@@ -1,0 +1,318 @@
+// The words of scenario files: a procedure, the behaviour of its devices, and what happens at which time.
+
+package sequencer
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/batchkit/batchkit/internal/script"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// A scenario file says first what there is:
+//
+//	output NAME safe VALUE            an output; all of them come first
+//	window NAME target COUNTS         a metering window
+//	sequence NAME ... end             elements one after the other; the outermost block is the procedure
+//	parallel NAME ... end             elements together
+//	phase NAME [TIMEOUT [abort]]      a phase; the actions stand in the lines below it
+//
+// with the actions
+//
+//	set OUTPUT VALUE [OUTPUT VALUE ...]
+//	wait TAG VALUE                    until the tag is at least that
+//	delay TIME
+//	open_window NAME, close_window NAME, wait_total NAME SHORT
+//	verify_stable TAG BAND TIME
+//	mark TEXT, prompt TEXT, request TEXT
+//
+// and then what happens; lines without a time happen at the time of the line before them:
+//
+//	at TIME ... or after TIME ...
+//	tell COMMAND [ELEMENT]
+//	read TAG VALUE [stale|bad]        a value comes in
+//	total WINDOW COUNTS [stale|bad]   the meter of a window comes in; before the window opens only its quality counts
+//	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
+//	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
+//	boot                              the controller comes up; outputs read back what their devices were last given
+//	look                              shows every element and output
+type scenario struct {
+	w      *wired
+	r      *rig
+	open   []*block // blocks that are not ended
+	phase  *block
+	root   *block
+	device []int64 // by output: time to answer, or silent or fails
+	due    []answer
+	at     int64
+	out    strings.Builder
+}
+
+const (
+	silent = -1
+	fails  = -2
+)
+
+// answer is a device's answer that is on its way.
+type answer struct {
+	at int64
+	ev Event
+}
+
+// play runs a scenario and returns what it shows.
+func play(file string, src []byte) (string, error) {
+	lines, err := script.Parse(file, src)
+	if err != nil {
+		return "", err
+	}
+	s := &scenario{w: &wired{}}
+	for _, l := range lines {
+		if err := s.line(l); err != nil {
+			return s.out.String(), err
+		}
+	}
+	if err := s.until(s.at + 2*Transient); err != nil {
+		return s.out.String(), err
+	}
+	fmt.Fprintf(&s.out, "\nthen  batch %s, next deadline %s\n", s.r.m.State(0), seconds(s.r.m.Wake()))
+	return s.out.String(), nil
+}
+
+func (s *scenario) line(l script.Line) error {
+	if s.root == nil || len(s.open) > 0 {
+		return s.declare(l)
+	}
+	if s.r == nil {
+		s.r = newRig(s.w.procedure(s.root))
+		s.r.show = s.show
+		s.device = slices.Repeat([]int64{second / 10}, len(s.w.Outputs))
+	}
+	to := s.at
+	switch l.When.Kind {
+	case script.At:
+		to = l.When.Ns
+	case script.After:
+		to = s.at + l.When.Ns
+	}
+	if to < s.at {
+		return l.Errorf("time runs backwards")
+	}
+	if err := s.until(to); err != nil {
+		return err
+	}
+	s.at = to
+	return s.happen(l)
+}
+
+// declare reads a line of the procedure.
+func (s *scenario) declare(l script.Line) error {
+	name, err := l.Arg(0)
+	if err != nil && l.Verb != "end" {
+		return err
+	}
+	switch l.Verb {
+	case "output", "window":
+		value, err := l.Int(2)
+		if err != nil {
+			return err
+		}
+		if l.Verb == "output" {
+			s.w.output(name, value)
+		} else {
+			s.w.window(name, value)
+		}
+	case "sequence", "parallel":
+		b := &block{name: name, parallel: l.Verb == "parallel"}
+		s.add(b)
+		s.open = append(s.open, b)
+	case "end":
+		if len(s.open) == 0 {
+			return l.Errorf("nothing is open")
+		}
+		s.open, s.phase = s.open[:len(s.open)-1], nil
+	case "phase":
+		if len(s.open) == 0 {
+			return l.Errorf("a phase stands in a block")
+		}
+		b := &block{name: name}
+		s.add(b)
+		s.phase = b
+		if len(l.Args) > 1 {
+			b.timeout, err = l.Duration(1)
+		}
+		if len(l.Args) > 2 {
+			b.reaction = recipe.Abort
+		}
+		return err
+	default:
+		return s.action(l)
+	}
+	return nil
+}
+
+func (s *scenario) add(b *block) {
+	if s.root == nil {
+		s.root = b
+	} else {
+		up := s.open[len(s.open)-1]
+		up.below = append(up.below, b)
+	}
+	s.phase = nil
+}
+
+// action reads a line of a phase.
+func (s *scenario) action(l script.Line) (err error) {
+	t := todo{Action: Action{Reason: strings.Join(append([]string{l.Verb}, l.Args...), " ")}}
+	for t.Kind = recipe.Set; t.Kind.String() != l.Verb; t.Kind++ {
+		if t.Kind == recipe.Request || s.phase == nil {
+			return l.Errorf("no such word, or no phase around it")
+		}
+	}
+	switch t.Kind {
+	case recipe.Set:
+		for i := 0; i < len(l.Args) && err == nil; i += 2 {
+			var set Set
+			if set.Output = slices.Index(s.w.tags, l.Args[i]); set.Output < 0 || set.Output >= len(s.w.Outputs) {
+				return l.ArgErrorf(i, "no such output")
+			}
+			set.Value, err = l.Int(i + 1)
+			t.sets = append(t.sets, set)
+		}
+	case recipe.Wait:
+		var value int64
+		value, err = l.Int(1)
+		t.Cond = atLeast(s.w.tag(l.Args[0]), value)
+	case recipe.Delay:
+		t.For, err = l.Duration(0)
+	case recipe.OpenWindow, recipe.CloseWindow, recipe.WaitTotal:
+		if t.Window = slices.Index(s.w.windows, l.Args[0]); t.Window < 0 {
+			return l.ArgErrorf(0, "no such window")
+		}
+		if t.Kind == recipe.WaitTotal {
+			t.Short, err = l.Int(1)
+		}
+	case recipe.VerifyStable:
+		t.Tag = s.w.tag(l.Args[0])
+		if t.Within, err = l.Int(1); err == nil {
+			t.For, err = l.Duration(2)
+		}
+	}
+	s.phase.todo = append(s.phase.todo, t)
+	return err
+}
+
+// happen carries out a line with a time.
+func (s *scenario) happen(l script.Line) error {
+	ev := Event{Kind: Input}
+	switch l.Verb {
+	case "look":
+		s.look()
+		return nil
+	case "boot":
+		ev.Kind = Boot
+	case "tell":
+		ev.Kind = Told
+		if ev.Command, _ = ParseCommand(l.Args[0]); len(l.Args) > 1 {
+			ev.Elem = s.w.elem(l.Args[1])
+		}
+	case "answer", "result", "done":
+		id, err := l.Int(0)
+		if err != nil {
+			return err
+		}
+		ev.Kind = map[string]EventKind{"answer": Answered, "result": Finished, "done": Done}[l.Verb]
+		ev.ID, ev.OK = uint32(id), l.Args[len(l.Args)-1] == "ok"
+	case "opened":
+		ev.Kind, ev.Window, ev.OK = WindowOpened, slices.Index(s.w.windows, l.Args[0]), l.Args[1] == "ok"
+	case "device":
+		return s.behave(l)
+	case "read", "total":
+		if err := s.come(l); err != nil {
+			return err
+		}
+	default:
+		return l.Errorf("no such word")
+	}
+	return s.take(s.at, ev, strings.Join(append([]string{l.Verb}, l.Args...), " "))
+}
+
+func (s *scenario) behave(l script.Line) (err error) {
+	o := slices.Index(s.w.tags, l.Args[0])
+	switch l.Args[1] {
+	case "silent":
+		s.device[o] = silent
+	case "fails":
+		s.device[o] = fails
+	default:
+		s.device[o], err = l.Duration(1)
+	}
+	return err
+}
+
+// come lets a value or a meter reading come in.
+func (s *scenario) come(l script.Line) error {
+	value, err := l.Int(1)
+	if err != nil {
+		return err
+	}
+	q := tag.Good
+	if len(l.Args) > 2 {
+		q = map[string]tag.Quality{"stale": tag.Stale, "bad": tag.Bad}[l.Args[2]]
+	}
+	p := s.r.plant
+	if l.Verb == "total" {
+		t := &p.totals[slices.Index(s.w.windows, l.Args[0])]
+		t.Value, t.Source = value, q
+		return nil
+	}
+	id := slices.Index(s.w.tags, l.Args[0])
+	if id < 0 {
+		return l.ArgErrorf(0, "no such tag")
+	}
+	p.value[id], p.quality[id] = value, q
+	return nil
+}
+
+// until lets time pass: deadlines and the answers of devices, a deadline before an answer of the same time.
+func (s *scenario) until(to int64) error {
+	for s.r != nil {
+		next := min(to, s.r.m.Wake())
+		if len(s.due) > 0 {
+			next = min(next, s.due[0].at)
+		}
+		switch {
+		case s.r.m.Wake() <= next:
+			if err := s.take(next, Event{Kind: Tick}, "time"); err != nil {
+				return err
+			}
+		case len(s.due) > 0 && s.due[0].at <= next:
+			a := s.due[0]
+			s.due = s.due[1:]
+			if err := s.take(next, a.ev, "device answers to write "+strconv.Itoa(int(a.ev.ID))); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *scenario) take(at int64, ev Event, words string) error {
+	fmt.Fprintf(&s.out, "%-10s  %s\n", seconds(at), words)
+	return s.r.take(at, ev)
+}
+
+func (s *scenario) look() {
+	for e, name := range s.w.elems {
+		fmt.Fprintf(&s.out, "%-10s  look: %s %s\n", seconds(s.at), name, s.r.m.State(e))
+	}
+	for o := range s.w.Outputs {
+		value, sure := s.r.m.Commanded(o)
+		fmt.Fprintf(&s.out, "%-10s  look: %s %d, confirmed %t\n", seconds(s.at), s.w.tags[o], value, sure)
+	}
+}

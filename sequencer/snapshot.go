@@ -1,0 +1,68 @@
+// The whole state of a machine as bytes, and back.
+
+package sequencer
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+var errSnapshot = errors.New("sequencer: not a snapshot of a machine with this program")
+
+// Snapshot appends the whole state to dst.
+func (m *Machine) Snapshot(dst []byte) []byte {
+	le := binary.LittleEndian
+	dst, _ = binary.Append(dst, le, &m.r)
+	dst, _ = binary.Append(dst, le, m.el)
+	dst, _ = binary.Append(dst, le, m.out)
+	for owner := 0; owner <= m.escapeTimer(); owner++ {
+		dst = le.AppendUint64(dst, uint64(m.timers.Due(owner)))
+	}
+	return dst
+}
+
+// Restore puts back a state that Snapshot gave and returns what follows it. After an error the machine must not be used.
+func (m *Machine) Restore(src []byte) ([]byte, error) {
+	for _, part := range [...]any{&m.r, m.el, m.out} {
+		n, err := binary.Decode(src, binary.LittleEndian, part)
+		if err != nil {
+			return nil, errSnapshot
+		}
+		src = src[n:]
+	}
+	if len(src) < 8*(m.escapeTimer()+1) || !m.sound() {
+		return nil, errSnapshot
+	}
+	for owner := 0; owner <= m.escapeTimer(); owner++ {
+		m.timers.Set(owner, int64(binary.LittleEndian.Uint64(src)))
+		src = src[8:]
+	}
+	m.active = m.active[:0]
+	for e := range m.el {
+		if s := State(m.el[e].State); m.p.Elems[e].Phase && s != Idle && !s.Terminal() {
+			m.active = append(m.active, e)
+		}
+	}
+	return src, nil
+}
+
+// sound tells whether every number that was read back lies where the program has something.
+func (m *Machine) sound() bool {
+	busy := int32(0)
+	for o := range m.out {
+		s := &m.out[o]
+		if s.Owner < 0 || int(s.Owner) >= len(m.el) {
+			return false
+		}
+		if s.Busy {
+			busy++
+		}
+	}
+	for e := range m.el {
+		s, count := &m.el[e], m.p.Elems[e].Count
+		if State(s.State) >= stateCount || s.PC < -1 || int(s.PC) > count || s.Waiting && (s.PC < 0 || int(s.PC) == count) {
+			return false
+		}
+	}
+	return State(m.r.Shown) < stateCount && m.r.Busy == busy
+}

@@ -1,0 +1,111 @@
+// The procedural states and commands of ISA-88, as one table.
+
+package sequencer
+
+// State is a procedural state: the classic twelve of ISA-88 / IEC 61512-1.
+type State uint8
+
+// The states. Idle, Complete, Paused, Held, Stopped and Aborted are quiescent; the others end by themselves.
+const (
+	Idle State = iota
+	Running
+	Complete
+	Pausing
+	Paused
+	Holding
+	Held
+	Restarting
+	Stopping
+	Stopped
+	Aborting
+	Aborted
+	stateCount
+)
+
+var stateNames = [stateCount]string{"Idle", "Running", "Complete", "Pausing", "Paused", "Holding", "Held", "Restarting",
+	"Stopping", "Stopped", "Aborting", "Aborted"}
+
+// String gives the name that records use in batch_state and phase_state.
+func (s State) String() string { return stateNames[min(s, Aborted)] }
+
+// Terminal tells whether a state is the end of a run.
+func (s State) Terminal() bool { return s == Complete || s == Stopped || s == Aborted }
+
+// Quiescent tells whether a state lasts until a command comes.
+func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Paused || s == Held }
+
+// Command is a command to an element of the recipe.
+type Command uint8
+
+// The commands.
+const (
+	NoCommand Command = iota
+	Start
+	Pause
+	Resume
+	Hold
+	Restart
+	Stop
+	Abort
+	Reset
+	commandCount
+)
+
+var commandNames = [commandCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset"}
+
+// String gives the name that records and people use.
+func (c Command) String() string { return commandNames[min(c, Reset)] }
+
+// ParseCommand is the inverse of String; ok is false for any other text.
+func ParseCommand(s string) (c Command, ok bool) {
+	for c = Start; c < commandCount; c++ {
+		if commandNames[c] == s {
+			return c, true
+		}
+	}
+	return NoCommand, false
+}
+
+// none marks a command that is illegal in a state.
+const none = stateCount
+
+// onCommand is the table: the state that a command leads to, or none. Abort is legal everywhere but in Idle, Complete,
+// Aborting and Aborted.
+var onCommand = [stateCount][commandCount]State{
+	Idle:       {none, Running, none, none, none, none, none, none, none},
+	Running:    {none, none, Pausing, none, Holding, none, Stopping, Aborting, none},
+	Complete:   {none, none, none, none, none, none, none, none, Idle},
+	Pausing:    {none, none, none, none, Holding, none, Stopping, Aborting, none},
+	Paused:     {none, none, none, Running, Holding, none, Stopping, Aborting, none},
+	Holding:    {none, none, none, none, none, none, Stopping, Aborting, none},
+	Held:       {none, none, none, none, none, Restarting, Stopping, Aborting, none},
+	Restarting: {none, none, none, none, Holding, none, Stopping, Aborting, none},
+	Stopping:   {none, none, none, none, none, none, none, Aborting, none},
+	Stopped:    {none, none, none, none, none, none, none, Aborting, Idle},
+	Aborting:   {none, none, none, none, none, none, none, none, none},
+	Aborted:    {none, none, none, none, none, none, none, none, Idle},
+}
+
+// After returns the state to which a command leads from s; where the command is illegal, s itself and false.
+func (s State) After(c Command) (to State, ok bool) {
+	if s >= stateCount || c >= commandCount || onCommand[s][c] == none {
+		return s, false
+	}
+	return onCommand[s][c], true
+}
+
+// ends gives the state in which a transient state ends by itself; a quiescent one stands for itself.
+var ends = [stateCount]State{Idle, Complete, Complete, Paused, Paused, Held, Held, Running, Stopped, Stopped, Aborted, Aborted}
+
+// Repeats tells whether a command asks for what is under way or done already, so that it is taken as a recorded no-op.
+func (s State) Repeats(c Command) bool {
+	if s >= stateCount || c >= commandCount || c == NoCommand {
+		return false
+	}
+	for from := Idle; from < stateCount; from++ {
+		if to := onCommand[from][c]; to != none && to != Idle && (s == to || s == ends[to]) && (to != Running || s == Running) {
+			return true
+		}
+	}
+	return false
+}
