@@ -156,7 +156,7 @@ func Unpack(data []byte, first int64, tags int, fn func(at int64, ev *Event) err
 			mono += int64(r.uvarint())
 		}
 		id := r.uvarint()
-		if id >= uint64(tags) || mono < first {
+		if id >= uint64(tags) || mono < first || first < 0 {
 			return errBlock
 		}
 		s := &seen[id]
@@ -165,7 +165,11 @@ func Unpack(data []byte, first int64, tags int, fn func(at int64, ev *Event) err
 			s.form = tag.Form(r.byte())
 		}
 		if head&ageBit != 0 {
-			ev.AgeMS = int64(r.uvarint())
+			age := r.uvarint()
+			if age > uint64(mono)/1_000_000 {
+				return errBlock
+			}
+			ev.AgeMS = int64(age)
 		}
 		if head&badBit != 0 {
 			ev.Quality = tag.Bad

@@ -34,7 +34,7 @@ const (
 	maxWindows  = 10_000        // metering windows of a batch
 	maxLine     = 20 + 2*65 + 2 // bytes of a line of events.tsv, without its body
 	maxName     = 4096          // bytes of a path within a package
-	maxSums     = 64 << 20      // bytes of SHA256SUMS
+	maxSums     = 16 << 20      // bytes of SHA256SUMS
 )
 
 // What is refused, to be told apart with errors.Is.

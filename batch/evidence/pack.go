@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal"
@@ -43,7 +44,7 @@ func WriteFiles(dir string, b *batch.Batch) error {
 			return err
 		}
 	}
-	return nil
+	return syncDirs(root, filesDir, ".")
 }
 
 // Pack makes dir, which holds journal/ and files/ of a run of b, an evidence package. The journal's writer must be closed. Every
@@ -88,7 +89,7 @@ type temp struct {
 }
 
 func (p *packer) temp(name string) (*temp, error) {
-	f, err := p.root.Create(name + tempSuffix)
+	f, err := p.root.OpenFile(name+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
@@ -147,7 +148,7 @@ func (p *packer) before(b *batch.Batch) error {
 	}
 	p.recs = newRecords(files, func(_ string, seq uint64, format string, args ...any) {
 		if p.breach == nil {
-			p.breach = fmt.Errorf("record %d: %s", seq, fmt.Sprintf(format, args...))
+			p.breach = errors.New(where(seq) + fmt.Sprintf(format, args...))
 		}
 	})
 	if err := p.root.MkdirAll(samplesDir, 0o750); err != nil {
@@ -227,7 +228,26 @@ func (p *packer) finish() (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, replace(p.root, sumsName, t.sums())
+	if err := replace(p.root, sumsName, t.sums()); err != nil {
+		return nil, err
+	}
+	return m, syncDirs(p.root, samplesDir, ".")
+}
+
+// syncDirs makes the names in directories durable, where the system lets a directory be flushed.
+func syncDirs(root *os.Root, names ...string) error {
+	for _, name := range names {
+		d, err := root.Open(name)
+		if err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
+		err = d.Sync()
+		d.Close()
+		if err != nil && runtime.GOOS != "windows" {
+			return fmt.Errorf("evidence: %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // replace writes a whole file under another name, makes it durable and renames it.

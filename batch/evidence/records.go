@@ -3,6 +3,8 @@
 package evidence
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path"
@@ -38,6 +40,10 @@ func readGoverned(root *os.Root, t *tree, odd func(name, why string)) ([]governe
 			continue
 		}
 		data, err := readSmall(root, name, batch.MaxFile)
+		if errors.Is(err, errLarge) {
+			odd(name, err.Error())
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -233,4 +239,12 @@ func (r *records) text(k record.Key) string {
 		return ""
 	}
 	return r.created.Text(k)
+}
+
+// where names the record of a finding that belongs to one.
+func where(seq uint64) string {
+	if seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf("record %d: ", seq)
 }

@@ -100,7 +100,7 @@ func (v *verifier) rebind(opt *batch.LoadOptions) (*batch.Batch, error) {
 	v.recs = newRecords(files, func(check string, seq uint64, format string, args ...any) {
 		// Totals, samples and the rest are Verify's; here only what stands in the way of the engine counts.
 		if (check == "records" || check == "files") && wrong == nil {
-			wrong = fmt.Errorf("record %d: %s", seq, fmt.Sprintf(format, args...))
+			wrong = errors.New(where(seq) + fmt.Sprintf(format, args...))
 		}
 	})
 	v.head, err = v.readStrict(func(n uint64, body []byte) error {

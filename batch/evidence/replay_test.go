@@ -103,3 +103,11 @@ func TestWhatCannotBeReplayedIsAnErrorThatSaysWhy(t *testing.T) {
 	_, err = Replay(forge(t, dir, replaced("command", 1, `"command":"start"`, `"command":"dance"`)), nil)
 	require.ErrorContains(t, err, "record 8")
 }
+
+func TestAnEngineThatBreaksDuringReplayIsReportedWithItsRecord(t *testing.T) {
+	rec, err := record.Parse(bodies(t, slurp(t, packed(t, "B-0001", approved{}), eventsName))[0])
+	require.NoError(t, err)
+	err = feed(&batch.Replay{}, 1, rec) // an engine without its machine
+	require.ErrorIs(t, err, errFault)
+	require.ErrorContains(t, err, "engine fault at record 1: ")
+}

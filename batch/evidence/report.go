@@ -5,9 +5,11 @@ package evidence
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
-// Report is what Verify found. It holds every check, whether it failed or not.
+// Report is what Verify found. It holds every check, whether it failed or not. Text that comes out of the package holds no
+// control characters.
 type Report struct {
 	BatchID   string
 	JournalID string
@@ -84,14 +86,24 @@ func (c *Check) fail(seq uint64, file, format string, args ...any) {
 		return
 	}
 	c.Failed, c.Seq, c.File = true, seq, file
-	c.Detail = strings.ToValidUTF8(fmt.Sprintf(format, args...), "?")
+	c.Detail = plain(fmt.Sprintf(format, args...))
 }
 
 // found says what a check that did not fail has found.
 func (c *Check) found(format string, args ...any) {
 	if !c.Failed {
-		c.Detail = fmt.Sprintf(format, args...)
+		c.Detail = plain(fmt.Sprintf(format, args...))
 	}
+}
+
+// plain makes text out of a package fit for a terminal: UTF-8 without control characters.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
 }
 
 // proven and notProven are what a package can show and what it cannot, however whole it is.

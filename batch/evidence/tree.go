@@ -5,6 +5,7 @@ package evidence
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -94,6 +95,9 @@ func hashFile(root *os.Root, name string) (sum journal.Hash, err error) {
 	return sum, nil
 }
 
+// errLarge says that a file is larger than it can be.
+var errLarge = errors.New("larger than it can be")
+
 // readSmall reads a whole file of at most limit bytes.
 func readSmall(root *os.Root, name string, limit int) ([]byte, error) {
 	f, err := root.Open(name)
@@ -103,7 +107,7 @@ func readSmall(root *os.Root, name string, limit int) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err == nil && len(data) > limit {
-		err = fmt.Errorf("%s: larger than %d bytes", name, limit)
+		err = fmt.Errorf("%s: %w, %d bytes", name, errLarge, limit)
 	}
 	return data, err
 }
@@ -128,25 +132,30 @@ func (v *verifier) checkSums() error {
 		return nil
 	}
 	text, err := readSmall(v.root, sumsName, maxSums)
+	if errors.Is(err, errLarge) {
+		c.fail(0, sumsName, "%v", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	journalGone := !v.tree.hasJournal()
 	listed, last := map[string]bool{}, ""
 	rest := string(text)
 	for n := 1; rest != ""; n++ {
 		var row string
 		var ended bool
 		row, rest, ended = strings.Cut(rest, "\n")
-		digest, name, plain := strings.Cut(row, "  ")
+		digest, name, two := strings.Cut(row, "  ")
 		sum, ok := parseHash([]byte(digest))
-		if !ok || !plain || !ended || name <= last {
+		if !ok || !two || !ended || name <= last {
 			c.fail(0, sumsName, "line %d is not a digest, two spaces and a name that comes after the one before it", n)
 			return nil
 		}
 		last = name
 		got, there := v.tree.files[name]
 		switch {
-		case !there && strings.HasPrefix(name, journalDir+"/") && !v.tree.hasJournal():
+		case !there && journalGone && strings.HasPrefix(name, journalDir+"/"):
 			continue
 		case !there:
 			c.fail(0, name, "it is listed in %s and not there", sumsName)

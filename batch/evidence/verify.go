@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -28,20 +27,18 @@ func Verify(dir string) (*Report, error) {
 		return nil, err
 	}
 	defer v.root.Close()
-	outcome := ""
-	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkWindows,
-		func() (err error) { outcome, err = v.checkJournal(); return err }} {
+	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkWindows, v.checkJournal, v.checkManifest} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", dir, err)
 		}
 	}
-	if err := v.checkManifest(outcome); err != nil {
-		return nil, fmt.Errorf("evidence: %s: %w", dir, err)
-	}
 	r := &v.report
-	r.BatchID, r.JournalID = v.recs.text(record.BatchID), v.recs.text(record.JournalID)
-	r.Records, r.Link, r.State = v.head.N, v.head.Link.String(), v.recs.state
-	r.Other, r.NotProven = v.tree.other, notProven()
+	r.BatchID, r.JournalID = plain(v.recs.text(record.BatchID)), plain(v.recs.text(record.JournalID))
+	r.Records, r.Link, r.State = v.head.N, v.head.Link.String(), plain(v.recs.state)
+	r.NotProven = notProven()
+	for _, name := range v.tree.other {
+		r.Other = append(r.Other, plain(name))
+	}
 	if r.OK() {
 		r.Proven = proven()
 	}
@@ -50,12 +47,13 @@ func Verify(dir string) (*Report, error) {
 
 // verifier is one verification under way.
 type verifier struct {
-	dir    string
-	root   *os.Root
-	tree   *tree
-	recs   *records
-	head   journal.Chain // of events.tsv, as it is stated
-	report Report
+	dir     string
+	root    *os.Root
+	tree    *tree
+	recs    *records
+	head    journal.Chain // of events.tsv, as it is stated
+	outcome string        // of reading the journal; "" where it is not there or not the same
+	report  Report
 }
 
 // openPackage opens a directory and hashes what lies in it.
@@ -197,21 +195,21 @@ func (v *verifier) checkWindows() error {
 var errDiffers = errors.New("differs")
 
 // checkJournal holds the segments of the journal, if they are there, against events.tsv.
-func (v *verifier) checkJournal() (outcome string, err error) {
+func (v *verifier) checkJournal() error {
 	c := v.check("journal")
 	if !v.tree.hasJournal() {
 		c.found("%s/ is not in the package; %s stands for it", journalDir, eventsName)
-		return "", nil
+		return nil
 	}
 	if i := slices.IndexFunc(v.tree.odd, func(name string) bool {
 		return name == journalDir || strings.HasPrefix(name, journalDir+"/")
 	}); i >= 0 || !v.tree.has(eventsName) {
 		c.fail(0, journalDir, "it cannot be held against %s", eventsName)
-		return "", nil
+		return nil
 	}
 	f, err := v.root.Open(eventsName)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer f.Close()
 	lines := newLineReader(f)
@@ -230,39 +228,40 @@ func (v *verifier) checkJournal() (outcome string, err error) {
 		if !errors.Is(err, errDiffers) {
 			c.fail(0, journalDir, "%v", err)
 		}
-		return "", nil
+		return nil
 	}
-	outcome = found.Outcome.String()
+	v.outcome = found.Outcome.String()
 	switch _, err := lines.next(); {
 	case found.Outcome != journal.Clean && found.Outcome != journal.TornTail:
 		c.fail(found.Missing, "", "the journal is %s: %s", found.Outcome, found.Reason)
 	case !errors.Is(err, io.EOF):
 		c.fail(found.Head.N+1, "", "%s has it and the journal has not", eventsName)
 	}
-	c.found("the journal is %s and holds the same %d records", outcome, found.Head.N)
-	return outcome, nil
+	c.found("the journal is %s and holds the same %d records", v.outcome, found.Head.N)
+	return nil
 }
 
 // checkManifest makes the manifest again and compares.
-func (v *verifier) checkManifest(outcome string) error {
+func (v *verifier) checkManifest() error {
 	c := v.check("manifest")
 	if !v.tree.has(manifestName) {
 		c.fail(0, manifestName, "it is not there")
 		return nil
 	}
 	data, err := readSmall(v.root, manifestName, MaxManifest)
-	if err != nil && errors.As(err, new(*fs.PathError)) {
-		return err
-	}
-	if err != nil {
+	if errors.Is(err, errLarge) {
 		c.fail(0, manifestName, "%v", err)
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	m, err := parseManifest(data)
 	if err != nil {
 		c.fail(0, manifestName, "%.300s", err)
 		return nil
 	}
+	outcome := v.outcome
 	if outcome == "" && (m.JournalOutcome == journal.Clean.String() || m.JournalOutcome == journal.TornTail.String()) {
 		outcome = m.JournalOutcome
 	}

@@ -269,6 +269,32 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	failed(t, dir, "files")
 }
 
+func TestFilesThatAreLargerThanTheyCanBeAreNamedAndNotTakenIn(t *testing.T) {
+	dir := packed(t, "B-0001", approved{})
+	for name, c := range map[string]struct {
+		size  int64
+		check string
+	}{manifestName: {MaxManifest, "manifest"}, sumsName: {maxSums, "sums"}, "files/map.yaml": {batch.MaxFile, "files"},
+		"samples/A.tsv": {1 << 20, "totals"}, "journal/segments/00000001.seg": {65 << 20, "journal"}} {
+		touched := clone(t, dir)
+		require.NoError(t, os.Truncate(filepath.Join(touched, name), c.size+1))
+		failed(t, touched, c.check)
+	}
+}
+
+func TestControlCharactersOfAPackageDoNotReachTheTerminal(t *testing.T) {
+	dir := forge(t, packed(t, "B-0001", approved{}), func(_ uint64, body []byte) []byte {
+		return bytes.Replace(body, []byte(`"batch_id":"B-0001"`), []byte(`"batch_id":"B\u001b[2J"`), 1)
+	})
+	if runtime.GOOS != "windows" { // there no name can hold one
+		put(t, dir, "x\x1b[2J", nil)
+	}
+	rep, err := Verify(dir)
+	require.NoError(t, err)
+	require.True(t, rep.OK(), rep.Verdict())
+	require.NotContains(t, fmt.Sprint(*rep), "\x1b")
+}
+
 func TestWhatIsNoPackageIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Verify(dir)
