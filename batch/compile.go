@@ -55,6 +55,7 @@ type compiler struct {
 	report  func(n noder, format string, args ...any)
 	out     *program
 	named   map[string]int // windows by name
+	setBy   []noder        // by set: its place in the recipe
 }
 
 func (c *compiler) compile() *program {
@@ -67,7 +68,32 @@ func (c *compiler) compile() *program {
 		}
 	}
 	c.element(c.plan.Recipe.Root, -1)
+	for i := range c.out.seq.Elems {
+		if c.out.seq.Elems[i].Parallel {
+			c.disjoint(i)
+		}
+	}
 	return c.out
+}
+
+// disjoint refuses an output that two branches of a parallel block set: each would undo the other and wait for its own value.
+func (c *compiler) disjoint(block int) {
+	p := &c.out.seq
+	owner := make([]int, len(p.Outputs)) // by output: the branch that sets it, 0 for none
+	for branch := block + 1; branch < p.Elems[block].End; branch = p.Elems[branch].End {
+		for e := branch; e < p.Elems[branch].End; e++ {
+			for _, a := range p.Actions[p.Elems[e].First : p.Elems[e].First+p.Elems[e].Count] {
+				for k := a.First; k < a.First+a.Count; k++ {
+					o := p.Sets[k].Output
+					if owner[o] != 0 && owner[o] != branch {
+						c.report(c.setBy[k], "%s is set in %s too, which runs at the same time; let one branch set it",
+							c.plan.Map.Tags[p.Outputs[o].Tag].Name, c.out.elems[owner[o]].ID)
+					}
+					owner[o] = branch
+				}
+			}
+		}
+	}
 }
 
 func (c *compiler) element(e *recipe.Element, parent int) {
@@ -151,6 +177,7 @@ func (c *compiler) set(s *recipe.Setting) {
 	for o, out := range c.out.outputs {
 		if out == id {
 			c.out.seq.Sets = append(c.out.seq.Sets, sequencer.Set{Output: o, Value: v})
+			c.setBy = append(c.setBy, s.Node)
 		}
 	}
 }
@@ -221,8 +248,8 @@ func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
 }
 
 func (c *compiler) request(a *recipe.Action) (*recipe.ActionType, []string) {
-	for i := range c.plan.actions {
-		t := &c.plan.actions[i]
+	for i := range c.plan.Actions {
+		t := &c.plan.Actions[i]
 		if t.Name != a.Type {
 			continue
 		}

@@ -19,6 +19,7 @@ const (
 	Observed                      // a look at the wall clock
 	Created                       // the batch begins: first of its life
 	Bound                         // one governed file that it is bound to
+	Declared                      // one OEM action type that the recipe may ask for
 	Boot                          // the controller came up: an epoch begins
 	Late                          // the next tick is taken later than the limit allows
 	Told                          // an operator's command
@@ -44,7 +45,7 @@ type Event struct {
 
 	Observation timebase.Observation // Observed, Created, Boot
 
-	File int // Bound: number in Plan.Files
+	File int // Bound: number in Plan.Files; Declared: number in Plan.Actions
 
 	Epoch    uint32    // Created, Boot
 	Readback []Reading // Boot: outputs as they were read back; one that is not named was not

@@ -55,6 +55,9 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	case Bound:
 		start(record.KindObjectBound)
 		m.bound(ev.File)
+	case Declared:
+		start(record.KindActionDeclared)
+		m.declared(&m.b.Plan.Actions[ev.File])
 	case Boot:
 		start(record.KindBoot)
 		b.Int(record.Engine, Engine)
@@ -133,6 +136,35 @@ func (m *Machine) bound(file int) {
 	if a.Expiry != 0 {
 		m.body.Time(record.Expiry, a.Expiry)
 	}
+}
+
+func (m *Machine) declared(t *recipe.ActionType) {
+	m.body.Text(record.ActionType, t.Name)
+	m.body.Int(record.ActionVersion, int64(t.Version))
+	m.body.Texts(record.Params, fieldWords(t.Params))
+	m.body.Texts(record.Values, fieldWords(t.Results))
+}
+
+// fieldWords writes fields as "name unit", text as "name".
+func fieldWords(fields []recipe.Field) []string {
+	words := make([]string, len(fields))
+	for i, f := range fields {
+		words[i] = strings.TrimSuffix(f.Name+" "+string(f.Unit), " ")
+	}
+	return words
+}
+
+// ReadAction reads the declaration of an OEM action type from its record.
+func ReadAction(r *record.Record) recipe.ActionType {
+	fields := func(words []string) (list []recipe.Field) {
+		for _, w := range words {
+			name, unit, _ := strings.Cut(w, " ")
+			list = append(list, recipe.Field{Name: name, Unit: quantity.Unit(unit)})
+		}
+		return list
+	}
+	return recipe.ActionType{Name: r.Text(record.ActionType), Version: int(r.Int(record.ActionVersion)),
+		Params: fields(r.Texts(record.Params)), Results: fields(r.Texts(record.Values))}
 }
 
 func detail(b *record.Body, ev *Event) {
@@ -229,6 +261,16 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		}
 		if ev.File < 0 {
 			err = fmt.Errorf("the batch has no %s", r.Text(record.ObjectKind))
+		}
+	case record.KindActionDeclared:
+		ev.Kind, ev.File = Declared, -1
+		for i := range b.Plan.Actions {
+			if b.Plan.Actions[i].Name == r.Text(record.ActionType) {
+				ev.File = i
+			}
+		}
+		if ev.File < 0 {
+			err = fmt.Errorf("the batch has no action type %s", r.Text(record.ActionType))
 		}
 	case record.KindBoot:
 		ev.Kind, ev.Epoch = Boot, uint32(r.Int(record.Epoch))

@@ -44,8 +44,8 @@ type Plan struct {
 	Recipe      *recipe.Recipe
 	Map         *iomap.Map
 	Calibration *metering.Calibration
-	Files       []File // recipe, mapping, calibration
-	actions     []recipe.ActionType
+	Files       []File              // recipe, mapping, calibration
+	Actions     []recipe.ActionType // OEM action types that the recipe may ask for
 }
 
 // LoadOptions are the options of Load. Nil is the same as the zero value.
@@ -59,7 +59,7 @@ type LoadOptions struct {
 func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, error) {
 	p := &Plan{}
 	if opt != nil {
-		p.actions = opt.Actions
+		p.Actions = opt.Actions
 	}
 	src, err := read(fsys, mapFile)
 	if err != nil {

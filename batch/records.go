@@ -3,6 +3,8 @@
 package batch
 
 import (
+	"cmp"
+
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
@@ -101,7 +103,7 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.put(fx)
 	case sequencer.Answer:
 		m.begin(record.KindCommandResult)
-		m.body.Text(record.Command, e.Command.String())
+		m.body.Text(record.Command, cmp.Or(e.Command.String(), "answer"))
 		m.body.Text(record.Result, e.Result.String())
 		m.body.Text(record.BatchState, m.seq.State(0).String())
 		if e.Reason != "" {
@@ -164,9 +166,9 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 
 // window names the window of an effect whose action has one.
 func (m *Machine) window(e *sequencer.Effect) {
-	switch m.b.prog.seq.Actions[e.Action].Kind {
+	switch a := &m.b.prog.seq.Actions[e.Action]; a.Kind {
 	case recipe.WaitTotal, recipe.OpenWindow, recipe.CloseWindow:
-		m.body.Text(record.MeterWindowID, m.b.prog.wins[e.Window].id)
+		m.body.Text(record.MeterWindowID, m.b.prog.wins[a.Window].id)
 		m.body.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
 	}
 }

@@ -30,6 +30,9 @@ func (d *Divergence) Error() string {
 	return fmt.Sprintf("batch: replay parts at record %d:\n journal %s\n engine  %s", d.Seq, d.Want, d.Got)
 }
 
+// maxMono is a monotonic time that no clock reaches, 146 years after power-up; deadlines after it still fit.
+const maxMono = 1 << 62
+
 // ErrEngine says that the journal was written by another engine number.
 var ErrEngine = errors.New("batch: another engine number")
 
@@ -125,6 +128,9 @@ func (r *Replay) block(rec *record.Record) error {
 }
 
 func (r *Replay) step(at int64, ev *Event) error {
+	if at < 0 || at > maxMono {
+		return fmt.Errorf("batch: record %d: its stamp is beyond what a clock can show", r.seq)
+	}
 	if at < r.at && ev.Kind != Boot {
 		return fmt.Errorf("batch: record %d: time runs backwards", r.seq)
 	}

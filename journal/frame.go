@@ -3,6 +3,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 )
@@ -142,11 +143,14 @@ func (f frame) commit() commit {
 	}
 }
 
+// zeros is never changed.
+var zeros [512]byte
+
 // used returns the length of b without the zeros at its end.
 func used(b []byte) int {
 	n := len(b)
-	for n >= 8 && binary.LittleEndian.Uint64(b[n-8:]) == 0 {
-		n -= 8
+	for n >= len(zeros) && bytes.Equal(b[n-len(zeros):n], zeros[:]) {
+		n -= len(zeros)
 	}
 	for n > 0 && b[n-1] == 0 {
 		n--

@@ -161,9 +161,9 @@ func bear(st Storage, dir string, h header) (*segment, error) {
 }
 
 func fill(st Storage, f File, segments string, h header) error {
-	zeros := make([]byte, min(h.size, 64<<10))
-	for off := 0; off < h.size; off += len(zeros) {
-		if err := writeAll(f, zeros[:min(len(zeros), h.size-off)], off); err != nil {
+	blank := make([]byte, min(h.size, 64<<10))
+	for off := 0; off < h.size; off += len(blank) {
+		if err := writeAll(f, blank[:min(len(blank), h.size-off)], off); err != nil {
 			return err
 		}
 	}

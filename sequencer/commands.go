@@ -24,6 +24,8 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Result, answer.Reason = NoOp, "already under way or done"
 	case !legal:
 		answer.Result, answer.Reason = Refused, "not legal in this state"
+	case ev.Command == Restart && !m.provable():
+		answer.Result, answer.Reason = Refused, "meter not GOOD"
 	}
 	fx = append(fx, answer)
 	switch c := ev.Command; {
@@ -33,9 +35,22 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		return m.apply(at, ev.Elem, c, c.String(), fx)
 	case answer.Result == NoOp && (c == Hold || c == Stop || c == Abort):
 		// What a branch that is complete has left on was nobody's to hold, until now.
-		return m.rest(ev.Elem, c == Hold, c.String(), fx)
+		n := len(fx)
+		if fx = m.rest(ev.Elem, c == Hold, c.String(), fx); len(fx) > n {
+			m.timers.Set(m.escapeTimer(), at+Transient)
+		}
 	}
 	return fx
+}
+
+// provable tells whether every open window meters from a source that is GOOD.
+func (m *Machine) provable() bool {
+	for w := range m.p.Windows {
+		if t := m.view.Total(w); t.Open && t.Source != tag.Good {
+			return false
+		}
+	}
+	return true
 }
 
 // takes tells whether a command is legal for an element. For a block it is as soon as one phase below can take it, whatever
@@ -84,7 +99,7 @@ func (m *Machine) apply(at int64, e int, c Command, reason string, fx []Effect) 
 	case Stop, Abort:
 		fx = m.rest(e, false, reason, fx)
 	case Restart:
-		fx = m.restore(fx)
+		fx = m.restore(at, fx)
 	default:
 		return fx
 	}

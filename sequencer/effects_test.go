@@ -3,6 +3,7 @@
 package sequencer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func (s *scenario) show(ev *Event, fx []Effect) {
 			s.r.plant.value[s.w.Outputs[e.Output].Tag] = e.Value
 		}
 		s.due = append(s.due, a)
-		slices.SortStableFunc(s.due, func(a, b answer) int { return int((a.at - b.at) / 1_000_000) })
+		slices.SortStableFunc(s.due, func(a, b answer) int { return cmp.Compare(a.at, b.at) })
 	}
 }
 

@@ -146,6 +146,24 @@ func TestATimeThatBeginsAnewWithABootKeepsWhatWasLeft(t *testing.T) {
 	require.Equal(t, Complete, m.State(0))
 }
 
+func TestABootInATransientStateGivesItItsTimeAnew(t *testing.T) {
+	w := charge()
+	p := newPlant(w)
+	p.open(0)
+	m := New(&w.Program, p)
+	far := 1_000_000 * second
+	m.Step(far, &Event{Kind: Told, Command: Start}, nil)
+	m.Step(far, &Event{Kind: WindowOpened, OK: true}, nil)
+	m.Step(far, &Event{Kind: Told, Command: Hold}, nil)
+	require.Equal(t, Holding, m.State(0))
+	p.quality[0] = tag.Bad
+	m.Step(5, &Event{Kind: Boot}, nil)
+	require.Equal(t, Holding, m.State(0), "its output does not read back")
+	require.Equal(t, int64(5+Transient), m.Wake())
+	m.Step(5+Transient, &Event{Kind: Tick}, nil)
+	require.Equal(t, Held, m.State(0))
+}
+
 func TestABootBeforeTheStartDrivesWhatDoesNotReadBackSafe(t *testing.T) {
 	w := &wired{}
 	w.output("SAFE", 5)

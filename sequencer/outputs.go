@@ -2,6 +2,8 @@
 
 package sequencer
 
+import "github.com/batchkit/batchkit/recipe"
+
 import "github.com/batchkit/batchkit/timebase"
 
 // output is the state of one output, of fixed size.
@@ -69,14 +71,30 @@ func (m *Machine) rest(e int, keep bool, reason string, fx []Effect) []Effect {
 }
 
 // restore brings back what rest kept, once nothing below the element that answers for it is held any more.
-func (m *Machine) restore(fx []Effect) []Effect {
+func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		if s := &m.out[o]; s.Kept && !m.held(int(s.Owner)) {
 			s.Kept = false
-			fx = m.write(o, s.Held, "restart", fx)
+			fx = m.write(o, m.wanted(at, o), "restart", fx)
 		}
 	}
 	return fx
+}
+
+// wanted returns the value that an output shall have after a restart: what it had, unless what ran in meanwhile has ended the
+// dose and the next action sets it otherwise. A valve is not opened again to be closed at once.
+func (m *Machine) wanted(at int64, o int) int64 {
+	p := int(m.out[o].Owner)
+	s, e := &m.el[p], &m.p.Elems[p]
+	if next := int(s.PC) + 1; s.Waiting && next < e.Count && m.p.Actions[e.First+next-1].Kind == recipe.WaitTotal && m.over(at, p) {
+		a := &m.p.Actions[e.First+next]
+		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+			if set := &m.p.Sets[k]; set.Output == o {
+				return set.Value
+			}
+		}
+	}
+	return m.out[o].Held
 }
 
 // held tells whether a phase of an element is held or on its way there.

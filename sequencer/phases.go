@@ -53,7 +53,7 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 	}
 	for State(s.State) == Running || State(s.State) == Pausing {
 		if !s.Waiting {
-			if State(s.State) == Pausing {
+			if State(s.State) == Pausing && !m.metering(p) {
 				m.suspend(at, p)
 				return m.enter(p, Paused, "safe point", fx)
 			}
@@ -74,6 +74,21 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 		s.PC++
 	}
 	return fx
+}
+
+// metering tells whether a phase has opened more windows than it has closed. Between opening a valve and closing it there is
+// no safe point.
+func (m *Machine) metering(p int) bool {
+	e, open := &m.p.Elems[p], 0
+	for i := e.First; i < e.First+int(m.el[p].PC); i++ {
+		switch m.p.Actions[i].Kind {
+		case recipe.OpenWindow:
+			open++
+		case recipe.CloseWindow:
+			open--
+		}
+	}
+	return open > 0
 }
 
 // tellStart tells the start of a phase, and before it that of the blocks which begin with it.
@@ -250,14 +265,14 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 			return m.fail(at, Hold, "action failed", fx)
 		}
 	}
-	return fx
+	return append(fx, Effect{Kind: Answer, Result: Refused, ID: ev.ID, Reason: "nothing with this number waits for it"})
 }
 
 // opened takes in whether a window opened.
 func (m *Machine) opened(at int64, ev *Event, fx []Effect) []Effect {
 	for _, p := range m.active {
 		s, e := &m.el[p], &m.p.Elems[p]
-		if !s.Waiting || s.B != 0 {
+		if !s.Waiting {
 			continue
 		}
 		if a := &m.p.Actions[e.First+int(s.PC)]; a.Kind != recipe.OpenWindow || a.Window != ev.Window {

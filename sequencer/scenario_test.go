@@ -39,7 +39,7 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
 //	boot                              the controller comes up; outputs read back what their devices were last given
-//	look                              shows every element and output
+//	look [NAME ...]                   shows elements and outputs, or those of these names
 type scenario struct {
 	w      *wired
 	r      *rig
@@ -210,7 +210,7 @@ func (s *scenario) happen(l script.Line) error {
 	ev := Event{Kind: Input}
 	switch l.Verb {
 	case "look":
-		s.look()
+		s.look(l.Args)
 		return nil
 	case "boot":
 		ev.Kind = Boot
@@ -307,12 +307,16 @@ func (s *scenario) take(at int64, ev Event, words string) error {
 	return s.r.take(at, ev)
 }
 
-func (s *scenario) look() {
+func (s *scenario) look(only []string) {
 	for e, name := range s.w.elems {
-		fmt.Fprintf(&s.out, "%-10s  look: %s %s\n", seconds(s.at), name, s.r.m.State(e))
+		if only == nil || slices.Contains(only, name) {
+			fmt.Fprintf(&s.out, "%-10s  look: %s %s\n", seconds(s.at), name, s.r.m.State(e))
+		}
 	}
 	for o := range s.w.Outputs {
-		value, sure := s.r.m.Commanded(o)
-		fmt.Fprintf(&s.out, "%-10s  look: %s %d, confirmed %t\n", seconds(s.at), s.w.tags[o], value, sure)
+		if name := s.w.tags[o]; only == nil || slices.Contains(only, name) {
+			value, sure := s.r.m.Commanded(o)
+			fmt.Fprintf(&s.out, "%-10s  look: %s %d, confirmed %t\n", seconds(s.at), name, value, sure)
+		}
 	}
 }

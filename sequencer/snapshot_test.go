@@ -38,7 +38,28 @@ func TestASnapshotIsTakenUpOverWhateverTheMachineWasDoing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, start, r.m.Snapshot(nil))
 	require.Equal(t, idle.Wake(), r.m.Wake())
+	require.Empty(t, r.m.active)
 	require.Equal(t, idle.Step(1, &Event{Kind: Told, Command: Start}, nil), r.m.Step(1, &Event{Kind: Told, Command: Start}, nil))
+}
+
+func TestASnapshotOfAnotherProgramIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(m *Machine){
+		"state":          func(m *Machine) { m.el[1].State = uint8(stateCount) },
+		"action":         func(m *Machine) { m.el[1].PC = 6 },
+		"no action":      func(m *Machine) { m.el[1].PC = -2 },
+		"waits at end":   func(m *Machine) { m.el[1].PC = 5 },
+		"waits at start": func(m *Machine) { m.el[1].PC = -1 },
+		"block waits":    func(m *Machine) { m.el[0].Waiting = true },
+		"owner":          func(m *Machine) { m.out[0].Owner = 3 },
+		"no owner":       func(m *Machine) { m.out[0].Owner = -1 },
+		"busy":           func(m *Machine) { m.r.Busy++ },
+		"shown":          func(m *Machine) { m.r.Shown = uint8(stateCount) },
+	} {
+		r := running(t)
+		spoil(r.m)
+		_, err := New(&r.w.Program, r.plant).Restore(r.m.Snapshot(nil))
+		require.ErrorIs(t, err, errSnapshot, name)
+	}
 }
 
 // FuzzRestore holds Restore, and the steps after it, against panics on any bytes.

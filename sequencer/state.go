@@ -54,7 +54,12 @@ const (
 var commandNames = [commandCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset"}
 
 // String gives the name that records and people use.
-func (c Command) String() string { return commandNames[min(c, Reset)] }
+func (c Command) String() string {
+	if c < commandCount {
+		return commandNames[c]
+	}
+	return ""
+}
 
 // ParseCommand is the inverse of String; ok is false for any other text.
 func ParseCommand(s string) (c Command, ok bool) {

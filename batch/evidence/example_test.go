@@ -32,7 +32,7 @@ func Example() {
 	for _, c := range report.Checks {
 		fmt.Println(c.Name, !c.Failed)
 	}
-	replay, err := Replay(dir, nil)
+	replay, err := Replay(dir)
 	if err != nil {
 		panic(err)
 	}

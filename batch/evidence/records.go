@@ -75,7 +75,8 @@ type records struct {
 	created *record.Record
 	begun   bool // something other than bindings has followed batch_created
 	bound   []binding
-	state   string // last state of the batch
+	actions []recipe.ActionType // declared
+	state   string              // last state of the batch
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
@@ -113,6 +114,8 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.created = rec
 	case record.KindObjectBound:
 		r.bind(n, rec)
+	case record.KindActionDeclared:
+		r.actions = append(r.actions, batch.ReadAction(rec))
 	default:
 		if r.created == nil {
 			r.breach("records", n, "a %s stands before batch_created", rec.Kind)

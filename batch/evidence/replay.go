@@ -29,14 +29,14 @@ type ReplayReport struct {
 // Replay binds a batch to the files and records of a package, feeds every recorded input to the engine, and compares every
 // decision byte for byte. It reads events.tsv and files/ alone. A divergence is in the report; the error says why the package
 // cannot be replayed: its chain is broken (ErrChain), it was written by another engine number (batch.ErrEngine), a file is not
-// the one that the records bind, or an input is none. Opt declares the OEM action types that the recipe asks for; nil for none.
-func Replay(dir string, opt *batch.LoadOptions) (*ReplayReport, error) {
+// the one that the records bind, or an input is none.
+func Replay(dir string) (*ReplayReport, error) {
 	v, err := openPackage(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer v.root.Close()
-	b, err := v.rebind(opt)
+	b, err := v.rebind()
 	if err != nil {
 		return nil, fmt.Errorf("evidence: replay of %s: %w", dir, err)
 	}
@@ -91,7 +91,7 @@ func (v *verifier) readStrict(fn func(n uint64, body []byte) error) (journal.Cha
 }
 
 // rebind makes the batch of a package from its files and the records that bind them.
-func (v *verifier) rebind(opt *batch.LoadOptions) (*batch.Batch, error) {
+func (v *verifier) rebind() (*batch.Batch, error) {
 	files, err := readGoverned(v.root, v.tree, func(string, string) {})
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (v *verifier) rebind(opt *batch.LoadOptions) (*batch.Batch, error) {
 	for _, b := range v.recs.bound {
 		name[b.kind] = b.file
 	}
-	plan, err := batch.Load(flat{v}, name["recipe"], name["mapping"], opt)
+	plan, err := batch.Load(flat{v}, name["recipe"], name["mapping"], &batch.LoadOptions{Actions: v.recs.actions})
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func TestReplayDecidesEverythingAgainFromThePackageAlone(t *testing.T) {
 				decisions++
 			}
 		}
-		rep, err := Replay(dir, nil)
+		rep, err := Replay(dir)
 		require.NoError(t, err)
 		require.Nil(t, rep.Divergence)
 		require.False(t, rep.Cut)
@@ -50,7 +50,7 @@ func TestReplayNamesTheFirstRecordThatDoesNotFollow(t *testing.T) {
 		{"an answer was edited", replaced("prompt_answer", 1, `"prompt_id":1`, `"prompt_id":9`), "action_state/5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rep, err := Replay(forge(t, dir, c.edit), nil)
+			rep, err := Replay(forge(t, dir, c.edit))
 			require.NoError(t, err)
 			require.NotNil(t, rep.Divergence)
 			require.Equal(t, place(t, dir, c.at), rep.Divergence.Seq, rep.Divergence.Error())
@@ -70,7 +70,7 @@ func TestRecordsCutOffAtTheEndDoNotShowInTheChainAndTheReportSaysSo(t *testing.T
 		require.True(t, rep.OK(), rep.Verdict())
 		require.Equal(t, "Running", rep.State, "what shows is that the batch has not ended")
 		require.Contains(t, rep.NotProven[0], "records cut off at the end")
-		replay, err := Replay(cut, nil)
+		replay, err := Replay(cut)
 		require.NoError(t, err)
 		require.Nil(t, replay.Divergence)
 		require.True(t, replay.Cut)
@@ -81,26 +81,26 @@ func TestWhatCannotBeReplayedIsAnErrorThatSaysWhy(t *testing.T) {
 	dir := packed(t, "B-0001", approved{})
 	_, err := Replay(forge(t, dir, func(n uint64, body []byte) []byte {
 		return bytes.Replace(body, []byte(`"engine":1`), []byte(`"engine":7`), 1)
-	}), nil)
+	}))
 	require.ErrorIs(t, err, batch.ErrEngine)
 
 	touched := clone(t, dir)
 	events := slurp(t, touched, eventsName)
 	put(t, touched, eventsName, bytes.Replace(events, []byte(`"event_type":"boot"`), []byte(`"event_type":"root"`), 1))
-	_, err = Replay(touched, nil)
+	_, err = Replay(touched)
 	require.ErrorIs(t, err, ErrChain)
 	require.ErrorContains(t, err, "record 6")
 
 	for _, name := range []string{eventsName, "files/recipe.yaml", "files/calibration.yaml"} {
 		gone := clone(t, dir)
 		require.NoError(t, os.Remove(filepath.Join(gone, name)))
-		_, err = Replay(gone, nil)
+		_, err = Replay(gone)
 		require.Error(t, err, name)
 	}
 
-	_, err = Replay(forge(t, dir, replaced("batch_created", 1, `"batch_size":"3 kg"`, `"batch_size":"9 kg"`)), nil)
+	_, err = Replay(forge(t, dir, replaced("batch_created", 1, `"batch_size":"3 kg"`, `"batch_size":"9 kg"`)))
 	require.ErrorContains(t, err, "size 9 kg")
-	_, err = Replay(forge(t, dir, replaced("command", 1, `"command":"start"`, `"command":"dance"`)), nil)
+	_, err = Replay(forge(t, dir, replaced("command", 1, `"command":"start"`, `"command":"dance"`)))
 	require.ErrorContains(t, err, "record 8")
 }
 

@@ -211,6 +211,10 @@ func TestSumsThatAreNoSumsAreRefusedAndNoNameLeadsOut(t *testing.T) {
 	sums := string(slurp(t, dir, sumsName))
 	zero := strings.Repeat("0", 64)
 	first := sums[:strings.Index(sums, "\n")+1]
+	digit := "0"
+	if sums[0] == '0' {
+		digit = "1"
+	}
 	for _, c := range []struct{ name, sums, file string }{
 		{"a path that leads out", zero + "  ../../../../etc/passwd\n" + sums, "../../../../etc/passwd"},
 		{"an absolute path", zero + "  /etc/passwd\n" + sums, "/etc/passwd"},
@@ -220,7 +224,7 @@ func TestSumsThatAreNoSumsAreRefusedAndNoNameLeadsOut(t *testing.T) {
 		{"no sums at all", "hello\n", sumsName},
 		{"an empty file", "", eventsName},
 		{"upper case", strings.ToUpper(first) + sums[len(first):], sumsName},
-		{"a digit of a digest", strings.Replace(sums, sums[:1], string(sums[0]^1), 1), eventsName},
+		{"a digit of a digest", digit + sums[1:], eventsName},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			put(t, dir, sumsName, []byte(c.sums))
@@ -299,7 +303,7 @@ func TestWhatIsNoPackageIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Verify(dir)
 	require.ErrorIs(t, err, ErrNoPackage)
-	_, err = Replay(dir, nil)
+	_, err = Replay(dir)
 	require.ErrorIs(t, err, ErrNoPackage)
 	_, err = Verify(filepath.Join(dir, "nowhere"))
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -395,7 +399,7 @@ func TestAPackageThatWasHashedAnewVerifiesAndTheReportSaysThatThisDoesNotShow(t 
 			require.NoError(t, err)
 			require.True(t, rep.OK(), rep.Verdict())
 			require.Contains(t, strings.Join(rep.NotProven, "\n"), "records that were all hashed again do not show")
-			replay, err := Replay(forged, nil)
+			replay, err := Replay(forged)
 			require.NoError(t, err)
 			if c.divergent == "" {
 				require.Nil(t, replay.Divergence)

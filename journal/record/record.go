@@ -57,6 +57,7 @@ const (
 	KindNone           Kind = iota
 	KindBatchCreated        // first record of a batch: what it is bound to
 	KindObjectBound         // one governed object that the batch is bound to
+	KindActionDeclared      // one OEM action type that the recipe may ask for
 	KindBoot                // a start of the controller, outputs read back
 	KindTimeObserved        // a look at the wall clock
 	KindInputBlock          // packed samples and ticks
@@ -113,6 +114,7 @@ var specs = [kindCount]Spec{
 		May: []Key{Seed, Values}},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry}},
+	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
 	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
 		May: []Key{Readback, RecoveryPath, LossIntervalS}},
 	KindTimeObserved:   {Name: "time_observed", Class: System, Alone: true},
