@@ -4,6 +4,8 @@ package batch
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/batchkit/batchkit/internal/strictyaml"
 	"github.com/batchkit/batchkit/iomap"
@@ -55,6 +57,7 @@ type compiler struct {
 	report  func(n noder, format string, args ...any)
 	out     *program
 	named   map[string]int // windows by name
+	missed  []string       // names that conditions asked for and the map has not
 	setBy   []noder        // by set: its place in the recipe
 }
 
@@ -101,7 +104,7 @@ func (c *compiler) element(e *recipe.Element, parent int) {
 	c.out.elems = append(c.out.elems, e)
 	c.out.seq.Elems = append(c.out.seq.Elems, sequencer.Elem{})
 	s := sequencer.Elem{Phase: e.Children == nil, Parallel: e.Parallel, Parent: parent, First: len(c.out.seq.Actions),
-		Count: len(e.Actions), OnTimeout: e.OnTimeout}
+		Count: len(e.Actions), OnTimeout: e.OnTimeout, Recovery: e.Recovery}
 	if e.Timeout.Given() {
 		s.Timeout = c.duration(&e.Timeout)
 	}
@@ -130,7 +133,7 @@ func (c *compiler) action(e *recipe.Element, i int) {
 		s.Reason = a.Cond.String()
 		bound, errs := a.Cond.Bind(c)
 		for _, err := range errs {
-			c.report(a.Node, "condition, character %d: %s", err.Column, err.Msg)
+			c.report(a.Node, "condition, character %d: %s%s", err.Column, err.Msg, c.meant(err.Msg))
 		}
 		s.Cond = bound
 	case recipe.Delay:
@@ -162,7 +165,7 @@ func (c *compiler) action(e *recipe.Element, i int) {
 func (c *compiler) set(s *recipe.Setting) {
 	id, ok := c.plan.Map.Lookup(s.Name)
 	if !ok {
-		c.report(s.Node, "no tag %q in the I/O map %s", s.Name, c.plan.Map.ID)
+		c.report(s.Node, "no tag %q in the I/O map %s%s", s.Name, c.plan.Map.ID, c.similar(s.Name))
 		return
 	}
 	t := &c.plan.Map.Tags[id]
@@ -190,7 +193,7 @@ func (c *compiler) value(t *iomap.Tag, a *recipe.Amount) (v int64, ok bool) {
 				return int64(v), true
 			}
 		}
-		c.report(a.Node, "%s is %s or %s", t.Name, t.Words[0], t.Words[1])
+		c.report(a.Node, "%s takes %s or %s and nothing else", t.Name, t.Words[0], t.Words[1])
 		return 0, false
 	}
 	v = c.counts(a, t.Resolution)
@@ -213,7 +216,7 @@ func (c *compiler) window(a *recipe.Action) int {
 		}
 		k, err := c.plan.Calibration.Ratio(m.Name, c.plan.Map.Tags[m.Source].Unit, m.Resolution)
 		if err != nil {
-			c.report(a.Node, "meter %s cannot be used: %v", m.Name, err)
+			c.factor(a, m, err)
 		}
 		w := window{id: a.Window, meter: m, tol: c.convert(a.Node, m.Tolerance, m.Resolution)}
 		if m.Totalizer != tag.None {
@@ -231,8 +234,29 @@ func (c *compiler) window(a *recipe.Action) int {
 		c.out.wins = append(c.out.wins, w)
 		return n
 	}
-	c.report(a.Node, "no meter %q in the I/O map %s", a.Meter, c.plan.Map.ID)
+	has := "none"
+	for i := range c.plan.Map.Meters {
+		if has == "none" {
+			has = c.plan.Map.Meters[i].Name
+		} else {
+			has += ", " + c.plan.Map.Meters[i].Name
+		}
+	}
+	c.report(a.Node, "no meter %q in the I/O map %s; its meters: %s", a.Meter, c.plan.Map.ID, has)
 	return n
+}
+
+// factor reports a meter whose counts cannot be turned into its resolution.
+func (c *compiler) factor(a *recipe.Action, m *iomap.Meter, err error) {
+	cal := c.plan.Calibration
+	for i := range cal.Factors {
+		if cal.Factors[i].Meter == m.Name {
+			c.report(a.Node, "meter %s cannot be used: %v", m.Name, err)
+			return
+		}
+	}
+	c.report(a.Node, "meter %s has no K-factor in calibration %s %s; add one in %s/%s there, with a new version",
+		m.Name, cal.ID, cal.Version, c.plan.Map.Tags[m.Source].Unit, m.Resolution.Unit)
 }
 
 func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
@@ -240,7 +264,7 @@ func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
 	s.Reason = a.Tag + " within " + c.amount(&a.Within).String() + " for " + c.amount(&a.For).String()
 	id, ok := c.plan.Map.Lookup(a.Tag)
 	if !ok || c.plan.Map.Tags[id].Type != iomap.Number {
-		c.report(a.Node, "no number tag %q in the I/O map %s", a.Tag, c.plan.Map.ID)
+		c.report(a.Node, "no number tag %q in the I/O map %s%s", a.Tag, c.plan.Map.ID, c.similar(a.Tag))
 		return
 	}
 	s.Tag = id
@@ -308,15 +332,16 @@ func (c *compiler) counts(a *recipe.Amount, res quantity.Quantity) int64 {
 func (c *compiler) convert(n noder, q, res quantity.Quantity) int64 {
 	v, err := q.Counts(res)
 	if err != nil {
-		c.report(n, "%v", err)
+		c.report(n, "%s", strings.TrimPrefix(err.Error(), "quantity: "))
 	}
 	return v
 }
 
 func (c *compiler) duration(a *recipe.Amount) int64 {
-	ns, err := c.amount(a).Nanoseconds()
+	q := c.amount(a)
+	ns, err := q.Nanoseconds()
 	if err != nil || ns <= 0 {
-		c.report(a.Node, "a time above zero such as 30 s is wanted: %v", err)
+		c.report(a.Node, "a time above zero such as 30 s is wanted, not %q", q)
 	}
 	return ns
 }
@@ -325,8 +350,38 @@ func (c *compiler) duration(a *recipe.Amount) int64 {
 func (c *compiler) CondTag(name string) (t cond.Tag, ok bool) {
 	id, ok := c.plan.Map.Lookup(name)
 	if !ok {
+		c.missed = append(c.missed, name)
 		return t, false
 	}
 	m := &c.plan.Map.Tags[id]
 	return cond.Tag{ID: id, Switch: m.Type == iomap.Switch, Words: m.Words, Resolution: m.Resolution}, true
+}
+
+// meant is similar for the tag that a message about a condition calls missing.
+func (c *compiler) meant(msg string) string {
+	for _, name := range c.missed {
+		if strings.Contains(msg, strconv.Quote(name)) {
+			return c.similar(name)
+		}
+	}
+	return ""
+}
+
+// similar returns "; did you mean ...?" with the first tag whose name differs from that one by case, by two characters at
+// most, or by what one of them has at its end; nothing where there is none.
+func (c *compiler) similar(name string) string {
+	for i := range c.plan.Map.Tags {
+		other := c.plan.Map.Tags[i].Name
+		short := min(len(name), len(other))
+		differ := max(len(name), len(other)) - short
+		for k := range short {
+			if name[k] != other[k] {
+				differ++
+			}
+		}
+		if differ <= min(2, short-1) || strings.EqualFold(name, other) {
+			return fmt.Sprintf("; did you mean %q?", other)
+		}
+	}
+	return ""
 }

@@ -48,7 +48,10 @@ type Event struct {
 	File int // Bound: number in Plan.Files; Declared: number in Plan.Actions
 
 	Epoch    uint32    // Created, Boot
-	Readback []Reading // Boot: outputs as they were read back; one that is not named was not
+	Readback []Reading // Boot: every tag that could be read; an output that is not named was not read back
+	Recovery string    // Boot: how the journal was recovered; "" for the first boot
+	LossMS   int64     // Boot: greatest time for which inputs may be missing before it
+	Tail     int64     // Boot: bytes set aside at the end of the journal
 
 	LateMS, LimitMS int64 // Late
 
@@ -66,7 +69,7 @@ type Event struct {
 	Detail string   // Done, Progress, Finished: what the device said, at most 200 bytes
 }
 
-// Reading is one output as it was read back.
+// Reading is one tag as it was read at a boot.
 type Reading struct {
 	Tag     tag.ID
 	Form    tag.Form

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering/quantity"
@@ -66,6 +67,11 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 			words[i] = readingWords(m.b, r)
 		}
 		b.Texts(record.Readback, words)
+		if ev.Recovery != "" {
+			b.Text(record.RecoveryPath, ev.Recovery)
+			b.Decimal(record.LossIntervalS, ev.LossMS, 3)
+			b.Count(record.TruncateTail, uint64(ev.Tail))
+		}
 	case Late:
 		start(record.KindTickLate)
 		b.Int(record.LateMS, ev.LateMS)
@@ -200,13 +206,14 @@ func readingWords(b *Batch, r Reading) string {
 	return b.Plan.Map.Tags[r.Tag].Name + " " + r.Form.String() + " " + strconv.FormatUint(r.Bits, 10) + " " + r.Quality.String()
 }
 
-func parseReading(b *Batch, s string) (r Reading, ok bool) {
+// ReadReading reads one entry of a boot's readback; ok is false where it is none of the map.
+func ReadReading(m *iomap.Map, s string) (r Reading, ok bool) {
 	w := strings.Split(s, " ")
 	if len(w) != 4 {
 		return r, false
 	}
 	var found bool
-	if r.Tag, found = b.Plan.Map.Lookup(w[0]); !found {
+	if r.Tag, found = m.Lookup(w[0]); !found {
 		return r, false
 	}
 	bits, err := strconv.ParseUint(w[2], 10, 64)
@@ -277,8 +284,12 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		if ev.Observation, err = readObservation(r); err != nil {
 			return ev, err
 		}
+		if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
+			ev.LossMS, _, err = quantity.ParseDecimal(r.Text(record.LossIntervalS))
+			ev.Tail = int64(r.Count(record.TruncateTail))
+		}
 		for _, w := range r.Texts(record.Readback) {
-			reading, ok := parseReading(b, w)
+			reading, ok := ReadReading(b.Plan.Map, w)
 			if !ok {
 				return ev, fmt.Errorf("readback %q cannot be read", w)
 			}

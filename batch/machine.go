@@ -26,7 +26,8 @@ type Machine struct {
 	refs refs
 
 	// What follows is set anew by every Step.
-	at    int64
+	at    int64 // monotonic time
+	now   int64 // engine time
 	stamp timebase.Stamp
 	input uint64 // number of the record that carries the event
 	next  uint64 // number of the next record
@@ -45,6 +46,7 @@ type state struct {
 	Epoch uint32
 	Ended bool
 	Last  int64 // stamp of the last event
+	Base  int64 // what the epochs before this one add to monotonic time; deadlines are kept in the sum, engine time
 }
 
 // refs are the numbers of the records that later ones name as their causes, and the readings at which windows opened.
@@ -63,7 +65,7 @@ func (b *Batch) Start() *Machine {
 	p := b.prog
 	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows),
 		arena: make([]byte, 0, 16<<10), text: make([]byte, 0, 256)}
-	m.seq = sequencer.New(&p.seq, m)
+	m.seq = sequencer.New(&p.seq, image{m})
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Totals: make([]int64, w), TotalQ: make([]uint8, w)}
@@ -71,7 +73,7 @@ func (b *Batch) Start() *Machine {
 }
 
 // Read returns the scaled value of a tag and its quality at monotonic time at.
-func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) { return m.io.Read(id, at) }
+func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) { return m.io.Read(id, at+m.st.Base) }
 
 // Total returns what a window shows.
 func (m *Machine) Total(w int) metering.Total { return m.met.Total(w) }
@@ -86,12 +88,30 @@ func (m *Machine) Ended() bool { return m.st.Ended }
 func (m *Machine) Epoch() uint32 { return m.st.Epoch }
 
 // Wake returns the monotonic time of the next Tick, or timebase.Never.
-func (m *Machine) Wake() int64 { return min(m.io.Wake(), m.seq.Wake()) }
+func (m *Machine) Wake() int64 {
+	if due := min(m.io.Wake(), m.seq.Wake()); due != timebase.Never {
+		return due - m.st.Base
+	}
+	return timebase.Never
+}
+
+// image is what the sequencer sees of a machine, in engine time.
+type image struct{ m *Machine }
+
+// Read returns the scaled value of a tag and its quality.
+func (v image) Read(id tag.ID, now int64) (int64, tag.Quality) { return v.m.io.Read(id, now) }
+
+// Total returns what a window shows.
+func (v image) Total(w int) metering.Total { return v.m.met.Total(w) }
 
 // Step takes in one event at monotonic time at and appends its effects to fx. Times must not decrease. A step that decides
 // nothing allocates nothing. A panic means that an invariant of the engine is broken, never that an input was bad.
 func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
-	m.at, m.input, m.next = at, ev.Seq, ev.Seq+1
+	if ev.Kind == Boot && ev.Epoch != m.st.Epoch {
+		// Monotonic time begins anew, engine time goes on where it stood.
+		m.st.Base += m.st.Last - at
+	}
+	m.at, m.now, m.input, m.next = at, at+m.st.Base, ev.Seq, ev.Seq+1
 	m.st.Last = at
 	m.arena = m.arena[:0]
 	m.stamp = m.keep.Stamp(at)
@@ -100,12 +120,12 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	switch ev.Kind {
 	case Sample:
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
-		m.ifx = m.io.Step(at, &e, m.ifx)
+		m.ifx = m.io.Step(m.now, &e, m.ifx)
 		m.meter(ev)
 		m.tell(sequencer.Event{Kind: sequencer.Input})
 	case Tick:
 		e := iomap.Event{Kind: iomap.Tick}
-		m.ifx = m.io.Step(at, &e, m.ifx)
+		m.ifx = m.io.Step(m.now, &e, m.ifx)
 		m.tell(sequencer.Event{Kind: sequencer.Tick})
 	case Observed:
 		fx = m.observed(ev, fx)
@@ -124,7 +144,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	}
 	fx = m.qualities(fx)
 	for i := 0; i < len(m.told); i++ {
-		m.sfx = m.seq.Step(at, &m.told[i], m.sfx[:0])
+		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
 			fx = m.decided(&m.sfx[k], fx)
 		}
@@ -155,11 +175,25 @@ func (m *Machine) starts(ev *Event) {
 	m.stamp = m.keep.Stamp(m.at)
 }
 
+// boot forgets what was read before, takes in what is read now, and marks every open window: whatever its source counted
+// meanwhile, nobody watched it.
 func (m *Machine) boot(ev *Event) {
 	m.starts(ev)
+	m.io = iomap.NewMachine(m.b.Plan.Map)
 	for _, r := range ev.Readback {
 		e := iomap.Event{Kind: iomap.Sample, Tag: r.Tag, Form: r.Form, Bits: r.Bits, Quality: r.Quality}
-		m.ifx = m.io.Step(m.at, &e, m.ifx)
+		m.ifx = m.io.Step(m.now, &e, m.ifx[:0])
+	}
+	m.ifx = m.ifx[:0]
+	for w := range m.b.prog.wins {
+		if !m.met.Total(w).Open {
+			continue
+		}
+		id := m.b.prog.wins[w].meter.Source
+		m.ifx = append(m.ifx, iomap.Effect{Kind: iomap.QualityChanged, Tag: id, From: tag.Good, To: tag.Stale, AgeMS: ev.LossMS})
+		if _, q := m.io.Read(id, m.now); q != tag.Stale {
+			m.ifx = append(m.ifx, iomap.Effect{Kind: iomap.QualityChanged, Tag: id, From: tag.Stale, To: q})
+		}
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Boot})
 }
@@ -170,7 +204,7 @@ func (m *Machine) meter(ev *Event) {
 		if m.b.prog.wins[w].meter.Source != ev.Tag {
 			continue
 		}
-		_, q := m.io.Read(ev.Tag, m.at)
+		_, q := m.io.Read(ev.Tag, m.now)
 		e := metering.Event{Kind: metering.Reading, Meter: m.b.prog.windows[w].Meter, Raw: int64(ev.Bits),
 			RawAt: m.at - ev.AgeMS*1_000_000, Quality: q}
 		m.mfx = m.met.Step(m.at, &e, m.mfx[:0])
@@ -199,13 +233,14 @@ func (m *Machine) qualities(fx []Effect) []Effect {
 func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 	w := &m.b.prog.wins[e.Window]
 	raw, rawAt := m.io.Source(w.meter.Source)
-	_, q := m.io.Read(w.meter.Source, m.at)
+	_, q := m.io.Read(w.meter.Source, m.now)
+	rawAt -= m.st.Base
 	open := metering.Event{Kind: metering.Open, Window: e.Window, Raw: raw, RawAt: rawAt, Quality: q}
 	m.mfx = m.met.Step(m.at, &open, m.mfx[:0])
 	ok := len(m.mfx) > 0 && m.mfx[0].Kind == metering.Opened
 	if w.meter.Totalizer != tag.None {
 		var tq tag.Quality
-		m.refs.Totals[e.Window], tq = m.io.Read(w.meter.Totalizer, m.at)
+		m.refs.Totals[e.Window], tq = m.io.Read(w.meter.Totalizer, m.now)
 		m.refs.TotalQ[e.Window] = uint8(tq)
 	}
 	if ok {

@@ -13,6 +13,7 @@ package batch
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -61,7 +62,7 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	if opt != nil {
 		p.Actions = opt.Actions
 	}
-	src, err := read(fsys, mapFile)
+	src, err := read(fsys, "map", mapFile)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +73,8 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	calFile := ""
 	if p.Map.Calibration != "" {
 		calFile = path.Join(path.Dir(mapFile), p.Map.Calibration)
-		if calSrc, err = read(fsys, calFile); err != nil {
-			return nil, err
+		if calSrc, err = read(fsys, "calibration", calFile); err != nil {
+			return nil, fmt.Errorf("%w; %s names it, and it is looked for beside that file", err, mapFile)
 		}
 		if p.Calibration, err = metering.ParseCalibration(calFile, calSrc); err != nil {
 			return nil, err
@@ -81,7 +82,7 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	} else if p.Calibration = (&metering.Calibration{}); len(p.Map.Meters) > 0 {
 		return nil, fmt.Errorf("batch: %s: it has meters but names no calibration file; add a line such as \"calibration: calibration.yaml\"", mapFile)
 	}
-	rsrc, err := read(fsys, recipeFile)
+	rsrc, err := read(fsys, "recipe", recipeFile)
 	if err != nil {
 		return nil, err
 	}
@@ -108,12 +109,21 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	return p, nil
 }
 
-func read(fsys fs.FS, name string) ([]byte, error) {
+// read reads a whole file; what says in errors what it is read as.
+func read(fsys fs.FS, what, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		// The words of the system differ from one to the next and name no remedy.
+		return nil, fmt.Errorf("batch: %s %s: %w; check its path", what, name, fs.ErrNotExist)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("batch: %w", err)
+		return nil, fmt.Errorf("batch: %s: %w", what, err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		return nil, fmt.Errorf("batch: %s %s: it is a directory; name the file in it", what, name)
+	}
 	buf := make([]byte, MaxFile+1)
 	n := 0
 	for n < len(buf) {
@@ -123,11 +133,11 @@ func read(fsys fs.FS, name string) ([]byte, error) {
 			break
 		}
 	}
-	if info, err := f.Stat(); err == nil && info.Size() != int64(n) && n <= MaxFile {
-		return nil, fmt.Errorf("batch: %s: only %d of %d bytes could be read", name, n, info.Size())
-	}
 	if n > MaxFile {
-		return nil, fmt.Errorf("batch: %s: larger than %d bytes", name, MaxFile)
+		return nil, fmt.Errorf("batch: %s %s: larger than %d bytes; is it the right file?", what, name, MaxFile)
+	}
+	if info != nil && info.Size() != int64(n) {
+		return nil, fmt.Errorf("batch: %s %s: only %d of %d bytes could be read; check the medium", what, name, n, info.Size())
 	}
 	return buf[:n], nil
 }
@@ -216,7 +226,7 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 	if size != "" {
 		q, err := quantity.Parse(size)
 		if err != nil {
-			return nil, fmt.Errorf("batch: size: %w", err)
+			return nil, fmt.Errorf("batch: size: %w; write it like %q", err, p.Recipe.Nominal)
 		}
 		b.Size = q
 	}

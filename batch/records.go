@@ -190,7 +190,7 @@ func (m *Machine) decimal(k record.Key, counts int64, res quantity.Quantity) {
 	q, ok := quantity.FromCounts(counts, res)
 	if !ok {
 		// What cannot be told in the tag's resolution is told in counts of it, and no reader can take it for the value.
-		m.body.Text(k, "overflow")
+		m.body.Text(k, record.Overflow)
 		return
 	}
 	m.body.Decimal(k, q.Coef, q.Scale)

@@ -85,7 +85,7 @@ func (m *Machine) reconcile(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.Hint, "missing samples")
 		return m.put(fx)
 	}
-	now, q := m.io.Read(w.meter.Totalizer, m.at)
+	now, q := m.io.Read(w.meter.Totalizer, m.now)
 	total, ok := w.tot.Apply(now - m.refs.Totals[e.Window])
 	if !ok || q != tag.Good || tag.Quality(m.refs.TotalQ[e.Window]) != tag.Good {
 		m.body.Texts(record.Compared, batchOnly)

@@ -21,6 +21,8 @@ import (
 // procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below
 // that of the block around it; levels may be left out), and for a phase actions, for a block sequence or parallel with its
 // elements. A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action waits.
+// recovery, in the header for all phases or in a phase for itself, says what follows when the controller comes up again in
+// its middle: hold (the default), resume, repeat, abort or restart.
 //
 // An action is one key with its value:
 //
@@ -46,6 +48,9 @@ func Parse(file string, src []byte) (*Recipe, error) {
 	if n, ok := f.Opt("formula"); ok {
 		r.formula(n)
 	}
+	if n, ok := f.Opt("recovery"); ok {
+		r.recovery = r.rule(n)
+	}
 	r.recipe.Root = r.element(f.Req("procedure"), nil, 1)
 	f.Done()
 	if err := doc.Err(); err != nil {
@@ -62,6 +67,7 @@ type reader struct {
 	windows  map[string]*window // by name
 	elements int
 	actions  int
+	recovery Recovery // of phases that have no rule of their own
 }
 
 // batchSize reads the sizes for which the recipe is written.

@@ -55,6 +55,7 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 		r.content(e, key, list, depth)
 	}
 	r.timing(f, e, block)
+	r.recovers(f, e, block)
 	f.Done()
 	switch {
 	case len(found) > 1:
@@ -98,6 +99,34 @@ func (r *reader) content(e *Element, key string, list strictyaml.Node, depth int
 	for _, item := range items {
 		e.Children = append(e.Children, r.element(item, e, depth+1))
 	}
+}
+
+// recovers reads what follows when the controller comes up again in the middle of a phase.
+func (r *reader) recovers(f *strictyaml.Fields, e *Element, block bool) {
+	e.Recovery = r.recovery
+	n, own := f.Opt("recovery")
+	if block && own {
+		n.Errorf("a recovery rule belongs to a phase or to the header; %q is %s", e.ID, withArticle(e.Level))
+		return
+	}
+	if own {
+		e.Recovery = r.rule(n)
+	}
+	for i := range e.Actions {
+		if a := &e.Actions[i]; e.Recovery == RecoverRepeat && a.Kind == OpenWindow {
+			a.Node.Errorf("phase %q meters, and what it has charged cannot be charged again; its recovery can be hold, resume, abort or restart", e.ID)
+		}
+	}
+}
+
+func (r *reader) rule(n strictyaml.Node) Recovery {
+	word := n.OneOf(RecoverHold.String(), RecoverResume.String(), RecoverRepeat.String(), RecoverAbort.String(), RecoverRestart.String())
+	for rule := RecoverHold; rule <= RecoverRestart; rule++ {
+		if rule.String() == word {
+			return rule
+		}
+	}
+	return RecoverHold
 }
 
 // timing reads how long a phase may take and what follows when it takes longer.

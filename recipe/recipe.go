@@ -87,7 +87,27 @@ type Element struct {
 	Actions   []Action   // of a phase
 	Timeout   Amount     // time that a phase may take in Running; required where an action waits
 	OnTimeout Reaction
+	Recovery  Recovery // what follows when the controller comes up again and the phase was running
 	Node      strictyaml.Node
+}
+
+// Recovery is what follows when a controller comes up again in the middle of a phase (seed H2-4). Of phases that ran side by
+// side the gravest rule holds for all; an output that does not read back what was commanded makes every rule at least
+// RecoverHold.
+type Recovery uint8
+
+// The recovery rules. The graver of two: restart, abort, hold, repeat, resume.
+const (
+	RecoverHold    Recovery = iota // hold the batch, an operator decides
+	RecoverResume                  // go on where the journal ends
+	RecoverRepeat                  // begin the phase anew; not for a phase that meters
+	RecoverAbort                   // abort the batch
+	RecoverRestart                 // abort the batch; a new one, which names it, may begin
+)
+
+// String gives the name that recipes use: hold, resume, repeat, abort or restart.
+func (r Recovery) String() string {
+	return [...]string{"hold", "resume", "repeat", "abort", "restart"}[min(r, RecoverRestart)]
 }
 
 // Reaction is what follows a failure.

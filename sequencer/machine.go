@@ -149,8 +149,12 @@ type Machine struct {
 // New makes a machine in which nothing has begun.
 func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
-	return &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
+	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		active: make([]int, 0, n), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+	for o := range m.out {
+		m.out[o].Value = p.Outputs[o].Safe // and not Known, until it was read back or written
+	}
+	return m
 }
 
 // State returns the state of an element, computed from its phases for a block.

@@ -4,8 +4,6 @@ package sequencer
 
 import "github.com/batchkit/batchkit/recipe"
 
-import "github.com/batchkit/batchkit/timebase"
-
 // output is the state of one output, of fixed size.
 type output struct {
 	Value int64  // commanded
@@ -117,34 +115,6 @@ func (m *Machine) inherit(from, to int) {
 			s.Owner = int32(to)
 		}
 	}
-}
-
-// boot holds what was running and takes the outputs as they were read back: one that does not read back its safe value is
-// unknown and is driven there.
-func (m *Machine) boot(at int64, fx []Effect) []Effect {
-	for o := range m.out { // nobody will answer for the writes of before
-		if s := &m.out[o]; s.Busy {
-			s.Busy, s.Known = false, false
-			m.r.Busy--
-			m.timers.Clear(m.retryTimer(o))
-		}
-	}
-	if m.timers.Due(m.escapeTimer()) != timebase.Never {
-		m.timers.Set(m.escapeTimer(), at+Transient)
-	}
-	fx = m.fail(at, Hold, "boot", fx)
-	for o := range m.out {
-		s, p := &m.out[o], &m.p.Outputs[o]
-		if s.Busy {
-			continue
-		}
-		v, good := m.value(p.Tag, at)
-		s.Value, s.Known = p.Safe, good && v == p.Safe
-		if !s.Known {
-			fx = m.writeSafe(o, "boot", fx)
-		}
-	}
-	return fx
 }
 
 // done takes in what became of a write. An answer to a write that a later one has replaced says nothing.

@@ -37,6 +37,7 @@ type Elem struct {
 	Count     int   // of a phase: number of actions
 	Timeout   int64 // ns that a phase may run; 0: no limit
 	OnTimeout recipe.Reaction
+	Recovery  recipe.Recovery
 }
 
 // Action is one action of a phase.

@@ -21,6 +21,7 @@ type block struct {
 	todo     []todo   // of a phase
 	timeout  int64
 	reaction recipe.Reaction
+	recovery recipe.Recovery
 }
 
 // todo is an action with the outputs that it sets.
@@ -70,7 +71,7 @@ func (w *wired) number(b *block, parent int) {
 	n := len(w.Elems)
 	w.elems = append(w.elems, b.name)
 	w.Elems = append(w.Elems, Elem{Phase: b.below == nil, Parallel: b.parallel, Parent: parent, First: len(w.Actions),
-		Count: len(b.todo), Timeout: b.timeout, OnTimeout: b.reaction})
+		Count: len(b.todo), Timeout: b.timeout, OnTimeout: b.reaction, Recovery: b.recovery})
 	for i, t := range b.todo {
 		t.First, t.Count = len(w.Sets), len(t.sets)
 		w.Sets = append(w.Sets, t.sets...)

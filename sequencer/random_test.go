@@ -50,7 +50,13 @@ func (g *grower) phase(b *block) {
 		b.timeout = (1 + g.Int64N(40)) * second / 2
 	}
 	b.reaction = recipe.Reaction(g.IntN(2))
+	b.recovery = recipe.Recovery(g.IntN(5))
 	window := -1
+	defer func() {
+		if window >= 0 && b.recovery == recipe.RecoverRepeat { // as recipe.Parse refuses it
+			b.recovery = recipe.RecoverResume
+		}
+	}()
 	for range 1 + g.IntN(6) {
 		t := todo{Action: Action{Reason: "because"}}
 		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(10)); t.Kind {

@@ -127,24 +127,29 @@ type watched struct {
 
 // watch follows a machine from the outside and says what is wrong.
 type watch struct {
-	w      *wired
-	state  []State
-	batch  State
-	out    []watched
-	writes uint32
-	asked  uint32
-	ended  bool
-	result Result
-	failed bool // the last step had a failure that holds or aborts the batch
+	w       *wired
+	state   []State
+	batch   State
+	out     []watched
+	writes  uint32
+	asked   uint32
+	ended   bool
+	result  Result
+	booting bool
+	failed  bool // the last step had a failure that holds or aborts the batch
 }
 
 func newWatch(w *wired) watch {
-	return watch{w: w, state: make([]State, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+	h := watch{w: w, state: make([]State, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+	for o := range h.out {
+		h.out[o].value = w.Outputs[o].Safe
+	}
+	return h
 }
 
 // effects checks the effects of one step, in their order.
 func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
-	w.failed = false
+	w.failed, w.booting = false, ev.Kind == Boot
 	over := w.ended
 	for o := range w.out {
 		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
@@ -166,13 +171,13 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	return nil
 }
 
-// boot takes over the outputs that the boot did not write, because they were read back safe.
+// boot takes over the outputs that the boot did not write, because they were read back as commanded.
 func (w *watch) boot(at int64, fx []Effect) {
 	for o := range w.out {
 		s := &w.out[o]
 		if s.busy = false; !slices.ContainsFunc(fx, func(e Effect) bool { return e.Kind == Write && e.Output == o }) {
-			if safe := w.w.Outputs[o].Safe; s.value != safe || s.since == 0 {
-				s.value, s.since = safe, at
+			if s.value == w.w.Outputs[o].Safe && s.since == 0 {
+				s.since = at
 			}
 			s.known = true
 		} else {
@@ -193,6 +198,9 @@ func (w *watch) effect(at int64, e *Effect) error {
 	case Write:
 		return w.write(at, e)
 	case Ask, RequestAction:
+		if w.booting && e.Kind == Ask && e.ID <= w.asked {
+			return nil // asked again
+		}
 		if w.asked++; e.ID != w.asked {
 			return fmt.Errorf("number %d, not %d", e.ID, w.asked)
 		}
@@ -223,6 +231,9 @@ func (w *watch) step(e *Effect) error {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
 	w.state[e.Elem] = e.To
+	if w.booting && e.From == e.To && (e.Edge == EdgeResume || e.Edge == EdgeRetry) {
+		return nil
+	}
 	if !e.From.Quiescent() && e.To == ends[e.From] {
 		return nil
 	}
@@ -239,7 +250,7 @@ func (w *watch) write(at int64, e *Effect) error {
 	if w.writes++; e.ID != w.writes {
 		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
 	}
-	if e.Old != s.value && e.Reason != "boot" {
+	if e.Old != s.value {
 		return fmt.Errorf("output %d had %d", e.Output, s.value)
 	}
 	between := e.Value >= min(safe, s.value) && e.Value <= max(safe, s.value)

@@ -62,6 +62,8 @@ func (ws *windows) add(n uint64, rec *record.Record) {
 		if err := unpack(rec, len(ws.m.Tags), ws.sample); err != nil {
 			ws.breach("records", n, "%v", err)
 		}
+	case record.KindBoot:
+		ws.boot(rec)
 	case record.KindWindowStart:
 		ws.begin(n, rec)
 	case record.KindQualityChange:
@@ -73,6 +75,16 @@ func (ws *windows) add(n uint64, rec *record.Record) {
 		}
 	case record.KindWindowStop:
 		ws.end(n, rec)
+	}
+}
+
+// boot takes in what was read at a boot: readings of before it are in force no longer.
+func (ws *windows) boot(rec *record.Record) {
+	clear(ws.last)
+	for _, words := range rec.Texts(record.Readback) {
+		if r, ok := batch.ReadReading(ws.m, words); ok && r.Quality == tag.Good && r.Form == ws.m.Tags[r.Tag].Form {
+			ws.last[r.Tag] = reading{int64(r.Bits), max(int64(rec.Count(record.TsMonoNS)), 1), true}
+		}
 	}
 }
 

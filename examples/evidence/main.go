@@ -83,7 +83,7 @@ func list(w io.Writer, title string, lines []string) {
 
 // replay prints how many decisions were compared and where the first one parts.
 func replay(dir string, stdout, stderr io.Writer) int {
-	rep, err := evidence.Replay(dir, nil)
+	rep, err := evidence.Replay(dir)
 	if err != nil {
 		return refuse(dir, err, stderr)
 	}

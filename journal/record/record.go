@@ -116,7 +116,7 @@ var specs = [kindCount]Spec{
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
 	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
-		May: []Key{Readback, RecoveryPath, LossIntervalS}},
+		May: []Key{Readback, RecoveryPath, LossIntervalS, TruncateTail}},
 	KindTimeObserved:   {Name: "time_observed", Class: System, Alone: true},
 	KindInputBlock:     {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}},
 	KindTickLate:       {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},

@@ -28,7 +28,10 @@ count, resolution = fractions.Fraction(sys.argv[5]), fractions.Fraction(sys.argv
 lines, raw = None, 0
 for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
     r = json.loads(line.split("\t", 3)[3])
-    if r["event_type"] == "input_block":
+    if r["event_type"] == "boot":
+        booted = {w.split(" ")[0]: int(w.split(" ")[2]) for w in r["readback"] if w.endswith("GOOD")}
+        in_force, boot_at = None, max(int(r["ts_mono_ns"]), 1)
+    elif r["event_type"] == "input_block":
         for at, tag, age, quality, value in samples(int(r["first_mono_ns"]), base64.b64decode(r["block_data"])):
             if tag != source:
                 continue
@@ -40,6 +43,8 @@ for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
                 more, last = (value - last) % 2**bits, value
                 raw += more if more < 2 ** (bits - 1) else 0
     elif r.get("meter_window_id") == window and r["event_type"] == "window_start":
+        if in_force is None:
+            in_force = "%d\t%d\tGOOD\n" % (boot_at, booted[r["logical_tag"]]), booted[r["logical_tag"]]
         lines, last = [in_force[0]], in_force[1]
     elif r.get("meter_window_id") == window and r["event_type"] == "window_stop":
         break

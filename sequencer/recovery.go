@@ -1,0 +1,102 @@
+// Coming up again: what outputs read back, and what becomes of the phases that were running.
+
+package sequencer
+
+import (
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// boot takes the outputs as they were read back, and lets the recovery rules of the phases that were running take hold.
+func (m *Machine) boot(at int64, fx []Effect) []Effect {
+	lost := m.readBack(at)
+	if m.timers.Due(m.escapeTimer()) != timebase.Never {
+		m.timers.Set(m.escapeTimer(), at+Transient)
+	}
+	rule, reason := recipe.RecoverResume, "recovery rule of the recipe"
+	m.each(0, func(p int) {
+		if s := State(m.el[p].State); s != Running && s != Pausing && s != Restarting {
+			return
+		}
+		if r := m.p.Elems[p].Recovery; graver(r, rule) {
+			rule = r
+		}
+		// Whether an OEM action was carried out, and how far, is not known: only a person can say whether to ask for it again.
+		if s := &m.el[p]; s.Waiting && m.current(p).Kind == recipe.Request && graver(recipe.RecoverHold, rule) {
+			s.Waiting = false
+			rule, reason = recipe.RecoverHold, "an action was under way"
+		}
+	})
+	if lost && graver(recipe.RecoverHold, rule) {
+		rule, reason = recipe.RecoverHold, "an output does not read back as commanded"
+	}
+	switch rule {
+	case recipe.RecoverHold:
+		fx = m.fail(at, Hold, reason, fx)
+	case recipe.RecoverAbort, recipe.RecoverRestart:
+		fx = m.fail(at, Abort, reason, fx)
+	case recipe.RecoverRepeat, recipe.RecoverResume:
+		fx = m.goOn(at, fx)
+	}
+	for o := range m.out {
+		if s := &m.out[o]; !s.Known && !s.Busy {
+			if s.Value != m.p.Outputs[o].Safe && !s.Kept {
+				s.Kept, s.Held = true, s.Value
+			}
+			fx = m.writeSafe(o, "boot", fx)
+		}
+	}
+	return fx
+}
+
+// readBack takes an output for known only where it reads back what was commanded, and tells whether one that matters does not.
+// Nobody will answer for writes of before.
+func (m *Machine) readBack(at int64) (lost bool) {
+	for o := range m.out {
+		s, p := &m.out[o], &m.p.Outputs[o]
+		if s.Busy {
+			s.Busy = false
+			m.r.Busy--
+		}
+		m.timers.Clear(m.retryTimer(o))
+		v, good := m.value(p.Tag, at)
+		if s.Known = good && v == s.Value; !s.Known && s.Value != p.Safe {
+			lost = true
+		}
+	}
+	return lost
+}
+
+// goOn lets running phases go on: one that is to be repeated from its beginning, one that had asked asks again.
+func (m *Machine) goOn(at int64, fx []Effect) []Effect {
+	m.each(0, func(p int) {
+		s, e := &m.el[p], &m.p.Elems[p]
+		if State(s.State) != Running && State(s.State) != Pausing || s.PC < 0 {
+			return
+		}
+		if e.Recovery == recipe.RecoverRepeat {
+			m.timers.Clear(m.actionTimer(p))
+			s.PC, s.Waiting = 0, false
+			if e.Timeout > 0 {
+				m.timers.Set(p, at+e.Timeout)
+			}
+			fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: State(s.State), To: State(s.State), Edge: EdgeRetry, Reason: "recovery"})
+			return
+		}
+		fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: State(s.State), To: State(s.State), Edge: EdgeResume, Reason: "recovery"})
+		if s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Prompt {
+			i := e.First + int(s.PC)
+			fx = append(fx, Effect{Kind: Ask, Elem: p, Action: i, ID: uint32(s.A), Reason: m.p.Actions[i].Reason})
+		}
+	})
+	return fx
+}
+
+// current returns the action that a phase is at.
+func (m *Machine) current(p int) *Action { return &m.p.Actions[m.p.Elems[p].First+int(m.el[p].PC)] }
+
+// graver tells whether a recovery rule weighs more than another.
+func graver(a, b recipe.Recovery) bool {
+	weight := [...]int{recipe.RecoverResume: 0, recipe.RecoverRepeat: 1, recipe.RecoverHold: 2, recipe.RecoverAbort: 3, recipe.RecoverRestart: 4}
+	return weight[min(a, recipe.RecoverRestart)] > weight[min(b, recipe.RecoverRestart)]
+}
