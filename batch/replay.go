@@ -151,6 +151,10 @@ func (r *Replay) step(at int64, ev *Event) error {
 	return nil
 }
 
+// Lacking returns the decisions that the inputs so far lead to and the journal does not hold: after a cut, those of its last
+// input. They are what the journal must be continued with.
+func (r *Replay) Lacking() [][]byte { return r.want }
+
 // End says whether the journal holds all that its inputs lead to.
 func (r *Replay) End() error {
 	if len(r.want) > 0 {

@@ -10,7 +10,8 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// Limits of the inbox. Answers of devices are as many as there are outputs and OEM actions under way; they are never refused.
+// Limits of the inbox. Answers of devices are as many as there are writes under way; they are never refused. What OEM actions
+// report waits among the samples, so that one which reports without end keeps neither commands nor answers waiting.
 const (
 	maxCommands = 64
 	maxSamples  = 4096
@@ -68,11 +69,35 @@ func (in *inbox) tell(ev batch.Event) error {
 	return nil
 }
 
-// answer takes in what became of a write or an OEM action.
+// answer takes in what became of a write.
 func (in *inbox) answer(ev batch.Event) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.answers = append(in.answers, ev)
+	in.wake()
+}
+
+// report takes in progress or the result of an OEM action. In a full inbox the newest progress of an action replaces the one
+// before it, and is counted.
+func (in *inbox) report(ev batch.Event) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i := len(in.samples) - 1; i >= in.head && ev.Kind == batch.Progress && len(in.samples)-in.head >= maxSamples; i-- {
+		if old := &in.samples[i].ev; old.Kind == batch.Progress && old.ID == ev.ID {
+			*old = ev
+			in.coalesced++
+			return
+		}
+	}
+	in.push(arrived{ev: ev})
+}
+
+// push puts something behind all other samples.
+func (in *inbox) push(a arrived) {
+	if in.head > 0 && len(in.samples) == cap(in.samples) {
+		in.shift()
+	}
+	in.samples = append(in.samples, a)
 	in.wake()
 }
 
@@ -86,6 +111,9 @@ func (in *inbox) sample(raw tag.Raw, now int64) {
 		in.unmapped++
 		return
 	}
+	if raw.Quality != tag.Good || raw.Form > tag.Float64 {
+		raw.Quality, raw.Form = tag.Bad, min(raw.Form, tag.Float64) // what cannot be is BAD, in words that a record has
+	}
 	at := raw.At
 	if at == 0 {
 		at = now
@@ -96,12 +124,8 @@ func (in *inbox) sample(raw tag.Raw, now int64) {
 		in.coalesced++
 		return
 	}
-	if in.head > 0 && len(in.samples) == cap(in.samples) {
-		in.shift()
-	}
-	in.place[id] = len(in.samples)
-	in.samples = append(in.samples, a)
-	in.wake()
+	in.push(a)
+	in.place[id] = len(in.samples) - 1
 }
 
 func (in *inbox) shift() {
@@ -130,7 +154,8 @@ func (in *inbox) fail(err error) {
 	in.wake()
 }
 
-// take takes out the next event; with only set, none of the samples. At is when a sample was true, 0 for other events.
+// take takes out the next event; with only set, none of the samples and reports. At is when a sample was true, 0 for other
+// events.
 func (in *inbox) take(only bool) (ev batch.Event, at int64, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

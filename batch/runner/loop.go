@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/batchkit/batchkit/batch"
@@ -20,6 +21,9 @@ const reserve = 256 << 10
 
 // observeEvery is the time in ns between two looks at the wall clock.
 const observeEvery = 60_000_000_000
+
+// lastUTC is a UTC in ns that no sound clock shows before the year 2116.
+const lastUTC = 1 << 62
 
 // loop is the state of the shell. It is used by one goroutine.
 type loop struct {
@@ -57,12 +61,19 @@ func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) 
 	for i := range l.r.b.Plan.Files {
 		l.take(l.prev, &batch.Event{Kind: batch.Bound, File: i})
 	}
+	for i := range l.r.b.Plan.Actions {
+		l.take(l.prev, &batch.Event{Kind: batch.Declared, File: i})
+	}
 	l.take(l.prev, &batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: readback})
 }
 
 // observation looks at the wall clock, which need not be done again for a while.
 func (l *loop) observation(wall timebase.Source) timebase.Observation {
 	o := wall.Observe()
+	o.Source = batch.Clean(o.Source)
+	if o.Sync > timebase.PTPLocked || o.UTC <= 0 || o.UTC > lastUTC {
+		o = timebase.Observation{Mono: o.Mono, Source: o.Source} // a wall clock that cannot be right is none
+	}
 	if late := l.prev - o.Mono; late > 0 {
 		o.Mono, o.UTC = o.Mono+late, o.UTC+late
 	}
@@ -188,6 +199,10 @@ func (l *loop) append(k record.Kind, seq uint64, body []byte) {
 	l.next++
 	if err := l.w.Append(seq, body); err != nil && l.failed == nil {
 		l.failed = fmt.Errorf("%w: record %d: %w", ErrEvidence, seq, err)
+		if errors.Is(err, journal.ErrFull) {
+			l.failed = fmt.Errorf("%w; the disk takes nothing; records up to %d are durable, later ones are not; find what holds it up",
+				l.failed, l.w.Durable())
+		}
 	}
 	l.watch(k, body)
 }
@@ -227,18 +242,34 @@ func (l *loop) fault() {
 		return
 	}
 	l.failed = fmt.Errorf("%w: %v", ErrEngine, p)
-	if l.block.Events > 0 {
-		if body, err := l.m.AppendBlock(nil, l.next, l.block); err == nil && l.w.Append(l.next, body) == nil {
+	last := func(k record.Kind, body []byte, err error) {
+		if err == nil && l.w.Append(l.next, body) == nil {
 			l.next++
+			l.watch(k, body)
 		}
 	}
-	if body, err := l.m.AppendFault(nil, l.next, batch.Clean(fmt.Sprint(p))); err == nil && l.w.Append(l.next, body) == nil {
-		l.next++
+	defer func() { _ = recover() }() // who is shown the last records may be what broke
+	if l.block.Events > 0 {
+		body, err := l.m.AppendBlock(nil, l.next, l.block)
+		l.block.Reset()
+		last(record.KindInputBlock, body, err)
+	}
+	body, err := l.m.AppendFault(nil, l.next, batch.Clean(fmt.Sprint(p)))
+	last(record.KindEngineFault, body, err)
+}
+
+// abandon ends a run for another reason than its batch; what has come in is kept.
+func (l *loop) abandon(why error) {
+	defer l.fault()
+	l.seal()
+	if l.failed == nil {
+		l.failed = why
 	}
 }
 
 // aged seals the open block once it is MaxAge old, and returns when that will be.
 func (l *loop) aged(now int64) int64 {
+	defer l.fault()
 	if l.block.Events == 0 {
 		return timebase.Never
 	}
@@ -292,6 +323,6 @@ func (l *loop) result(head journal.Chain) Result {
 
 // kinds are the records of the inputs that have one of their own.
 var kinds = [...]record.Kind{batch.Observed: record.KindTimeObserved, batch.Created: record.KindBatchCreated,
-	batch.Bound: record.KindObjectBound, batch.Boot: record.KindBoot, batch.Late: record.KindTickLate, batch.Told: record.KindCommand,
+	batch.Bound: record.KindObjectBound, batch.Declared: record.KindActionDeclared, batch.Boot: record.KindBoot, batch.Late: record.KindTickLate, batch.Told: record.KindCommand,
 	batch.Answered: record.KindPromptAnswer, batch.Done: record.KindWriteDone, batch.Progress: record.KindActionProgress,
 	batch.Finished: record.KindActionResult}

@@ -4,11 +4,15 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap/tag"
 )
+
+// slowWrite is the time in ns after which the writes to an output are slow.
+const slowWrite = 100_000_000
 
 // queue holds writes until the port is free. A write in the safe direction goes before all others, replaces those to its
 // output, and cuts short the one that is under way to it.
@@ -17,7 +21,8 @@ type queue struct {
 	idle   sync.Cond // nothing is under way
 	safe   []queued
 	rest   []queued
-	output int // of the write under way, or -1
+	output int          // of the write under way, or -1
+	slow   map[int]bool // outputs whose last write took longer than slowWrite
 	cut    context.CancelFunc
 	closed bool
 	ready  chan struct{}
@@ -29,7 +34,7 @@ type queued struct {
 }
 
 func newQueue() *queue {
-	q := &queue{output: -1, ready: make(chan struct{}, 1)}
+	q := &queue{output: -1, slow: map[int]bool{}, ready: make(chan struct{}, 1)}
 	q.idle.L = &q.mu
 	return q
 }
@@ -66,6 +71,23 @@ func without(list []queued, output int) []queued {
 	return list[:n]
 }
 
+// first returns what is to be written next and takes it off its list: among safe writes one to an output that answers goes
+// before one to an output that may keep it waiting again.
+func (q *queue) first() (w queued, ok bool) {
+	list, i := &q.safe, 0
+	if len(*list) == 0 {
+		list = &q.rest
+	} else {
+		i = max(slices.IndexFunc(*list, func(w queued) bool { return !q.slow[w.output] }), 0)
+	}
+	if len(*list) == 0 {
+		return w, false
+	}
+	w = (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	return w, true
+}
+
 // next waits for a write; ok is false when ctx has ended or the queue was closed. One ends early when a safer write comes.
 func (q *queue) next(ctx context.Context) (w tag.Write, one context.Context, ok bool) {
 	for {
@@ -74,13 +96,7 @@ func (q *queue) next(ctx context.Context) (w tag.Write, one context.Context, ok 
 			q.mu.Unlock()
 			return w, nil, false
 		}
-		list := &q.safe
-		if len(*list) == 0 {
-			list = &q.rest
-		}
-		if len(*list) > 0 {
-			first := (*list)[0]
-			*list = (*list)[:copy(*list, (*list)[1:])]
+		if first, ok := q.first(); ok {
 			q.output = first.output
 			one, q.cut = context.WithCancel(ctx)
 			q.mu.Unlock()
@@ -95,11 +111,12 @@ func (q *queue) next(ctx context.Context) (w tag.Write, one context.Context, ok 
 	}
 }
 
-// finished says that the write under way has come to its end.
-func (q *queue) finished() {
+// finished says that the write under way has come to its end, after a time in ns.
+func (q *queue) finished(took int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.cut()
+	q.slow[q.output] = took > slowWrite
 	q.output = -1
 	q.idle.Broadcast()
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,14 +63,19 @@ func (c *crew) run(ctx context.Context, wall timebase.Source) {
 	l, in := c.r.loop, c.r.in
 	alarm := c.clock.Alarm(in.wake)
 	defer alarm.Stop()
+	begun := c.clock.Now() - 1
 	readback := c.readback(ctx, alarm)
 	l.begin(c.clock.Now(), wall, readback)
-	if !c.r.opt.Manual {
-		l.failed = c.r.startCommand()
+	if err := c.r.startCommand(); l.failed == nil {
+		l.failed = err
 	}
 	schedule := c.r.opt.Schedule
 	done := ctx.Done()
 	for !l.stopped() {
+		if done != nil && ctx.Err() != nil && c.r.shutDown() {
+			done = nil
+			continue
+		}
 		now := c.clock.Now()
 		durable, failed := in.status()
 		if l.failed == nil {
@@ -79,45 +85,47 @@ func (c *crew) run(ctx context.Context, wall timebase.Source) {
 		if now >= l.observe {
 			l.look(wall)
 		}
-		for len(schedule) > 0 && schedule[0].At <= now {
+		for len(schedule) > 0 && schedule[0].At <= now-begun {
 			schedule[0].Do(c.r)
 			schedule = schedule[1:]
 		}
 		l.ticks(now)
 		next := min(l.aged(now), l.wake(), l.observe)
 		if ev, at, ok := in.take(l.crowded()); ok {
-			l.sample(now, at, &ev)
+			// The time anew: nothing is stamped earlier than it happened.
+			l.sample(c.clock.Now(), at, &ev)
 			continue
 		}
 		if len(schedule) > 0 {
-			next = min(next, schedule[0].At)
+			next = min(next, schedule[0].At+begun)
 		}
 		alarm.Set(next)
 		select {
 		case <-in.ready:
 		case <-done:
-			done = nil
-			if c.r.shutDown() {
-				return
-			}
 		}
 	}
 }
 
-// startCommand gives the start command in the name of the operator who answers for the batch.
+// startCommand gives the start command in the name of the operator who answers for the batch, unless a start must come.
 func (r *Runner) startCommand() error {
+	if r.opt.Manual {
+		return nil
+	}
 	return r.Tell(Command{Command: sequencer.Start, Operator: r.b.Operator})
 }
 
-// shutDown aborts a batch whose controller is told to stop; true means that there was nothing to abort.
-func (r *Runner) shutDown() (idle bool) {
+// shutDown aborts a batch whose controller is told to stop, or ends a run in which nothing was started. It is false if the inbox
+// has no room for the command now.
+func (r *Runner) shutDown() (told bool) {
 	if s := r.loop.m.State(); s == sequencer.Idle {
-		r.loop.failed = fmt.Errorf("runner: told to stop before the batch was started")
+		r.loop.abandon(errIdle)
 		return true
 	}
-	_ = r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: "the controller was told to stop"})
-	return false
+	return r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: "the controller was told to stop"}) == nil
 }
+
+var errIdle = errors.New("runner: told to stop before the batch was started")
 
 // readback waits until every output was read back once, or the time for that is over.
 func (c *crew) readback(ctx context.Context, alarm timebase.Alarm) []batch.Reading {
@@ -163,12 +171,18 @@ func (c *crew) out(ctx context.Context, e *batch.Effect) {
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
-		c.r.in.answer(c.r.act(ctx, req, c.r.in.answer))
+		c.r.in.report(c.r.act(ctx, req, c.r.in.report))
 	}()
 }
 
-// act runs an OEM action and returns its result as an event.
-func (r *Runner) act(ctx context.Context, req Request, emit func(batch.Event)) batch.Event {
+// act runs an OEM action and returns its result as an event. One that panics has failed: outputs may be on, and they are to be
+// held and not left by a process that dies.
+func (r *Runner) act(ctx context.Context, req Request, emit func(batch.Event)) (ev batch.Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			ev = batch.Event{Kind: batch.Finished, ID: req.ID, Detail: batch.Clean(fmt.Sprintf("panic: %v", p))}
+		}
+	}()
 	do := r.rig.Do[req.Type]
 	if do == nil {
 		return batch.Event{Kind: batch.Finished, ID: req.ID, Detail: "this controller has nobody who does " + batch.Clean(req.Type)}
@@ -176,7 +190,7 @@ func (r *Runner) act(ctx context.Context, req Request, emit func(batch.Event)) b
 	values, err := do(ctx, req, func(values []string, message string) {
 		emit(batch.Event{Kind: batch.Progress, ID: req.ID, Values: cleanAll(values), Detail: batch.Clean(message)})
 	})
-	ev := batch.Event{Kind: batch.Finished, ID: req.ID, OK: err == nil, Values: cleanAll(values)}
+	ev = batch.Event{Kind: batch.Finished, ID: req.ID, OK: err == nil, Values: cleanAll(values)}
 	if err != nil {
 		ev.Detail = batch.Clean(err.Error())
 	}
@@ -202,14 +216,14 @@ func (c *crew) drive(ctx context.Context) {
 		if !ok {
 			return
 		}
-		ev := batch.Event{Kind: batch.Done, ID: w.ID}
+		ev, begun := batch.Event{Kind: batch.Done, ID: w.ID}, c.clock.Now()
 		if err := c.write(one, w); err != nil {
 			ev.Detail = batch.Clean(err.Error())
 		} else {
 			ev.OK = true
 		}
-		c.queue.finished()
 		ev.At = c.clock.Now()
+		c.queue.finished(ev.At - begun)
 		c.r.in.answer(ev)
 	}
 }
@@ -222,13 +236,23 @@ func (c *crew) write(ctx context.Context, w tag.Write) error {
 }
 
 // safeAll drives the outputs to their safe values after evidence has failed. The queue is closed first, so that nothing else
-// is written after it.
+// is written after it. What is not confirmed is written again, for as long as a hold would try.
 func (c *crew) safeAll(ctx context.Context) {
 	c.queue.close()
+	var open []tag.Write
+	c.r.loop.safeAll(func(w tag.Write) { open = append(open, w) })
 	var failed error
-	c.r.loop.safeAll(func(w tag.Write) {
-		failed = errors.Join(failed, c.write(ctx, w))
-	})
+	for until := c.clock.Now() + sequencer.Transient; len(open) > 0 && c.clock.Now() < until; {
+		failed = nil
+		open = slices.DeleteFunc(open, func(w tag.Write) bool {
+			err := c.write(ctx, w)
+			failed = errors.Join(failed, err)
+			return err == nil
+		})
+		if failed != nil {
+			_ = c.clock.Wait(ctx, c.clock.Now()+sequencer.RetrySafe)
+		}
+	}
 	if failed != nil {
 		c.r.loop.failed = fmt.Errorf("%w; outputs could not all be driven to their safe values: %w", c.r.loop.failed, failed)
 	}

@@ -45,6 +45,13 @@ type memory struct {
 
 func newMemory() *memory { return &memory{files: map[string][]byte{}} }
 
+// put sets the content of a file.
+func (m *memory) put(name string, data []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files[filepath.Clean(name)] = data
+}
+
 type memFile struct {
 	m    *memory
 	name string

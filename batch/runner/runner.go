@@ -105,7 +105,7 @@ type Result struct {
 	Windows    []Window
 	Dir        string
 	LateTicks  int64 // ticks that were taken later than the limit allows
-	Coalesced  int64 // level inputs that were replaced by newer ones before they were taken
+	Coalesced  int64 // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
 	Unmapped   int64 // values of channels that the map does not name
 	LossWindow int64 // ns: greatest time for which a cut of the power may lose inputs
 }
@@ -138,11 +138,14 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	if rig.Port == nil || rig.Dir == "" {
 		return nil, errors.New("runner: a rig needs a port and a directory")
 	}
+	if _, ok := rig.Port.(Simulation); r.opt.Virtual != nil && !ok {
+		return nil, fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", rig.Port)
+	}
 	return r, nil
 }
 
 // Run runs a batch to its end and leaves its evidence package in rig.Dir. If ctx ends first the batch is aborted, and the run
-// goes on until its outputs are safe and its evidence is durable.
+// goes on until its outputs are safe and its evidence is durable. If ctx has ended already, nothing is touched.
 func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, error) {
 	r, err := New(b, rig, opt)
 	if err != nil {
@@ -158,6 +161,9 @@ func (r *Runner) Tell(c Command) error {
 	}
 	if c.Reason == "" && c.Command == sequencer.Start {
 		c.Reason = "start"
+	}
+	if known, ok := sequencer.ParseCommand(c.Command.String()); !ok || known != c.Command {
+		return fmt.Errorf("runner: no such command: %d", c.Command)
 	}
 	if c.Operator == "" || c.Reason == "" {
 		return fmt.Errorf("runner: command %s: operator and reason are required", c.Command)
@@ -176,6 +182,9 @@ func (r *Runner) Answer(id uint32, value, operator, role string) error {
 
 // Run runs the batch; it may be called once.
 func (r *Runner) Run(ctx context.Context) (res Result, err error) {
+	if err := ctx.Err(); err != nil {
+		return res, fmt.Errorf("%w: %w", errIdle, err)
+	}
 	w, err := r.open()
 	if err != nil {
 		return res, err
@@ -186,8 +195,8 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 	} else {
 		err = r.runReal(ctx)
 	}
-	if closed := w.Close(); err == nil && closed != nil {
-		err = fmt.Errorf("%w: %w", ErrEvidence, closed)
+	if closed := w.Close(); closed != nil && !errors.Is(err, ErrEvidence) {
+		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}
 	res = r.loop.result(w.Head())
 	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {

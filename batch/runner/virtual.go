@@ -65,10 +65,7 @@ type due struct {
 }
 
 func (r *Runner) runVirtual(ctx context.Context) error {
-	port, ok := r.rig.Port.(Simulation)
-	if !ok {
-		return fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", r.rig.Port)
-	}
+	port := r.rig.Port.(Simulation) // New has looked
 	v := &virtual{r: r, l: r.loop, opt: *r.opt.Virtual, port: port, now: 1, commit: timebase.Never, schedule: r.opt.Schedule, wall: r.rig.Wall}
 	if v.opt.UTC == 0 {
 		v.opt.UTC = virtualUTC
@@ -80,10 +77,8 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	v.port.Advance(v.now, v.emit)
 	readback, _ := r.in.readback()
 	v.l.begin(v.now, v.wall, readback)
-	if !r.opt.Manual {
-		if err := r.startCommand(); err != nil {
-			return err
-		}
+	if err := r.startCommand(); err != nil {
+		return err
 	}
 	for !v.l.stopped() {
 		if err := v.turn(ctx); err != nil {
@@ -118,9 +113,7 @@ func (v *virtual) turn(ctx context.Context) error {
 		v.schedule = v.schedule[1:]
 	}
 	if ctx.Err() != nil && !v.asked {
-		if v.asked = true; v.r.shutDown() {
-			return v.l.failed
-		}
+		v.asked = v.r.shutDown()
 	}
 	if v.now >= v.l.observe {
 		v.l.look(v.wall)
@@ -173,7 +166,7 @@ func (v *virtual) resting() bool {
 func (v *virtual) out(ctx context.Context, e *batch.Effect) {
 	if e.Kind != batch.Write {
 		req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: e.Params}
-		v.r.in.answer(v.r.act(ctx, req, v.r.in.answer))
+		v.r.in.report(v.r.act(ctx, req, v.r.in.report))
 		return
 	}
 	w := e.Write

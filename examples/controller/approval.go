@@ -1,173 +1,89 @@
-// Approval: recipe, map and calibration live in a library whose every change is a record of the device journal.
+// Approval: which recipe, map and calibration may be used, and the command that approves them.
 
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"time"
 
 	"github.com/batchkit/batchkit/batch"
-	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/recipe/library"
-	"github.com/batchkit/batchkit/timebase"
-	"github.com/batchkit/batchkit/timebase/system"
 )
-
-// device is the device journal of a controller and the library that stands in it. It is opened for writing only when something
-// changes.
-type device struct {
-	dir   string
-	name  string // device_id
-	id    string // journal_id
-	lib   library.Library
-	clock timebase.Clock
-	keep  timebase.Keeper
-	w     *journal.Writer
-	seq   uint64
-	body  record.Body
-}
-
-// openDevice reads the device journal below out. One that does not exist yet is empty.
-func openDevice(out, name string) (*device, error) {
-	d := &device{dir: filepath.Join(out, "device"), name: name, clock: system.NewClock(1)}
-	d.keep.Observe(system.Wall(d.clock).Observe())
-	rec, err := journal.Scan(d.dir, func(seq uint64, body []byte, _ journal.Chain) error {
-		r, err := record.Parse(body)
-		if err != nil {
-			return err
-		}
-		d.seq = seq
-		return d.lib.Apply(r)
-	}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("controller: device journal %s: %w", d.dir, err)
-	}
-	switch rec.Outcome {
-	case journal.Damaged, journal.Foreign:
-		return nil, fmt.Errorf("controller: device journal %s is %s: %s; keep it as it is and give another -out", d.dir, rec.Outcome, rec.Reason)
-	}
-	d.id = rec.JournalID
-	return d, nil
-}
-
-// Append writes one record and returns when it is durable. It makes a device a library.Log.
-func (d *device) Append(fill func(b *record.Body)) (uint64, error) {
-	if err := d.write(); err != nil {
-		return 0, err
-	}
-	fill(&d.body)
-	s := d.keep.Stamp(d.clock.Now())
-	d.body.Count(record.EventSeq, d.seq+1)
-	d.body.Text(record.JournalID, d.id)
-	d.body.Int(record.Epoch, int64(d.w.Header().Epoch))
-	d.body.Count(record.TsMonoNS, uint64(s.Mono))
-	d.body.Text(record.SyncState, s.Sync.String())
-	d.body.Text(record.TimeSource, s.Source)
-	if s.UTC != 0 {
-		d.body.Time(record.TsUTC, s.UTC)
-		d.body.Decimal(record.OffsetMS, s.Offset, 6)
-	}
-	if s.Bound > 0 {
-		d.body.Decimal(record.TimeBoundMS, s.Bound, 6)
-	}
-	d.body.Text(record.DeviceID, d.name)
-	body, err := d.body.Append(nil)
-	if err != nil {
-		return 0, err
-	}
-	if err := d.w.Append(d.seq+1, body); err != nil {
-		return 0, err
-	}
-	if err := d.w.Commit(); err != nil {
-		return 0, err
-	}
-	d.seq++
-	return d.seq, nil
-}
-
-// write opens the journal for writing.
-func (d *device) write() (err error) {
-	switch {
-	case d.w != nil:
-		return nil
-	case d.id != "":
-		d.w, _, err = journal.Open(d.dir, journal.Header{JournalID: d.id}, nil)
-	default:
-		var r [8]byte
-		if _, err := rand.Read(r[:]); err != nil {
-			return err
-		}
-		d.id = d.name[:min(len(d.name), 40)] + "-" + hex.EncodeToString(r[:])
-		d.w, err = journal.Create(d.dir, journal.Header{JournalID: d.id}, nil)
-	}
-	if err != nil {
-		return fmt.Errorf("controller: device journal %s: %w", d.dir, err)
-	}
-	return nil
-}
-
-// Close gives the journal back.
-func (d *device) Close() error {
-	if d.w == nil {
-		return nil
-	}
-	return d.w.Close()
-}
 
 // Approved answers from the library, as of the start of this process.
 func (d *device) Approved(kind, id, version, digest string) (batch.Approval, error) {
 	e, err := d.lib.Approved(kind, id, version, digest, d.now())
+	if errors.Is(err, library.ErrUnapproved) {
+		err = fmt.Errorf("%w; \"controller approve\" does all of that in one go, and -unapproved runs without", err)
+	}
 	if err != nil {
-		return batch.Approval{}, fmt.Errorf("%w; approve it with \"controller approve\", or run with -unapproved", err)
+		return batch.Approval{}, err
 	}
 	return batch.Approval{ID: e.ApprovalID, By: e.ApprovedBy, EffectiveFrom: e.EffectiveFrom, Expiry: e.Expiry}, nil
 }
 
 func (d *device) now() int64 { return d.keep.Stamp(d.clock.Now()).UTC }
 
-// publish takes a file from wherever it stands to published.
-func (d *device) publish(f *batch.File, c library.Change) error {
+// publish takes a file from wherever it stands to published, and returns how it stands then. What is published already stays as
+// it is.
+func (d *device) publish(f *batch.File, c library.Change) (library.Entry, error) {
 	c.Kind, c.ID, c.Version, c.Digest = f.Kind, f.ID, f.Version, f.Digest
-	if _, err := d.lib.Approved(f.Kind, f.ID, f.Version, f.Digest, d.now()); err == nil {
-		return nil
+	e := d.find(f)
+	steps := []library.Event{library.Draft, library.Approve, library.Publish}
+	if e.Digest == f.Digest && e.State <= library.StatePublished {
+		// An approval that was cut off in the middle goes on where it ended.
+		steps = steps[e.State:]
 	}
-	for _, c.Event = range [...]library.Event{library.Draft, library.Approve, library.Publish} {
+	for _, c.Event = range steps {
 		step := c
 		if c.Event != library.Publish {
 			step.EffectiveFrom, step.Expiry = 0, 0
 		}
 		if _, err := d.lib.Change(d, step); err != nil {
-			return err
+			return e, err
 		}
 	}
-	return nil
+	return d.find(f), nil
+}
+
+// find returns the version of a file as the library has it; one that it never saw is in StateNone.
+func (d *device) find(f *batch.File) library.Entry {
+	for _, e := range d.lib.Entries() {
+		if e.Kind == f.Kind && e.ID == f.ID && e.Version == f.Version {
+			return e
+		}
+	}
+	return library.Entry{}
+}
+
+// builtin publishes a file of the demo in the name of this build.
+func (d *device) builtin(f *batch.File) error {
+	_, err := d.publish(f, library.Change{Actor: "builtin", Reason: "part of this build", ApprovalID: "BUILTIN-DEMO", ImpactScope: "batches: none"})
+	if err != nil {
+		err = fmt.Errorf("controller: the demo's own %s cannot be published in %s: %w; another -out is free of what stands there", f.Kind, d.dir, err)
+	}
+	return err
 }
 
 // released answers for the files of a plan. The demo's own files are published by a built-in actor, on record.
-func released(f *flags, plan *batch.Plan, builtin bool) (rel batch.Release, err error) {
+func released(f *flags, plan *batch.Plan, stderr io.Writer) (rel batch.Release, err error) {
 	if f.unapproved {
 		return batch.Unapproved, nil
 	}
-	d, err := openDevice(f.out, plan.Map.Device)
+	d, err := openDevice(f.out, plan.Map.Device, stderr)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	for i := range plan.Files {
-		file := &plan.Files[i]
-		if !builtin && !isDemo(file) {
-			continue
-		}
-		c := library.Change{Actor: "builtin", Reason: "part of this build", ApprovalID: "BUILTIN-DEMO", ImpactScope: "batches: none"}
-		if err := d.publish(file, c); err != nil {
-			return nil, err
+		if isDemo(&plan.Files[i]) {
+			if err := d.builtin(&plan.Files[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return d, nil
@@ -183,8 +99,7 @@ func isDemo(f *batch.File) bool {
 func approve(args []string, stdout, stderr io.Writer) int {
 	var f flags
 	var reason, id, from string
-	set := flag.NewFlagSet("controller approve", flag.ContinueOnError)
-	set.SetOutput(stderr)
+	set := newFlags("controller approve", "controller approve -recipe FILE -operator ID -approval ID -reason TEXT [flags]", stderr)
 	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`")
 	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`; that of the demo plant if not given")
 	set.StringVar(&f.out, "out", "out", "`DIR`ectory for evidence: DIR/device is the device journal")
@@ -193,47 +108,80 @@ func approve(args []string, stdout, stderr io.Writer) int {
 	set.StringVar(&id, "approval", "", "`ID` of the approval, such as a form's number")
 	set.StringVar(&from, "effective-from", "", "`TIME` from which it may be used, such as 2026-12-01T06:00:00Z; at once if not given")
 	if err := set.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return exitOK
+		}
 		return exitUsage
 	}
 	c := library.Change{Actor: f.operator, Reason: reason, ApprovalID: id, ImpactScope: "batches: none"}
-	if err := approveFiles(&f, c, from, stdout); err != nil {
+	var err error
+	c.EffectiveFrom, err = effective(from)
+	switch {
+	case set.NArg() > 0:
+		err = fmt.Errorf("controller: approve: %q: flags begin with -, and a text of several words stands in quotes", set.Arg(0))
+	case f.recipe == "" || c.Actor == "" || c.Reason == "" || c.ApprovalID == "":
+		err = errors.New("controller: approve: -recipe, -operator, -approval and -reason are all needed")
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err.Error()+"; see controller approve -help")
+		return exitUsage
+	}
+	if err := approveFiles(&f, c, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
 	}
 	return exitOK
 }
 
-func approveFiles(f *flags, c library.Change, from string, stdout io.Writer) (err error) {
-	if from != "" {
-		short, ok := "", false
-		if n := len("2006-01-02T15:04:05"); len(from) == n+1 && from[n] == 'Z' {
-			short = from[:n] + ".000000000Z"
-		}
-		if c.EffectiveFrom, ok = record.ParseTime(short); !ok {
-			return fmt.Errorf("controller: -effective-from %q: a time such as 2026-12-01T06:00:00Z is wanted", from)
-		}
+// effective reads the time from which something may be used, in ns UTC; 0 is at once.
+func effective(from string) (int64, error) {
+	if from == "" {
+		return 0, nil
 	}
-	if f.recipe == "" || c.Actor == "" || c.Reason == "" || c.ApprovalID == "" {
-		return errors.New("controller: approve needs -recipe, -operator, -reason and -approval")
+	at, _ := time.Parse(time.RFC3339, from)
+	ns, ok := record.ParseTime(at.UTC().Format("2006-01-02T15:04:05.000000000Z"))
+	if !ok || ns <= 0 {
+		return 0, fmt.Errorf("controller: approve: -effective-from %q: a time such as 2026-12-01T06:00:00Z is wanted", from)
 	}
-	plan, _, err := load(f.recipe, f.mapping)
+	return ns, nil
+}
+
+// approveFiles publishes recipe, map and calibration, and says how each stands.
+func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) (err error) {
+	plan, err := load(f.recipe, f.mapping)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(f.out, 0o750); err != nil {
-		return fmt.Errorf("controller: -out: %w", err)
+	if err := makeOut(f.out); err != nil {
+		return err
 	}
-	d, err := openDevice(f.out, plan.Map.Device)
+	d, err := openDevice(f.out, plan.Map.Device, stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	for i := range plan.Files {
-		if err := d.publish(&plan.Files[i], c); err != nil {
+		p := &plan.Files[i]
+		if isDemo(p) {
+			if err := d.builtin(p); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s %s %s is part of this build and needs no approval\n", p.Kind, p.ID, p.Version)
+			continue
+		}
+		was := d.find(p)
+		e, err := d.publish(p, c)
+		if err != nil {
 			return err
 		}
-		p := &plan.Files[i]
-		fmt.Fprintf(stdout, "%s %s %s is published: %s\n", p.Kind, p.ID, p.Version, p.Digest)
+		from := "at once"
+		if e.EffectiveFrom != 0 {
+			from = string(record.AppendTime(nil, e.EffectiveFrom))
+		}
+		fmt.Fprintf(stdout, "%s %s %s is published, effective %s, approval %s by %s: %s\n", p.Kind, p.ID, p.Version, from, e.ApprovalID, e.ApprovedBy, p.Digest)
+		if was.State == library.StatePublished && c.EffectiveFrom != e.EffectiveFrom {
+			return fmt.Errorf("controller: approve: %s %s %s: it was published before, and keeps its date; give the file a new version", p.Kind, p.ID, p.Version)
+		}
 	}
 	return nil
 }

@@ -4,8 +4,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
@@ -22,15 +25,14 @@ import (
 // reason.
 func faults(file string, plant *sim.Plant) ([]runner.Scheduled, error) {
 	src, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("controller: -faults %s: %w; check its path", file, fs.ErrNotExist)
 	}
-	lines, err := script.Parse(file, src)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("controller: -faults: %w", err)
 	}
+	lines, bad := script.Parse(file, src)
 	var schedule []runner.Scheduled
-	var bad error
 	for i := range lines {
 		l := &lines[i]
 		do, err := fault(l, plant)
@@ -49,12 +51,12 @@ func fault(l *script.Line, plant *sim.Plant) (func(*runner.Runner), error) {
 		return nil, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
 	}
 	if l.Verb == "command" {
-		if len(l.Args) != 3 {
+		if len(l.Args) != 3 || l.Args[1] == "" || l.Args[2] == "" {
 			return nil, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
 		}
 		c, ok := sequencer.ParseCommand(l.Args[0])
 		if !ok {
-			return nil, l.Errorf("no command %q; there are start, pause, resume, hold, restart, stop, abort", l.Args[0])
+			return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort", l.Args[0])
 		}
 		return func(r *runner.Runner) {
 			// A full inbox refuses the command, as it would an operator's.
@@ -63,11 +65,11 @@ func fault(l *script.Line, plant *sim.Plant) (func(*runner.Runner), error) {
 	}
 	ft, err := sim.ParseFault(l.Verb, l.Args)
 	if err != nil {
-		return nil, l.Errorf("%v", err)
+		return nil, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
 	}
 	ft.At = max(l.When.Ns, 1)
 	if err := plant.Fault(ft); err != nil {
-		return nil, l.Errorf("%v", err)
+		return nil, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
 	}
 	return func(*runner.Runner) {}, nil
 }

@@ -1,0 +1,293 @@
+// The inbox, the gate and the queue, held against what they are said to do.
+
+package runner
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/sequencer"
+)
+
+// threeTags are a switch, a number and a counter.
+func threeTags() []iomap.Tag {
+	return []iomap.Tag{{Name: "S", Channel: "di/1", Type: iomap.Switch}, {Name: "N", Channel: "ai/1", Type: iomap.Number},
+		{Name: "C", Channel: "ctr/1", Type: iomap.Counter}}
+}
+
+func good(channel string, bits uint64) tag.Raw {
+	return tag.Raw{Channel: channel, Form: tag.Int, Bits: bits, Quality: tag.Good}
+}
+
+func TestALevelIsReplacedByItsNewerValueAndAnEdgeIsKept(t *testing.T) {
+	in := newInbox(threeTags())
+	for n := range uint64(5) {
+		for _, channel := range []string{"ai/1", "di/1", "ctr/1", "ai/99"} {
+			in.sample(good(channel, n), int64(100+n))
+		}
+	}
+	require.Equal(t, int64(8), in.dropped())
+	require.Equal(t, int64(5), in.strangers())
+	var got []string
+	for ev, at, ok := in.take(false); ok; ev, at, ok = in.take(false) {
+		got = append(got, fmt.Sprint(ev.Tag, " ", ev.Bits, " ", at))
+	}
+	require.Equal(t, []string{"1 4 104", "0 0 100", "2 4 104", "0 1 101", "0 2 102", "0 3 103", "0 4 104"}, got)
+}
+
+func TestCommandsBeyondTheLimitAreRefusedAndAnswersComeFirst(t *testing.T) {
+	in := newInbox(threeTags())
+	in.sample(good("di/1", 1), 1)
+	for n := range maxCommands {
+		require.NoError(t, in.tell(batch.Event{Kind: batch.Told, ID: uint32(n)}))
+	}
+	require.ErrorIs(t, in.tell(batch.Event{Kind: batch.Told}), ErrBusy)
+	in.report(batch.Event{Kind: batch.Finished, ID: 7})
+	in.answer(batch.Event{Kind: batch.Done, ID: 8})
+	ev, _, ok := in.take(true)
+	require.True(t, ok)
+	require.Equal(t, batch.Done, ev.Kind)
+	for n := range maxCommands {
+		ev, _, ok = in.take(true)
+		require.True(t, ok)
+		require.Equal(t, uint32(n), ev.ID)
+	}
+	require.True(t, in.empty())
+	_, _, ok = in.take(true)
+	require.False(t, ok, "samples and reports wait while the loop is crowded")
+	require.NoError(t, in.tell(batch.Event{Kind: batch.Told}), "there is room again")
+}
+
+// naive is the inbox without its bookkeeping.
+type naive struct {
+	tags              []iomap.Tag
+	answers, commands []batch.Event
+	samples           []arrived
+	coalesced         int64
+}
+
+func (m *naive) newest(match func(ev *batch.Event) bool) *arrived {
+	for i := range slices.Backward(m.samples) {
+		if match(&m.samples[i].ev) {
+			return &m.samples[i]
+		}
+	}
+	return nil
+}
+
+func (m *naive) put(a arrived, over *arrived) {
+	if over == nil {
+		m.samples = append(m.samples, a)
+		return
+	}
+	*over = a
+	m.coalesced++
+}
+
+func (m *naive) sample(id tag.ID, bits uint64, at int64) {
+	full := len(m.samples) >= maxSamples
+	var over *arrived
+	if m.tags[id].Type != iomap.Switch || full {
+		over = m.newest(func(ev *batch.Event) bool { return ev.Kind == batch.Sample && ev.Tag == id })
+	}
+	m.put(arrived{batch.Event{Kind: batch.Sample, Tag: id, Form: tag.Int, Bits: bits, Quality: tag.Good}, at}, over)
+}
+
+func (m *naive) report(ev batch.Event) {
+	var over *arrived
+	if ev.Kind == batch.Progress && len(m.samples) >= maxSamples {
+		over = m.newest(func(old *batch.Event) bool { return old.Kind == batch.Progress && old.ID == ev.ID })
+	}
+	m.put(arrived{ev: ev}, over)
+}
+
+func (m *naive) take(only bool) (ev batch.Event, at int64, ok bool) {
+	var a arrived
+	switch {
+	case len(m.answers) > 0:
+		ev, m.answers = m.answers[0], m.answers[1:]
+		return ev, 0, true
+	case len(m.commands) > 0:
+		ev, m.commands = m.commands[0], m.commands[1:]
+		return ev, 0, true
+	case !only && len(m.samples) > 0:
+		a, m.samples = m.samples[0], m.samples[1:]
+		return a.ev, a.at, true
+	}
+	return ev, 0, false
+}
+
+func TestTheInboxDoesWhatOneWithoutBookkeepingDoes(t *testing.T) {
+	for seed := uint64(1); seed <= 12; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		in, m := newInbox(threeTags()), &naive{tags: threeTags()}
+		channels := []string{"di/1", "ai/1", "ctr/1"}
+		most, takes := 0, 1+rng.IntN(9)
+		for n := range uint64(6000) {
+			switch k := rng.IntN(10 + takes); {
+			case k < 6:
+				id := []int{0, 0, 0, 0, 1, 2}[k]
+				in.sample(good(channels[id], n), int64(n+1))
+				m.sample(tag.ID(id), n, int64(n+1))
+			case k < 7:
+				ev := batch.Event{Kind: []batch.EventKind{batch.Progress, batch.Progress, batch.Finished}[rng.IntN(3)], ID: rng.Uint32N(3), At: int64(n)}
+				in.report(ev)
+				m.report(ev)
+			case k < 8:
+				ev := batch.Event{Kind: batch.Done, At: int64(n)}
+				in.answer(ev)
+				m.answers = append(m.answers, ev)
+			case k < 9:
+				ev := batch.Event{Kind: batch.Told, At: int64(n)}
+				require.Equal(t, len(m.commands) == maxCommands, in.tell(ev) != nil, "seed %d, operation %d", seed, n)
+				if len(m.commands) < maxCommands {
+					m.commands = append(m.commands, ev)
+				}
+			case k < 10 && rng.IntN(200) == 0: // everything at once
+				for n := range uint64(maxSamples + 10) {
+					in.sample(good("di/1", n), int64(n+1))
+					m.sample(0, n, int64(n+1))
+				}
+			default:
+				only := rng.IntN(3) == 0
+				same(t, in, m, only, fmt.Sprintf("seed %d, operation %d", seed, n))
+			}
+			most = max(most, len(in.samples)-in.head)
+		}
+		for len(m.samples)+len(m.answers)+len(m.commands) > 0 {
+			same(t, in, m, false, fmt.Sprintf("seed %d, at the end", seed))
+		}
+		require.Equal(t, m.coalesced, in.dropped(), "seed %d", seed)
+		require.LessOrEqual(t, most, 2*maxSamples, "seed %d", seed)
+	}
+}
+
+func same(t *testing.T, in *inbox, m *naive, only bool, where string) {
+	ev, at, ok := in.take(only)
+	wantEv, wantAt, wantOK := m.take(only)
+	if wantOK != ok || wantAt != at || wantEv.Kind != ev.Kind || wantEv.Bits != ev.Bits || wantEv.At != ev.At {
+		require.Equal(t, fmt.Sprint(wantOK, wantAt, wantEv), fmt.Sprint(ok, at, ev), where)
+	}
+}
+
+func TestTheGateKeepsTheOrderAndCancelsOneOutputOnly(t *testing.T) {
+	for seed := uint64(1); seed <= 60; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		var g gate
+		var want, got, passed []uint32
+		var model []batch.Effect
+		durable := uint64(0)
+		for n := range uint32(500) {
+			switch rng.IntN(4) {
+			case 0, 1:
+				e := batch.Effect{Kind: batch.Write, Seq: uint64(n), Output: rng.IntN(3), ID: n}
+				if rng.IntN(4) == 0 {
+					e = batch.Effect{Kind: batch.Ask, Seq: uint64(n), ID: n}
+				}
+				g.add(&e)
+				model = append(model, e)
+			case 2:
+				o := rng.IntN(3)
+				g.cancel(o)
+				model = slices.DeleteFunc(model, func(e batch.Effect) bool { return e.Kind == batch.Write && e.Output == o })
+			default:
+				durable += rng.Uint64N(uint64(n) - durable + 1)
+				for len(model) > 0 && model[0].Seq <= durable {
+					want, model = append(want, model[0].ID), model[1:]
+				}
+				passed = passed[:0]
+				g.pass(durable, func(e *batch.Effect) { passed = append(passed, e.ID) })
+				got = append(got, passed...)
+				require.Equal(t, want, got, "seed %d", seed)
+			}
+			require.Len(t, g.held, len(model), "seed %d", seed)
+		}
+	}
+}
+
+func TestAFullGateOrAFullBufferKeepsSamplesWaiting(t *testing.T) {
+	r, err := New(demoBatch(t, 1), Rig{Port: &wires{}, Dir: "memory"}, &Options{Storage: newMemory()})
+	require.NoError(t, err)
+	w, err := r.open()
+	require.NoError(t, err)
+	defer w.Close()
+	l := newLoop(r, w)
+	require.False(t, l.crowded())
+	for n := range gateSize {
+		require.False(t, l.crowded())
+		l.gate.add(&batch.Effect{Kind: batch.Ask, Seq: uint64(n + 1)})
+	}
+	require.True(t, l.crowded())
+	l.pass(1)
+	require.False(t, l.crowded(), "one place is free again")
+	require.Equal(t, 1, l.asked)
+
+	for n := uint64(1); w.Room() >= reserve; n++ {
+		require.NoError(t, w.Append(n, make([]byte, journal.MaxBody)))
+	}
+	require.True(t, l.crowded())
+	require.NoError(t, w.Commit())
+	require.False(t, l.crowded())
+}
+
+// write makes a write of an output for the queue; even ids are in the safe direction.
+func write(output int, id uint32) *batch.Effect {
+	return &batch.Effect{Kind: batch.Write, Output: output, Safe: id%2 == 0, Write: tag.Write{ID: id}}
+}
+
+func TestTheQueueTakesSafeWritesFirstAndOfThemThoseThatAnswer(t *testing.T) {
+	q, ctx := newQueue(), context.Background()
+	next := func() (id uint32, one context.Context) {
+		w, one, ok := q.next(ctx)
+		require.True(t, ok)
+		return w.ID, one
+	}
+	for _, e := range []*batch.Effect{write(1, 1), write(2, 3), write(3, 5), write(3, 7)} {
+		q.add(e)
+	}
+	id, one := next()
+	require.EqualValues(t, 1, id)
+	q.add(write(2, 10))
+	require.NoError(t, one.Err(), "a safe write to another output lets it be")
+	q.add(write(1, 12))
+	require.ErrorIs(t, one.Err(), context.Canceled)
+	q.finished(slowWrite + 1)
+	q.add(write(1, 14))
+	var ids []uint32
+	for range 4 {
+		id, _ := next()
+		q.finished(0)
+		ids = append(ids, id)
+	}
+	require.Equal(t, []uint32{10, 14, 5, 7}, ids)
+
+	q.add(write(1, 15))
+	q.close()
+	q.add(write(1, 16))
+	_, _, ok := q.next(ctx)
+	require.False(t, ok)
+}
+
+func TestWhoIsAskedMayAnswerAndCommandAtOnce(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.opt.Ask = func(r *Runner, p Prompt) {
+			require.Equal(t, "SAMPLE", p.Step)
+			require.NoError(t, r.Tell(Command{Command: sequencer.Hold, Operator: "op1", Reason: "wait"}))
+			require.NoError(t, r.Answer(p.ID, "ok", "op1", "operator"))
+			require.NoError(t, r.Answer(p.ID, "ok again", "op2", "operator"))
+			require.NoError(t, r.Answer(99, "to nothing", "op2", "operator"))
+		}
+		s.tell(50*second, sequencer.Restart)
+		s.complete()
+		require.Equal(t, []string{"Running", "Holding", "Held", "Restarting", "Running", "Complete"}, s.states())
+	})
+}

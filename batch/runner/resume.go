@@ -1,0 +1,119 @@
+// Coming up again on the journal of a batch that was cut short.
+
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// Remains is what the directory of a run tells of its batch before it is bound again.
+type Remains struct {
+	Batch      string
+	Journal    string // journal_id
+	Size       string
+	Operator   string
+	Seed       uint64
+	Unapproved bool
+	Records    uint64
+	State      string // last state of the batch
+	Outcome    journal.Outcome
+	Reason     string // of a TORN_TAIL or DAMAGED outcome
+}
+
+// Look reads the journal below the directory of a run and changes nothing. It returns nil where there is none, or one without
+// a record.
+func Look(dir string) (*Remains, error) {
+	var r *Remains
+	rec, err := journal.Scan(filepath.Join(dir, "journal"), func(_ uint64, body []byte, _ journal.Chain) error {
+		rec, err := record.Parse(body)
+		if err != nil {
+			return err
+		}
+		switch {
+		case rec.Kind == record.KindBatchCreated && r == nil:
+			r = &Remains{Batch: rec.Text(record.BatchID), Journal: rec.Text(record.JournalID), Size: rec.Text(record.BatchSize),
+				Operator: rec.Text(record.OperatorID), Seed: rec.Count(record.Seed), Unapproved: rec.Bool(record.Unapproved), State: "Idle"}
+		case rec.Kind == record.KindBatchState && r != nil:
+			r.State = rec.Text(record.BatchState)
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("runner: journal in %s: %w", dir, err)
+	}
+	if r != nil {
+		r.Records, r.Outcome, r.Reason = rec.Head.N, rec.Outcome, rec.Reason
+	}
+	return r, nil
+}
+
+// past is what the journal of a batch that was cut short leads to.
+type past struct {
+	replay *batch.Replay
+	words  string // how the journal was recovered
+	utc    int64  // of the last record, 0 where it is not known
+	tail   int64  // bytes set aside
+}
+
+// recover feeds the records of a journal to a fresh machine. A journal of another batch, another binding or another engine is
+// refused, and so is one that has run to its end.
+func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
+	p := &past{replay: r.b.Replay(), tail: rec.TailBytes}
+	_, err := journal.Scan(dir, func(_ uint64, body []byte, _ journal.Chain) error {
+		rec, err := record.Parse(body)
+		if err == nil {
+			err = p.replay.Record(rec)
+			p.utc = rec.Time(record.TsUTC)
+		}
+		return err
+	}, &journal.Options{Storage: r.opt.Storage})
+	var parted *batch.Divergence
+	switch {
+	case errors.As(err, &parted) && parted.Seq <= uint64(1+len(r.b.Plan.Files)+len(r.b.Plan.Actions)):
+		return nil, fmt.Errorf("%w: it is bound to something else than this batch (record %d); continue it with what it is bound to: %w", ErrUsed, parted.Seq, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w that cannot be continued: %w", ErrUsed, err)
+	case p.replay.Machine.Ended():
+		return nil, fmt.Errorf("%w that has ended; choose another batch id or directory", ErrUsed)
+	}
+	p.words = fmt.Sprintf("%s; the state follows from records 1 to %d", rec.Outcome, rec.Head.N)
+	if rec.Outcome == journal.TornTail {
+		p.words += fmt.Sprintf("; %d bytes after them set aside before", rec.TailBytes)
+	}
+	if n := len(p.replay.Lacking()); n > 0 {
+		p.words += fmt.Sprintf("; %d decisions of the last input were made again", n)
+	}
+	return p, nil
+}
+
+// resume lets the loop go on where a journal ends: the decisions that it lacks are recorded first.
+func (l *loop) resume(p *past) {
+	l.m = p.replay.Machine
+	l.next = l.w.Head().N + 1
+	for _, body := range p.replay.Lacking() {
+		rec, err := record.Parse(body)
+		if err != nil {
+			panic(err)
+		}
+		l.append(rec.Kind, l.next, body)
+	}
+}
+
+// again is the boot of a batch that is continued.
+func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.Reading) {
+	l.prev = max(now, 1)
+	seen := l.observation(wall)
+	l.prev = seen.Mono
+	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Tail: p.tail}
+	if p.utc != 0 && seen.Sync != timebase.Unset {
+		ev.LossMS = max(seen.UTC-p.utc, 0) / 1_000_000
+	}
+	l.take(l.prev, &ev)
+}

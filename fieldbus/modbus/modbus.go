@@ -1,0 +1,99 @@
+// Package modbus reaches Modbus TCP devices: a client that never takes one answer for another, and a tag.Port on top of it.
+//
+// Start with [NewPort], which turns registers and coils into the channels of a board, or with [Dial] for single exchanges.
+//
+// The rule that must not be broken: an answer counts only if transaction, protocol, unit, function, length and every echoed
+// field are those of the one request in flight. After anything else, and after a time-out or a cancellation, the connection is
+// closed and never used again, so that a late reply finds nobody who could mistake it. And a write that was sent and not
+// answered is neither done nor refused: it is unknown, and says so.
+//
+// The package starts no goroutine, scales nothing and repeats nothing: neither a request that failed nor a value that is old.
+// It speaks functions 1, 3, 4, 5, 6 and 16 over TCP, with one request in flight for each connection.
+package modbus
+
+import (
+	"errors"
+	"strconv"
+)
+
+// Table is one of the address spaces of a device. The zero value is none.
+type Table uint8
+
+// The tables that this package reads and writes. Addresses within each count from 0, as they do on the wire: what manuals call
+// coil 1, register 40001 or register 30001 has address 0.
+const (
+	Coil    Table = iota + 1 // bits, read by function 1 and written by 5
+	Holding                  // registers of 16 bits, read by 3 and written by 6 and 16
+	Input                    // registers of 16 bits, read by 4
+)
+
+// String gives coil, holding or input.
+func (t Table) String() string {
+	if t < Coil || t > Input {
+		return "table(" + strconv.Itoa(int(t)) + ")"
+	}
+	return [...]string{"coil", "holding", "input"}[t-Coil]
+}
+
+// The limits of one exchange, from the protocol.
+const (
+	MaxCoils = 2000 // of one read
+	MaxRead  = 125  // registers of one read
+	MaxWrite = 123  // registers of one write
+)
+
+// Errors that a caller branches on.
+var (
+	// ErrDown: there is no connection, or it was given up; dial again. Nothing was sent.
+	ErrDown = errors.New("no connection")
+	// ErrStray: what came in is not the answer to the request. The connection was closed.
+	ErrStray = errors.New("not the answer to this request")
+	// ErrRefused: the device, or the description that it was given here, does not allow the write. Nothing was written.
+	ErrRefused = errors.New("write refused")
+	// ErrUnknown: the write was sent and may have been carried out, or be carried out yet. Read back before writing again.
+	ErrUnknown = errors.New("outcome of the write unknown")
+)
+
+// Exception is a device's answer that it will not do what it was asked; find it with errors.As. The connection stays in use.
+//
+// A write that was answered with code 1, 2, 3, 6, 7 or 10 was not carried out and is [ErrRefused]. Codes 4 and 5 may come after
+// the device began, 11 after a gateway passed the request on, and the rest has no certain meaning: these are [ErrUnknown].
+type Exception uint8
+
+// The exceptions of the protocol.
+const (
+	IllegalFunction Exception = 1  // the device does not know the function
+	IllegalAddress  Exception = 2  // an address that is asked for does not exist, or is read-only
+	IllegalValue    Exception = 3  // the quantity or the value is not allowed
+	DeviceFailure   Exception = 4  // the device failed while it was at it
+	Acknowledge     Exception = 5  // accepted, and will take long
+	Busy            Exception = 6  // busy with something else
+	NotAcknowledged Exception = 7  // cannot do it
+	ParityError     Exception = 8  // the device's memory is damaged
+	NoPath          Exception = 10 // the gateway has no way to the unit
+	NoResponse      Exception = 11 // the gateway asked the unit and heard nothing
+)
+
+// Error gives code and meaning.
+func (e Exception) Error() string {
+	words := [...]string{
+		IllegalFunction: "illegal function", IllegalAddress: "illegal data address", IllegalValue: "illegal data value",
+		DeviceFailure: "server device failure", Acknowledge: "acknowledge", Busy: "server device busy",
+		NotAcknowledged: "negative acknowledge", ParityError: "memory parity error",
+		NoPath: "gateway path unavailable", NoResponse: "gateway target device failed to respond",
+	}
+	meaning := "not a code of the protocol"
+	if int(e) < len(words) && words[e] != "" {
+		meaning = words[e]
+	}
+	return "exception " + strconv.Itoa(int(e)) + " (" + meaning + ")"
+}
+
+// refuses tells whether the code says that nothing was begun.
+func (e Exception) refuses() bool {
+	switch e {
+	case IllegalFunction, IllegalAddress, IllegalValue, Busy, NotAcknowledged, NoPath:
+		return true
+	}
+	return false
+}
