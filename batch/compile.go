@@ -196,7 +196,11 @@ func (c *compiler) value(t *iomap.Tag, a *recipe.Amount) (v int64, ok bool) {
 		c.report(a.Node, "%s takes %s or %s and nothing else", t.Name, t.Words[0], t.Words[1])
 		return 0, false
 	}
-	v = c.counts(a, t.Resolution)
+	v, err := c.amount(a).Counts(t.Resolution)
+	if err != nil {
+		c.report(a.Node, "%s is set in %s: %s", t.Name, t.Unit, strings.TrimPrefix(err.Error(), "quantity: "))
+		return 0, false
+	}
 	if v < t.Min || v > t.Max {
 		lo, _ := quantity.FromCounts(t.Min, t.Resolution)
 		hi, _ := quantity.FromCounts(t.Max, t.Resolution)
@@ -263,8 +267,12 @@ func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
 	s.For = c.duration(&a.For)
 	s.Reason = a.Tag + " within " + c.amount(&a.Within).String() + " for " + c.amount(&a.For).String()
 	id, ok := c.plan.Map.Lookup(a.Tag)
-	if !ok || c.plan.Map.Tags[id].Type != iomap.Number {
-		c.report(a.Node, "no number tag %q in the I/O map %s%s", a.Tag, c.plan.Map.ID, c.similar(a.Tag))
+	if !ok {
+		c.report(a.Node, "no tag %q in the I/O map %s%s", a.Tag, c.plan.Map.ID, c.similar(a.Tag))
+		return
+	}
+	if c.plan.Map.Tags[id].Type != iomap.Number {
+		c.report(a.Node, "tag %s is no number; only a number can be stable", a.Tag)
 		return
 	}
 	s.Tag = id
@@ -367,21 +375,28 @@ func (c *compiler) meant(msg string) string {
 	return ""
 }
 
-// similar returns "; did you mean ...?" with the first tag whose name differs from that one by case, by two characters at
-// most, or by what one of them has at its end; nothing where there is none.
+// similar returns "; did you mean ...?" with the tag that is most likely meant by a name that the map has not: the same but for
+// case, or else with the fewest of its characters other, two at most. It returns nothing where there is none.
 func (c *compiler) similar(name string) string {
+	best, least := "", 3
 	for i := range c.plan.Map.Tags {
 		other := c.plan.Map.Tags[i].Name
 		short := min(len(name), len(other))
 		differ := max(len(name), len(other)) - short
 		for k := range short {
-			if name[k] != other[k] {
+			if name[k] != other[k] && !(k > 0 && name[k] == other[k-1] && name[k-1] == other[k]) {
 				differ++
 			}
 		}
-		if differ <= min(2, short-1) || strings.EqualFold(name, other) {
-			return fmt.Sprintf("; did you mean %q?", other)
+		if strings.EqualFold(name, other) {
+			differ = 0
+		}
+		if differ < min(least, short) {
+			best, least = other, differ
 		}
 	}
-	return ""
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
 }

@@ -89,8 +89,8 @@ const (
 	End                             // the run is over
 )
 
-// Effect is one consequence of an event, in the order in which they must come true. Body and Params are valid until the next
-// Step.
+// Effect is one consequence of an event, in the order in which they must come true. Body is valid until the next Step; the
+// rest of an effect may be kept.
 type Effect struct {
 	Kind    EffectKind
 	Safe    bool        // Write: in the safe direction, it need not wait for its record
@@ -103,5 +103,5 @@ type Effect struct {
 	Step    string   // Ask, RunAction: element
 	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
 	Version int      // RunAction: version of the type
-	Params  []string // RunAction: name=value
+	Params  []string // RunAction: name=value; End: outputs that were never confirmed safe
 }

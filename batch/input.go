@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -195,10 +196,11 @@ func finishedWord(ok bool) string {
 
 // Clean makes words of a person or a device fit for a record: UTF-8, at most MaxDetail bytes.
 func Clean(s string) string {
-	if len(s) > MaxDetail {
-		s = s[:MaxDetail]
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	for len(s) > MaxDetail || !utf8.ValidString(s) {
+		s = s[:min(len(s)-1, MaxDetail)]
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return s
 }
 
 // readingWords writes a reading as "name form bits quality".

@@ -115,9 +115,19 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.outputFault(e, fx)
 	case sequencer.End:
 		m.st.Ended = true
-		return append(fx, Effect{Kind: End, Seq: m.next - 1, Text: e.To.String()})
+		return append(fx, Effect{Kind: End, Seq: m.next - 1, Text: e.To.String(), Params: m.unconfirmed()})
 	}
 	return fx
+}
+
+// unconfirmed names the outputs that are not known to have what was commanded.
+func (m *Machine) unconfirmed() (names []string) {
+	for o, id := range m.b.prog.outputs {
+		if _, ok := m.seq.Commanded(o); !ok {
+			names = append(names, m.b.Plan.Map.Tags[id].Name)
+		}
+	}
+	return names
 }
 
 // step names the element of an effect.

@@ -308,6 +308,11 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 		return fx
 	}
 	m.r.Ended = true
+	for o := range m.out {
+		if s := &m.out[o]; s.Busy || !s.Known {
+			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "not confirmed when the batch ended"})
+		}
+	}
 	return append(fx, Effect{Kind: End, To: State(m.r.Shown), Reason: late})
 }
 

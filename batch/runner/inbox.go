@@ -185,15 +185,12 @@ func (in *inbox) status() (durable uint64, failed error) {
 	return in.seq, in.failed
 }
 
-// readback returns the newest readings of outputs that wait to be taken, and whether none is lacking.
+// readback returns the newest readings that wait to be taken, and whether no tag is lacking.
 func (in *inbox) readback() (r []batch.Reading, all bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	all = true
 	for i := range in.tags {
-		if !in.tags[i].Output {
-			continue
-		}
 		p := in.place[i]
 		if p < in.head {
 			all = false

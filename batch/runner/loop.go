@@ -37,9 +37,9 @@ type loop struct {
 	prev    int64  // stamp of the last event
 	next    uint64 // number of the next record
 	ended   bool   // the machine's End has passed the gate
-	asked   int    // prompts that wait for an answer
 	running int    // OEM actions under way
 	late    int64
+	unsafe  []string // outputs that were never confirmed to be safe
 	windows []Window
 	failed  error
 	observe int64 // when to look at the wall clock next
@@ -54,6 +54,10 @@ func newLoop(r *Runner, w *journal.Writer) *loop {
 // begin takes in what stands at the head of every journal: what the batch is bound to, and the boot with its outputs as they
 // were read back.
 func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) {
+	if l.r.past != nil {
+		l.again(l.r.past, now, wall, readback)
+		return
+	}
 	l.prev = max(now, 1)
 	epoch, seen := l.w.Header().Epoch, l.observation(wall)
 	l.prev = seen.Mono
@@ -114,10 +118,7 @@ func (l *loop) wake() int64 {
 func (l *loop) take(now int64, ev *batch.Event) {
 	now = max(now, l.prev)
 	l.ticks(now)
-	switch ev.Kind {
-	case batch.Answered:
-		l.asked = max(l.asked-1, 0)
-	case batch.Finished:
+	if ev.Kind == batch.Finished {
 		l.running--
 	}
 	l.step(now, ev)
@@ -285,9 +286,8 @@ func (l *loop) pass(durable uint64) {
 	l.gate.pass(durable, func(e *batch.Effect) {
 		switch e.Kind {
 		case batch.End:
-			l.ended = true
+			l.ended, l.unsafe = true, e.Params
 		case batch.Ask:
-			l.asked++
 			if l.r.opt.Ask != nil {
 				l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text})
 			}

@@ -17,7 +17,7 @@ import (
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
-// readbackTime is how long a start waits for outputs to be read back, in ns.
+// readbackTime is how long a start waits for tags to be read, in ns.
 const readbackTime = 2_000_000_000
 
 // retryWatch is the time in ns after which a port that was lost is watched again.
@@ -109,7 +109,7 @@ func (c *crew) run(ctx context.Context, wall timebase.Source) {
 
 // startCommand gives the start command in the name of the operator who answers for the batch, unless a start must come.
 func (r *Runner) startCommand() error {
-	if r.opt.Manual {
+	if r.opt.Manual || r.loop.m.State() != sequencer.Idle {
 		return nil
 	}
 	return r.Tell(Command{Command: sequencer.Start, Operator: r.b.Operator})
@@ -127,7 +127,7 @@ func (r *Runner) shutDown() (told bool) {
 
 var errIdle = errors.New("runner: told to stop before the batch was started")
 
-// readback waits until every output was read back once, or the time for that is over.
+// readback waits until every tag was read once, or the time for that is over.
 func (c *crew) readback(ctx context.Context, alarm timebase.Alarm) []batch.Reading {
 	until := c.clock.Now() + readbackTime
 	for {

@@ -75,13 +75,14 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 		return err
 	}, &journal.Options{Storage: r.opt.Storage})
 	var parted *batch.Divergence
+	used := fmt.Errorf("%w: %s", ErrUsed, r.rig.Dir)
 	switch {
 	case errors.As(err, &parted) && parted.Seq <= uint64(1+len(r.b.Plan.Files)+len(r.b.Plan.Actions)):
-		return nil, fmt.Errorf("%w: it is bound to something else than this batch (record %d); continue it with what it is bound to: %w", ErrUsed, parted.Seq, err)
+		return nil, fmt.Errorf("%w: it is bound to something else than this batch (record %d); continue it with what it is bound to: %w", used, parted.Seq, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w that cannot be continued: %w", ErrUsed, err)
+		return nil, fmt.Errorf("%w: it cannot be continued: %w", used, err)
 	case p.replay.Machine.Ended():
-		return nil, fmt.Errorf("%w that has ended; choose another batch id or directory", ErrUsed)
+		return nil, fmt.Errorf("%w: the batch has ended; choose another batch id or directory", used)
 	}
 	p.words = fmt.Sprintf("%s; the state follows from records 1 to %d", rec.Outcome, rec.Head.N)
 	if rec.Outcome == journal.TornTail {

@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,9 +23,19 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-func demoPlan(t testing.TB) *batch.Plan {
+// demoPlan loads the demo, with pairs of texts replaced in its recipe.
+func demoPlan(t testing.TB, replace ...string) *batch.Plan {
 	t.Helper()
-	p, err := batch.Load(os.DirFS("../../examples/controller/demo"), "recipe.yaml", "map.yaml", nil)
+	dir, files := os.DirFS("../../examples/controller/demo"), fstest.MapFS{}
+	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+		data, err := fs.ReadFile(dir, name)
+		require.NoError(t, err)
+		if name == "recipe.yaml" {
+			data = []byte(strings.NewReplacer(replace...).Replace(string(data)))
+		}
+		files[name] = &fstest.MapFile{Data: data}
+	}
+	p, err := batch.Load(files, "recipe.yaml", "map.yaml", nil)
 	require.NoError(t, err)
 	return p
 }

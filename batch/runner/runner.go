@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -37,6 +38,8 @@ var (
 	ErrEngine = errors.New("runner: engine fault")
 	// ErrNobody says that a virtual run has come to rest, in Held or Paused or at a prompt, and no command is scheduled.
 	ErrNobody = errors.New("runner: the batch waits for an operator and none is scheduled")
+	// ErrOutputs says that the batch has ended and outputs, which the error names, were never confirmed to be safe.
+	ErrOutputs = errors.New("runner: outputs are not confirmed to be safe")
 	// ErrBusy refuses a command because the inbox is full.
 	ErrBusy = errors.New("runner: inbox full")
 )
@@ -44,7 +47,7 @@ var (
 // Rig is what a batch runs on.
 type Rig struct {
 	Port  tag.Port          // the board
-	Dir   string            // where the evidence goes; its parent must exist, it may exist if it is empty
+	Dir   string            // where the evidence goes; its parent must exist. It is empty, or holds this batch, cut short
 	Clock timebase.Clock    // nil: the system's, or, in a virtual run, none
 	Wall  timebase.Source   // nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
@@ -127,6 +130,7 @@ type Runner struct {
 	opt  Options
 	in   *inbox
 	loop *loop
+	past *past // what the journal of a batch that is continued leads to; nil for a new one
 }
 
 // New prepares a run without touching anything.
@@ -144,7 +148,8 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	return r, nil
 }
 
-// Run runs a batch to its end and leaves its evidence package in rig.Dir. If ctx ends first the batch is aborted, and the run
+// Run runs a batch to its end and leaves its evidence package in rig.Dir. A batch that was cut short there is continued: its
+// state follows from its journal, and its recovery rules say how it goes on. If ctx ends first the batch is aborted, and the run
 // goes on until its outputs are safe and its evidence is durable. If ctx has ended already, nothing is touched.
 func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, error) {
 	r, err := New(b, rig, opt)
@@ -190,6 +195,9 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 		return res, err
 	}
 	r.loop = newLoop(r, w)
+	if r.past != nil {
+		r.loop.resume(r.past)
+	}
 	if r.opt.Virtual != nil {
 		err = r.runVirtual(ctx)
 	} else {
@@ -199,6 +207,9 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}
 	res = r.loop.result(w.Head())
+	if out := r.loop.unsafe; err == nil && len(out) > 0 {
+		err = fmt.Errorf("%w: %s; see to them by hand", ErrOutputs, strings.Join(out, ", "))
+	}
 	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {
 		if _, perr := evidence.Pack(r.rig.Dir, r.b); perr != nil {
 			err = errors.Join(err, fmt.Errorf("runner: the journal is whole but its package could not be made: %w", perr))
@@ -207,31 +218,52 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 	return res, err
 }
 
-// open makes the directory and the journal of the batch.
+// open makes the directory and the journal of the batch, or opens those of one that was cut short.
 func (r *Runner) open() (*journal.Writer, error) {
 	dir := filepath.Join(r.rig.Dir, "journal")
 	jopt := &journal.Options{Storage: r.opt.Storage}
 	if r.opt.Virtual == nil {
 		jopt.OnDurable = r.in.durable
 	}
-	if r.opt.Storage == nil {
-		if err := os.MkdirAll(r.rig.Dir, 0o750); err != nil {
-			return nil, fmt.Errorf("runner: %w", err)
+	head := journal.Header{JournalID: r.b.JournalID}
+	w, rec, err := journal.Open(dir, head, jopt)
+	switch {
+	case err == nil:
+		if r.past, err = r.recover(dir, rec); err == nil {
+			return w, nil
 		}
-		names, err := os.ReadDir(r.rig.Dir)
-		if err != nil {
-			return nil, fmt.Errorf("runner: %w", err)
-		}
-		if len(names) > 0 {
-			return nil, fmt.Errorf("%w: %s is not empty; choose another batch id or directory", ErrUsed, r.rig.Dir)
-		}
-		if err := evidence.WriteFiles(r.rig.Dir, r.b); err != nil {
-			return nil, err
-		}
+		return nil, errors.Join(err, w.Close())
+	case errors.Is(err, journal.ErrForeign), errors.Is(err, journal.ErrDamaged):
+		return nil, fmt.Errorf("%w: %s: it cannot be continued: %w", ErrUsed, r.rig.Dir, err)
+	case !errors.Is(err, journal.ErrNone):
+		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
-	w, err := journal.Create(dir, journal.Header{JournalID: r.b.JournalID}, jopt)
-	if err != nil {
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
+	if w, err = journal.Create(dir, head, jopt); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
 	return w, nil
+}
+
+// prepare makes the directory of a new batch, with the governed files in it.
+func (r *Runner) prepare() error {
+	if r.opt.Storage != nil {
+		return nil
+	}
+	if err := os.MkdirAll(r.rig.Dir, 0o750); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	names, err := os.ReadDir(r.rig.Dir)
+	if err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	for _, n := range names {
+		// A cut before the first record leaves these two, and nothing of worth in them.
+		if n.Name() != "files" && n.Name() != "journal" {
+			return fmt.Errorf("%w: %s is not empty; choose another batch id or directory", ErrUsed, r.rig.Dir)
+		}
+	}
+	return evidence.WriteFiles(r.rig.Dir, r.b)
 }

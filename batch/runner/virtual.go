@@ -24,6 +24,7 @@ type Simulation interface {
 type Virtual struct {
 	UTC     int64                       // start of the wall clock, ns since 1970; 0: 2026-01-01
 	Commit  func(now int64) int64       // when a commit that begins at now is durable; nil: 5 ms later
+	Sync    bool                        // write to the disk at every commit, and not when the journal's buffer is full
 	Durable func(now int64, seq uint64) // called as records become durable
 }
 
@@ -135,7 +136,7 @@ func (v *virtual) next(aged int64) error {
 		if v.commit = v.now + virtualCommit; v.opt.Commit != nil {
 			v.commit = max(v.opt.Commit(v.now), v.now)
 		}
-		if v.l.w.Room() < 2*reserve {
+		if v.opt.Sync || v.l.w.Room() < 2*reserve {
 			if err := v.l.w.Commit(); err != nil {
 				v.l.failed = fmt.Errorf("%w: %w", ErrEvidence, err)
 			}

@@ -168,6 +168,9 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 	}
 	res, err := runner.Run(ctx, b, rig, opt)
 	if err != nil && res.Records == 0 {
+		if errors.Is(err, runner.ErrEvidence) {
+			err = fmt.Errorf("%w\nnothing was started; see to the disk, or give another -out", err)
+		}
 		return false, err
 	}
 	report, unread := evidence.Verify(rig.Dir)

@@ -156,8 +156,10 @@ func (c *Client) judge(q *request, err error) error {
 
 // ask sends the request and reads until its answer is whole, of which it returns the size.
 func (c *Client) ask(ctx context.Context, q *request, words []uint16) (size int, err error) {
-	start := time.Now()
-	until := start.Add(c.timeout)
+	until := time.Now().Add(c.timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(until) {
+		until = d
+	}
 	for rest := q.appendTo(c.out[:0], words); len(rest) > 0; {
 		if err := c.arm(ctx, until); err != nil {
 			return 0, err

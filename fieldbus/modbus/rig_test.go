@@ -15,7 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var errNobody = errors.New("nobody listens")
+var (
+	errNobody = errors.New("nobody listens")
+	errEnd    = io.ErrUnexpectedEOF
+)
 
 // hangUp, among the frames of an answer, closes the connection.
 var hangUp = []byte{}
@@ -81,12 +84,13 @@ func (f *far) dial(context.Context, string, string) (net.Conn, error) {
 
 func (f *far) reply(request []byte) [][]byte {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.requests = append(f.requests, request)
-	if f.answer == nil {
+	answer := f.answer
+	f.mu.Unlock()
+	if answer == nil {
 		return nil
 	}
-	return f.answer(request)
+	return answer(request)
 }
 
 func readFrame(r io.Reader) ([]byte, error) {

@@ -1,0 +1,151 @@
+// Batches that are cut short and come up again, in virtual time: the process dies, or the power with it.
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
+)
+
+// errCut is what a port panics with when the process dies.
+var errCut = errors.New("cut")
+
+// mortal is a plant whose controller dies at a time of its own; the plant's time goes on over all of its lives.
+type mortal struct {
+	*trace
+	offset int64 // what this life's clock lacks to the plant's time
+	death  int64 // of this life, on its own clock
+	now    int64
+}
+
+func (m *mortal) Next() int64 { return max(m.trace.Next()-m.offset, m.now) }
+
+func (m *mortal) Advance(now int64, emit func(tag.Raw)) {
+	if m.now = now; now >= m.death {
+		panic(errCut)
+	}
+	m.trace.Advance(now+m.offset, func(raw tag.Raw) {
+		if raw.At != 0 {
+			raw.At -= m.offset
+		}
+		emit(raw)
+	})
+}
+
+func (m *mortal) Apply(now int64, w tag.Write) (int64, error) {
+	w.Deadline += m.offset
+	done, err := m.trace.Apply(now+m.offset, w)
+	return done - m.offset, err
+}
+
+// live runs a batch until it ends or its controller dies.
+func (m *mortal) live(t testing.TB, b *batch.Batch, disk *memory, rng *rand.Rand) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p != any(errCut) {
+				panic(p)
+			}
+			err = errCut
+		}
+	}()
+	m.trace.reload(disk)
+	m.now = 1
+	virtual := &Virtual{Sync: true, UTC: virtualUTC + m.offset, Durable: func(_ int64, seq uint64) { m.durable = seq },
+		Commit: func(now int64) int64 { return now + 1_000_000 + rng.Int64N(50_000_000) }}
+	var schedule []Scheduled
+	for at := 5 * second; at < 400*second; at += 5 * second {
+		schedule = append(schedule, Scheduled{At: at, Do: func(r *Runner) {
+			_ = r.Tell(Command{Command: sequencer.Restart, Operator: "op1", Reason: "campaign"})
+		}})
+	}
+	m.result, err = Run(context.Background(), b, Rig{Port: m, Dir: "memory"}, &Options{Virtual: virtual, Storage: disk,
+		Record: m.record, Schedule: schedule, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
+	return err
+}
+
+// reload forgets what was recorded and did not reach the disk.
+func (tr *trace) reload(disk *memory) {
+	tr.bodies, tr.next = nil, 1
+	_, err := journal.Scan("memory/journal", func(seq uint64, body []byte, _ journal.Chain) error {
+		tr.bodies = append(tr.bodies, append([]byte(nil), body...))
+		tr.next, tr.durable = seq+1, seq
+		return nil
+	}, &journal.Options{Storage: disk})
+	require.NoError(tr.t, err)
+}
+
+// cut runs one seed through up to four lives.
+func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
+	tr = newTrace(t, seed)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	b, err := plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: seed})
+	require.NoError(t, err)
+	disk := newMemory()
+	m := &mortal{trace: tr}
+	for cuts := 1 + rng.IntN(3); ; cuts-- {
+		m.death = 1<<62 - 1
+		if cuts > 0 {
+			m.death = 1 + rng.Int64N(40*second)
+		}
+		if err = m.live(t, b, disk, rng); !errors.Is(err, errCut) {
+			break
+		}
+		// The plant goes on without its controller: with the outputs as they were, or with none.
+		dead := m.offset + m.now
+		if rng.IntN(2) == 0 {
+			tr.plant.PowerCut(dead)
+		}
+		m.offset = dead + 1 + rng.Int64N(5*second)
+		tr.plant.Advance(m.offset, func(tag.Raw) {})
+		tr.plant.Boot(m.offset + 1)
+		boots++
+	}
+	require.NoError(t, err, "seed %d", seed)
+	require.Equal(t, sequencer.Complete, tr.result.State, "seed %d", seed)
+	for o := 1; o <= 8; o++ {
+		require.Zero(t, tr.plant.Output(fmt.Sprintf("do/%d", o)), "seed %d: output do/%d", seed, o)
+	}
+	require.Len(t, tr.totals, 2, "seed %d", seed)
+	tr.reload(disk)
+	replayed(t, b, tr)
+	seen := 0
+	for _, body := range tr.bodies {
+		r, err := record.Parse(body)
+		require.NoError(t, err)
+		if r.Kind == record.KindBoot {
+			require.Equal(t, seen > 0, r.Has(record.RecoveryPath), "seed %d", seed)
+			seen++
+		}
+	}
+	require.LessOrEqual(t, seen, boots+1, "seed %d", seed)
+	return tr, boots
+}
+
+func TestABatchThatIsCutShortComesToItsEnd(t *testing.T) {
+	rules := map[string]*batch.Plan{"hold": demoPlan(t), "resume": demoPlan(t, "title:", "recovery: resume\ntitle:")}
+	runs := uint64(60)
+	if os.Getenv("BATCHKIT_LONG") != "" {
+		runs = 1000
+	}
+	for _, rule := range [...]string{"hold", "resume"} {
+		cuts, records := 0, 0
+		for seed := uint64(1); seed <= runs; seed++ {
+			tr, boots := cut(t, rules[rule], seed)
+			cuts += boots
+			records += len(tr.bodies)
+		}
+		t.Logf("rule %s: %d batches, %d cuts, %d records replayed", rule, runs, cuts, records)
+	}
+}

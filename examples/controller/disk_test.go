@@ -1,0 +1,130 @@
+// Tests of what lies on the disk: evidence that was cut off, a place that cannot be written, and a disk that is full.
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/journal"
+)
+
+func TestEvidenceWhoseJournalWasCutOffDoesNotVerifyAndIsNotWrittenOver(t *testing.T) {
+	desk(t)
+	done(t, "-virtual")
+	cut := filepath.Join("out", "B-0001", "journal", "segments", "00000001.seg")
+	require.NoError(t, os.Truncate(cut, 30_000))
+	report, err := evidence.Verify("out/B-0001")
+	require.NoError(t, err)
+	require.False(t, report.OK())
+	require.Contains(t, report.Verdict(), "journal/segments/00000001.seg")
+	before := listing(t, "out/B-0001")
+	require.Equal(t, exitFailed, controller("-virtual", "-batch", "B-0001").code)
+	require.Contains(t, done(t, "-virtual").out, "batch    B-0002 is Complete")
+	require.Equal(t, before, listing(t, "out/B-0001"))
+}
+
+func TestAPlaceThatCannotBeWrittenIsRefused(t *testing.T) {
+	desk(t)
+	require.NoError(t, os.Mkdir("closed", 0o550))
+	if err := os.WriteFile("closed/probe", nil, 0o640); err == nil {
+		// Root, and Windows, write where they may not; nobody makes a directory below a file.
+		require.NoError(t, os.RemoveAll("closed"))
+		write(t, "closed", "")
+	}
+	before := listing(t, ".")
+	for _, out := range []string{"closed/out", "closed/a/b"} {
+		for _, args := range [][]string{{"-virtual", "-out", out}, words(ana + " -out " + out)} {
+			o := controller(args...)
+			require.Equal(t, exitFailed, o.code)
+			require.Empty(t, o.out)
+			require.Contains(t, o.err, "controller: -out "+out+": ")
+			require.Contains(t, o.err, "; give a directory that can be written\n")
+			require.Equal(t, before, listing(t, "."))
+		}
+	}
+}
+
+// small mounts a disk of its own that holds as many KiB as are given, and returns where.
+func small(t *testing.T, kib string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("needs linux, root and the command mount, to have a small disk of its own")
+	}
+	dir := filepath.Join(t.TempDir(), "disk")
+	require.NoError(t, os.Mkdir(dir, 0o750))
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+kib+"k", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("needs the right to mount a tmpfs (CAP_SYS_ADMIN), to have a small disk of its own: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		out, err := exec.Command("umount", dir).CombinedOutput()
+		require.NoError(t, err, string(out))
+	})
+	return dir
+}
+
+func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T) {
+	disk := small(t, "400") // one segment of the journal, and not two
+	desk(t)
+	edit(t, "recipe.yaml", "value: 5 s,", "value: 300 s,") // with the heater on
+	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk)
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.out, "HS301: on\n")
+	require.NotContains(t, o.out, "HS301: off\n", "it fell silent before")
+	require.Contains(t, o.out, "batch    B-0001 is Running\n")
+	require.Contains(t, o.out, "outputs  all at their safe values\n")
+	require.Contains(t, o.out, "; no package was made of them\n")
+	require.NotContains(t, o.out, "next:")
+	require.Contains(t, o.err, "runner: evidence can no longer be kept: ")
+	require.Contains(t, o.err, "no space left on device")
+	require.Contains(t, o.err, "what was recorded stays in "+filepath.Join(disk, "B-0001")+"; see to the disk, then run a new batch\n")
+
+	kept, err := journal.Scan(filepath.Join(disk, "B-0001", "journal"), nil, nil)
+	require.NoError(t, err)
+	require.Greater(t, kept.Head.N, uint64(100), "what was durable can be read")
+	before := listing(t, filepath.Join(disk, "B-0001"))
+	o = controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk, "-batch", "B-0001")
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.err, "is not empty; choose another batch id or directory")
+	require.Equal(t, before, listing(t, filepath.Join(disk, "B-0001")))
+}
+
+func TestADiskWithoutRoomForTheJournalStartsNothing(t *testing.T) {
+	disk := small(t, "100")
+	desk(t)
+	o := controller("-virtual", "-unapproved", "-out", disk)
+	require.Equal(t, exitFailed, o.code)
+	require.Empty(t, o.out)
+	require.Contains(t, o.err, "disk full")
+	require.Contains(t, o.err, "\nnothing was started; see to the disk, or give another -out\n")
+	o = controller("-virtual", "-out", disk)
+	require.Equal(t, exitFailed, o.code)
+	require.Empty(t, o.out)
+	require.Contains(t, o.err, "disk full")
+}
+
+func TestADiskWithoutRoomForThePackageKeepsTheJournal(t *testing.T) {
+	disk := small(t, "400")
+	desk(t)
+	o := controller("-virtual", "-unapproved", "-out", disk, "-json")
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.err, "runner: the journal is whole but its package could not be made: ")
+	var s summary
+	require.NoError(t, json.Unmarshal([]byte(o.out), &s))
+	require.Equal(t, "Complete", s.State)
+	require.False(t, s.Verified)
+	require.Empty(t, s.Unsafe)
+	kept, err := journal.Scan(filepath.Join(disk, "B-0001", "journal"), nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, s.Records, kept.Head.N)
+	require.Equal(t, s.Link, kept.Head.Link.String())
+	require.True(t, strings.HasPrefix(kept.Outcome.String(), "CLEAN"))
+}
