@@ -17,6 +17,12 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
+// Packed tells whether a directory holds a package that was made to its end: SHA256SUMS is its last file.
+func Packed(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, sumsName))
+	return err == nil
+}
+
 // WriteFiles writes the governed files of a batch, byte for byte, to files/ in dir, which must exist. A file that lies there
 // already must be the same, else ErrOther is returned. It belongs before the first record, so that the files are there whatever
 // happens to the run.

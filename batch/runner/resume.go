@@ -63,7 +63,7 @@ type past struct {
 }
 
 // recover feeds the records of a journal to a fresh machine. A journal of another batch, another binding or another engine is
-// refused, and so is one that has run to its end.
+// refused.
 func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 	p := &past{replay: r.b.Replay(), tail: rec.TailBytes}
 	_, err := journal.Scan(dir, func(_ uint64, body []byte, _ journal.Chain) error {
@@ -81,8 +81,6 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 		return nil, fmt.Errorf("%w: it is bound to something else than this batch (record %d); continue it with what it is bound to: %w", used, parted.Seq, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: it cannot be continued: %w", used, err)
-	case p.replay.Machine.Ended():
-		return nil, fmt.Errorf("%w: the batch has ended; choose another batch id or directory", used)
 	}
 	p.words = fmt.Sprintf("%s; the state follows from records 1 to %d", rec.Outcome, rec.Head.N)
 	if rec.Outcome == journal.TornTail {

@@ -198,9 +198,11 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 	if r.past != nil {
 		r.loop.resume(r.past)
 	}
-	if r.opt.Virtual != nil {
+	switch {
+	case r.loop.m.Ended(): // cut between its end and its package
+	case r.opt.Virtual != nil:
 		err = r.runVirtual(ctx)
-	} else {
+	default:
 		err = r.runReal(ctx)
 	}
 	if closed := w.Close(); closed != nil && !errors.Is(err, ErrEvidence) {
@@ -226,6 +228,9 @@ func (r *Runner) open() (*journal.Writer, error) {
 		jopt.OnDurable = r.in.durable
 	}
 	head := journal.Header{JournalID: r.b.JournalID}
+	if r.opt.Storage == nil && evidence.Packed(r.rig.Dir) {
+		return nil, fmt.Errorf("%w: %s holds the package of a batch that has ended; choose another batch id or directory", ErrUsed, r.rig.Dir)
+	}
 	w, rec, err := journal.Open(dir, head, jopt)
 	switch {
 	case err == nil:

@@ -100,7 +100,7 @@ func TestAnApprovalThatWasCutOffAnywhereIsMadeGoodAndNothingIsLostSilently(t *te
 func TestADeviceJournalWhoseEndIsMissingSaysSoAndItsApprovalsAreAskedForAgain(t *testing.T) {
 	desk(t)
 	used := approved(t)
-	require.NoError(t, os.Truncate(segment, int64(used/6)))
+	require.NoError(t, os.Truncate(segment, int64(used/4)))
 	o := controller("-virtual", "-recipe", "recipe.yaml")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "is TORN_TAIL: ")

@@ -72,29 +72,30 @@ func small(t *testing.T, kib string) string {
 }
 
 func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T) {
-	disk := small(t, "400") // one segment of the journal, and not two
+	disk := small(t, "1200") // four segments of the journal, and not seventeen
 	desk(t)
-	edit(t, "recipe.yaml", "value: 5 s,", "value: 300 s,") // with the heater on
+	edit(t, "recipe.yaml", "value: 5 s,", "value: 1 h,") // with the heater on
 	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk)
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.out, "HS301: on\n")
-	require.NotContains(t, o.out, "HS301: off\n", "it fell silent before")
+	require.NotContains(t, o.out, "HS301: off\n", "the records end before that")
 	require.Contains(t, o.out, "batch    B-0001 is Running\n")
 	require.Contains(t, o.out, "outputs  all at their safe values\n")
 	require.Contains(t, o.out, "; no package was made of them\n")
 	require.NotContains(t, o.out, "next:")
 	require.Contains(t, o.err, "runner: evidence can no longer be kept: ")
 	require.Contains(t, o.err, "no space left on device")
-	require.Contains(t, o.err, "what was recorded stays in "+filepath.Join(disk, "B-0001")+"; see to the disk, then run a new batch\n")
+	require.Contains(t, o.err, "what was recorded stays in "+filepath.Join(disk, "B-0001")+"; see to the disk before you go on\n")
 
 	kept, err := journal.Scan(filepath.Join(disk, "B-0001", "journal"), nil, nil)
 	require.NoError(t, err)
 	require.Greater(t, kept.Head.N, uint64(100), "what was durable can be read")
-	before := listing(t, filepath.Join(disk, "B-0001"))
 	o = controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk, "-batch", "B-0001")
 	require.Equal(t, exitFailed, o.code)
-	require.Contains(t, o.err, "is not empty; choose another batch id or directory")
-	require.Equal(t, before, listing(t, filepath.Join(disk, "B-0001")))
+	require.Contains(t, o.err, "disk full")
+	again, err := journal.Scan(filepath.Join(disk, "B-0001", "journal"), nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, kept.Head, again.Head, "the second attempt has taken nothing away")
 }
 
 func TestADiskWithoutRoomForTheJournalStartsNothing(t *testing.T) {

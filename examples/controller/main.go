@@ -29,6 +29,7 @@ import (
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase/system"
 )
@@ -180,7 +181,11 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 	case errors.Is(err, runner.ErrNobody):
 		err = fmt.Errorf("%w; a fault script can give the command, such as: at 12s command restart op1 \"meter is back\"", err)
 	case errors.Is(err, runner.ErrEvidence):
-		err = fmt.Errorf("%w\nwhat was recorded stays in %s; see to the disk, then run a new batch", err, rig.Dir)
+		err = fmt.Errorf("%w\nwhat was recorded stays in %s; see to the disk before you go on", err, rig.Dir)
+	}
+	if f.virtual {
+		// Nothing moves the plant any more, and the last writes are still on their way to it.
+		plant.Advance(plant.Next()+batch.WriteTime, func(tag.Raw) {})
 	}
 	view.end(&res, report, unsafe(plan.Map, plant))
 	return err == nil && report.OK() && res.State == sequencer.Complete, err

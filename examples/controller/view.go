@@ -25,6 +25,7 @@ type view struct {
 	out   io.Writer
 	quiet bool // print the summary alone, as JSON
 	live  bool // real time: a person may be there
+	begun bool
 }
 
 // begin prints what the batch is bound to.
@@ -49,7 +50,14 @@ func (v *view) line(r *record.Record, format string, args ...any) {
 
 // record prints what of a record a person at the plant wants to know.
 func (v *view) record(k record.Kind, body []byte) {
-	if v.quiet || !shown(k) {
+	if v.quiet {
+		return
+	}
+	if !v.begun {
+		v.begun = true
+		v.begin()
+	}
+	if !shown(k) {
 		return
 	}
 	r, err := record.Parse(body)
@@ -58,8 +66,6 @@ func (v *view) record(k record.Kind, body []byte) {
 	}
 	text := r.Text
 	switch k {
-	case record.KindBatchCreated:
-		v.begin()
 	case record.KindBatchState:
 		v.line(r, "batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
 		if s := text(record.BatchState); v.live && (s == sequencer.Held.String() || s == sequencer.Paused.String()) {
@@ -100,7 +106,7 @@ func (v *view) record(k record.Kind, body []byte) {
 
 func shown(k record.Kind) bool {
 	switch k {
-	case record.KindBatchCreated, record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
+	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
 		record.KindCommandResult, record.KindQualityChange, record.KindOutputFault:
 		return true

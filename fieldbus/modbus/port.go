@@ -92,12 +92,20 @@ func NewPort(addr string, points []Point, o *PortOptions) (*Port, error) {
 	if p.clock == nil {
 		p.clock = system.NewClock(1)
 	}
-	var wrong error
-	if p.period < 0 || o.Timeout < 0 {
-		wrong = fmt.Errorf("modbus: port %q: period %v, timeout %v: must not be negative", addr, o.Period, o.Timeout)
+	if err := p.describe(o); err != nil {
+		return nil, err
 	}
-	if len(points) == 0 || len(points) > MaxPoints {
-		wrong = errors.Join(wrong, fmt.Errorf("modbus: port %q: %d points: must be 1 to %d", addr, len(points), MaxPoints))
+	return p, nil
+}
+
+// describe checks what the port was given, and finds the channels.
+func (p *Port) describe(o *PortOptions) error {
+	var wrong []error
+	if o.Period < 0 || o.Timeout < 0 {
+		wrong = append(wrong, fmt.Errorf("modbus: port %q: period %v, timeout %v: must not be negative", p.addr, o.Period, o.Timeout))
+	}
+	if len(p.points) == 0 || len(p.points) > MaxPoints {
+		return errors.Join(append(wrong, fmt.Errorf("modbus: port %q: %d points: must be 1 to %d", p.addr, len(p.points), MaxPoints))...)
 	}
 	for i := range p.points {
 		pt := &p.points[i]
@@ -106,14 +114,11 @@ func NewPort(addr string, points []Point, o *PortOptions) (*Port, error) {
 			err = errors.New("channel has another point already")
 		}
 		if err != nil {
-			wrong = errors.Join(wrong, fmt.Errorf("modbus: port %q: point %d, channel %q: %w", addr, i+1, pt.Channel, err))
+			wrong = append(wrong, fmt.Errorf("modbus: port %q: point %d, channel %q: %w", p.addr, i+1, pt.Channel, err))
 		}
 		p.channels[pt.Channel] = pt
 	}
-	if wrong != nil {
-		return nil, wrong
-	}
-	return p, nil
+	return errors.Join(wrong...)
 }
 
 // State tells how many connections were made on which every point was read, and why there is none now; nil while there is one.
