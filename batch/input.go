@@ -61,7 +61,11 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		start(record.KindActionDeclared)
 		m.declared(&m.b.Plan.Actions[ev.File])
 	case Boot:
-		start(record.KindBoot)
+		kind := record.KindBoot
+		if ev.Recovery != "" {
+			kind = record.KindRecovery
+		}
+		start(kind)
 		b.Int(record.Engine, Engine)
 		words := make([]string, len(ev.Readback))
 		for i, r := range ev.Readback {
@@ -281,7 +285,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		if ev.File < 0 {
 			err = fmt.Errorf("the batch has no action type %s", r.Text(record.ActionType))
 		}
-	case record.KindBoot:
+	case record.KindBoot, record.KindRecovery:
 		ev.Kind, ev.Epoch = Boot, uint32(r.Int(record.Epoch))
 		if ev.Observation, err = readObservation(r); err != nil {
 			return ev, err

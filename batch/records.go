@@ -114,10 +114,27 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 	case sequencer.OutputFault:
 		return m.outputFault(e, fx)
 	case sequencer.End:
-		m.st.Ended = true
-		return append(fx, Effect{Kind: End, Seq: m.next - 1, Text: e.To.String(), Params: m.unconfirmed()})
+		return m.end(e, fx)
 	}
 	return fx
+}
+
+// end records that the run is over, and which outputs were never confirmed to be safe.
+func (m *Machine) end(e *sequencer.Effect, fx []Effect) []Effect {
+	m.st.Ended = true
+	unsafe := m.unconfirmed()
+	m.begin(record.KindBatchEnd)
+	m.body.Text(record.BatchState, e.To.String())
+	m.body.Texts(record.Values, unsafe)
+	if len(unsafe) == 0 {
+		m.body.Text(record.Result, "outputs_safe")
+	} else {
+		m.body.Text(record.Result, "outputs_not_confirmed")
+		m.body.Text(record.Detail, e.Reason)
+	}
+	m.causes(m.input, m.refs.Batch)
+	fx = m.put(fx)
+	return append(fx, Effect{Kind: End, Seq: m.next - 1, Text: e.To.String(), Params: unsafe})
 }
 
 // unconfirmed names the outputs that are not known to have what was commanded.

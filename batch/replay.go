@@ -46,10 +46,14 @@ type Replay struct {
 
 	before func() // for tests: called before every step
 
-	want [][]byte // decisions that the journal must hold next
-	fx   []Effect
-	seq  uint64
-	at   int64
+	want   [][]byte // decisions that the journal must hold next
+	fault  string   // what broke the engine; its record must follow, and nothing after it
+	over   bool     // nothing may follow
+	booted bool
+	blk    *Block
+	fx     []Effect
+	seq    uint64
+	at     int64
 }
 
 // Replay makes a replay of the batch from its beginning.
@@ -60,9 +64,12 @@ func (r *Replay) Record(rec *record.Record) error {
 	if r.seq++; rec.Seq() != r.seq {
 		return fmt.Errorf("batch: record %d stands where %d should", rec.Seq(), r.seq)
 	}
+	if r.over || r.fault != "" && rec.Kind != record.KindEngineFault {
+		return &Divergence{Seq: r.seq, Want: string(rec.Body)}
+	}
 	switch rec.Kind.Spec().Grade {
 	case record.Note:
-		return nil
+		return r.note(rec)
 	case record.Decision:
 		if len(r.want) == 0 {
 			return &Divergence{Seq: r.seq, Want: string(rec.Body)}
@@ -72,6 +79,7 @@ func (r *Replay) Record(rec *record.Record) error {
 		}
 		r.want = r.want[1:]
 		r.Decisions++
+		r.over = r.Machine.Ended() && len(r.want) == 0
 		return nil
 	}
 	if len(r.want) > 0 {
@@ -98,17 +106,33 @@ func (r *Replay) Record(rec *record.Record) error {
 	return r.step(at, &ev)
 }
 
+// note takes in a remark of the shell. The only one is that the engine broke: it stands where the engine breaks again, and ends
+// the journal.
+func (r *Replay) note(rec *record.Record) error {
+	again, err := r.Machine.AppendFault(nil, r.seq, r.fault)
+	if r.fault == "" || err != nil || !bytes.Equal(again, rec.Body) {
+		return &Divergence{Seq: r.seq, Want: string(rec.Body), Got: r.fault}
+	}
+	r.over = true
+	return nil
+}
+
 func (r *Replay) block(rec *record.Record) error {
 	data, err := base64.StdEncoding.DecodeString(rec.Text(record.BlockData))
 	if err != nil || rec.Int(record.BlockForm) != BlockForm {
 		return fmt.Errorf("batch: record %d: block_form %d or its coding is unknown to this build", r.seq, rec.Int(record.BlockForm))
 	}
-	n := int64(0)
+	if r.blk == nil {
+		r.blk = NewBlock(len(r.Machine.b.Plan.Map.Tags))
+	}
+	r.blk.Reset()
 	err = Unpack(data, int64(rec.Count(record.FirstMonoNS)), len(r.Machine.b.Plan.Map.Tags), func(at int64, ev *Event) error {
 		if len(r.want) > 0 {
 			return &Divergence{Seq: r.seq + 1, Got: string(r.want[0])}
 		}
-		n++
+		if r.fault != "" {
+			return errBlock
+		}
 		if ev.Seq = r.seq; ev.Kind == Tick {
 			wake := r.Machine.Wake()
 			if wake == timebase.Never {
@@ -116,24 +140,51 @@ func (r *Replay) block(rec *record.Record) error {
 			}
 			at = max(r.at, wake)
 		}
+		r.blk.Add(at, ev)
 		return r.step(at, ev)
 	})
 	if err != nil {
 		return fmt.Errorf("batch: record %d: %w", r.seq, err)
 	}
-	if n != rec.Int(record.BlockEvents) || uint64(r.at) != rec.Count(record.TsMonoNS) {
-		return fmt.Errorf("batch: record %d: its block holds %d events up to %d ns, the record says otherwise", r.seq, n, r.at)
+	again, err := r.Machine.AppendBlock(nil, r.seq, r.blk)
+	if err != nil {
+		return fmt.Errorf("batch: record %d: %w", r.seq, err)
+	}
+	if !bytes.Equal(again, rec.Body) {
+		return &Divergence{Seq: r.seq, Want: string(rec.Body), Got: string(again)}
+	}
+	return nil
+}
+
+// possible refuses what no controller can have taken in then: a controller takes what is due before the event that comes after
+// it, and an answer only after what it answers.
+func (r *Replay) possible(at int64, ev *Event) error {
+	wrong := ""
+	switch {
+	case at < 0 || at > maxMono:
+		wrong = "its stamp is beyond what a clock can show"
+	case ev.Kind == Boot && r.booted && ev.Epoch <= r.Machine.Epoch():
+		wrong = "its epoch is not above the one before"
+	case at < r.at && ev.Kind != Boot:
+		wrong = "time runs backwards"
+	case ev.Kind != Tick && ev.Kind != Late && ev.Kind != Boot && r.Machine.Wake() <= at:
+		wrong = "a tick that was due before it is missing"
+	case ev.Kind == Done && (ev.At < 0 || ev.At > at):
+		wrong = "the write was done after its answer came"
+	case r.Machine.Ended():
+		wrong = "the batch is over"
+	}
+	if wrong != "" {
+		return fmt.Errorf("batch: record %d: %s", r.seq, wrong)
 	}
 	return nil
 }
 
 func (r *Replay) step(at int64, ev *Event) error {
-	if at < 0 || at > maxMono {
-		return fmt.Errorf("batch: record %d: its stamp is beyond what a clock can show", r.seq)
+	if err := r.possible(at, ev); err != nil {
+		return err
 	}
-	if at < r.at && ev.Kind != Boot {
-		return fmt.Errorf("batch: record %d: time runs backwards", r.seq)
-	}
+	r.booted = r.booted || ev.Kind == Boot
 	if r.Samples != nil && ev.Kind == Sample {
 		r.Samples(at, ev)
 	}
@@ -142,7 +193,7 @@ func (r *Replay) step(at int64, ev *Event) error {
 	if r.before != nil {
 		r.before()
 	}
-	r.fx = r.Machine.Step(at, ev, r.fx[:0])
+	r.decide(at, ev)
 	for i := range r.fx {
 		if r.fx[i].Kind == Record {
 			r.want = append(r.want, bytes.Clone(r.fx[i].Body))
@@ -150,6 +201,19 @@ func (r *Replay) step(at int64, ev *Event) error {
 	}
 	return nil
 }
+
+// decide steps the machine. An input that broke the engine when it was recorded breaks it again.
+func (r *Replay) decide(at int64, ev *Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.fault, r.fx = Clean(fmt.Sprint(p)), r.fx[:0]
+		}
+	}()
+	r.fx = r.Machine.Step(at, ev, r.fx[:0])
+}
+
+// Fault returns what broke the engine, "" if nothing did.
+func (r *Replay) Fault() string { return r.fault }
 
 // Lacking returns the decisions that the inputs so far lead to and the journal does not hold: after a cut, those of its last
 // input. They are what the journal must be continued with.

@@ -61,13 +61,3 @@ const (
 	tempSuffix   = ".tmp"
 	sampleSuffix = ".tsv"
 )
-
-// isEnd tells whether a batch_state is one in which a run ends.
-func isEnd(state string) bool {
-	for s := sequencer.Idle; s <= sequencer.Aborted; s++ {
-		if s.String() == state {
-			return s.Terminal()
-		}
-	}
-	return false
-}

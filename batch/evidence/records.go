@@ -77,6 +77,7 @@ type records struct {
 	bound   []binding
 	actions []recipe.ActionType // declared
 	state   string              // last state of the batch
+	end     *record.Record      // batch_end, nil while the run goes on
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
@@ -90,7 +91,7 @@ func newRecords(files []governed, breach func(check string, seq uint64, format s
 }
 
 // ended tells whether the batch has come to its end.
-func (r *records) ended() bool { return isEnd(r.state) }
+func (r *records) ended() bool { return r.end != nil }
 
 // add takes in the record that should be number n. It returns nil where the body is no record.
 func (r *records) add(n uint64, body []byte) *record.Record {
@@ -105,7 +106,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 	}
 	r.identify(n, rec)
 	switch rec.Kind {
-	case record.KindTimeObserved, record.KindRecovery:
+	case record.KindTimeObserved:
 	case record.KindBatchCreated:
 		if r.created != nil {
 			r.breach("records", n, "the batch is created twice")
@@ -122,8 +123,11 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		}
 		r.begun = true
 	}
-	if rec.Kind == record.KindBatchState {
+	switch rec.Kind {
+	case record.KindBatchState:
 		r.state = rec.Text(record.BatchState)
+	case record.KindBatchEnd:
+		r.end = rec
 	}
 	r.windows.add(n, rec)
 	return rec

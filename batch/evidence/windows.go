@@ -62,7 +62,7 @@ func (ws *windows) add(n uint64, rec *record.Record) {
 		if err := unpack(rec, len(ws.m.Tags), ws.sample); err != nil {
 			ws.breach("records", n, "%v", err)
 		}
-	case record.KindBoot:
+	case record.KindBoot, record.KindRecovery:
 		ws.boot(rec)
 	case record.KindWindowStart:
 		ws.begin(n, rec)

@@ -124,8 +124,8 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 	for _, body := range tr.bodies {
 		r, err := record.Parse(body)
 		require.NoError(t, err)
-		if r.Kind == record.KindBoot {
-			require.Equal(t, seen > 0, r.Has(record.RecoveryPath), "seed %d", seed)
+		if r.Kind == record.KindBoot || r.Kind == record.KindRecovery {
+			require.Equal(t, seen > 0, r.Kind == record.KindRecovery, "seed %d", seed)
 			seen++
 		}
 	}

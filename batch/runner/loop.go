@@ -150,7 +150,7 @@ func (l *loop) step(at int64, ev *batch.Event) {
 			// Nothing that reaches the loop can be beyond a record; what could be was cleaned where it came in.
 			panic(err)
 		}
-		l.append(kinds[ev.Kind], l.next, body)
+		l.append(kindOf(ev), l.next, body)
 	}
 	l.prev = at
 	l.fx = l.m.Step(at, ev, l.fx[:0])
@@ -319,6 +319,14 @@ func (l *loop) stopped() bool { return l.ended || l.failed != nil }
 func (l *loop) result(head journal.Chain) Result {
 	return Result{Batch: l.r.b.ID, State: l.m.State(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), LossWindow: MaxAge}
+}
+
+// kindOf returns the kind of the record of an input that has one of its own.
+func kindOf(ev *batch.Event) record.Kind {
+	if ev.Kind == batch.Boot && ev.Recovery != "" {
+		return record.KindRecovery
+	}
+	return kinds[ev.Kind]
 }
 
 // kinds are the records of the inputs that have one of their own.

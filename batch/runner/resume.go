@@ -79,6 +79,8 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 	switch {
 	case errors.As(err, &parted) && parted.Seq <= uint64(1+len(r.b.Plan.Files)+len(r.b.Plan.Actions)):
 		return nil, fmt.Errorf("%w: it is bound to something else than this batch (record %d); continue it with what it is bound to: %w", used, parted.Seq, err)
+	case p.replay.Fault() != "":
+		return nil, fmt.Errorf("%w: its last input broke the engine: %s; start a new batch", used, p.replay.Fault())
 	case err != nil:
 		return nil, fmt.Errorf("%w: it cannot be continued: %w", used, err)
 	}

@@ -56,7 +56,7 @@ func (p *Port) Watch(ctx context.Context, emit func(tag.Raw)) error {
 	for {
 		synced, err := w.connection(ctx)
 		p.lost(err)
-		if ctx.Err() != nil {
+		if ended(ctx, time.Now()) != nil {
 			return nil
 		}
 		if synced {
@@ -68,7 +68,7 @@ func (p *Port) Watch(ctx context.Context, emit func(tag.Raw)) error {
 			told = true
 		}
 		if err := p.clock.Wait(ctx, p.clock.Now()+int64(pause)); err != nil {
-			if ctx.Err() != nil {
+			if ended(ctx, time.Now()) != nil {
 				return nil
 			}
 			return fmt.Errorf("modbus: port %q: clock: %w", p.addr, err)

@@ -161,7 +161,7 @@ func again(r *Record) ([]byte, error) {
 func sample(t testing.TB) string {
 	var b Body
 	begin(&b, KindBoot, keyCount)
-	for _, k := range append([]Key{Readback, Cause, Unapproved, TsUTC, OffsetMS, RecoveryPath}, inBatch...) {
+	for _, k := range append([]Key{Readback, Cause, Unapproved, TsUTC, OffsetMS}, inBatch...) {
 		give(&b, k)
 	}
 	body, err := b.Append(nil)

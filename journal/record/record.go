@@ -59,6 +59,7 @@ const (
 	KindObjectBound         // one governed object that the batch is bound to
 	KindActionDeclared      // one OEM action type that the recipe may ask for
 	KindBoot                // a start of the controller, outputs read back
+	KindRecovery            // a start on a journal that was cut short: a boot, and how the journal was recovered
 	KindTimeObserved        // a look at the wall clock
 	KindInputBlock          // packed samples and ticks
 	KindTickLate            // a tick was taken later than the limit allows
@@ -82,9 +83,8 @@ const (
 	KindOutputFault         // an output is not known to be what it should be
 	KindMarker              // a mark that the recipe sets
 	KindClockStep           // the wall clock stepped
+	KindBatchEnd            // the run is over: last decision of a batch
 	KindEngineFault         // an invariant of the engine broke
-	KindRecovery            // the journal was recovered
-	KindCommandDropped      // a command was refused before it reached the engine
 	KindLibraryChange       // a governed object changed its state
 	kindCount
 )
@@ -115,8 +115,9 @@ var specs = [kindCount]Spec{
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
-	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
-		May: []Key{Readback, RecoveryPath, LossIntervalS, TruncateTail}},
+	KindBoot:           {Name: "boot", Class: System, Alone: true, Must: []Key{Engine}, May: []Key{Readback}},
+	KindRecovery: {Name: "recovery_event", Class: System, Alone: true, Must: []Key{RecoveryPath},
+		May: []Key{Engine, Readback, TruncateTail, LossIntervalS, Detail, Digest}},
 	KindTimeObserved:   {Name: "time_observed", Class: System, Alone: true},
 	KindInputBlock:     {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}},
 	KindTickLate:       {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
@@ -156,11 +157,8 @@ var specs = [kindCount]Spec{
 	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
 		Must: []Key{MovedMS, TimeStepCount, Cause}},
+	KindBatchEnd:    {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail}},
 	KindEngineFault: {Name: "engine_fault", Class: System, Grade: Note, Alone: true, Must: []Key{Detail, Engine}},
-	KindRecovery: {Name: "recovery_event", Class: System, Grade: Note, Alone: true, Must: []Key{RecoveryPath},
-		May: []Key{TruncateTail, LossIntervalS, Detail, Digest}},
-	KindCommandDropped: {Name: "command_dropped", Grade: Note, Must: []Key{Command, Detail},
-		May: []Key{ChangeReason, OperatorRole}},
 	KindLibraryChange: {Name: "library_change", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ObjectVersion, Digest, ApprovalID},
 		May:  []Key{EffectiveFrom, Expiry, ApprovedBy}},

@@ -28,7 +28,7 @@ count, resolution = fractions.Fraction(sys.argv[5]), fractions.Fraction(sys.argv
 lines, raw = None, 0
 for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
     r = json.loads(line.split("\t", 3)[3])
-    if r["event_type"] == "boot":
+    if r["event_type"] in ("boot", "recovery_event"):
         booted = {w.split(" ")[0]: int(w.split(" ")[2]) for w in r["readback"] if w.endswith("GOOD")}
         in_force, boot_at = None, max(int(r["ts_mono_ns"]), 1)
     elif r["event_type"] == "input_block":
