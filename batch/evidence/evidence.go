@@ -19,8 +19,6 @@ package evidence
 
 import (
 	"errors"
-
-	"github.com/batchkit/batchkit/sequencer"
 )
 
 // Format is the version of the package's layout that this build writes and reads.

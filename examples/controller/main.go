@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -53,7 +54,10 @@ type flags struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// Whatever wants the process to end has the batch aborted and its outputs made safe first; a reader of its output that has
+	// gone away does not end it at all.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -157,6 +161,11 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 	b, err := plan.Bind(id, f.size, release, bound)
 	if err != nil {
 		return false, err
+	}
+	if !f.virtual {
+		p := newPrinter(stdout)
+		defer p.Close()
+		stdout = p
 	}
 	rig := runner.Rig{Port: plant, Dir: filepath.Join(f.out, id)}
 	view := &view{b: b, dir: rig.Dir, out: stdout, quiet: f.json, live: !f.virtual}
