@@ -235,6 +235,9 @@ func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 	raw, rawAt := m.io.Source(w.meter.Source)
 	_, q := m.io.Read(w.meter.Source, m.now)
 	rawAt -= m.st.Base
+	if utc := m.stamp.UTC; utc != 0 && !m.b.Plan.Calibration.Covers(utc) {
+		q = tag.Bad // no total without a calibration that is valid
+	}
 	open := metering.Event{Kind: metering.Open, Window: e.Window, Raw: raw, RawAt: rawAt, Quality: q}
 	m.mfx = m.met.Step(m.at, &open, m.mfx[:0])
 	ok := len(m.mfx) > 0 && m.mfx[0].Kind == metering.Opened

@@ -284,7 +284,7 @@ func (m *Machine) opened(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		// The action begins anew on restart: a window that was refused may open then.
 		s.Waiting = false
-		return m.fail(at, Hold, "meter not GOOD", fx)
+		return m.fail(at, Hold, "meter not GOOD, or its calibration not valid", fx)
 	}
 	return fx
 }

@@ -120,6 +120,9 @@ func (in *inbox) sample(raw tag.Raw, now int64) {
 	}
 	a := arrived{ev: batch.Event{Kind: batch.Sample, Tag: id, Form: raw.Form, Bits: raw.Bits, Quality: raw.Quality}, at: at}
 	if p := in.place[id]; p >= in.head && (in.tags[id].Type != iomap.Switch || len(in.samples)-in.head >= maxSamples) {
+		if in.tags[id].Type == iomap.Switch {
+			a.ev.Quality = tag.Bad // an edge was lost: nothing may rest on this switch until its next value, and a record says so
+		}
 		in.samples[p] = a
 		in.coalesced++
 		return

@@ -27,5 +27,5 @@ func Example() {
 	// Output:
 	// not early: true
 	// waited: true <nil>
-	// host
+	// host x10
 }

@@ -3,6 +3,7 @@
 package system
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/batchkit/batchkit/timebase"
@@ -27,7 +28,7 @@ type wall struct{ clock timebase.Clock }
 // never hear of a reference at all.
 //
 // For a clock of NewClock with a speed other than 1, UTC is the real one at the clock's creation and advances with the clock;
-// such a time is RTC_ONLY of source "host". Any number of goroutines may observe.
+// such a time is RTC_ONLY of a source such as "host x10". Any number of goroutines may observe.
 func Wall(clock timebase.Clock) timebase.Source { return wall{clock} }
 
 // Observe implements timebase.Source.
@@ -35,7 +36,11 @@ func (w wall) Observe() timebase.Observation {
 	c, own := w.clock.(*clock)
 	if own && c.speed != 1 {
 		mono := c.Now()
-		return judge(mono, c.base.Add(time.Duration(mono-1)), discipline{})
+		o := judge(mono, c.base.Add(time.Duration(mono-1)), discipline{})
+		if o.Sync != timebase.Unset {
+			o.Source = fmt.Sprintf("host x%d", c.speed)
+		}
+		return o
 	}
 	d := kernel()
 	now := time.Now()

@@ -72,5 +72,5 @@ func TestTheWallClockOfAFastClockAdvancesWithIt(t *testing.T) {
 	require.Equal(t, c.base.UnixNano()+o.Mono-1, o.UTC)
 	require.Greater(t, o.UTC-c.base.UnixNano(), int64(1000*time.Second))
 	require.Equal(t, timebase.RTCOnly, o.Sync)
-	require.Equal(t, "host", o.Source)
+	require.Equal(t, "host x1000", o.Source)
 }

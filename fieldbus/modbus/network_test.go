@@ -1,0 +1,255 @@
+// Over the real network: against the server of package bustest, through a wire that spoils replies, and at a frozen device.
+
+package modbus
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/stretchr/testify/require"
+)
+
+func serve(t *testing.T, d bustest.Device) *bustest.Server {
+	t.Helper()
+	s, err := bustest.Serve("127.0.0.1:0", d)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
+	memory := bustest.NewMemory()
+	c, err := Dial(t.Context(), serve(t, memory).Addr(), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	ctx := t.Context()
+
+	require.NoError(t, c.WriteCoil(ctx, 1, 9, true))
+	require.NoError(t, c.WriteCoil(ctx, 1, 10, true))
+	require.NoError(t, c.WriteCoil(ctx, 1, 10, false))
+	coils := make([]bool, 9)
+	require.NoError(t, c.ReadCoils(ctx, 1, 3, coils))
+	require.Equal(t, []bool{6: true, 8: false}, coils)
+
+	require.NoError(t, c.WriteRegister(ctx, 1, 65_535, 0xABCD))
+	require.EqualValues(t, 0xABCD, memory.Get(bustest.Holding, 65_535))
+	many := make([]uint16, MaxWrite)
+	for i := range many {
+		many[i] = uint16(i * 500)
+	}
+	require.NoError(t, c.WriteRegisters(ctx, 1, 100, many))
+	out := make([]uint16, MaxRead)
+	require.NoError(t, c.ReadHolding(ctx, 1, 99, out))
+	require.Equal(t, append(append([]uint16{0}, many...), 0), out)
+
+	memory.Set(bustest.Input, 7, 1, 2, 3)
+	require.NoError(t, c.ReadInput(ctx, 255, 8, out[:2]))
+	require.Equal(t, []uint16{2, 3}, out[:2])
+}
+
+// refuser is a device that refuses everything.
+type refuser struct{ e bustest.Exception }
+
+func (r refuser) Read(bustest.Request, []uint16) error  { return r.e }
+func (r refuser) Write(bustest.Request, []uint16) error { return r.e }
+
+func TestTheExceptionsOfTheServerArriveAsTheyWere(t *testing.T) {
+	for _, e := range []Exception{1, 2, 3, 4, 5, 6, 8, 10, 11} {
+		c, err := Dial(t.Context(), serve(t, refuser{bustest.Exception(e)}).Addr(), nil)
+		require.NoError(t, err)
+		for _, x := range calls {
+			require.ErrorIs(t, x.call(t.Context(), c), e, x.name)
+		}
+		require.NoError(t, c.Close())
+	}
+}
+
+// frozen is where a device listens whose processor has stopped: the kernel accepts and takes what is sent, and nobody answers.
+func frozen(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+func TestAFrozenDeviceCostsTheTimeoutAndACancellationCutsItShort(t *testing.T) {
+	addr := frozen(t)
+	c, err := Dial(t.Context(), addr, &Options{Timeout: 50 * time.Millisecond})
+	require.NoError(t, err)
+	begin := time.Now()
+	require.ErrorIs(t, c.WriteCoil(t.Context(), 1, 1, true), ErrUnknown)
+	require.GreaterOrEqual(t, time.Since(begin), 50*time.Millisecond)
+	require.Less(t, time.Since(begin), 500*time.Millisecond)
+
+	c, err = Dial(t.Context(), addr, &Options{Timeout: time.Hour})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := make(chan time.Time, 1)
+	time.AfterFunc(20*time.Millisecond, func() { cancelled <- time.Now(); cancel() })
+	require.ErrorIs(t, c.ReadHolding(ctx, 1, 1, make([]uint16, 1)), context.Canceled)
+	took := time.Since(<-cancelled)
+	t.Logf("returned %v after the cancellation", took)
+	require.Less(t, took, 250*time.Millisecond, "5 ms on a machine that is not busy")
+	require.NoError(t, c.Close())
+}
+
+// observed runs p.Watch until the test ends and passes on each whole round of its one channel.
+func observed(t *testing.T, p *Port) <-chan tag.Raw {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	raws, done := make(chan tag.Raw, 1<<16), make(chan error, 1)
+	go func() { done <- p.Watch(ctx, func(r tag.Raw) { raws <- r }) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	return raws
+}
+
+// until reads values up to one of that quality.
+func until(t *testing.T, raws <-chan tag.Raw, q tag.Quality) tag.Raw {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		select {
+		case r := <-raws:
+			if r.Quality == q {
+				return r
+			}
+		case <-limit:
+			require.Fail(t, "no value", "of quality %v within 20 s", q)
+		}
+	}
+}
+
+var onePoint = []Point{{Channel: "ao/1", Table: Holding, Address: 4, Words: 2, Form: tag.Int}}
+
+func TestAPortAtAFrozenDeviceTellsBadWithinItsTimeout(t *testing.T) {
+	p, err := NewPort(frozen(t), onePoint, &PortOptions{Timeout: 100 * time.Millisecond})
+	require.NoError(t, err)
+	begin := time.Now()
+	until(t, observed(t, p), tag.Bad)
+	require.Less(t, time.Since(begin), time.Second)
+	require.ErrorIs(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int}), ErrDown)
+	_, down := p.State()
+	require.ErrorIs(t, down, os.ErrDeadlineExceeded)
+}
+
+func TestAPortComesBackWhenItsDeviceDoes(t *testing.T) {
+	memory := bustest.NewMemory()
+	memory.Set(bustest.Holding, 4, 1, 2)
+	s := serve(t, memory)
+	p, err := NewPort(s.Addr(), onePoint, &PortOptions{Period: time.Millisecond, Timeout: time.Second})
+	require.NoError(t, err)
+	raws := observed(t, p)
+	require.EqualValues(t, 0x1_0002, until(t, raws, tag.Good).Bits)
+	require.NoError(t, s.Close())
+	until(t, raws, tag.Bad)
+	require.Error(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 7}))
+
+	memory.Set(bustest.Holding, 4, 3, 4)
+	again, err := bustest.Serve(s.Addr(), memory)
+	require.NoError(t, err)
+	require.EqualValues(t, 0x3_0004, until(t, raws, tag.Good).Bits)
+	require.NoError(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 0x5_0006}))
+	require.EqualValues(t, 6, memory.Get(bustest.Holding, 5))
+	connects, down := p.State()
+	require.NoError(t, down)
+	require.Equal(t, 2, connects)
+	t.Cleanup(func() { _ = again.Close() })
+}
+
+// relayed puts a wire before the server that spoils replies.
+func relayed(t *testing.T, s *bustest.Server, spoil func(request, reply []byte) ([]byte, error)) string {
+	t.Helper()
+	r, err := bustest.NewRelay("127.0.0.1:0", s.Addr(), spoil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	return r.Addr()
+}
+
+func TestAPortSurvivesAWireThatGoesBad(t *testing.T) {
+	memory := bustest.NewMemory()
+	memory.Set(bustest.Holding, 4, 1, 2)
+	var noise atomic.Pointer[[]byte]
+	addr := relayed(t, serve(t, memory), func(_, reply []byte) ([]byte, error) {
+		if b := noise.Load(); b != nil {
+			return *b, nil
+		}
+		return reply, nil
+	})
+	p, err := NewPort(addr, onePoint, &PortOptions{Period: time.Millisecond, Timeout: 50 * time.Millisecond})
+	require.NoError(t, err)
+	raws := observed(t, p)
+	for _, b := range [][]byte{[]byte("garbage, garbage"), {}, {0, 0, 0}, make([]byte, 300)} {
+		noise.Store(nil)
+		require.EqualValues(t, 0x1_0002, until(t, raws, tag.Good).Bits)
+		noise.Store(&b)
+		until(t, raws, tag.Bad)
+	}
+}
+
+func TestOverARealWireRepliesDoubledAndOutOfTurnBringNoWrongValue(t *testing.T) {
+	memory := bustest.NewMemory()
+	for i := range 1 << 16 {
+		memory.Set(bustest.Holding, uint16(i), uint16(i))
+	}
+	seed := uint64(time.Now().UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 3))
+	var old []byte
+	addr := relayed(t, serve(t, memory), func(_, reply []byte) ([]byte, error) {
+		before := old
+		old = slices.Clone(reply)
+		switch rng.IntN(12) {
+		case 0:
+			return append(slices.Clone(reply), reply...), nil
+		case 1:
+			return append(slices.Clone(before), reply...), nil
+		case 2:
+			return append(slices.Clone(reply), before...), nil
+		case 3:
+			if before != nil {
+				return before, nil
+			}
+		case 4:
+			return reply[:rng.IntN(len(reply))], os.ErrClosed
+		}
+		return reply, nil
+	})
+	var c *Client
+	last, right, wires := uint16(seed), 0, 0
+	for n := range 3000 {
+		if c == nil || c.closed.Load() {
+			if c != nil {
+				last = c.retire()
+			}
+			var err error
+			c, err = dial(t.Context(), addr, nil, last)
+			require.NoError(t, err)
+			wires++
+		}
+		address := uint16(n * 7)
+		out := make([]uint16, 1+n%3)
+		if err := c.ReadHolding(t.Context(), 1, address, out); err != nil {
+			continue
+		}
+		right++
+		for i := range out {
+			require.Equal(t, address+uint16(i), out[i], "seed %d, transaction %d, number %d", seed, n, binary.BigEndian.Uint16(old))
+		}
+	}
+	t.Logf("seed %d: %d of 3000 right over %d connections", seed, right, wires)
+	require.Greater(t, right, 1000)
+	require.Greater(t, wires, 100)
+	require.NoError(t, c.Close())
+}
