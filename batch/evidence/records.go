@@ -78,6 +78,8 @@ type records struct {
 	actions []recipe.ActionType // declared
 	state   string              // last state of the batch
 	end     *record.Record      // batch_end, nil while the run goes on
+	fault   uint64              // number of engine_fault, 0 where there is none
+	last    uint64              // number of the record that nothing may follow, 0 while there is none
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
@@ -90,12 +92,12 @@ func newRecords(files []governed, breach func(check string, seq uint64, format s
 	return r
 }
 
-// ended tells whether the batch has come to its end.
-func (r *records) ended() bool { return r.end != nil }
-
 // add takes in the record that should be number n. It returns nil where the body is no record.
 func (r *records) add(n uint64, body []byte) *record.Record {
 	r.n++
+	if r.last != 0 {
+		r.breach("records", n, "it stands behind record %d, which ends the journal", r.last)
+	}
 	rec, err := record.Parse(body)
 	if err != nil {
 		r.breach("records", n, "%v", err)
@@ -123,13 +125,19 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		}
 		r.begun = true
 	}
+	r.windows.add(n, rec)
 	switch rec.Kind {
 	case record.KindBatchState:
 		r.state = rec.Text(record.BatchState)
 	case record.KindBatchEnd:
-		r.end = rec
+		r.ends(n, rec)
+	case record.KindEngineFault:
+		r.fault, r.last = n, n
+	case record.KindWindowStart:
+		r.opens(n, rec)
+	case record.KindReconcile:
+		r.reconciles(n, rec)
 	}
-	r.windows.add(n, rec)
 	return rec
 }
 
@@ -229,8 +237,12 @@ func (r *records) finish() {
 		}
 	}
 	for i := range r.windows.all {
-		if w := r.windows.all[i]; w.stop == nil && r.ended() {
-			r.breach("samples", w.startSeq, "window %s is opened and never closed, and the batch is %s", w.id, r.state)
+		switch w := r.windows.all[i]; {
+		case r.end == nil:
+		case w.stop == nil:
+			r.breach("samples", w.startSeq, "window %s is opened and never closed, and the run has ended", w.id)
+		case !w.reconciled:
+			r.breach("totals", w.stopSeq, "window %s is closed and never reconciled, and the run has ended", w.id)
 		}
 	}
 }

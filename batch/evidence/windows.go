@@ -25,16 +25,17 @@ type reading struct {
 
 // window is one metering window as its records and the input records show it.
 type window struct {
-	id       string
-	startSeq uint64
-	stopSeq  uint64
-	source   tag.ID
-	start    *record.Record
-	stop     *record.Record // nil while it is open
-	sum      hash.Hash      // over its sample lines
-	samples  uint64
-	worst    tag.Quality // worst that a quality_change says of the source while the window is open
-	out      io.Writer   // takes the lines too; may be nil
+	id         string
+	startSeq   uint64
+	stopSeq    uint64
+	source     tag.ID
+	start      *record.Record
+	stop       *record.Record // nil while it is open
+	reconciled bool           // its total was held against the device's own
+	sum        hash.Hash      // over its sample lines
+	samples    uint64
+	worst      tag.Quality // worst that a quality_change says of the source while the window is open
+	out        io.Writer   // takes the lines too; may be nil
 }
 
 // digest is the SHA-256 of the window's lines, hex.

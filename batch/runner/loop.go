@@ -42,13 +42,18 @@ type loop struct {
 	unsafe  []string // outputs that were never confirmed to be safe
 	windows []Window
 	failed  error
-	observe int64 // when to look at the wall clock next
+	observe int64  // when to look at the wall clock next
+	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {
-	return &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
+	l := &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
 		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody)}
+	if r.opt.Look != nil {
+		l.eyes = newWatch(r)
+	}
+	return l
 }
 
 // begin takes in what stands at the head of every journal: what the batch is bound to, and the boot with its outputs as they

@@ -90,7 +90,7 @@ func (c *crew) run(ctx context.Context, wall timebase.Source) {
 			schedule = schedule[1:]
 		}
 		l.ticks(now)
-		next := min(l.aged(now), l.wake(), l.observe)
+		next := min(l.aged(now), l.wake(), l.observe, l.show(now))
 		if ev, at, ok := in.take(l.crowded()); ok {
 			// The time anew: nothing is stamped earlier than it happened.
 			l.sample(c.clock.Now(), at, &ev)

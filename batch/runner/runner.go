@@ -95,6 +95,7 @@ type Options struct {
 	Manual   bool                          // do not start the batch at once; a start command must come
 	Record   func(k record.Kind, b []byte) // every record as it is numbered; b is valid during the call
 	Ask      func(r *Runner, p Prompt)     // an operator is asked; nil: nobody answers but by Answer
+	Look     func(r *Runner, s *Snapshot)  // values and totals, every LookEvery at most; s is valid during the call
 	Schedule []Scheduled                   // in ascending order of time
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
 }

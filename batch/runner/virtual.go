@@ -126,6 +126,7 @@ func (v *virtual) turn(ctx context.Context) error {
 		v.l.sample(v.now, at, &ev)
 	}
 	v.l.ticks(v.now)
+	v.l.show(v.now)
 	return v.next(v.l.aged(v.now))
 }
 

@@ -1,0 +1,91 @@
+// What a run shows of itself between its records: values, totals and state, for people who watch.
+
+package runner
+
+import (
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// LookEvery is the least time in ns, on the clock of the run, between two calls of Options.Look.
+const LookEvery = 100_000_000
+
+// Snapshot is what a run shows at one moment. It is used again for the next one: what is to be kept of it must be copied.
+type Snapshot struct {
+	At      int64 // monotonic ns, as ts_mono_ns of the records
+	State   sequencer.State
+	Tags    []Reading // by tag.ID
+	Windows []Reached // in the order of the recipe, those that never opened too
+}
+
+// Reading is the scaled value of a tag, as its iomap.Tag reads it, and its quality.
+type Reading struct {
+	Value   int64
+	Quality tag.Quality
+}
+
+// Reached is a metering window and what it shows. Its total is in counts of Resolution.
+type Reached struct {
+	ID         string
+	Resolution quantity.Quantity
+	Total      metering.Total
+}
+
+// watch is what the loop needs to show itself.
+type watch struct {
+	snap Snapshot
+	due  int64 // monotonic ns of the next look
+}
+
+func newWatch(r *Runner) *watch {
+	w := &watch{snap: Snapshot{Tags: make([]Reading, len(r.b.Plan.Map.Tags))}}
+	w.windows(r, r.b.Plan.Recipe.Root)
+	return w
+}
+
+// windows lists the windows below an element in the order in which the recipe opens them, which is that of their numbers.
+func (w *watch) windows(r *Runner, e *recipe.Element) {
+	for i := range e.Actions {
+		a := &e.Actions[i]
+		if a.Kind != recipe.OpenWindow {
+			continue
+		}
+		one := Reached{ID: a.Window}
+		for k := range r.b.Plan.Map.Meters {
+			if m := &r.b.Plan.Map.Meters[k]; m.Name == a.Meter {
+				one.Resolution = m.Resolution
+			}
+		}
+		w.snap.Windows = append(w.snap.Windows, one)
+	}
+	for _, child := range e.Children {
+		w.windows(r, child)
+	}
+}
+
+// show calls Look if it is time, and returns when it will be time again. It allocates nothing.
+func (l *loop) show(now int64) int64 {
+	w := l.eyes
+	if w == nil || l.failed != nil {
+		return timebase.Never
+	}
+	if now < w.due {
+		return w.due
+	}
+	defer l.fault()
+	w.due = now + LookEvery
+	s := &w.snap
+	s.At, s.State = now, l.m.State()
+	for i := range s.Tags {
+		s.Tags[i].Value, s.Tags[i].Quality = l.m.Read(tag.ID(i), now)
+	}
+	for i := range s.Windows {
+		s.Windows[i].Total = l.m.Total(i)
+	}
+	l.r.opt.Look(l.r, s)
+	return w.due
+}
