@@ -22,7 +22,8 @@ const (
 )
 
 // Relay passes the requests of one client at a time on to a Modbus TCP server, and the replies back, frame by frame. Further
-// clients wait, connected and unheard, until the first has gone; many a device does the same.
+// clients wait, connected and unheard, until the first has gone; many a device does the same. While the server is silent, so is
+// the relay, and does not notice that its client left.
 type Relay struct {
 	l      *net.TCPListener
 	server string

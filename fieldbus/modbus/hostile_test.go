@@ -29,7 +29,7 @@ func TestNoHostileReplyIsTakenForAnAnswer(t *testing.T) {
 	table := []struct {
 		name   string
 		answer func([]byte) [][]byte
-		want   error
+		want   error // nil: the words are those of the connection
 	}{
 		{"another transaction", plus(1), ErrStray},
 		{"the transaction before", spoilt(func(r []byte) []byte {
@@ -58,8 +58,8 @@ func TestNoHostileReplyIsTakenForAnAnswer(t *testing.T) {
 		{"noise without end", func([]byte) [][]byte { return slices.Repeat([][]byte{make([]byte, 7)}, 100) }, ErrStray},
 		{"silence", nil, os.ErrDeadlineExceeded},
 		{"half of it", spoilt(func(r []byte) []byte { return r[:len(r)/2] }), os.ErrDeadlineExceeded},
-		{"half of it and the end", func(r []byte) [][]byte { return [][]byte{own(r)[0][:6], hangUp} }, errEnd},
-		{"the end", func([]byte) [][]byte { return [][]byte{hangUp} }, errEnd},
+		{"half of it and the end", func(r []byte) [][]byte { return [][]byte{own(r)[0][:6], hangUp} }, nil},
+		{"the end", func([]byte) [][]byte { return [][]byte{hangUp} }, nil},
 	}
 	for _, x := range table {
 		for _, call := range calls {
@@ -67,7 +67,10 @@ func TestNoHostileReplyIsTakenForAnAnswer(t *testing.T) {
 				f := &far{answer: x.answer}
 				c := f.client(t, 0)
 				err := call.call(t.Context(), c)
-				require.ErrorIs(t, err, x.want, "%s: %s", call.name, x.name)
+				require.Error(t, err, "%s: %s", call.name, x.name)
+				if x.want != nil {
+					require.ErrorIs(t, err, x.want, "%s: %s", call.name, x.name)
+				}
 				require.Equal(t, call.writes, isErr(err, ErrUnknown), "%s: %s", call.name, x.name)
 				f.set(func() { f.answer = own })
 				require.ErrorIs(t, call.call(t.Context(), c), ErrDown, "%s: %s", call.name, x.name)

@@ -18,7 +18,7 @@ type Point struct {
 	Table   Table    // Coil, Holding or Input; coils and holding registers can be written
 	Address uint16   // of the coil or the first register, counted from 0
 	Words   int      // registers: 1, 2 or 4; 0: 1, which is also what a coil takes up
-	Form    tag.Form // Bool for a coil. For registers Bool or Int of any size, Float32 of 2 words, Float64 of 4
+	Form    tag.Form // Bool of 1 word, and always for a coil; Int of any; Float32 of 2; Float64 of 4
 	Signed  bool     // an Int of 1 or 2 words is two's complement; else it is not negative
 }
 

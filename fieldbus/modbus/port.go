@@ -47,10 +47,11 @@ type PortOptions struct {
 // was read.
 //
 // When an exchange fails, Watch closes the connection, emits each channel once with quality Bad, and dials again after 100 ms,
-// then after twice as long each time up to 2 s, until ctx ends. A frozen device is so told within Period + Timeout. A write that
-// fails closes the connection too; Watch comes upon that with its next round. An exception is an answer and concerns its points
-// only: those are emitted Bad, each round, and a block that is refused over an address or its size is cut in two until
-// the next connection, so that one wrong address does not hide its neighbours.
+// then after twice as long each time up to 2 s, until ctx ends. So a device that freezes is told within Timeout of the first
+// request that it does not answer. A write that fails closes the connection too; Watch comes upon that with its next round.
+//
+// An exception is an answer and concerns its points only: those are emitted Bad, each round. A block that is refused over an
+// address or its size is cut in two, for as long as the connection lasts, so that one wrong address does not hide its neighbours.
 type Port struct {
 	addr     string
 	points   []Point

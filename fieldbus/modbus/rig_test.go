@@ -15,10 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var (
-	errNobody = errors.New("nobody listens")
-	errEnd    = io.ErrUnexpectedEOF
-)
+var errNobody = errors.New("nobody listens")
 
 // hangUp, among the frames of an answer, closes the connection.
 var hangUp = []byte{}

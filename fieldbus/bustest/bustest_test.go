@@ -1,0 +1,232 @@
+// The claims of server and relay, against the client of the library that the server is made of.
+
+package bustest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/simonvetter/modbus"
+	"github.com/stretchr/testify/require"
+)
+
+// serve starts a server that ends with the test.
+func serve(t *testing.T, d Device) *Server {
+	t.Helper()
+	s, err := Serve("127.0.0.1:0", d)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// connect connects a client that ends with the test.
+func connect(t *testing.T, addr string, timeout time.Duration) *modbus.ModbusClient {
+	t.Helper()
+	c, err := modbus.NewClient(&modbus.ClientConfiguration{URL: "tcp://" + addr, Timeout: timeout})
+	require.NoError(t, err)
+	require.NoError(t, c.Open())
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestAMemoryHoldsWhatWasWrittenInEachOfItsTables(t *testing.T) {
+	m := NewMemory()
+	c := connect(t, serve(t, m).Addr(), time.Second)
+
+	require.NoError(t, c.WriteCoils(65_530, []bool{true, false, true}))
+	require.NoError(t, c.WriteCoil(65_535, true))
+	coils, err := c.ReadCoils(65_530, 6)
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false, true, false, false, true}, coils)
+	require.EqualValues(t, 1, m.Get(Coil, 65_532))
+
+	m.Set(Discrete, 8, 1, 0, 7)
+	bits, err := c.ReadDiscreteInputs(8, 3)
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false, true}, bits, "any value but 0 is on")
+
+	require.NoError(t, c.WriteRegister(0, 42))
+	require.NoError(t, c.WriteRegisters(1, []uint16{43, 44}))
+	words, err := c.ReadRegisters(0, 4, modbus.HOLDING_REGISTER)
+	require.NoError(t, err)
+	require.Equal(t, []uint16{42, 43, 44, 0}, words)
+
+	m.Set(Input, 65_534, 9, 10, 11)
+	words, err = c.ReadRegisters(65_533, 3, modbus.INPUT_REGISTER)
+	require.NoError(t, err)
+	require.Equal(t, []uint16{0, 9, 10}, words, "what does not fit is dropped")
+}
+
+// teller is a device that tells what it is asked and answers with an error.
+type teller struct {
+	asked chan Request
+	err   error
+	let   chan struct{} // nil: at once
+}
+
+func (d *teller) Read(r Request, _ []uint16) error {
+	d.asked <- r
+	if d.let != nil {
+		<-d.let
+	}
+	return d.err
+}
+
+func (d *teller) Write(r Request, values []uint16) error { return d.Read(r, values) }
+
+func TestADeviceIsToldWhoAsksForWhat(t *testing.T) {
+	d := &teller{asked: make(chan Request, 1)}
+	c := connect(t, serve(t, d).Addr(), time.Second)
+	require.NoError(t, c.SetUnitId(17))
+	ask := map[Table]func() error{
+		Coil:     func() error { return c.WriteCoil(5, true) },
+		Discrete: func() error { _, err := c.ReadDiscreteInput(5); return err },
+		Holding:  func() error { return c.WriteRegister(5, 1) },
+		Input:    func() error { _, err := c.ReadRegister(5, modbus.INPUT_REGISTER); return err },
+	}
+	for table, f := range ask {
+		require.NoError(t, f())
+		r := <-d.asked
+		require.Contains(t, r.Client, "127.0.0.1:")
+		r.Client = ""
+		require.Equal(t, Request{Unit: 17, Table: table, Address: 5}, r)
+	}
+}
+
+func TestErrorsOfADeviceReachTheClientAsExceptions(t *testing.T) {
+	for _, x := range []struct{ err, want error }{
+		{Exception(1), modbus.ErrIllegalFunction},
+		{Exception(2), modbus.ErrIllegalDataAddress},
+		{Exception(3), modbus.ErrIllegalDataValue},
+		{Exception(4), modbus.ErrServerDeviceFailure},
+		{Exception(5), modbus.ErrAcknowledge},
+		{Exception(6), modbus.ErrServerDeviceBusy},
+		{Exception(7), modbus.ErrServerDeviceFailure},
+		{Exception(8), modbus.ErrMemoryParityError},
+		{Exception(10), modbus.ErrGWPathUnavailable},
+		{Exception(11), modbus.ErrGWTargetFailedToRespond},
+		{errors.New("smoke"), modbus.ErrServerDeviceFailure},
+	} {
+		c := connect(t, serve(t, &teller{asked: make(chan Request, 9), err: x.err}).Addr(), time.Second)
+		_, err := c.ReadRegister(1, modbus.HOLDING_REGISTER)
+		require.ErrorIs(t, err, x.want)
+		require.ErrorIs(t, c.WriteCoil(1, true), x.want)
+		_, err = c.ReadCoil(1)
+		require.ErrorIs(t, err, x.want)
+	}
+}
+
+func TestADeviceThatBlocksIsSilentAndCloseWaitsForIt(t *testing.T) {
+	d := &teller{asked: make(chan Request, 1), let: make(chan struct{})}
+	s := serve(t, d)
+	c := connect(t, s.Addr(), 20*time.Millisecond)
+	require.ErrorIs(t, c.WriteCoil(1, true), modbus.ErrRequestTimedOut)
+	<-d.asked
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case <-closed:
+		require.Fail(t, "Close did not wait for the device")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(d.let)
+	require.NoError(t, <-closed)
+}
+
+func TestAServerThatCannotListenSaysWhy(t *testing.T) {
+	s := serve(t, NewMemory())
+	_, err := Serve(s.Addr(), NewMemory())
+	require.ErrorContains(t, err, "bustest: server at \""+s.Addr())
+	for _, addr := range []string{"", "nowhere", "127.0.0.1"} {
+		_, err := Serve(addr, NewMemory())
+		require.ErrorContains(t, err, "bustest: server at", addr)
+		_, err = NewRelay(addr+"x", s.Addr(), nil)
+		require.ErrorContains(t, err, "bustest: relay at", addr)
+	}
+}
+
+// relay starts a relay that ends with the test.
+func relay(t *testing.T, server string, spoil func(request, reply []byte) ([]byte, error)) string {
+	t.Helper()
+	r, err := NewRelay("127.0.0.1:0", server, spoil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	return r.Addr()
+}
+
+func TestARelayPassesAllOnToOneClientAfterTheOther(t *testing.T) {
+	m := NewMemory()
+	addr := relay(t, serve(t, m).Addr(), nil)
+	for i := range uint16(3) {
+		c := connect(t, addr, time.Second)
+		require.NoError(t, c.WriteRegister(9, i))
+		require.Equal(t, i, m.Get(Holding, 9))
+		require.NoError(t, c.Close())
+	}
+}
+
+func TestARelaySpoilsRepliesAsItIsTold(t *testing.T) {
+	memory, reply, fail := NewMemory(), []byte(nil), error(nil)
+	var request []byte
+	addr := relay(t, serve(t, memory).Addr(), func(q, r []byte) ([]byte, error) {
+		request = append([]byte(nil), q...)
+		return append(reply, r[:len(r)-len(r)*len(reply)]...), fail
+	})
+	ask := []byte{0, 1, 0, 0, 0, 6, 1, 6, 0, 5, 0, 7}
+	for _, x := range []struct {
+		spoilt []byte
+		fail   error
+		want   string
+	}{
+		{nil, nil, string(ask)},
+		{[]byte("?"), nil, "?"},
+		{[]byte("!"), net.ErrClosed, "!"},
+	} {
+		reply, fail = x.spoilt, x.fail
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		_, err = conn.Write(ask)
+		require.NoError(t, err)
+		got := make([]byte, 20)
+		n, err := conn.Read(got)
+		require.NoError(t, err)
+		require.Equal(t, x.want, string(got[:n]))
+		require.Equal(t, ask, request)
+		if fail != nil {
+			_, err = conn.Read(got)
+			require.Error(t, err, "the connection was closed")
+		}
+		require.NoError(t, conn.Close())
+	}
+	require.EqualValues(t, 7, memory.Get(Holding, 5), "the server never knew")
+}
+
+func TestARelayLetsGoOfAClientThatSendsNoFrame(t *testing.T) {
+	addr := relay(t, serve(t, NewMemory()).Addr(), nil)
+	for _, head := range []string{"\x00\x01\x00\x00\x00\x00", "GET / HTTP/1.1\r\n\r\n"} {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		_, err = conn.Write([]byte(head))
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1))
+		require.Error(t, err)
+		require.NoError(t, conn.Close())
+	}
+}
+
+func TestARelayWithoutAServerHangsUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	conn, err := net.Dial("tcp", relay(t, l.Addr().String(), nil))
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NoError(t, conn.Close())
+}

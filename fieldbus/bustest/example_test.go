@@ -1,0 +1,53 @@
+// The example of package bustest: a device, and a wire that goes bad.
+
+package bustest_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus/modbus"
+)
+
+func Example() {
+	memory := bustest.NewMemory()
+	memory.Set(bustest.Holding, 100, 7)
+	server, err := bustest.Serve("127.0.0.1:0", memory)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = server.Close() }()
+
+	replies := 0
+	relay, err := bustest.NewRelay("127.0.0.1:0", server.Addr(), func(_, reply []byte) ([]byte, error) {
+		if replies++; replies == 2 {
+			return reply[:5], fmt.Errorf("cut the wire")
+		}
+		return reply, nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- relay.Run(ctx) }()
+
+	client, err := modbus.Dial(ctx, relay.Addr(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	value := make([]uint16, 1)
+	fmt.Println(client.ReadHolding(ctx, 1, 100, value), value[0])
+	fmt.Println(client.ReadHolding(ctx, 1, 100, value) != nil)
+	cancel()
+	fmt.Println(<-done)
+	// Output:
+	// <nil> 7
+	// true
+	// <nil>
+}
