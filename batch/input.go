@@ -54,6 +54,9 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if m.b.Seed != 0 {
 			b.Count(record.Seed, m.b.Seed)
 		}
+		if m.b.RestartOf != "" {
+			b.Text(record.RestartOf, m.b.RestartOf)
+		}
 	case Bound:
 		start(record.KindObjectBound)
 		m.bound(ev.File)

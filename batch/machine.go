@@ -84,6 +84,9 @@ func (m *Machine) State() sequencer.State { return m.seq.State(0) }
 // Ended tells whether End was an effect.
 func (m *Machine) Ended() bool { return m.st.Ended }
 
+// Again tells whether a recovery rule has aborted the batch so that a new one, which names it, takes its place.
+func (m *Machine) Again() bool { return m.seq.Again() }
+
 // Epoch returns the epoch that the last Boot set.
 func (m *Machine) Epoch() uint32 { return m.st.Epoch }
 
@@ -175,14 +178,15 @@ func (m *Machine) starts(ev *Event) {
 	m.stamp = m.keep.Stamp(m.at)
 }
 
-// boot forgets what was read before, takes in what is read now, and marks every open window: whatever its source counted
-// meanwhile, nobody watched it.
+// boot forgets what was read before and takes in what is read now, also into the total of every open window, which it marks:
+// whatever its source counted meanwhile, nobody watched it.
 func (m *Machine) boot(ev *Event) {
 	m.starts(ev)
 	m.io = iomap.NewMachine(m.b.Plan.Map)
 	for _, r := range ev.Readback {
 		e := iomap.Event{Kind: iomap.Sample, Tag: r.Tag, Form: r.Form, Bits: r.Bits, Quality: r.Quality}
 		m.ifx = m.io.Step(m.now, &e, m.ifx[:0])
+		m.meter(&Event{Tag: r.Tag, Bits: r.Bits})
 	}
 	m.ifx = m.ifx[:0]
 	for w := range m.b.prog.wins {

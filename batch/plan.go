@@ -189,6 +189,7 @@ type BindOptions struct {
 	Operator  string // operator who answers for the batch; "" is "local"
 	JournalID string // name of the batch's journal, unique for ever; "" is the batch id
 	Seed      uint64 // seed of the simulation that the batch runs on; 0: none, or not told
+	RestartOf string // the batch in whose place this one is begun, by a recovery rule; "": none
 }
 
 // Batch is a plan bound to a batch id, a size and the approvals of its files. It is never changed after Bind.
@@ -200,6 +201,7 @@ type Batch struct {
 	Plan      *Plan
 	Approvals []Approval // of Plan.Files
 	Seed      uint64
+	RestartOf string
 
 	unapproved bool
 	prog       *program
@@ -210,7 +212,7 @@ type Batch struct {
 func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, error) {
 	b := &Batch{ID: id, JournalID: id, Operator: "local", Size: p.Recipe.Nominal, Plan: p}
 	if opt != nil {
-		b.Seed = opt.Seed
+		b.Seed, b.RestartOf = opt.Seed, opt.RestartOf
 		if opt.Operator != "" {
 			b.Operator = opt.Operator
 		}
@@ -222,6 +224,9 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 		if !isName(name[1]) {
 			return nil, fmt.Errorf("batch: %s %q: 1 to 64 letters, digits, '.', '_', '-' are wanted, the first a letter or digit", name[0], name[1])
 		}
+	}
+	if b.RestartOf != "" && (!isName(b.RestartOf) || b.RestartOf == b.ID) {
+		return nil, fmt.Errorf("batch: restart of %q: the id of another batch is wanted", b.RestartOf)
 	}
 	if size != "" {
 		q, err := quantity.Parse(size)

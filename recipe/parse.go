@@ -15,7 +15,7 @@ import (
 //
 // The header has recipe (the ID), version, schema_version: 1, title and batch_size (nominal, min, max). formula lists the
 // parameters: name, value at the nominal batch size, min and max of the scaled value (may be left out), scaling (none,
-// linear or quadratic, by default none). An amount anywhere below may be written as $name. Limits are held against every
+// linear or quadratic, by default none). An amount anywhere below may be written as $name, but not inside a condition. Limits are held against every
 // permitted batch size.
 //
 // procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below

@@ -129,6 +129,7 @@ type elem struct {
 type root struct {
 	Shown  uint8 // state of the procedure last told
 	Ended  bool
+	Again  bool // it was aborted so that a new batch takes its place
 	Writes uint32
 	Asked  uint32
 	Busy   int32 // outputs whose last write is not confirmed
@@ -159,6 +160,9 @@ func New(p *Program, v View) *Machine {
 
 // State returns the state of an element, computed from its phases for a block.
 func (m *Machine) State(e int) State { return m.state(e) }
+
+// Again tells whether the recovery rule restart has aborted the procedure: a new batch is to take its place.
+func (m *Machine) Again() bool { return m.r.Again }
 
 // Commanded returns the value last commanded to an output, and whether the device has confirmed it.
 func (m *Machine) Commanded(output int) (value int64, confirmed bool) {

@@ -34,6 +34,7 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	case recipe.RecoverHold:
 		fx = m.fail(at, Hold, reason, fx)
 	case recipe.RecoverAbort, recipe.RecoverRestart:
+		m.r.Again = rule == recipe.RecoverRestart
 		fx = m.fail(at, Abort, reason, fx)
 	case recipe.RecoverRepeat, recipe.RecoverResume:
 		fx = m.goOn(at, fx)

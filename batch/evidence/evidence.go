@@ -17,9 +17,7 @@
 // that they were given.
 package evidence
 
-import (
-	"errors"
-)
+import "errors"
 
 // Format is the version of the package's layout that this build writes and reads.
 const Format = 1
@@ -27,12 +25,15 @@ const Format = 1
 // Limits of a package. What is beyond them is refused.
 const (
 	MaxFiles    = 100_000       // files and directories in a package
+	MaxBytes    = 16 << 30      // bytes of all files together
+	MaxEvents   = 4 << 30       // bytes of events.tsv, and of one file in samples/
 	MaxManifest = 4 << 20       // bytes of manifest.json
 	maxGoverned = 16            // files in files/
 	maxWindows  = 10_000        // metering windows of a batch
 	maxLine     = 20 + 2*65 + 2 // bytes of a line of events.tsv, without its body
 	maxName     = 4096          // bytes of a path within a package
 	maxSums     = 16 << 20      // bytes of SHA256SUMS
+	maxSegment  = 64 << 20      // bytes of one file of the journal
 )
 
 // What is refused, to be told apart with errors.Is.
@@ -49,13 +50,16 @@ var (
 
 // The names in a package.
 const (
-	journalDir   = "journal"
-	filesDir     = "files"
-	samplesDir   = "samples"
-	eventsName   = "events.tsv"
-	manifestName = "manifest.json"
-	sumsName     = "SHA256SUMS"
-	lockName     = "journal/lock"
-	tempSuffix   = ".tmp"
-	sampleSuffix = ".tsv"
+	journalDir    = "journal"
+	segmentsDir   = "journal/segments"
+	quarantineDir = "journal/quarantine"
+	filesDir      = "files"
+	samplesDir    = "samples"
+	eventsName    = "events.tsv"
+	manifestName  = "manifest.json"
+	sumsName      = "SHA256SUMS"
+	lockName      = "journal/lock"
+	tempSuffix    = ".tmp"
+	sampleSuffix  = ".tsv"
+	segmentSuffix = ".seg"
 )

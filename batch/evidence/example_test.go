@@ -44,6 +44,7 @@ func Example() {
 	// records true
 	// identity true
 	// files true
+	// approval true
 	// samples true
 	// totals true
 	// journal true

@@ -19,6 +19,7 @@ type Manifest struct {
 	BatchID        string           `json:"batch_id"`
 	BatchState     string           `json:"batch_state"` // last state of the batch
 	DeviceID       string           `json:"device_id"`
+	Ending         string           `json:"ending"` // outputs_safe, outputs_not_confirmed, engine_fault; "" where the run has not ended
 	Engine         int64            `json:"engine"` // engine number that decided
 	EquipmentID    string           `json:"equipment_id"`
 	Files          []ManifestFile   `json:"files"` // in the order in which the records bind them
@@ -30,7 +31,8 @@ type Manifest struct {
 	LastSeq        uint64           `json:"last_seq,string"`
 	NotProven      []string         `json:"not_proven"` // what the package cannot show, in words
 	Proven         []string         `json:"proven"`     // what it shows where Verify finds no fault, in words
-	Unapproved     bool             `json:"unapproved"` // the batch ran without approvals
+	Unapproved     bool             `json:"unapproved"` // the batch ran without approval
+	Unsafe         []string         `json:"unsafe"`     // outputs that were not confirmed to be safe when the run ended
 	Windows        []ManifestWindow `json:"windows"`    // closed windows, in the order in which they opened
 }
 
@@ -56,9 +58,12 @@ type ManifestWindow struct {
 func (r *records) manifest(head journal.Chain, outcome string) *Manifest {
 	engine, _ := strconv.ParseInt(r.text(record.Engine), 10, 64)
 	m := &Manifest{Anchor: "none", BatchID: r.text(record.BatchID), BatchState: r.state, DeviceID: r.text(record.DeviceID),
-		Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
+		Ending: r.ending(), Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
 		JournalID: r.text(record.JournalID), JournalOutcome: outcome, LastLink: head.Link.String(), LastSeq: head.N,
-		NotProven: notProven(), Proven: proven(), Unapproved: r.text(record.Unapproved) == "true", Windows: []ManifestWindow{}}
+		NotProven: r.notProven(), Proven: proven(), Unapproved: r.unapproved(), Unsafe: []string{}, Windows: []ManifestWindow{}}
+	if r.end != nil {
+		m.Unsafe = append(m.Unsafe, r.end.Texts(record.Values)...)
+	}
 	for _, b := range r.bound {
 		m.Files = append(m.Files, ManifestFile{ApprovalID: b.approval.ID, Digest: b.digest, Name: b.file, ObjectID: b.id,
 			ObjectKind: b.kind, ObjectVersion: b.version})

@@ -118,6 +118,9 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 	case record.KindObjectBound:
 		r.bind(n, rec)
 	case record.KindActionDeclared:
+		if r.created == nil || r.begun {
+			r.breach("records", n, "an action type is declared where the batch is not just created")
+		}
 		r.actions = append(r.actions, batch.ReadAction(rec))
 	default:
 		if r.created == nil {
@@ -143,7 +146,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 
 // identify holds what never changes in a batch's journal against the records before.
 func (r *records) identify(n uint64, rec *record.Record) {
-	alone := rec.Kind.Spec().Alone
+	alone := rec.Kind.Spec().Alone && !rec.Has(record.BatchID)
 	for i, k := range identity {
 		if alone && !rec.Has(k) {
 			continue
@@ -231,7 +234,11 @@ func (r *records) finish() {
 	if r.created == nil {
 		r.breach("records", 0, "there is no batch_created")
 	}
-	for _, kind := range [...]string{"recipe", "mapping"} {
+	kinds := []string{"recipe", "mapping"}
+	if r.m != nil && r.m.Calibration != "" {
+		kinds = append(kinds, "calibration")
+	}
+	for _, kind := range kinds {
 		if !slices.ContainsFunc(r.bound, func(b binding) bool { return b.kind == kind }) {
 			r.breach("records", 0, "no %s is bound", kind)
 		}

@@ -5,8 +5,6 @@ package evidence
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal"
@@ -15,6 +13,7 @@ import (
 
 // ReplayReport is what a replay came to.
 type ReplayReport struct {
+	Run        // as the records say
 	BatchID    string
 	Engine     int64             // engine number of the records, and of this build
 	Records    uint64            // records of the package
@@ -23,7 +22,6 @@ type ReplayReport struct {
 	Divergence *batch.Divergence // the first one; nil where there is none
 	Cut        bool              // the batch has not ended, and the decisions of its last input are not all there
 	Fault      string            // what broke the engine, and at which record, as it broke it in the run; "" where nothing did
-	Unapproved bool              // the batch ran without approvals
 }
 
 // Replay binds a batch to the files and records of a package, feeds every recorded input to the engine, and compares every
@@ -36,11 +34,11 @@ func Replay(dir string) (*ReplayReport, error) {
 		return nil, err
 	}
 	defer v.root.Close()
-	b, err := v.rebind()
+	b, err := v.rebind(v.readStrict)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: replay of %s: %w", dir, err)
 	}
-	rep := &ReplayReport{BatchID: b.ID, Engine: batch.Engine, Records: v.head.N, Unapproved: v.recs.text(record.Unapproved) == "true"}
+	rep := &ReplayReport{BatchID: b.ID, Engine: batch.Engine, Records: v.head.N, Run: v.recs.run()}
 	replay := b.Replay()
 	_, err = v.readStrict(func(n uint64, body []byte) error {
 		rec, err := record.Parse(body)
@@ -51,14 +49,17 @@ func Replay(dir string) (*ReplayReport, error) {
 	})
 	if err == nil {
 		err = replay.End()
-		rep.Cut = err != nil && !v.recs.ended()
+		rep.Cut = err != nil && v.recs.end == nil
 	}
 	rep.Inputs, rep.Decisions = replay.Inputs, replay.Decisions
 	switch {
 	case err == nil || rep.Cut || errors.As(err, &rep.Divergence):
+		if what := replay.Fault(); what != "" && rep.Divergence == nil {
+			rep.Fault = fmt.Sprintf("%v at record %d: %s", errFault, v.recs.lastInput(), Plain(what))
+		}
 		return rep, nil
 	case errors.Is(err, errFault):
-		rep.Fault = err.Error()
+		rep.Fault = Plain(err.Error())
 		return rep, nil
 	}
 	return nil, fmt.Errorf("evidence: replay of %s: %w", dir, err)
@@ -88,70 +89,4 @@ func (v *verifier) readStrict(fn func(n uint64, body []byte) error) (journal.Cha
 	}
 	defer f.Close()
 	return readChain(f, fn)
-}
-
-// rebind makes the batch of a package from its files and the records that bind them.
-func (v *verifier) rebind() (*batch.Batch, error) {
-	files, err := readGoverned(v.root, v.tree, func(string, string) {})
-	if err != nil {
-		return nil, err
-	}
-	var wrong error
-	v.recs = newRecords(files, func(check string, seq uint64, format string, args ...any) {
-		// Totals, samples and the rest are Verify's; here only what stands in the way of the engine counts.
-		if (check == "records" || check == "files") && wrong == nil {
-			wrong = errors.New(where(seq) + fmt.Sprintf(format, args...))
-		}
-	})
-	v.head, err = v.readStrict(func(n uint64, body []byte) error {
-		v.recs.add(n, body)
-		return wrong
-	})
-	if err != nil {
-		return nil, err
-	}
-	if v.recs.finish(); wrong != nil {
-		return nil, wrong
-	}
-	name := map[string]string{}
-	for _, b := range v.recs.bound {
-		name[b.kind] = b.file
-	}
-	plan, err := batch.Load(flat{v}, name["recipe"], name["mapping"], &batch.LoadOptions{Actions: v.recs.actions})
-	if err != nil {
-		return nil, err
-	}
-	var rel batch.Release = release(v.recs.bound)
-	if v.recs.text(record.Unapproved) == "true" {
-		rel = batch.Unapproved
-	}
-	c := v.recs.created
-	return plan.Bind(c.Text(record.BatchID), c.Text(record.BatchSize), rel, &batch.BindOptions{Operator: c.Text(record.OperatorID),
-		JournalID: c.Text(record.JournalID), Seed: c.Count(record.Seed)})
-}
-
-// release answers with the approvals that the records name.
-type release []binding
-
-// Approved returns the approval under which a record binds a file.
-func (r release) Approved(kind, id, version, digest string) (batch.Approval, error) {
-	for i := range r {
-		if b := &r[i]; b.kind == kind && b.id == id && b.version == version && b.digest == digest {
-			return b.approval, nil
-		}
-	}
-	return batch.Approval{}, errors.New("no record binds it")
-}
-
-// flat are the governed files of a package as a file system of one level. A path stands for the file of its base name, since a
-// map may name its calibration in a directory below its own, and a package keeps all files in one.
-type flat struct{ v *verifier }
-
-// Open opens a governed file by its base name.
-func (f flat) Open(name string) (fs.File, error) {
-	inside := filesDir + "/" + path.Base(name)
-	if !f.v.tree.has(inside) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	return f.v.root.Open(inside)
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,8 @@ func TestReplayDecidesEverythingAgainFromThePackageAlone(t *testing.T) {
 		require.EqualValues(t, batch.Engine, rep.Engine)
 		require.Equal(t, "B-0001", rep.BatchID)
 		require.Equal(t, rel == batch.Release(batch.Unapproved), rep.Unapproved)
+		require.True(t, rep.Ended)
+		require.Empty(t, rep.Fault)
 	}
 }
 
@@ -68,8 +71,11 @@ func TestRecordsCutOffAtTheEndDoNotShowInTheChainAndTheReportSaysSo(t *testing.T
 		rep, err := Verify(cut)
 		require.NoError(t, err)
 		require.True(t, rep.OK(), rep.Verdict())
-		require.Equal(t, "Running", rep.State, "what shows is that the batch has not ended")
-		require.Contains(t, rep.NotProven[0], "records cut off at the end")
+		require.False(t, rep.Ended)
+		require.True(t, strings.HasPrefix(rep.Verdict(), "the run has not ended: "), "this is what shows: %s", rep.Verdict())
+		require.NotContains(t, rep.Verdict(), "verified")
+		require.Contains(t, rep.NotProven[0], "the records stop before its end")
+		require.Contains(t, rep.NotProven[1], "records cut off at the end")
 		replay, err := Replay(cut)
 		require.NoError(t, err)
 		require.Nil(t, replay.Divergence)
@@ -89,7 +95,7 @@ func TestWhatCannotBeReplayedIsAnErrorThatSaysWhy(t *testing.T) {
 	put(t, touched, eventsName, bytes.Replace(events, []byte(`"event_type":"boot"`), []byte(`"event_type":"root"`), 1))
 	_, err = Replay(touched)
 	require.ErrorIs(t, err, ErrChain)
-	require.ErrorContains(t, err, "record 6")
+	require.ErrorContains(t, err, "record 5")
 
 	for _, name := range []string{eventsName, "files/recipe.yaml", "files/calibration.yaml"} {
 		gone := clone(t, dir)

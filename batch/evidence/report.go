@@ -8,14 +8,13 @@ import (
 	"unicode"
 )
 
-// Report is what Verify found. It holds every check, whether it failed or not. Text that comes out of the package holds no
-// control characters.
+// Report is what Verify found. It holds every check, whether it failed or not. Its text is fit for a terminal, see [Plain].
 type Report struct {
+	Run       // as the records say
 	BatchID   string
 	JournalID string
 	Records   uint64   // number of the last record
 	Link      string   // link of the last record, hex
-	State     string   // last state of the batch
 	Checks    []Check  // in the order in which they were made
 	Other     []string // files beside the package, which nothing here vouches for
 	Proven    []string // what the package proves, in words; nothing where a check failed
@@ -24,7 +23,8 @@ type Report struct {
 
 // newReport is a report in which no check has been made yet.
 func newReport() (r Report) {
-	for _, name := range [...]string{"sums", "chain", "records", "identity", "files", "samples", "totals", "journal", "manifest"} {
+	for _, name := range [...]string{"sums", "chain", "records", "identity", "files", "approval", "samples", "totals",
+		"journal", "manifest"} {
 		r.Checks = append(r.Checks, Check{Name: name})
 	}
 	return r
@@ -40,19 +40,27 @@ func (r *Report) OK() bool {
 	return true
 }
 
-// Verdict says on one line how the verification ended, and where a check failed, the first one.
+// Verdict says on one line how the verification ended: where a check failed, the first one, else what the records say of the
+// run, as Words does, and then that the checks hold. Only of a run that has ended does it say "verified".
 func (r *Report) Verdict() string {
 	for i := range r.Checks {
 		if r.Checks[i].Failed {
 			return r.Checks[i].String()
 		}
 	}
-	return fmt.Sprintf("verified, %d checks hold; no anchor, no signature", len(r.Checks))
+	verdict := fmt.Sprintf("verified, %d checks hold; no anchor, no signature", len(r.Checks))
+	if !r.Ended {
+		verdict = fmt.Sprintf("what is recorded so far is whole, %d checks hold; no anchor, no signature", len(r.Checks))
+	}
+	if words := r.Words(); words != "" {
+		return words + "; " + verdict
+	}
+	return verdict
 }
 
 // Check is one claim of a package and what became of it.
 type Check struct {
-	Name   string `json:"name"` // sums, chain, records, identity, files, samples, totals, journal or manifest
+	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal or manifest
 	Failed bool   `json:"failed"`
 	Seq    uint64 `json:"seq,omitempty,string"` // record at which it fails first; 0 where it is no matter of one record
 	File   string `json:"file,omitempty"`       // file in which it fails first, relative to the package; "" where it is no matter of one file
@@ -79,49 +87,56 @@ func (c *Check) String() string {
 	return s
 }
 
-// fail takes in one failure; the first one is kept.
+// fail takes in one failure. Of several the one at the lowest record is kept; of those that belong to no record, or to the same,
+// the first.
 func (c *Check) fail(seq uint64, file, format string, args ...any) {
 	if c.Failed {
 		c.More++
-		return
+		if seq == 0 || c.Seq != 0 && c.Seq <= seq {
+			return
+		}
 	}
 	c.Failed, c.Seq, c.File = true, seq, file
-	c.Detail = plain(fmt.Sprintf(format, args...))
+	c.Detail = Plain(fmt.Sprintf(format, args...))
 }
 
 // found says what a check that did not fail has found.
 func (c *Check) found(format string, args ...any) {
 	if !c.Failed {
-		c.Detail = plain(fmt.Sprintf(format, args...))
+		c.Detail = Plain(fmt.Sprintf(format, args...))
 	}
 }
 
-// plain makes text out of a package fit for a terminal: UTF-8 without control characters.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
+// Plain makes text out of a package fit for a terminal. What is not UTF-8 becomes "?"; what cannot be seen, or changes how the
+// rest is seen - control characters and line feeds, the format and direction marks of Unicode, fillers, odd spaces - is spelt
+// out, such as \u202e.
+func Plain(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	if strings.IndexFunc(s, unseen) < 0 {
+		return s
+	}
+	var out strings.Builder
+	for _, r := range s {
+		if unseen(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+		} else {
+			out.WriteRune(r)
 		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
+	}
+	return out.String()
 }
 
-// proven and notProven are what a package can show and what it cannot, however whole it is.
-func proven() []string {
-	return []string{
-		"every record is the one that was hashed into last_link: none was changed, added, left out or moved without changing that link",
-		"recipe, mapping and calibration are, byte for byte, those that the records name",
-		"the samples of each window are those of the input records, and its total follows from them and from the calibration",
-	}
+func unseen(r rune) bool {
+	const blankBraille = '\u2800'
+	return !unicode.IsPrint(r) || r == blankBraille ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-func notProven() []string {
-	return []string{
-		"that the end is whole: there is no anchor, so records cut off at the end, with manifest and sums made again, do not show; " +
-			"compare last_link with one kept elsewhere",
-		"that the whole was not made anew: there is no anchor, so records that were all hashed again do not show; " +
-			"a replay tells whether the decisions still follow from the inputs, not whether the inputs are the old ones",
-		"who made it: there is no signature",
-		"that the inputs were true: what devices and people gave is recorded as it came",
+// few lists names on one line: the first ones, and how many there are besides.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
 	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }

@@ -4,6 +4,8 @@ package evidence
 
 import (
 	"bytes"
+	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +22,9 @@ import (
 
 const ms = int64(1_000_000)
 
+// created is the UTC at which the batches of these tests are created, 2026-01-01.
+const created = 1_767_225_600_000_000_000
+
 // approved is a Release that approves of everything.
 type approved struct{}
 
@@ -28,7 +33,12 @@ func (approved) Approved(kind, _, _, _ string) (batch.Approval, error) {
 }
 
 func tinyBatch(t require.TestingT, id string, rel batch.Release) *batch.Batch {
-	p, err := batch.Load(os.DirFS("testdata/plan"), "recipe.yaml", "map.yaml", nil)
+	return bound(t, os.DirFS("testdata/plan"), id, rel)
+}
+
+// bound binds the recipe of a file system that is laid out as testdata/plan.
+func bound(t require.TestingT, plan fs.FS, id string, rel batch.Release) *batch.Batch {
+	p, err := batch.Load(plan, "recipe.yaml", "map.yaml", nil)
 	require.NoError(t, err)
 	b, err := p.Bind(id, "", rel, &batch.BindOptions{Operator: "o.shift", JournalID: "J-" + id, Seed: 42})
 	require.NoError(t, err)
@@ -46,6 +56,7 @@ type run struct {
 	now    int64
 	pulses uint64
 	open   bool
+	deaf   bool          // the valve never answers
 	done   []batch.Event // writes under way, ev.At their time
 	ask    uint32
 	fx     []batch.Effect
@@ -57,13 +68,13 @@ func begin(t require.TestingT, dir string, b *batch.Batch) *run {
 	w, err := journal.Create(filepath.Join(dir, journalDir), journal.Header{JournalID: b.JournalID}, &journal.Options{Segment: 72 << 10})
 	require.NoError(t, err)
 	r := &run{t: t, b: b, m: b.Start(), w: w, blk: batch.NewBlock(len(b.Plan.Map.Tags)), next: 1, now: 1, pulses: 65_520}
-	r.step(batch.Event{Kind: batch.Observed, Observation: timebase.Observation{Mono: 1, UTC: 1_767_225_600_000_000_000,
-		Sync: timebase.NTPSync, Source: "ntp", Bound: 5 * ms}})
-	r.step(batch.Event{Kind: batch.Created})
+	epoch, seen := w.Header().Epoch, timebase.Observation{Mono: 1, UTC: created, Sync: timebase.NTPSync, Source: "ntp", Bound: 5 * ms}
+	r.step(batch.Event{Kind: batch.Created, Epoch: epoch, Observation: seen})
 	for i := range b.Plan.Files {
 		r.step(batch.Event{Kind: batch.Bound, File: i})
 	}
-	r.step(batch.Event{Kind: batch.Boot, Epoch: w.Header().Epoch, Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}})
+	r.step(batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}})
+	r.step(batch.Event{Kind: batch.Observed, Observation: seen})
 	return r
 }
 
@@ -90,7 +101,9 @@ func (r *run) step(ev batch.Event) {
 			r.append(e.Body, nil)
 		case batch.Write:
 			r.open = e.Write.Bits == 1
-			r.done = append(r.done, batch.Event{Kind: batch.Done, ID: e.Write.ID, OK: true, At: r.now + 20*ms})
+			if !r.deaf {
+				r.done = append(r.done, batch.Event{Kind: batch.Done, ID: e.Write.ID, OK: true, At: r.now + 20*ms})
+			}
 		case batch.Ask:
 			r.ask = e.ID
 		}
@@ -280,6 +293,47 @@ func forge(t testing.TB, dir string, edit func(n uint64, body []byte) []byte) st
 	put(t, dir, manifestName, m)
 	resum(t, dir)
 	return dir
+}
+
+// fields edits the fields of the nth record of a kind, from 1; of every record where kind is "". Values are strings, numbers,
+// truth values and lists, as JSON has them.
+func fields(kind string, nth int, edit func(f map[string]any)) func(uint64, []byte) []byte {
+	return func(_ uint64, body []byte) []byte {
+		if kind != "" && !bytes.Contains(body, []byte(`"event_type":"`+kind+`"`)) {
+			return body
+		}
+		if nth--; kind != "" && nth != 0 {
+			return body
+		}
+		f := map[string]any{}
+		in := json.NewDecoder(bytes.NewReader(body))
+		in.UseNumber()
+		if in.Decode(&f) != nil {
+			panic("a record is no JSON")
+		}
+		edit(f)
+		var out bytes.Buffer
+		e := json.NewEncoder(&out)
+		e.SetEscapeHTML(false)
+		if e.Encode(f) != nil {
+			panic("a record cannot be written")
+		}
+		return bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
+	}
+}
+
+// with sets one field of a record; nil takes it away.
+func with(kind string, nth int, key string, value any) func(uint64, []byte) []byte {
+	return fields(kind, nth, func(f map[string]any) {
+		if f[key] = value; value == nil {
+			delete(f, key)
+		}
+	})
+}
+
+// both makes two edits, one after the other.
+func both(a, b func(uint64, []byte) []byte) func(uint64, []byte) []byte {
+	return func(n uint64, body []byte) []byte { return b(n, a(n, body)) }
 }
 
 // replaced edits the records of one kind: the nth of them, from 1.

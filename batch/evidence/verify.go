@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,17 +26,17 @@ func Verify(dir string) (*Report, error) {
 		return nil, err
 	}
 	defer v.root.Close()
-	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkWindows, v.checkJournal, v.checkManifest} {
+	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal, v.checkManifest} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", dir, err)
 		}
 	}
 	r := &v.report
-	r.BatchID, r.JournalID = plain(v.recs.text(record.BatchID)), plain(v.recs.text(record.JournalID))
-	r.Records, r.Link, r.State = v.head.N, v.head.Link.String(), plain(v.recs.state)
-	r.NotProven = notProven()
+	r.BatchID, r.JournalID = Plain(v.recs.text(record.BatchID)), Plain(v.recs.text(record.JournalID))
+	r.Records, r.Link, r.Run = v.head.N, v.head.Link.String(), v.recs.run()
+	r.NotProven = v.recs.notProven()
 	for _, name := range v.tree.other {
-		r.Other = append(r.Other, plain(name))
+		r.Other = append(r.Other, Plain(name))
 	}
 	if r.OK() {
 		r.Proven = proven()
@@ -93,7 +92,7 @@ func (v *verifier) checkRecords() error {
 	})
 	c := v.check("chain")
 	if !v.tree.has(eventsName) {
-		c.fail(0, eventsName, "it is not there")
+		c.fail(0, eventsName, "%s", v.tree.lacks(eventsName))
 		return nil
 	}
 	f, err := v.root.Open(eventsName)
@@ -106,7 +105,7 @@ func (v *verifier) checkRecords() error {
 	}
 	v.recs.finish()
 	c.found("records 1 to %d follow from each other; the last link is %s", v.head.N, v.head.Link)
-	v.check("records").found("%d records in canonical form, %d of them governed files", v.recs.n, len(v.recs.bound))
+	v.check("records").found("%d records in canonical form, %d of them bind governed files", v.recs.n, len(v.recs.bound))
 	v.check("identity").found("batch %s, recipe %s %s, mapping %s, equipment %s throughout", v.recs.text(record.BatchID),
 		v.recs.text(record.RecipeID), v.recs.text(record.RecipeVersion), v.recs.text(record.MappingVersion), v.recs.text(record.EquipmentID))
 	return nil
@@ -166,7 +165,7 @@ func (v *verifier) checkWindows() error {
 		}
 		switch sum, ok := v.tree.files[name]; {
 		case !ok:
-			c.fail(w.stopSeq, name, "it is not there")
+			c.fail(w.stopSeq, name, "%s", v.tree.lacks(name))
 			continue
 		case sum.String() != w.stop.Text(record.SamplesDigest):
 			c.fail(w.stopSeq, name, "its SHA-256 is not samples_digest of the record")
@@ -187,57 +186,7 @@ func (v *verifier) checkWindows() error {
 		}
 	}
 	c.found("samples of %d windows are those of the input records and have the digests of the records", len(expected))
-	totals.found("totals of %d windows follow from their samples and the calibration", len(expected))
-	return nil
-}
-
-// errDiffers ends the reading of a journal at the first record that events.tsv has not.
-var errDiffers = errors.New("differs")
-
-// checkJournal holds the segments of the journal, if they are there, against events.tsv.
-func (v *verifier) checkJournal() error {
-	c := v.check("journal")
-	if !v.tree.hasJournal() {
-		c.found("%s/ is not in the package; %s stands for it", journalDir, eventsName)
-		return nil
-	}
-	if i := slices.IndexFunc(v.tree.odd, func(name string) bool {
-		return name == journalDir || strings.HasPrefix(name, journalDir+"/")
-	}); i >= 0 || !v.tree.has(eventsName) {
-		c.fail(0, journalDir, "it cannot be held against %s", eventsName)
-		return nil
-	}
-	f, err := v.root.Open(eventsName)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := newLineReader(f)
-	found, err := journal.Scan(filepath.Join(v.dir, journalDir), func(seq uint64, body []byte, ch journal.Chain) error {
-		ln, err := lines.next()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if ln.seq != seq || ln.link != ch.Link || !bytes.Equal(ln.body, body) {
-			c.fail(seq, "", "the journal holds another record than %s", eventsName)
-			return errDiffers
-		}
-		return nil
-	}, nil)
-	if err != nil {
-		if !errors.Is(err, errDiffers) {
-			c.fail(0, journalDir, "%v", err)
-		}
-		return nil
-	}
-	v.outcome = found.Outcome.String()
-	switch _, err := lines.next(); {
-	case found.Outcome != journal.Clean && found.Outcome != journal.TornTail:
-		c.fail(found.Missing, "", "the journal is %s: %s", found.Outcome, found.Reason)
-	case !errors.Is(err, io.EOF):
-		c.fail(found.Head.N+1, "", "%s has it and the journal has not", eventsName)
-	}
-	c.found("the journal is %s and holds the same %d records", v.outcome, found.Head.N)
+	totals.found("totals of %d windows follow from their samples and the calibration, targets and verdicts from the recipe", len(expected))
 	return nil
 }
 
@@ -245,7 +194,7 @@ func (v *verifier) checkJournal() error {
 func (v *verifier) checkManifest() error {
 	c := v.check("manifest")
 	if !v.tree.has(manifestName) {
-		c.fail(0, manifestName, "it is not there")
+		c.fail(0, manifestName, "%s", v.tree.lacks(manifestName))
 		return nil
 	}
 	data, err := readSmall(v.root, manifestName, MaxManifest)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap"
@@ -79,12 +80,13 @@ func (ws *windows) add(n uint64, rec *record.Record) {
 	}
 }
 
-// boot takes in what was read at a boot: readings of before it are in force no longer.
+// boot takes in what was read at a boot: readings of before it are in force no longer, and those of now are samples like others.
 func (ws *windows) boot(rec *record.Record) {
 	clear(ws.last)
 	for _, words := range rec.Texts(record.Readback) {
-		if r, ok := batch.ReadReading(ws.m, words); ok && r.Quality == tag.Good && r.Form == ws.m.Tags[r.Tag].Form {
-			ws.last[r.Tag] = reading{int64(r.Bits), max(int64(rec.Count(record.TsMonoNS)), 1), true}
+		if r, ok := batch.ReadReading(ws.m, words); ok {
+			ev := batch.Event{Kind: batch.Sample, Tag: r.Tag, Form: r.Form, Bits: r.Bits, Quality: r.Quality}
+			_ = ws.sample(int64(rec.Count(record.TsMonoNS)), &ev) // its error is kept in ws.err
 		}
 	}
 }
@@ -145,6 +147,9 @@ func (ws *windows) begin(n uint64, rec *record.Record) {
 	}
 	if ws.create != nil && ws.err == nil {
 		w.out, ws.err = ws.create(w.id)
+	}
+	if raw := ws.last[w.source].raw; rec.Text(record.RawState) != strconv.FormatUint(uint64(raw), 10) {
+		ws.breach("samples", n, "raw_state of window %s is %s, the reading in force is %d", w.id, rec.Text(record.RawState), raw)
 	}
 	ws.byName[w.id] = w
 	ws.all = append(ws.all, w)

@@ -118,6 +118,7 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 		require.Zero(t, tr.plant.Output(fmt.Sprintf("do/%d", o)), "seed %d: output do/%d", seed, o)
 	}
 	require.Len(t, tr.totals, 2, "seed %d", seed)
+	require.Len(t, tr.result.Windows, 2, "seed %d: windows that were closed before a cut are in the result too", seed)
 	tr.reload(disk)
 	replayed(t, b, tr)
 	seen := 0
@@ -134,12 +135,13 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 }
 
 func TestABatchThatIsCutShortComesToItsEnd(t *testing.T) {
-	rules := map[string]*batch.Plan{"hold": demoPlan(t), "resume": demoPlan(t, "title:", "recovery: resume\ntitle:")}
+	rules := map[string]*batch.Plan{"hold": demoPlan(t, "recovery: resume", "recovery: hold"),
+		"resume": demoPlan(t, "recovery: hold", "recovery: resume"), "demo": demoPlan(t)}
 	runs := uint64(60)
 	if os.Getenv("BATCHKIT_LONG") != "" {
 		runs = 1000
 	}
-	for _, rule := range [...]string{"hold", "resume"} {
+	for _, rule := range [...]string{"hold", "resume", "demo"} {
 		cuts, records := 0, 0
 		for seed := uint64(1); seed <= runs; seed++ {
 			tr, boots := cut(t, rules[rule], seed)

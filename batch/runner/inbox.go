@@ -3,6 +3,8 @@
 package runner
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/batchkit/batchkit/batch"
@@ -13,8 +15,9 @@ import (
 // Limits of the inbox. Answers of devices are as many as there are writes under way; they are never refused. What OEM actions
 // report waits among the samples, so that one which reports without end keeps neither commands nor answers waiting.
 const (
-	maxCommands = 64
-	maxSamples  = 4096
+	maxCommands  = 64
+	maxSamples   = 4096
+	maxStrangers = 16 // channels that the map does not name and that are remembered
 )
 
 // inbox takes in from any goroutine and never blocks. The loop takes out: commands and answers of devices before samples.
@@ -27,7 +30,9 @@ type inbox struct {
 	place     []int // by tag: place of its newest sample in samples, or -1
 	seq       uint64
 	coalesced int64
-	unmapped  int64
+	unmapped  map[string]bool   // channels that the map does not name and that had values
+	read      []bool            // by tag: it had a value
+	portErr   error             // why the port was lost last
 	ids       map[string]tag.ID // by channel
 	tags      []iomap.Tag
 	failed    error
@@ -41,7 +46,8 @@ type arrived struct {
 }
 
 func newInbox(tags []iomap.Tag) *inbox {
-	in := &inbox{tags: tags, ids: make(map[string]tag.ID, len(tags)), place: make([]int, len(tags)), ready: make(chan struct{}, 1), samples: make([]arrived, 0, maxSamples),
+	in := &inbox{tags: tags, ids: make(map[string]tag.ID, len(tags)), place: make([]int, len(tags)), read: make([]bool, len(tags)),
+		unmapped: map[string]bool{}, ready: make(chan struct{}, 1), samples: make([]arrived, 0, maxSamples),
 		answers: make([]batch.Event, 0, 64), commands: make([]batch.Event, 0, maxCommands)}
 	for i := range tags {
 		in.place[i] = -1
@@ -108,9 +114,12 @@ func (in *inbox) sample(raw tag.Raw, now int64) {
 	defer in.mu.Unlock()
 	id, ok := in.ids[raw.Channel]
 	if !ok {
-		in.unmapped++
+		if len(in.unmapped) < maxStrangers {
+			in.unmapped[raw.Channel] = true
+		}
 		return
 	}
+	in.read[id] = true
 	if raw.Quality != tag.Good || raw.Form > tag.Float64 {
 		raw.Quality, raw.Form = tag.Bad, min(raw.Form, tag.Float64) // what cannot be is BAD, in words that a record has
 	}
@@ -188,6 +197,26 @@ func (in *inbox) status() (durable uint64, failed error) {
 	return in.seq, in.failed
 }
 
+// lost takes in that the port was lost: every tag that was read is BAD until it is read again.
+func (in *inbox) lost(err error, now int64) {
+	in.mu.Lock()
+	in.portErr = err
+	read := slices.Clone(in.read)
+	in.mu.Unlock()
+	for i := range in.tags {
+		if t := &in.tags[i]; read[i] {
+			in.sample(tag.Raw{Channel: t.Channel, Form: t.Form, Quality: tag.Bad}, now)
+		}
+	}
+}
+
+// portFault returns why the port was lost last, nil if it never was.
+func (in *inbox) portFault() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.portErr
+}
+
 // readback returns the newest readings that wait to be taken, and whether no tag is lacking.
 func (in *inbox) readback() (r []batch.Reading, all bool) {
 	in.mu.Lock()
@@ -205,11 +234,11 @@ func (in *inbox) readback() (r []batch.Reading, all bool) {
 	return r, all
 }
 
-// strangers returns how many values came from channels that the map does not name.
-func (in *inbox) strangers() int64 {
+// strangers returns the channels that the map does not name and that had values, in order.
+func (in *inbox) strangers() []string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.unmapped
+	return slices.Sorted(maps.Keys(in.unmapped))
 }
 
 // empty tells whether no command or answer waits.

@@ -50,6 +50,9 @@ type loop struct {
 func newLoop(r *Runner, w *journal.Writer) *loop {
 	l := &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
 		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody)}
+	if r.past != nil {
+		l.resume(r.past)
+	}
 	if r.opt.Look != nil {
 		l.eyes = newWatch(r)
 	}
@@ -215,28 +218,37 @@ func (l *loop) append(k record.Kind, seq uint64, body []byte) {
 
 // watch shows a record to whoever wants to see it, and keeps what the result needs.
 func (l *loop) watch(k record.Kind, body []byte) {
-	if k == record.KindWindowStop || k == record.KindReconcile {
-		l.totals(body)
+	if kept(k) {
+		rec, err := record.Parse(body)
+		if err != nil {
+			panic(err)
+		}
+		l.keep(rec)
 	}
 	if l.r.opt.Record != nil {
 		l.r.opt.Record(k, body)
 	}
 }
 
-func (l *loop) totals(body []byte) {
-	rec, err := record.Parse(body)
-	if err != nil {
-		panic(err)
-	}
-	if rec.Kind == record.KindWindowStop {
+// kept tells whether the result needs something of records of a kind.
+func kept(k record.Kind) bool {
+	return k == record.KindWindowStop || k == record.KindReconcile || k == record.KindBatchEnd
+}
+
+// keep takes from a record what the result needs.
+func (l *loop) keep(rec *record.Record) {
+	switch rec.Kind {
+	case record.KindBatchEnd:
+		l.unsafe = rec.Texts(record.Values)
+	case record.KindWindowStop:
 		l.windows = append(l.windows, Window{ID: rec.Text(record.MeterWindowID), Unit: rec.Text(record.Unit),
 			Target: rec.Text(record.Target), Total: rec.Text(record.TotalizedValue), Delta: rec.Text(record.Delta),
 			Tolerance: rec.Text(record.Tolerance), Verdict: rec.Text(record.Result)})
-		return
-	}
-	for i := range l.windows {
-		if w := &l.windows[i]; w.ID == rec.Text(record.MeterWindowID) {
-			w.Meter, w.Reconciled, w.Hint = rec.Text(record.MeterTotal), rec.Text(record.ReconcileStatus), rec.Text(record.Hint)
+	case record.KindReconcile:
+		for i := range l.windows {
+			if w := &l.windows[i]; w.ID == rec.Text(record.MeterWindowID) {
+				w.Meter, w.Reconciled, w.Hint = rec.Text(record.MeterTotal), rec.Text(record.ReconcileStatus), rec.Text(record.Hint)
+			}
 		}
 	}
 }
@@ -291,7 +303,7 @@ func (l *loop) pass(durable uint64) {
 	l.gate.pass(durable, func(e *batch.Effect) {
 		switch e.Kind {
 		case batch.End:
-			l.ended, l.unsafe = true, e.Params
+			l.ended = true
 		case batch.Ask:
 			if l.r.opt.Ask != nil {
 				l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text})
@@ -322,8 +334,8 @@ func (l *loop) safeAll(write func(w tag.Write)) {
 func (l *loop) stopped() bool { return l.ended || l.failed != nil }
 
 func (l *loop) result(head journal.Chain) Result {
-	return Result{Batch: l.r.b.ID, State: l.m.State(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
-		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), LossWindow: MaxAge}
+	return Result{Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
+		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge}
 }
 
 // kindOf returns the kind of the record of an input that has one of its own.

@@ -154,14 +154,32 @@ func TestAnOEMActionThatFailsHoldsAndRestartAsksAgain(t *testing.T) {
 	}
 }
 
-func TestAnActionThatNobodyDoesFailsAndSaysSo(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.milled(nil)
-		s.tell(2*second, sequencer.Abort)
-		s.milledEnd(sequencer.Aborted)
-		require.Contains(t, s.of(record.KindActionResult)[0].Text(record.Detail), "nobody who does mill")
-		require.Contains(t, s.states(), "Held")
-	})
+func TestARecipeThatAsksForAnActionNobodyDoesIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	s := newSite(t, 1)
+	s.milled(nil)
+	s.rig.Dir = filepath.Join(t.TempDir(), "B-0001")
+	_, err := New(s.b, s.rig, &s.opt)
+	require.ErrorContains(t, err, `asks for the action "mill", and the rig has nobody who does it; put it into Rig.Do`)
+	require.NoDirExists(t, s.rig.Dir)
+}
+
+func TestAResultThatTheActionTypeDoesNotDeclareFailsTheAction(t *testing.T) {
+	for result, says := range map[string]string{
+		"residue":        "name=value is wanted",
+		"dust=1 kg":      "declares no result of this name",
+		"residue=2 Cel":  "a quantity in kg is wanted",
+		"residue=little": "residue=little",
+	} {
+		inBubble(t, func(s *site) {
+			s.milled(func(context.Context, Request, func([]string, string)) ([]string, error) { return []string{result}, nil })
+			s.tell(2*second, sequencer.Abort)
+			s.milledEnd(sequencer.Aborted)
+			r := s.of(record.KindActionResult)[0]
+			require.Equal(t, "failed", r.Text(record.Result))
+			require.Contains(t, r.Text(record.Detail), says)
+			require.Contains(t, s.states(), "Held")
+		})
+	}
 }
 
 func TestAnOEMActionEndsWithTheRun(t *testing.T) {

@@ -102,28 +102,30 @@ func TestASafeWriteWaitsForOtherOutputsNoLongerThanOneWriteMayTake(t *testing.T)
 	})
 }
 
-func TestAPortThatIsLostMakesTagsStaleAndTheBatchGoesOnWhenItIsBack(t *testing.T) {
+func TestAPortThatIsLostMakesTagsBadAtOnceAndTheBatchGoesOnWhenItIsBack(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.wires.lost = span{4 * second, 8 * second}
 		s.tell(12*second, sequencer.Restart)
-		s.complete()
+		require.ErrorIs(t, s.complete().Port, errLost)
 		require.Equal(t, []string{"Running", "Holding", "Held", "Restarting", "Running", "Complete"}, s.states())
-		stale, held := map[string]int64{}, int64(0)
+		bad, held := map[string]bool{}, int64(0)
 		for _, r := range s.of(record.KindQualityChange) {
-			switch at := int64(r.Count(record.TsMonoNS)); r.Text(record.Quality) {
-			case "STALE":
-				stale[r.Text(record.LogicalTag)] = at
+			name, at := r.Text(record.LogicalTag), int64(r.Count(record.TsMonoNS))
+			switch r.Text(record.Quality) {
+			case "BAD":
+				bad[name] = true
+				require.Less(t, at, 4*second+10_000_000)
 			case "GOOD":
-				require.Contains(t, stale, r.Text(record.LogicalTag))
+				require.True(t, bad[name], name)
 				require.Less(t, at, 9*second+200_000_000, "the port is watched again each second")
-				delete(stale, r.Text(record.LogicalTag))
+				delete(bad, name)
 			}
-			if r.Text(record.LogicalTag) == "FC101" && r.Text(record.Quality) == "STALE" {
-				held = int64(r.Count(record.TsMonoNS))
+			if name == "FC101" && r.Text(record.Quality) == "BAD" {
+				held = at
 			}
 		}
-		require.Empty(t, stale, "tags that stay STALE")
-		require.Less(t, held, 4*second+600_000_000, "500 ms after the last value")
+		require.Empty(t, bad, "tags that stay BAD")
+		require.NotZero(t, held)
 		for _, r := range s.of(record.KindWindowStop) {
 			require.Equal(t, "NOT_GOOD", r.Text(record.Result), "a window that saw a gap")
 		}
@@ -168,7 +170,7 @@ func TestReadingsThatCannotBeAreBadAndReplay(t *testing.T) {
 	}
 }
 
-func TestChannelsThatNobodyMapsAreCounted(t *testing.T) {
+func TestChannelsThatNobodyMapsAreNamed(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.wires.bend = func(raw *tag.Raw) {
 			if raw.Channel == "ai/5" {
@@ -178,7 +180,7 @@ func TestChannelsThatNobodyMapsAreCounted(t *testing.T) {
 		s.tell(2*second, sequencer.Abort)
 		res, err := s.run()
 		require.NoError(t, err)
-		require.Greater(t, res.Unmapped, int64(5))
+		require.Equal(t, []string{"ai/99"}, res.Unmapped)
 	})
 }
 
@@ -202,4 +204,45 @@ func TestARunThatEndsLeavesNothingBehind(t *testing.T) {
 		require.False(t, s.wires.busy)
 		require.Empty(t, runners(), "goroutines of the run are still there")
 	})
+}
+
+// A panic of an OEM's port is a failure of the port: the process goes on, for its outputs may be open.
+func TestAPortThatPanicsIsLostAndItsWritesFail(t *testing.T) {
+	inBubble(t, func(s *site) {
+		port := &panicky{wires: s.wires, watch: span{3 * second, 4 * second}, write: span{3 * second, 7 * second}}
+		s.rig.Port = port
+		s.tell(20*second, sequencer.Abort)
+		res, err := s.run()
+		require.NoError(t, err)
+		require.Equal(t, sequencer.Aborted, res.State)
+		require.ErrorContains(t, res.Port, "panic: the driver broke")
+		require.Contains(t, s.states(), "Held")
+		require.NotEmpty(t, s.of(record.KindOutputFault))
+		s.whole(res)
+		s.safe()
+	})
+}
+
+// panicky are wires whose driver panics at times.
+type panicky struct {
+	*wires
+	watch, write span
+}
+
+// Watch panics at the first value that comes in its span.
+func (p *panicky) Watch(ctx context.Context, emit func(tag.Raw)) error {
+	return p.wires.Watch(ctx, func(raw tag.Raw) {
+		if p.watch.has(p.s.clock.Now()) {
+			panic("the driver broke")
+		}
+		emit(raw)
+	})
+}
+
+// Write panics in its span.
+func (p *panicky) Write(ctx context.Context, w tag.Write) error {
+	if p.write.has(p.s.clock.Now()) {
+		panic("the driver broke")
+	}
+	return p.wires.Write(ctx, w)
 }

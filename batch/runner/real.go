@@ -46,26 +46,28 @@ func (r *Runner) runReal(ctx context.Context) error {
 	defer c.wg.Wait()
 	defer stopLog()
 	defer stop()
-	c.wg.Add(3)
-	go c.keep(logged)
+	c.wg.Add(2)
 	go c.watch(work)
 	go c.drive(work)
 	r.loop.out = func(e *batch.Effect) { c.out(work, e) }
-	c.run(ctx, wall)
+	c.run(ctx, logged, wall)
 	if r.loop.failed != nil {
 		c.safeAll(work)
 	}
 	return r.loop.failed
 }
 
-// run is the loop.
-func (c *crew) run(ctx context.Context, wall timebase.Source) {
+// run is the loop. The journal is kept until logged ends, and not before all is in it that a batch begins with: it is there
+// whole, in one commit, or not at all.
+func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 	l, in := c.r.loop, c.r.in
 	alarm := c.clock.Alarm(in.wake)
 	defer alarm.Stop()
 	begun := c.clock.Now() - 1
 	readback := c.readback(ctx, alarm)
 	l.begin(c.clock.Now(), wall, readback)
+	c.wg.Add(1)
+	go c.keep(logged)
 	if err := c.r.startCommand(); l.failed == nil {
 		l.failed = err
 	}
@@ -152,13 +154,28 @@ func (c *crew) keep(ctx context.Context) {
 	}
 }
 
-// watch takes in values, and watches again when the port was lost: meanwhile they grow stale, which the machine sees.
+// watch takes in values, and watches again when the port was lost: meanwhile every tag is BAD, which is on record.
 func (c *crew) watch(ctx context.Context) {
 	defer c.wg.Done()
 	for ctx.Err() == nil {
-		_ = c.r.rig.Port.Watch(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
+		err := c.look(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		c.r.in.lost(err, c.clock.Now())
 		_ = c.clock.Wait(ctx, c.clock.Now()+retryWatch)
 	}
+}
+
+// look watches the port until it is lost. A port that panics is lost too: outputs may be on, and they are to be held and not left
+// by a process that dies.
+func (c *crew) look(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return c.r.rig.Port.Watch(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
 }
 
 // out carries out what has left the gate.
@@ -173,39 +190,6 @@ func (c *crew) out(ctx context.Context, e *batch.Effect) {
 		defer c.wg.Done()
 		c.r.in.report(c.r.act(ctx, req, c.r.in.report))
 	}()
-}
-
-// act runs an OEM action and returns its result as an event. One that panics has failed: outputs may be on, and they are to be
-// held and not left by a process that dies.
-func (r *Runner) act(ctx context.Context, req Request, emit func(batch.Event)) (ev batch.Event) {
-	defer func() {
-		if p := recover(); p != nil {
-			ev = batch.Event{Kind: batch.Finished, ID: req.ID, Detail: batch.Clean(fmt.Sprintf("panic: %v", p))}
-		}
-	}()
-	do := r.rig.Do[req.Type]
-	if do == nil {
-		return batch.Event{Kind: batch.Finished, ID: req.ID, Detail: "this controller has nobody who does " + batch.Clean(req.Type)}
-	}
-	values, err := do(ctx, req, func(values []string, message string) {
-		emit(batch.Event{Kind: batch.Progress, ID: req.ID, Values: cleanAll(values), Detail: batch.Clean(message)})
-	})
-	ev = batch.Event{Kind: batch.Finished, ID: req.ID, OK: err == nil, Values: cleanAll(values)}
-	if err != nil {
-		ev.Detail = batch.Clean(err.Error())
-	}
-	return ev
-}
-
-// maxValues is the number of values that one report of an OEM action may carry.
-const maxValues = 32
-
-func cleanAll(values []string) []string {
-	out := make([]string, 0, min(len(values), maxValues))
-	for _, v := range values[:min(len(values), maxValues)] {
-		out = append(out, batch.Clean(v))
-	}
-	return out
 }
 
 // drive writes to the port, one write at a time, those in the safe direction first.
@@ -228,7 +212,12 @@ func (c *crew) drive(ctx context.Context) {
 	}
 }
 
-func (c *crew) write(ctx context.Context, w tag.Write) error {
+func (c *crew) write(ctx context.Context, w tag.Write) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
 	w.Deadline = c.clock.Now() + batch.WriteTime
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(batch.WriteTime))
 	defer cancel()

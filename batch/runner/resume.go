@@ -10,21 +10,19 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
 
-// Remains is what the directory of a run tells of its batch before it is bound again.
+// Remains is what the directory of a run that was cut short holds. evidence.Rebind makes its batch.
 type Remains struct {
-	Batch      string
-	Journal    string // journal_id
-	Size       string
-	Operator   string
-	Seed       uint64
-	Unapproved bool
-	Records    uint64
-	State      string // last state of the batch
-	Outcome    journal.Outcome
-	Reason     string // of a TORN_TAIL or DAMAGED outcome
+	Batch   string
+	Created int64 // ts_utc of its first record, ns since 1970; 0 where the time of day was not known
+	Records uint64
+	State   string // last state of the batch
+	Ended   bool   // the run came to its end, and only its package may be missing
+	Outcome journal.Outcome
+	Reason  string // of a TORN_TAIL or DAMAGED outcome
 }
 
 // Look reads the journal below the directory of a run and changes nothing. It returns nil where there is none, or one without
@@ -38,10 +36,11 @@ func Look(dir string) (*Remains, error) {
 		}
 		switch {
 		case rec.Kind == record.KindBatchCreated && r == nil:
-			r = &Remains{Batch: rec.Text(record.BatchID), Journal: rec.Text(record.JournalID), Size: rec.Text(record.BatchSize),
-				Operator: rec.Text(record.OperatorID), Seed: rec.Count(record.Seed), Unapproved: rec.Bool(record.Unapproved), State: "Idle"}
+			r = &Remains{Batch: rec.Text(record.BatchID), Created: rec.Time(record.TsUTC), State: sequencer.Idle.String()}
 		case rec.Kind == record.KindBatchState && r != nil:
 			r.State = rec.Text(record.BatchState)
+		case rec.Kind == record.KindBatchEnd && r != nil:
+			r.Ended = true
 		}
 		return nil
 	}, nil)
@@ -57,9 +56,10 @@ func Look(dir string) (*Remains, error) {
 // past is what the journal of a batch that was cut short leads to.
 type past struct {
 	replay *batch.Replay
-	words  string // how the journal was recovered
-	utc    int64  // of the last record, 0 where it is not known
-	tail   int64  // bytes set aside
+	kept   []*record.Record // what the result needs of its records
+	words  string           // how the journal was recovered
+	utc    int64            // of the last record, 0 where it is not known
+	tail   int64            // bytes set aside
 }
 
 // recover feeds the records of a journal to a fresh machine. A journal of another batch, another binding or another engine is
@@ -71,6 +71,9 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 		if err == nil {
 			err = p.replay.Record(rec)
 			p.utc = rec.Time(record.TsUTC)
+			if kept(rec.Kind) {
+				p.kept = append(p.kept, rec)
+			}
 		}
 		return err
 	}, &journal.Options{Storage: r.opt.Storage})
@@ -98,6 +101,9 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 func (l *loop) resume(p *past) {
 	l.m = p.replay.Machine
 	l.next = l.w.Head().N + 1
+	for _, rec := range p.kept {
+		l.keep(rec)
+	}
 	for _, body := range p.replay.Lacking() {
 		rec, err := record.Parse(body)
 		if err != nil {

@@ -45,6 +45,10 @@ var (
 )
 
 // Rig is what a batch runs on.
+//
+// The port sends every value anew at least as often as the map's stale_after asks, also when it has not changed; what is silent
+// for longer is STALE. It leaves Raw.At 0, or counts it on Clock, which must then be given. Its methods must return soon after
+// their context has ended: a port that does not keeps Run from returning, and other outputs from their safe values.
 type Rig struct {
 	Port  tag.Port          // the board
 	Dir   string            // where the evidence goes; its parent must exist. It is empty, or holds this batch, cut short
@@ -104,14 +108,16 @@ type Options struct {
 type Result struct {
 	Batch      string
 	State      sequencer.State
+	Again      bool // a recovery rule has aborted the batch; begin a new one with BindOptions.RestartOf in its place
 	Records    uint64
 	Link       string // hash_curr of the last record
 	Windows    []Window
 	Dir        string
-	LateTicks  int64 // ticks that were taken later than the limit allows
-	Coalesced  int64 // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
-	Unmapped   int64 // values of channels that the map does not name
-	LossWindow int64 // ns: greatest time for which a cut of the power may lose inputs
+	LateTicks  int64    // ticks that were taken later than the limit allows
+	Coalesced  int64    // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
+	Unmapped   []string // channels that the board has and the map does not name, at most 16
+	Port       error    // why the port was lost last; nil if it never was
+	LossWindow int64    // ns: greatest time for which a cut of the power may lose inputs
 }
 
 // Window is one metering window of a Result, in the words of its records.
@@ -145,6 +151,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if _, ok := rig.Port.(Simulation); r.opt.Virtual != nil && !ok {
 		return nil, fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", rig.Port)
+	}
+	if name := undone(b.Plan.Recipe.Root, rig.Do); name != "" {
+		return nil, fmt.Errorf("runner: the recipe asks for the action %q, and the rig has nobody who does it; put it into Rig.Do", name)
 	}
 	return r, nil
 }
@@ -196,9 +205,6 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 		return res, err
 	}
 	r.loop = newLoop(r, w)
-	if r.past != nil {
-		r.loop.resume(r.past)
-	}
 	switch {
 	case r.loop.m.Ended(): // cut between its end and its package
 	case r.opt.Virtual != nil:

@@ -18,7 +18,7 @@ import (
 var segment = filepath.Join("out", "device", "segments", "00000001.seg")
 
 func TestWhatIsApprovedRunsAndItsRecordsNameTheApproval(t *testing.T) {
-	desk(t)
+	workplace(t)
 	newer(t)
 	o := done(t, words(ana)...)
 	require.Regexp(t, `(?m)^recipe BLEND-AB 1\.1 is published, effective at once, approval CR-7 by ana: [0-9a-f]{64}$`, o.out)
@@ -37,7 +37,7 @@ func TestWhatIsApprovedRunsAndItsRecordsNameTheApproval(t *testing.T) {
 }
 
 func TestAnApprovalBeginsWhenItSaysAndItsDateStays(t *testing.T) {
-	desk(t)
+	workplace(t)
 	newer(t)
 	o := done(t, words(ana+" -effective-from 2200-01-01T01:00:00+01:00")...)
 	require.Contains(t, o.out, "effective 2200-01-01T00:00:00.000000000Z, approval CR-7 by ana")
@@ -55,7 +55,7 @@ func TestAnApprovalBeginsWhenItSaysAndItsDateStays(t *testing.T) {
 }
 
 func TestTheDemoGivesWayToAFileThatWasApprovedInItsName(t *testing.T) {
-	desk(t)
+	workplace(t)
 	edit(t, "recipe.yaml", "nominal: 200 kg", "nominal: 210 kg") // and the version stays
 	done(t, words(ana)...)
 	done(t, "-virtual", "-recipe", "recipe.yaml")
@@ -78,7 +78,7 @@ func approved(t *testing.T) int {
 }
 
 func TestAnApprovalThatWasCutOffAnywhereIsMadeGoodAndNothingIsLostSilently(t *testing.T) {
-	desk(t)
+	workplace(t)
 	used := approved(t)
 	whole, err := os.ReadFile(segment)
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestAnApprovalThatWasCutOffAnywhereIsMadeGoodAndNothingIsLostSilently(t *te
 }
 
 func TestADeviceJournalWhoseEndIsMissingSaysSoAndItsApprovalsAreAskedForAgain(t *testing.T) {
-	desk(t)
+	workplace(t)
 	used := approved(t)
 	require.NoError(t, os.Truncate(segment, int64(used/4)))
 	o := controller("-virtual", "-recipe", "recipe.yaml")
@@ -116,7 +116,7 @@ func TestADeviceJournalWhoseEndIsMissingSaysSoAndItsApprovalsAreAskedForAgain(t 
 }
 
 func TestADamagedDeviceJournalIsRefusedAndLeftAsItIs(t *testing.T) {
-	desk(t)
+	workplace(t)
 	used := approved(t)
 	data, err := os.ReadFile(segment)
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestADamagedDeviceJournalIsRefusedAndLeftAsItIs(t *testing.T) {
 }
 
 func TestADeviceJournalThatCannotBeReadIsRefusedAndLeftAsItIs(t *testing.T) {
-	desk(t)
+	workplace(t)
 	require.NoError(t, os.MkdirAll(segment, 0o750)) // a directory where a file should be
 	before := listing(t, ".")
 	o := controller("-virtual")

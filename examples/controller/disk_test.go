@@ -18,7 +18,7 @@ import (
 )
 
 func TestEvidenceWhoseJournalWasCutOffDoesNotVerifyAndIsNotWrittenOver(t *testing.T) {
-	desk(t)
+	workplace(t)
 	done(t, "-virtual")
 	cut := filepath.Join("out", "B-0001", "journal", "segments", "00000001.seg")
 	require.NoError(t, os.Truncate(cut, 30_000))
@@ -33,7 +33,7 @@ func TestEvidenceWhoseJournalWasCutOffDoesNotVerifyAndIsNotWrittenOver(t *testin
 }
 
 func TestAPlaceThatCannotBeWrittenIsRefused(t *testing.T) {
-	desk(t)
+	workplace(t)
 	require.NoError(t, os.Mkdir("closed", 0o550))
 	if err := os.WriteFile("closed/probe", nil, 0o640); err == nil {
 		// Root, and Windows, write where they may not; nobody makes a directory below a file.
@@ -73,7 +73,7 @@ func small(t *testing.T, kib string) string {
 
 func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T) {
 	disk := small(t, "1200") // four segments of the journal, and not seventeen
-	desk(t)
+	workplace(t)
 	edit(t, "recipe.yaml", "value: 5 s,", "value: 1 h,") // with the heater on
 	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk)
 	require.Equal(t, exitFailed, o.code)
@@ -92,7 +92,10 @@ func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T
 	require.Greater(t, kept.Head.N, uint64(100), "what was durable can be read")
 	o = controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk, "-batch", "B-0001")
 	require.Equal(t, exitFailed, o.code)
-	require.Contains(t, o.err, "disk full")
+	require.Contains(t, o.err, "virtual time cannot continue it")
+	o = controller("-out", disk)
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.err, "no space left on device", "in real time it can be continued, but not here")
 	again, err := journal.Scan(filepath.Join(disk, "B-0001", "journal"), nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, kept.Head, again.Head, "the second attempt has taken nothing away")
@@ -100,7 +103,7 @@ func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T
 
 func TestADiskWithoutRoomForTheJournalStartsNothing(t *testing.T) {
 	disk := small(t, "100")
-	desk(t)
+	workplace(t)
 	o := controller("-virtual", "-unapproved", "-out", disk)
 	require.Equal(t, exitFailed, o.code)
 	require.Empty(t, o.out)
@@ -114,7 +117,7 @@ func TestADiskWithoutRoomForTheJournalStartsNothing(t *testing.T) {
 
 func TestADiskWithoutRoomForThePackageKeepsTheJournal(t *testing.T) {
 	disk := small(t, "400")
-	desk(t)
+	workplace(t)
 	o := controller("-virtual", "-unapproved", "-out", disk, "-json")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "runner: the journal is whole but its package could not be made: ")

@@ -23,53 +23,58 @@ import (
 //
 // Every line has a time. The faults are those of sim.ParseFault; commands are those of the procedure, by an operator, with a
 // reason.
-func faults(file string, plant *sim.Plant) ([]runner.Scheduled, error) {
+func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, error) {
 	src, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("controller: -faults %s: %w; check its path", file, fs.ErrNotExist)
+		return nil, nil, fmt.Errorf("controller: -faults %s: %w; check its path", file, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("controller: -faults: %w", err)
+		return nil, nil, fmt.Errorf("controller: -faults: %w", err)
 	}
 	lines, bad := script.Parse(file, src)
 	var schedule []runner.Scheduled
+	var wrong []sim.Fault
 	for i := range lines {
 		l := &lines[i]
-		do, err := fault(l, plant)
-		if err != nil {
+		do, ft, err := fault(l, plant)
+		switch {
+		case err != nil:
 			bad = errors.Join(bad, err)
-			continue
+		case do == nil:
+			wrong = append(wrong, ft)
+		default:
+			schedule = append(schedule, runner.Scheduled{At: l.When.Ns, Do: do})
 		}
-		schedule = append(schedule, runner.Scheduled{At: l.When.Ns, Do: do})
 	}
 	slices.SortStableFunc(schedule, func(a, b runner.Scheduled) int { return int(max(min(a.At-b.At, 1), -1)) })
-	return schedule, bad
+	return schedule, wrong, bad
 }
 
-func fault(l *script.Line, plant *sim.Plant) (func(*runner.Runner), error) {
+// fault reads one line: something to do for an operator, or, where that is nil, a fault, which the plant has then.
+func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fault, err error) {
 	if l.When.Kind != script.At {
-		return nil, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
+		return nil, ft, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
 	}
 	if l.Verb == "command" {
 		if len(l.Args) != 3 || l.Args[1] == "" || l.Args[2] == "" {
-			return nil, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
+			return nil, ft, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
 		}
 		c, ok := sequencer.ParseCommand(l.Args[0])
 		if !ok {
-			return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort", l.Args[0])
+			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort", l.Args[0])
 		}
 		return func(r *runner.Runner) {
 			// A full inbox refuses the command, as it would an operator's.
 			_ = r.Tell(runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]})
-		}, nil
+		}, ft, nil
 	}
-	ft, err := sim.ParseFault(l.Verb, l.Args)
+	ft, err = sim.ParseFault(l.Verb, l.Args)
 	if err != nil {
-		return nil, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
+		return nil, ft, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
 	}
 	ft.At = max(l.When.Ns, 1)
 	if err := plant.Fault(ft); err != nil {
-		return nil, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
+		return nil, ft, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
 	}
-	return func(*runner.Runner) {}, nil
+	return nil, ft, nil
 }

@@ -11,9 +11,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,14 +22,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/batchkit/batchkit/batch"
-	"github.com/batchkit/batchkit/batch/evidence"
-	"github.com/batchkit/batchkit/batch/runner"
-	"github.com/batchkit/batchkit/hal/sim"
-	"github.com/batchkit/batchkit/iomap"
-	"github.com/batchkit/batchkit/iomap/tag"
-	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
@@ -48,25 +41,30 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
-	virtual, json, unapproved, prompt                   bool
+	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
+	powercut                                            time.Duration
+	given                                               map[string]bool // the flags that stand on the command line
 }
 
 func main() {
 	// Whatever wants the process to end has the batch aborted and its outputs made safe first; a reader of its output that has
 	// gone away does not end it at all.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stdin, stop := attend()
 	signal.Ignore(syscall.SIGPIPE)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], stdin, os.Stdout, os.Stderr))
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "approve" {
+	switch {
+	case len(args) > 0 && args[0] == "approve":
 		return approve(args[1:], stdout, stderr)
+	case len(args) > 0 && args[0] == "plant":
+		return plant(ctx, args[1:], stderr)
 	}
-	var f flags
+	f := flags{given: map[string]bool{}}
 	set := newFlags("controller", "controller [flags]           run one batch on the simulated plant\n"+
 		"       controller approve [flags]   approve and publish recipe, map and calibration; see controller approve -help", stderr)
 	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`; the built-in demo if not given")
@@ -82,15 +80,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
+	set.BoolVar(&f.plain, "plain", false, "print plain lines, where a terminal would show a view that is redrawn")
+	set.DurationVar(&f.powercut, "powercut", 0, "cut the power of the board after `TIME`, such as 8s, and boot it again")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitOK
 		}
 		return exitUsage
 	}
+	set.Visit(func(one *flag.Flag) { f.given[one.Name] = true })
 	if wrong := f.wrong(set.Args()); wrong != "" {
 		fmt.Fprintln(stderr, "controller: "+wrong+"; see controller -help")
 		return exitUsage
+	}
+	if f.powercut > 0 {
+		return powercut(ctx, &f, args, stdin, stdout, stderr)
 	}
 	ok, err := control(ctx, &f, stdin, stdout, stderr)
 	if err != nil {
@@ -122,94 +126,14 @@ func (f *flags) wrong(rest []string) string {
 		return fmt.Sprintf("-speed %d: 1 to %d is wanted", f.speed, system.MaxSpeed)
 	case f.virtual && f.speed != 1:
 		return "-speed and -virtual: a virtual batch takes no time; leave one out"
+	case f.powercut < 0 || f.given["powercut"] && f.powercut == 0:
+		return fmt.Sprintf("-powercut %s: a time above 0 is wanted", f.powercut)
+	case f.virtual && f.powercut > 0:
+		return "-powercut and -virtual: what is cut is the power of a real process; leave one out"
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}
 	return ""
-}
-
-// control runs the batch and reports whether it is complete and its evidence verifies. What can be refused is refused before
-// anything is written.
-func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.Writer) (bool, error) {
-	plan, err := load(f.recipe, f.mapping)
-	if err != nil {
-		return false, err
-	}
-	id := f.batch
-	if id == "" {
-		if id, err = nextBatch(f.out); err != nil {
-			return false, err
-		}
-	}
-	bound := &batch.BindOptions{Operator: f.operator, JournalID: journalID(id, f), Seed: f.seed}
-	if _, err := plan.Bind(id, f.size, batch.Unapproved, bound); err != nil {
-		return false, err
-	}
-	plant, opt := sim.NewPlant(f.seed), &runner.Options{}
-	if f.faults != "" {
-		if opt.Schedule, err = faults(f.faults, plant); err != nil {
-			return false, err
-		}
-	}
-	if err := makeOut(f.out); err != nil {
-		return false, err
-	}
-	release, err := released(f, plan, stderr)
-	if err != nil {
-		return false, err
-	}
-	b, err := plan.Bind(id, f.size, release, bound)
-	if err != nil {
-		return false, err
-	}
-	if !f.virtual {
-		p := newPrinter(stdout)
-		defer p.Close()
-		stdout = p
-	}
-	rig := runner.Rig{Port: plant, Dir: filepath.Join(f.out, id)}
-	view := &view{b: b, dir: rig.Dir, out: stdout, quiet: f.json, live: !f.virtual}
-	opt.Record, opt.Ask = view.record, asker(f, stdin, view, stderr)
-	if f.virtual {
-		opt.Virtual = &runner.Virtual{}
-	} else {
-		rig.Clock = system.NewClock(f.speed)
-		plant.On(rig.Clock)
-	}
-	res, err := runner.Run(ctx, b, rig, opt)
-	if err != nil && res.Records == 0 {
-		if errors.Is(err, runner.ErrEvidence) {
-			err = fmt.Errorf("%w\nnothing was started; see to the disk, or give another -out", err)
-		}
-		return false, err
-	}
-	report, unread := evidence.Verify(rig.Dir)
-	switch {
-	case err == nil:
-		err = unread
-	case errors.Is(err, runner.ErrNobody):
-		err = fmt.Errorf("%w; a fault script can give the command, such as: at 12s command restart op1 \"meter is back\"", err)
-	case errors.Is(err, runner.ErrEvidence):
-		err = fmt.Errorf("%w\nwhat was recorded stays in %s; see to the disk before you go on", err, rig.Dir)
-	}
-	if f.virtual {
-		// Nothing moves the plant any more, and the last writes are still on their way to it.
-		plant.Advance(plant.Next()+batch.WriteTime, func(tag.Raw) {})
-	}
-	view.end(&res, report, unsafe(plan.Map, plant))
-	return err == nil && report.OK() && res.State == sequencer.Complete, err
-}
-
-// unsafe names the outputs of a plant that are not at their safe values.
-func unsafe(m *iomap.Map, plant *sim.Plant) []string {
-	names := []string{}
-	for i := range m.Tags {
-		t := &m.Tags[i]
-		if bits, ok := t.Wire(t.Safe); t.Output && (!ok || plant.Output(t.Channel) != int64(bits)) {
-			names = append(names, t.Name)
-		}
-	}
-	return names
 }
 
 // hostFS opens any path of the host, so that recipe and map may lie in different places; "demo:" is the built-in demo.
@@ -243,29 +167,4 @@ func makeOut(out string) error {
 		return fmt.Errorf("controller: -out %s: %w; give a directory that can be written", out, err)
 	}
 	return nil
-}
-
-// nextBatch finds the first batch id that is free in a directory.
-func nextBatch(out string) (string, error) {
-	for n := 1; n < 10000; n++ {
-		id := fmt.Sprintf("B-%04d", n)
-		_, err := os.Lstat(filepath.Join(out, id))
-		if err != nil {
-			// If it is not free but out of reach, making the directory tells why.
-			return id, nil
-		}
-	}
-	return "", fmt.Errorf("controller: %s holds B-0001 to B-9999; give -batch or another -out", out)
-}
-
-// journalID names a journal: for ever unique in real life, made of the seed in virtual time so that equal runs are equal.
-func journalID(id string, f *flags) string {
-	if f.virtual {
-		return fmt.Sprintf("%s-seed%d", id[:min(len(id), 40)], f.seed)
-	}
-	var r [8]byte
-	if _, err := rand.Read(r[:]); err != nil {
-		panic(err)
-	}
-	return id[:min(len(id), 40)] + "-" + hex.EncodeToString(r[:])
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func TestTheDemoEndsWithTotalsReconciliationVerdictAndThePlaceOfTheEvidence(t *testing.T) {
-	desk(t)
+	workplace(t)
 	o := done(t, "-virtual")
 	for _, want := range []string{
 		"batch B-0001: BLEND-AB 1.0, 200 kg, on T301; evidence in out",
@@ -30,7 +30,7 @@ func TestTheDemoEndsWithTotalsReconciliationVerdictAndThePlaceOfTheEvidence(t *t
 		" kg, target 120.00, delta ", "tolerance 0.30: PASS\n",
 		"reconciliation with the meter's own total, ", " kg: PASS; historian: none\n",
 		"outputs  all at their safe values\n",
-		": verified, 9 checks hold; no anchor, no signature\n",
+		": verified, 10 checks hold; no anchor, no signature\n",
 		"\nevidence out",
 		"evidence verify out", "evidence replay out",
 	} {
@@ -47,7 +47,7 @@ func TestTheDemoEndsWithTotalsReconciliationVerdictAndThePlaceOfTheEvidence(t *t
 }
 
 func TestAVirtualBatchTakesLessThanASecond(t *testing.T) {
-	desk(t)
+	workplace(t)
 	best := time.Hour
 	for range 3 { // the machine may be busy with something else once
 		begin := time.Now()
@@ -58,7 +58,7 @@ func TestAVirtualBatchTakesLessThanASecond(t *testing.T) {
 }
 
 func TestBatchesAreNumberedInTheOrderInWhichTheyAreRun(t *testing.T) {
-	desk(t)
+	workplace(t)
 	for n := 1; n <= 3; n++ {
 		o := done(t, "-virtual")
 		require.Contains(t, o.out, fmt.Sprintf("batch    B-%04d is Complete", n))
@@ -68,7 +68,7 @@ func TestBatchesAreNumberedInTheOrderInWhichTheyAreRun(t *testing.T) {
 }
 
 func TestEqualSeedsLeaveEqualBytesAndOthersDoNot(t *testing.T) {
-	desk(t)
+	workplace(t)
 	for _, run := range [][2]string{{"a", "7"}, {"b", "7"}, {"c", "8"}} {
 		done(t, "-virtual", "-out", run[0], "-seed", run[1])
 	}
@@ -85,7 +85,7 @@ func TestEqualSeedsLeaveEqualBytesAndOthersDoNot(t *testing.T) {
 }
 
 func TestOperatorSizeAndSeedStandInTheRecords(t *testing.T) {
-	desk(t)
+	workplace(t)
 	o := done(t, "-virtual", "-operator", "ines", "-size", "250 kg", "-seed", "12")
 	require.Contains(t, o.out, "BLEND-AB 1.0, 250 kg, on T301")
 	require.Contains(t, o.out, " kg, target 150.00, ", "120 kg of A in 200 kg are 150 kg in 250 kg")
@@ -102,7 +102,7 @@ func TestOperatorSizeAndSeedStandInTheRecords(t *testing.T) {
 
 func TestJSONIsOneObjectWithStableKeysAndNothingElse(t *testing.T) {
 	page := here(t, "summary_keys.golden")
-	desk(t)
+	workplace(t)
 	o := done(t, "-virtual", "-json")
 	dec := json.NewDecoder(strings.NewReader(o.out))
 	var whole map[string]any
@@ -144,7 +144,7 @@ func keys(path string, v any) (all []string) {
 }
 
 func TestABatchThatIsNotApprovedSaysSoInEveryRecord(t *testing.T) {
-	desk(t)
+	workplace(t)
 	edit(t, "recipe.yaml", "version: \"1.0\"", "version: \"1.1\"")
 	o := done(t, "-virtual", "-unapproved", "-recipe", "recipe.yaml", "-json")
 	require.Contains(t, o.out, `"unapproved":true`)
@@ -157,7 +157,7 @@ func TestABatchThatIsNotApprovedSaysSoInEveryRecord(t *testing.T) {
 }
 
 func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
-	desk(t)
+	workplace(t)
 	write(t, "script", "at 5s  silent ctr/1 3s                   # the meter of line A\nat 12s command restart op1 \"meter is back\"\n")
 	o := done(t, "-virtual", "-faults", "script")
 	require.Contains(t, o.out, "FC101 is STALE (it was GOOD)")
@@ -177,7 +177,7 @@ func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
 }
 
 func TestSpeedRunsClockAndPlantFaster(t *testing.T) {
-	desk(t)
+	workplace(t)
 	write(t, "bell.yaml", strings.Replace(bell, "100 ms", "3 s", 1))
 	begin := time.Now()
 	o := live(context.Background(), strings.NewReader(""), func(string) {}, "-speed", "4", "-unapproved", "-recipe", "bell.yaml")
@@ -188,7 +188,7 @@ func TestSpeedRunsClockAndPlantFaster(t *testing.T) {
 }
 
 func TestAnInterruptAbortsTheBatchAndLeavesItsEvidence(t *testing.T) {
-	desk(t)
+	workplace(t)
 	ctx, interrupt := context.WithCancel(context.Background())
 	o := live(ctx, strings.NewReader(""), func(text string) {
 		if strings.Contains(text, "XV101: open") {
@@ -225,7 +225,7 @@ func (p *typist) Read(b []byte) (int, error) {
 }
 
 func TestAPromptIsAnsweredByWhatIsTypedAfterItWasAsked(t *testing.T) {
-	desk(t)
+	workplace(t)
 	write(t, "bell.yaml", bell)
 	hands := &typist{[]string{"a stray line\n", "coming\n"}, make(chan struct{}), make(chan struct{})}
 	o := live(context.Background(), hands, func(text string) {
@@ -242,7 +242,7 @@ func TestAPromptIsAnsweredByWhatIsTypedAfterItWasAsked(t *testing.T) {
 }
 
 func TestAPromptThatNobodyCanAnswerSaysHowToGetOut(t *testing.T) {
-	desk(t)
+	workplace(t)
 	write(t, "bell.yaml", bell)
 	ctx, interrupt := context.WithCancel(context.Background())
 	closed := &typist{[]string{}, nil, nil}

@@ -130,7 +130,7 @@ func TestWhatIsRefusedIsNamedAndNothingIsWritten(t *testing.T) {
 	for _, group := range [][]refusal{files, places, approvals} {
 		for _, r := range group {
 			t.Run(r.name, func(t *testing.T) {
-				desk(t)
+				workplace(t)
 				if r.spoil != nil {
 					r.spoil(t)
 				}
@@ -172,7 +172,7 @@ func quoted(args string) string {
 
 func TestOnlyWhatNeedsTheDeviceJournalTouchesIt(t *testing.T) {
 	for _, r := range append(files[:len(files):len(files)], places[:4]...) {
-		desk(t)
+		workplace(t)
 		if r.spoil != nil {
 			r.spoil(t)
 		}

@@ -21,8 +21,8 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// desk makes a new directory the working directory, with copies of the demo's files in it.
-func desk(t *testing.T) {
+// workplace makes a new directory the working directory, with copies of the demo's files in it. Plants below it end with the test.
+func workplace(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
@@ -30,6 +30,16 @@ func desk(t *testing.T) {
 		require.NoError(t, err)
 		write(t, name, string(data))
 	}
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if d != nil && d.Name() == fileAddr {
+				_ = endPlant(context.Background(), filepath.Dir(name))
+			}
+			return nil
+		}))
+	})
 }
 
 // here gives the path of a golden file that holds wherever a test goes.

@@ -21,10 +21,12 @@ import (
 // view prints. Its methods are called one at a time.
 type view struct {
 	b     *batch.Batch
-	dir   string // of the evidence
+	was   *runner.Remains // what was found of a batch that was cut short; nil for a new one
+	dir   string          // of the evidence
 	out   io.Writer
 	quiet bool // print the summary alone, as JSON
 	live  bool // real time: a person may be there
+	asks  bool // Ctrl-C asks before it aborts
 	begun bool
 }
 
@@ -32,6 +34,12 @@ type view struct {
 func (v *view) begin() {
 	p := v.b.Plan
 	fmt.Fprintf(v.out, "batch %s: %s %s, %s, on %s; evidence in %s\n", v.b.ID, p.Recipe.ID, p.Recipe.Version, v.b.Size, p.Map.Equipment, v.dir)
+	if v.was != nil {
+		fmt.Fprintln(v.out, found(v.was))
+	}
+	if v.b.RestartOf != "" {
+		fmt.Fprintf(v.out, "in place of batch %s, which its recovery rule has aborted\n", v.b.RestartOf)
+	}
 	fmt.Fprintf(v.out, "a cut of the power loses at most %d ms of inputs, and what is on its way to the disk\n", runner.MaxAge/1_000_000)
 	for i := range p.Files {
 		approval := "NOT APPROVED"
@@ -42,10 +50,30 @@ func (v *view) begin() {
 	}
 }
 
+// found says what was found of a batch that was cut short.
+func found(was *runner.Remains) string {
+	text := fmt.Sprintf("it was cut short when it was %s; its journal is %s and holds %d records", was.State, was.Outcome, was.Records)
+	if was.Reason != "" {
+		text += ": " + was.Reason
+	}
+	if was.Ended {
+		text += "; the batch had ended, and its package is made now"
+	}
+	return harmless(text)
+}
+
 // line prints one line that begins with the time since the start of the run.
-func (v *view) line(r *record.Record, format string, args ...any) {
+func (v *view) line(r *record.Record, text string) {
 	ms := r.Count(record.TsMonoNS) / 1_000_000
-	fmt.Fprintf(v.out, "%4d.%03d s  %s\n", ms/1000, ms%1000, fmt.Sprintf(format, args...))
+	fmt.Fprintf(v.out, "%4d.%03d s  %s\n", ms/1000, ms%1000, harmless(text))
+}
+
+// interrupt says what Ctrl-C does.
+func (v *view) interrupt() string {
+	if v.asks {
+		return "asks what is to become of"
+	}
+	return "aborts"
 }
 
 // record prints what of a record a person at the plant wants to know.
@@ -64,51 +92,63 @@ func (v *view) record(k record.Kind, body []byte) {
 	if err != nil {
 		return
 	}
+	text := sentence(k, r)
+	if text == "" {
+		return
+	}
+	v.line(r, text)
+	if s := r.Text(record.BatchState); k == record.KindBatchState && v.live && (s == sequencer.Held.String() || s == sequencer.Paused.String()) {
+		v.line(r, "nothing goes on without a command, of the fault script or a person: Ctrl-C "+v.interrupt()+" the batch")
+	}
+}
+
+// sentence says what a record tells a person at the plant, in one line; "" where that is nothing.
+func sentence(k record.Kind, r *record.Record) string {
 	text := r.Text
 	switch k {
 	case record.KindBatchState:
-		v.line(r, "batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
-		if s := text(record.BatchState); v.live && (s == sequencer.Held.String() || s == sequencer.Paused.String()) {
-			v.line(r, "nothing goes on without a command, of the fault script or a person: Ctrl-C aborts the batch")
-		}
+		return fmt.Sprintf("batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
 	case record.KindStepState:
-		v.line(r, "%-10s %s, %s%s", text(record.StepID), text(record.StepState), text(record.PhaseState), bracket(text(record.Detail)))
+		return fmt.Sprintf("%-10s %s, %s%s", text(record.StepID), text(record.StepState), text(record.PhaseState), bracket(text(record.Detail)))
 	case record.KindActionState:
 		if text(record.ActionState) == "start" {
-			v.line(r, "%-10s waits: %s", text(record.StepID), text(record.WaitReason))
+			return fmt.Sprintf("%-10s waits: %s", text(record.StepID), text(record.WaitReason))
 		}
 	case record.KindOutputWrite:
 		why := text(record.StepID)
 		if why == "" {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
-		v.line(r, "%-10s %s: %s%s", why, text(record.LogicalTag), text(record.Value), unit(r))
+		return fmt.Sprintf("%-10s %s: %s%s", why, text(record.LogicalTag), text(record.Value), unit(r))
 	case record.KindWindowStart:
-		v.line(r, "%-10s window %s opens, target %s%s", text(record.StepID), text(record.MeterWindowID), text(record.Target), unit(r))
+		return fmt.Sprintf("%-10s window %s opens, target %s%s", text(record.StepID), text(record.MeterWindowID), text(record.Target), unit(r))
 	case record.KindWindowStop:
-		v.line(r, "%-10s window %s closes: %s%s, %s", text(record.StepID), text(record.MeterWindowID), text(record.TotalizedValue), unit(r), text(record.Result))
+		return fmt.Sprintf("%-10s window %s closes: %s%s, %s", text(record.StepID), text(record.MeterWindowID), text(record.TotalizedValue), unit(r), text(record.Result))
 	case record.KindPrompt:
-		v.line(r, "%-10s asks: %s", text(record.StepID), text(record.Message))
+		return fmt.Sprintf("%-10s asks: %s", text(record.StepID), text(record.Message))
 	case record.KindPromptAnswer:
-		v.line(r, "answer of %s: %s", text(record.OperatorID), text(record.Value))
+		return fmt.Sprintf("answer of %s: %s", text(record.OperatorID), text(record.Value))
 	case record.KindMarker:
-		v.line(r, "%-10s %s", text(record.StepID), text(record.Message))
+		return fmt.Sprintf("%-10s %s", text(record.StepID), text(record.Message))
 	case record.KindTimeout:
-		v.line(r, "%-10s TIME-OUT after %s ms, waiting for: %s; reaction: %s", text(record.StepID), strconv.FormatInt(r.Int(record.TimeoutMS), 10), text(record.TimeoutReason), text(record.Result))
+		return fmt.Sprintf("%-10s TIME-OUT after %s ms, waiting for: %s; reaction: %s", text(record.StepID), strconv.FormatInt(r.Int(record.TimeoutMS), 10), text(record.TimeoutReason), text(record.Result))
 	case record.KindCommandResult:
-		v.line(r, "command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
+		return fmt.Sprintf("command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
 	case record.KindQualityChange:
-		v.line(r, "%s is %s (it was %s), age %d ms", text(record.LogicalTag), text(record.Quality), text(record.OldValue), r.Int(record.AgeMS))
+		return fmt.Sprintf("%s is %s (it was %s), age %d ms", text(record.LogicalTag), text(record.Quality), text(record.OldValue), r.Int(record.AgeMS))
+	case record.KindRecovery:
+		return fmt.Sprintf("recovered: %s; inputs of the last %s s may be missing", text(record.RecoveryPath), text(record.LossIntervalS))
 	case record.KindOutputFault:
-		v.line(r, "%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
+		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
+	return ""
 }
 
 func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
-		record.KindCommandResult, record.KindQualityChange, record.KindOutputFault:
+		record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindRecovery:
 		return true
 	}
 	return false
@@ -131,6 +171,7 @@ func unit(r *record.Record) string {
 // summary is what -json prints. Its keys are those of the records where there are such.
 type summary struct {
 	Batch      string           `json:"batch_id"`
+	RestartOf  string           `json:"restart_of"` // batch in whose place it ran; "" where there is none
 	State      string           `json:"batch_state"`
 	Recipe     string           `json:"recipe_id"`
 	Version    string           `json:"recipe_version"`
@@ -162,7 +203,7 @@ type window struct {
 
 // end prints the summary. Report is nil where there is no package; unsafe names the outputs that are not at their safe values.
 func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string) {
-	s := summary{Batch: res.Batch, State: res.State.String(), Recipe: v.b.Plan.Recipe.ID, Version: v.b.Plan.Recipe.Version,
+	s := summary{Batch: res.Batch, RestartOf: v.b.RestartOf, State: res.State.String(), Recipe: v.b.Plan.Recipe.ID, Version: v.b.Plan.Recipe.Version,
 		Size: v.b.Size.String(), Windows: []window{}, Unsafe: unsafe, Records: res.Records, Link: res.Link, Late: res.LateTicks,
 		Checks: []evidence.Check{}, Evidence: res.Dir}
 	for _, a := range v.b.Approvals {
@@ -236,7 +277,7 @@ func asker(f *flags, stdin io.Reader, v *view, stderr io.Writer) func(r *runner.
 			fmt.Fprintf(to, "%s asks: %s\n", p.Step, p.Text)
 		}
 		if ended.Load() {
-			fmt.Fprintln(to, "nobody can answer, standard input has ended: Ctrl-C aborts the batch")
+			fmt.Fprintln(to, "nobody can answer, standard input has ended: Ctrl-C "+v.interrupt()+" the batch")
 			return
 		}
 		fmt.Fprint(to, "answer, then Enter: ")

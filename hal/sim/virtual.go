@@ -301,13 +301,14 @@ func (p *Plant) target(w tag.Write) (out int, v int64, err error) {
 	v = int64(w.Bits)
 	if w.Form == tag.Bool {
 		v &= 1
-	} else if v < 0 || v > setPointLimit {
-		return 0, 0, fmt.Errorf("sim: write to %q: value %d: want 0 to %d", w.Channel, v, setPointLimit)
+	} else if v < 0 || v > MaxSetPoint {
+		return 0, 0, fmt.Errorf("sim: write to %q: value %d: want 0 to %d", w.Channel, v, MaxSetPoint)
 	}
 	return ch - chOut, v, nil
 }
 
-const setPointLimit = 1000 // of ao/1, 0.1 Cel
+// MaxSetPoint is the greatest value of ao/1, in 0.1 Cel.
+const MaxSetPoint = 1000
 
 // thaw returns when a device that is asked at t begins to work.
 func (p *Plant) thaw(t int64) int64 {

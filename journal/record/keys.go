@@ -77,6 +77,7 @@ const (
 	ReconcileStatus              // PASS, WARN or FAIL
 	RecoveryPath                 // how the journal was recovered
 	RequestID                    // number of an OEM action
+	RestartOf                    // batch_id of the batch in whose place this one was begun
 	Result                       // outcome
 	RetryCount                   // how often it was tried again
 	SafeDirection                // whether the write goes to the safe side
@@ -188,6 +189,7 @@ var keys = [keyCount]struct {
 	ReconcileStatus:   {"reconcile_status", formText},
 	RecoveryPath:      {"recovery_path", formText},
 	RequestID:         {"request_id", formInt},
+	RestartOf:         {"restart_of", formText},
 	Result:            {"result", formText},
 	RetryCount:        {"retry_count", formInt},
 	SafeDirection:     {"safe_direction", formBool},

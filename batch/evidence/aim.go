@@ -1,0 +1,221 @@
+// What the recipe wants of a metering window, and the verdicts on totals: recomputed, and held against the records.
+
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// aim is what recipe, mapping and batch size make of one window. The numbers are counts of the meter's resolution.
+type aim struct {
+	step, action      string
+	meter             *iomap.Meter
+	target, tolerance int64
+	reconcile         int64 // difference allowed between its total and the device's own; 0 where the device has none
+}
+
+// aim finds what the recipe wants of a window.
+func (r *records) aim(id string) (*aim, error) {
+	if r.rec == nil || r.m == nil {
+		return nil, errors.New("without recipe and mapping nothing is known of it")
+	}
+	size, err := quantity.Parse(r.created.Text(record.BatchSize))
+	if err != nil {
+		return nil, err
+	}
+	formula, err := r.rec.Resolve(size)
+	if err != nil {
+		return nil, err
+	}
+	e, i := opening(r.rec.Root, id)
+	if e == nil {
+		return nil, errors.New("the recipe opens no such window")
+	}
+	a := &e.Actions[i]
+	k := slices.IndexFunc(r.m.Meters, func(m iomap.Meter) bool { return m.Name == a.Meter && m.Source != tag.None })
+	if k < 0 {
+		return nil, fmt.Errorf("the mapping has no meter %s", a.Meter)
+	}
+	out := &aim{step: e.ID, action: fmt.Sprintf("%s/%d", e.ID, i+1), meter: &r.m.Meters[k]}
+	res := out.meter.Resolution
+	target, hasTarget := formula.Amount(&a.Target)
+	tolerance, hasTolerance := formula.Amount(&a.Tolerance)
+	if !hasTarget || !hasTolerance {
+		return nil, errors.New("the recipe gives it no target or no tolerance")
+	}
+	out.target, err = target.Counts(res)
+	if err == nil {
+		out.tolerance, err = tolerance.Counts(res)
+	}
+	if err == nil && out.meter.Totalizer != tag.None {
+		out.reconcile, err = out.meter.Tolerance.Counts(res)
+	}
+	return out, err
+}
+
+// opening finds the action that opens a window; its element is nil where there is none.
+func opening(e *recipe.Element, window string) (*recipe.Element, int) {
+	for i := range e.Actions {
+		if a := &e.Actions[i]; a.Kind == recipe.OpenWindow && a.Window == window {
+			return e, i
+		}
+	}
+	for _, child := range e.Children {
+		if found, i := opening(child, window); found != nil {
+			return found, i
+		}
+	}
+	return nil, 0
+}
+
+// shown is a number of counts as records spell it.
+func shown(counts int64, res quantity.Quantity) string {
+	if q, ok := quantity.FromCounts(counts, res); ok {
+		return string(quantity.AppendDecimal(nil, q.Coef, q.Scale))
+	}
+	return record.Overflow
+}
+
+// said is a key of a record with the text that it should have.
+type said struct {
+	key  record.Key
+	text string
+}
+
+// differs names the first key in which a record says something else.
+func differs(rec *record.Record, by string, want ...said) error {
+	for _, f := range want {
+		if is := rec.Text(f.key); is != f.text {
+			return fmt.Errorf("%s is %.80q, %s it is %.80q", f.key, is, by, f.text)
+		}
+	}
+	return nil
+}
+
+// opens holds window_start against the recipe, and against the time for which the calibration holds.
+func (r *records) opens(n uint64, rec *record.Record) {
+	id := rec.Text(record.MeterWindowID)
+	a, err := r.aim(id)
+	if err == nil {
+		res := a.meter.Resolution
+		err = differs(rec, "by recipe and mapping", said{record.StepID, a.step}, said{record.ActionID, a.action},
+			said{record.LogicalTag, r.m.Tags[a.meter.Source].Name}, said{record.Unit, string(res.Unit)},
+			said{record.Target, shown(a.target, res)}, said{record.Tolerance, shown(a.tolerance, res)},
+			said{record.Quality, tag.Good.String()}, said{record.WindowStartEvent, "step"},
+			said{record.WindowStartTsMono, rec.Text(record.TsMonoNS)})
+	}
+	if err == nil && rec.Has(record.TsUTC) && !r.cal.Covers(rec.Time(record.TsUTC)) {
+		err = fmt.Errorf("it opened at %s, and calibration %s does not hold then", rec.Text(record.TsUTC), r.cal.Version)
+	}
+	if err != nil {
+		r.breach("totals", n, "window %.64s: %v", id, err)
+	}
+}
+
+// verdict judges a closed window by its recomputed total. There are three reasons to close one: the recipe's end of it, and a
+// batch that is stopped or aborted.
+func (a *aim) verdict(reason string, quality tag.Quality, counts int64) string {
+	off := new(big.Int).Sub(big.NewInt(counts), big.NewInt(a.target))
+	switch {
+	case reason != "end" && reason != "stop" && reason != "abort":
+		return ""
+	case reason != "end":
+		return "INCOMPLETE"
+	case quality != tag.Good:
+		return "NOT_GOOD"
+	case off.CmpAbs(big.NewInt(a.tolerance)) > 0:
+		return "OUT_OF_TOLERANCE"
+	}
+	return "PASS"
+}
+
+// reconciles holds reconcile against the record that closed its window, and does its sum again. The device's own total is taken
+// as it stands in the record.
+func (r *records) reconciles(n uint64, rec *record.Record) {
+	id := rec.Text(record.MeterWindowID)
+	w := r.windows.byName[id]
+	if w == nil || w.stop == nil || w.reconciled {
+		r.breach("totals", n, "window %.64q is reconciled and was not closed, or was reconciled before", id)
+		return
+	}
+	w.reconciled = true
+	a, err := r.aim(id)
+	if err == nil {
+		err = differs(rec, "recomputed", said{record.BatchTotal, w.stop.Text(record.TotalizedValue)},
+			said{record.Unit, w.stop.Text(record.Unit)}, said{record.Tolerance, shown(a.reconcile, a.meter.Resolution)})
+	}
+	if err == nil {
+		err = a.reconciled(rec, w.stop.Text(record.Quality))
+	}
+	if err != nil {
+		r.breach("totals", n, "window %.64s: %v", id, err)
+	}
+}
+
+// reconciled does the sum of a reconcile record again.
+func (a *aim) reconciled(rec *record.Record, quality string) error {
+	for _, k := range [...]record.Key{record.BatchTotal, record.MeterTotal} {
+		if _, ok := a.counts(rec.Text(k)); !ok && rec.Has(k) && rec.Text(k) != record.Overflow {
+			return fmt.Errorf("%s is %.80q, and its meter counts in %s", k, rec.Text(k), a.meter.Resolution)
+		}
+	}
+	compared, status, delta := []string{"batch_total", "meter_total"}, rec.Text(record.ReconcileStatus), rec.Text(record.Delta)
+	total, totalTold := a.counts(rec.Text(record.BatchTotal))
+	meter, meterTold := a.counts(rec.Text(record.MeterTotal))
+	switch {
+	case !rec.Has(record.MeterTotal):
+		compared, status, delta = compared[:1], "WARN", ""
+	case a.meter.Totalizer == tag.None:
+		return fmt.Errorf("%s is there, and the meter has no totalizer", record.MeterTotal)
+	case totalTold && meterTold:
+		status, delta = a.reconcileStatus(new(big.Int).Sub(big.NewInt(total), big.NewInt(meter)))
+	case totalTold != meterTold: // one is too great for any decimal, the other is not
+		status = "FAIL"
+	}
+	hint := ""
+	if !rec.Has(record.MeterTotal) || quality != tag.Good.String() {
+		hint = "missing samples"
+		if status == "PASS" {
+			status = "WARN"
+		}
+	}
+	if !slices.Equal(rec.Texts(record.Compared), compared) {
+		return fmt.Errorf("%s is %.80q, by its totals it is %q", record.Compared, rec.Texts(record.Compared), compared)
+	}
+	return differs(rec, "recomputed", said{record.Delta, delta}, said{record.ReconcileStatus, status}, said{record.Hint, hint},
+		said{record.HistorianTotal, ""})
+}
+
+// reconcileStatus judges the difference between a total and the device's own, in counts, and gives it as records spell it.
+func (a *aim) reconcileStatus(off *big.Int) (status, delta string) {
+	delta = record.Overflow
+	if off.IsInt64() {
+		delta = shown(off.Int64(), a.meter.Resolution)
+	}
+	allowed := big.NewInt(a.reconcile)
+	switch {
+	case off.CmpAbs(allowed) <= 0:
+		return "PASS", delta
+	case off.CmpAbs(allowed.Lsh(allowed, 1)) <= 0:
+		return "WARN", delta
+	}
+	return "FAIL", delta
+}
+
+// counts reads the decimal of a total as counts of the meter's resolution; ok is false where it is none.
+func (a *aim) counts(text string) (n int64, ok bool) {
+	coef, scale, err := quantity.ParseDecimal(text)
+	if err == nil {
+		n, err = quantity.Quantity{Coef: coef, Scale: scale, Unit: a.meter.Resolution.Unit}.Counts(a.meter.Resolution)
+	}
+	return n, err == nil
+}

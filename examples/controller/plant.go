@@ -1,0 +1,193 @@
+// The plant as a process of its own: it is started by a controller, outlives it, and keeps its state below -out.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/timebase/system"
+)
+
+// Files in the directory of a plant.
+const (
+	fileAddr  = "addr"  // where it listens, while it lives
+	fileState = "state" // as of a second ago at most, or of its end
+	fileLog   = "log"   // what it had to say
+	fileLock  = "lock"  // held by the process of the plant
+	fileUser  = "user"  // held by the controller that uses it
+)
+
+// keepEvery is the time between two states on the disk.
+const keepEvery = time.Second
+
+// address is the file addr.
+type address struct {
+	Address string `json:"address"`
+	Pid     int    `json:"pid"`
+	Seed    uint64 `json:"seed"`
+	Speed   int    `json:"speed"`
+}
+
+// plantFlags are the command line of a plant.
+type plantFlags struct {
+	dir, faults string
+	seed        uint64
+	speed       int
+	fresh       bool
+	linger      time.Duration
+}
+
+// args gives the command line that means these flags.
+func (f *plantFlags) args() []string {
+	a := []string{"plant", "-dir", f.dir, "-seed", fmt.Sprint(f.seed), "-speed", fmt.Sprint(f.speed), "-linger", f.linger.String()}
+	if f.fresh {
+		a = append(a, "-fresh")
+	}
+	if f.faults != "" {
+		a = append(a, "-faults", f.faults)
+	}
+	return a
+}
+
+// plant is the command line of the same name. It is not for people.
+func plant(ctx context.Context, args []string, stderr io.Writer) int {
+	var f plantFlags
+	set := newFlags("controller plant", "controller plant -dir DIR [flags]   run the simulated plant; controllers start it by themselves", stderr)
+	set.StringVar(&f.dir, "dir", "", "`DIR`ectory for the state of the plant, and for where it listens")
+	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the plant")
+	set.IntVar(&f.speed, "speed", 1, "run the plant `N` times as fast")
+	set.StringVar(&f.faults, "faults", "", "fault script `FILE`; times count from the first request")
+	set.BoolVar(&f.fresh, "fresh", false, "begin with an empty tank, whatever state lies in DIR")
+	set.DurationVar(&f.linger, "linger", time.Minute, "`TIME` without a request after which the plant ends")
+	if err := set.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return exitOK
+		}
+		return exitUsage
+	}
+	if f.dir == "" || set.NArg() > 0 || f.linger <= 0 {
+		fmt.Fprintln(stderr, "controller: plant: -dir is needed, -linger is above 0, and nothing stands behind the flags; see controller plant -help")
+		return exitUsage
+	}
+	if err := runPlant(ctx, &f); err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// runPlant runs a plant until ctx ends, it is told to end, or nobody has asked anything of it for the time of -linger. It keeps its
+// state every second and at its end.
+func runPlant(ctx context.Context, f *plantFlags) (err error) {
+	lock, err := lockFile(filepath.Join(f.dir, fileLock))
+	if err != nil {
+		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
+	}
+	defer lock.Close()
+	var wrong []sim.Fault
+	p := sim.NewPlant(f.seed)
+	if f.faults != "" {
+		if _, wrong, err = faults(f.faults, sim.NewPlant(f.seed)); err != nil {
+			return err
+		}
+	}
+	clock := system.NewClock(f.speed)
+	if err := loadState(p, f, clock.Now()); err != nil {
+		return err
+	}
+	if err := keepState(p, f.dir); err != nil {
+		return err
+	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	b := newBoard(ctx, p, clock, wrong, end)
+	s, err := bustest.Serve("127.0.0.1:0", b)
+	if err != nil {
+		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
+	}
+	defer func() {
+		end()
+		err = errors.Join(err, s.Close(), keepState(p, f.dir))
+		_ = os.Remove(filepath.Join(f.dir, fileAddr))
+	}()
+	at, err := json.Marshal(address{Address: s.Addr(), Pid: os.Getpid(), Seed: f.seed, Speed: f.speed})
+	if err == nil {
+		err = replaceFile(filepath.Join(f.dir, fileAddr), at)
+	}
+	if err != nil {
+		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
+	}
+	return b.keep(f)
+}
+
+// loadState gives a plant the state of its directory.
+func loadState(p *sim.Plant, f *plantFlags, now int64) error {
+	state, err := os.ReadFile(filepath.Join(f.dir, fileState))
+	if errors.Is(err, fs.ErrNotExist) || f.fresh {
+		return nil
+	}
+	if err == nil {
+		err = p.Restore(state, now)
+	}
+	if err != nil {
+		return fmt.Errorf("controller: plant in %s: %w; its state is left as it is", f.dir, err)
+	}
+	if !p.Awake() { // its process ended while its power was cut
+		p.Boot(now)
+	}
+	return nil
+}
+
+// keepState keeps the state of a plant as of now.
+func keepState(p *sim.Plant, dir string) error {
+	if err := replaceFile(filepath.Join(dir, fileState), p.Snapshot()); err != nil {
+		return fmt.Errorf("controller: plant in %s: state: %w", dir, err)
+	}
+	return nil
+}
+
+// keep keeps the state of the plant until it ends. Time is counted in rounds, so that a process that was stopped for a while does
+// not take that for solitude.
+func (b *board) keep(f *plantFlags) error {
+	every := time.NewTicker(keepEvery)
+	defer every.Stop()
+	for alone := time.Duration(0); alone < f.linger; alone += keepEvery {
+		b.plant.Advance(b.clock.Now(), func(tag.Raw) {})
+		if err := keepState(b.plant, f.dir); err != nil {
+			if _, gone := os.Stat(f.dir); gone != nil {
+				return err
+			}
+			// A full disk does not stop a plant.
+			fmt.Fprintln(os.Stderr, err)
+		}
+		select {
+		case <-b.ctx.Done():
+			return nil
+		case <-every.C:
+		}
+		if b.asked.Swap(false) {
+			alone = 0
+		}
+	}
+	return nil
+}
+
+// replaceFile writes a file that is there whole or not at all.
+func replaceFile(name string, data []byte) error {
+	if err := os.WriteFile(name+".new", data, 0o640); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}

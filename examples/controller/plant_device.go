@@ -1,0 +1,214 @@
+// The plant as a Modbus device: which register is which channel, for both ends of the wire, and what is answered.
+
+package main
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// points is the wire: coils for the digital outputs, a holding register for the set point, input registers for all else.
+var points = []modbus.Point{
+	{Channel: "do/1", Table: modbus.Coil, Address: 0, Form: tag.Bool},
+	{Channel: "do/2", Table: modbus.Coil, Address: 1, Form: tag.Bool},
+	{Channel: "do/3", Table: modbus.Coil, Address: 2, Form: tag.Bool},
+	{Channel: "do/4", Table: modbus.Coil, Address: 3, Form: tag.Bool},
+	{Channel: "do/5", Table: modbus.Coil, Address: 4, Form: tag.Bool},
+	{Channel: "do/6", Table: modbus.Coil, Address: 5, Form: tag.Bool},
+	{Channel: "do/7", Table: modbus.Coil, Address: 6, Form: tag.Bool},
+	{Channel: "do/8", Table: modbus.Coil, Address: 7, Form: tag.Bool},
+	{Channel: "ao/1", Table: modbus.Holding, Address: 0, Form: tag.Int},
+	{Channel: "ctr/1", Table: modbus.Input, Address: 0, Words: 2, Form: tag.Int},
+	{Channel: "ctr/2", Table: modbus.Input, Address: 2, Words: 2, Form: tag.Int},
+	{Channel: "tot/1", Table: modbus.Input, Address: 4, Words: 2, Form: tag.Int},
+	{Channel: "tot/2", Table: modbus.Input, Address: 6, Words: 2, Form: tag.Int},
+	{Channel: "ai/1", Table: modbus.Input, Address: 8, Words: 2, Form: tag.Float32},
+	{Channel: "ai/2", Table: modbus.Input, Address: 10, Words: 2, Form: tag.Float32},
+	{Channel: "ai/4", Table: modbus.Input, Address: 12, Words: 2, Form: tag.Float32},
+	{Channel: "ai/5", Table: modbus.Input, Address: 14, Words: 2, Form: tag.Int, Signed: true},
+	{Channel: "ai/3", Table: modbus.Input, Address: 16, Words: 1, Form: tag.Int},
+	{Channel: "di/1", Table: modbus.Input, Address: 17, Words: 1, Form: tag.Bool},
+	{Channel: "di/2", Table: modbus.Input, Address: 18, Words: 1, Form: tag.Bool},
+	{Channel: "di/3", Table: modbus.Input, Address: 19, Words: 1, Form: tag.Bool},
+	{Channel: "di/4", Table: modbus.Input, Address: 20, Words: 1, Form: tag.Bool},
+	{Channel: "di/5", Table: modbus.Input, Address: 21, Words: 1, Form: tag.Bool},
+}
+
+// What the device has beside its channels.
+const (
+	coilEnd   = 98  // written 1: the process of the plant keeps its state and ends
+	coilPower = 99  // written 1: the power of the board is cut, and comes back after darkness
+	regTruth  = 100 // input registers: ug through meters A and B since the plant was new, four words each
+	darkness  = int64(500 * time.Millisecond)
+)
+
+// Exceptions, as package modbus has them.
+const (
+	illegalAddress = bustest.Exception(modbus.IllegalAddress)
+	illegalValue   = bustest.Exception(modbus.IllegalValue)
+	busy           = bustest.Exception(modbus.Busy) // carried out is nothing
+)
+
+// board answers for a plant. A channel that a fault keeps silent, or bad, has no address meanwhile; a plant that is frozen or
+// without power is silent altogether.
+type board struct {
+	ctx     context.Context // ends when the process does
+	plant   *sim.Plant
+	clock   timebase.Clock
+	faults  []sim.Fault // their times count from the first request
+	first   sync.Once
+	asked   atomic.Bool // since this was last looked at
+	end     func()
+	channel map[modbus.Table]map[uint16]*modbus.Point
+}
+
+func newBoard(ctx context.Context, plant *sim.Plant, clock timebase.Clock, faults []sim.Fault, end func()) *board {
+	b := &board{ctx: ctx, plant: plant.On(clock), clock: clock, faults: faults, end: end,
+		channel: map[modbus.Table]map[uint16]*modbus.Point{modbus.Coil: {}, modbus.Holding: {}, modbus.Input: {}}}
+	for i := range points {
+		b.channel[points[i].Table][points[i].Address] = &points[i]
+	}
+	return b
+}
+
+// tableOf gives the table of a request as the points call it.
+func tableOf(t bustest.Table) modbus.Table {
+	switch t {
+	case bustest.Coil:
+		return modbus.Coil
+	case bustest.Holding:
+		return modbus.Holding
+	case bustest.Input:
+		return modbus.Input
+	}
+	return 0
+}
+
+// begin takes note of a request; with the first one the faults begin to count.
+func (b *board) begin() {
+	b.asked.Store(true)
+	b.first.Do(func() {
+		now := b.clock.Now()
+		for _, f := range b.faults {
+			f.At += now
+			_ = b.plant.Fault(f) // was tried on another plant
+		}
+	})
+}
+
+// live advances the plant to now, and waits as long as it is silent.
+func (b *board) live() error {
+	for {
+		b.plant.Advance(b.clock.Now(), func(tag.Raw) {})
+		if b.plant.Awake() {
+			return nil
+		}
+		if err := b.clock.Wait(b.ctx, b.clock.Now()+10_000_000); err != nil {
+			return err
+		}
+	}
+}
+
+// Read implements bustest.Device.
+func (b *board) Read(r bustest.Request, out []uint16) error {
+	b.begin()
+	if err := b.live(); err != nil {
+		return err
+	}
+	if r.Table == bustest.Input && r.Address >= regTruth {
+		return b.truth(r.Address-regTruth, out)
+	}
+	channels := b.channel[tableOf(r.Table)]
+	if int(r.Address)+len(out) > regTruth || channels == nil {
+		return illegalAddress
+	}
+	for i := 0; i < len(out); i++ {
+		p := channels[r.Address+uint16(i)]
+		if p == nil {
+			continue
+		}
+		raw, ok := b.plant.Read(p.Channel)
+		if !ok || raw.Quality != tag.Good {
+			return illegalAddress
+		}
+		for word := max(p.Words, 1) - 1; word >= 0; word-- {
+			if i+word < len(out) {
+				out[i+word] = uint16(raw.Bits)
+			}
+			raw.Bits >>= 16
+		}
+		i += max(p.Words, 1) - 1
+	}
+	return nil
+}
+
+// truth gives what flowed through the meters.
+func (b *board) truth(at uint16, out []uint16) error {
+	if int(at)+len(out) > 8 {
+		return illegalAddress
+	}
+	for i := range out {
+		word := int(at) + i
+		out[i] = uint16(uint64(b.plant.Delivered(word/4)) >> (48 - 16*(word%4)))
+	}
+	return nil
+}
+
+// Write implements bustest.Device.
+func (b *board) Write(r bustest.Request, values []uint16) error {
+	b.begin()
+	if r.Table == bustest.Coil && len(values) == 1 && values[0] == 1 {
+		switch r.Address {
+		case coilEnd:
+			b.end()
+			return nil
+		case coilPower:
+			return b.cut()
+		}
+	}
+	for i, v := range values {
+		if err := b.write(r, uint16(i), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes one output, and returns when the device has confirmed it.
+func (b *board) write(r bustest.Request, i, v uint16) error {
+	if int(r.Address)+int(i) > math.MaxUint16 {
+		return illegalAddress
+	}
+	p := b.channel[tableOf(r.Table)][r.Address+i]
+	switch {
+	case p == nil || p.Table == modbus.Input:
+		return illegalAddress
+	case p.Channel == "ao/1" && v > sim.MaxSetPoint:
+		return illegalValue
+	}
+	if err := b.live(); err != nil {
+		return err
+	}
+	if err := b.plant.Write(b.ctx, tag.Write{Channel: p.Channel, Form: p.Form, Bits: uint64(v)}); err != nil {
+		return busy
+	}
+	return nil
+}
+
+// cut cuts the power of the board, and boots it again.
+func (b *board) cut() error {
+	b.plant.PowerCut(b.clock.Now())
+	err := b.clock.Wait(b.ctx, b.clock.Now()+darkness)
+	b.plant.Boot(b.clock.Now())
+	b.plant.Advance(b.clock.Now(), func(tag.Raw) {})
+	return err
+}
