@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -20,12 +21,15 @@ import (
 const usage = `usage: evidence verify DIR
        evidence replay DIR
 
-verify checks an evidence package: the digest of every file, the chain of all records, the samples and
-totals of every metering window, and that all of them agree. It names the record that was touched.
+verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
+they name, the samples, totals and verdicts of every metering window, and that all of them agree. It names
+the record that was touched.
 replay decides everything again from the recorded inputs and compares it with the records, byte for byte.
 
 DIR is the directory of the package, for example out/B-0001.
 Exit code 0: nothing was found. 1: something was, or the package cannot be read. 2: this text.
+A run that has not ended, or has left outputs that were not confirmed safe, is no fault of its package:
+ATTENTION stands before what is said of it.
 `
 
 // Exit codes.
@@ -56,19 +60,39 @@ func verify(dir string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(dir, err, stderr)
 	}
+	var failed []string
 	for i := range rep.Checks {
-		fmt.Fprintln(stdout, rep.Checks[i].String())
+		c := &rep.Checks[i]
+		fmt.Fprintln(stdout, c.String())
+		if c.Failed {
+			failed = append(failed, c.Name)
+		}
 	}
 	list(stdout, "beside the package, and not vouched for:", rep.Other)
 	list(stdout, "proven:", rep.Proven)
 	list(stdout, "not proven:", rep.NotProven)
-	fmt.Fprintf(stdout, "\nbatch %s is %s: %d records, last link %s\n", rep.BatchID, rep.State, rep.Records, rep.Link)
-	if !rep.OK() {
-		fmt.Fprintln(stdout, "NOT VERIFIED: "+rep.Verdict())
-		return exitFound
+	ended := ""
+	if rep.Ended {
+		ended = " is " + rep.State
 	}
-	fmt.Fprintln(stdout, rep.Verdict())
-	return exitOK
+	fmt.Fprintf(stdout, "\nbatch %s%s: %d records, last link %s\n", rep.BatchID, ended, rep.Records, rep.Link)
+	if len(failed) == 0 {
+		fmt.Fprintln(stdout, attention(&rep.Run)+rep.Verdict())
+		return exitOK
+	}
+	if words := rep.Words(); words != "" {
+		fmt.Fprintln(stdout, attention(&rep.Run)+words)
+	}
+	fmt.Fprintf(stdout, "NOT VERIFIED: %d of %d checks failed: %s\n", len(failed), len(rep.Checks), strings.Join(failed, ", "))
+	return exitFound
+}
+
+// attention stands before words on a run that nobody may take for one that ended well.
+func attention(r *evidence.Run) string {
+	if r.Ended && len(r.Unsafe) == 0 {
+		return ""
+	}
+	return "ATTENTION: "
 }
 
 func list(w io.Writer, title string, lines []string) {
@@ -89,15 +113,15 @@ func replay(dir string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stdout, "batch %s, engine %d, %d records\n", rep.BatchID, rep.Engine, rep.Records)
 	fmt.Fprintf(stdout, "%d inputs fed, %d decisions compared\n", rep.Inputs, rep.Decisions)
-	if rep.Unapproved {
-		fmt.Fprintln(stdout, "the batch ran without approvals")
+	if words := rep.Words(); words != "" {
+		fmt.Fprintln(stdout, attention(&rep.Run)+words)
 	}
 	switch {
 	case rep.Fault != "":
 		fmt.Fprintln(stdout, "FAULT: "+rep.Fault)
 		return exitFound
 	case rep.Divergence != nil:
-		fmt.Fprintf(stdout, "DIVERGENCE: %v\n", rep.Divergence)
+		fmt.Fprintln(stdout, "DIVERGENCE: "+plain(rep.Divergence))
 		return exitFound
 	case rep.Cut:
 		fmt.Fprintln(stdout, "the records end before the decisions of the last input are all there; up to there")
@@ -106,9 +130,18 @@ func replay(dir string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// plain is the text of an error, which may hold words of the package, fit for a terminal line by line.
+func plain(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = evidence.Plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // refuse says why there is nothing to report, and what to do.
 func refuse(dir string, err error, stderr io.Writer) int {
-	fmt.Fprintln(stderr, err)
+	fmt.Fprintln(stderr, plain(err))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		fmt.Fprintf(stderr, "is %s the directory of a batch? a run leaves its package in out/BATCH\n", dir)

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/sequencer"
 )
 
 // demoRun runs the demo in virtual time, with a fault if one is given, and leaves its package.
@@ -25,16 +27,22 @@ func demoRun(t *testing.T, seed uint64, fault ...string) (dir string) {
 	b, err := plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: seed})
 	require.NoError(t, err)
 	plant := sim.NewPlant(seed)
+	opt := &runner.Options{Virtual: &runner.Virtual{},
+		Ask: func(r *runner.Runner, p runner.Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }}
 	if len(fault) > 0 {
 		f, err := sim.ParseFault(fault[0], fault[1:])
 		require.NoError(t, err)
 		f.At = 4_000_000_000
 		require.NoError(t, plant.Fault(f))
+		if f.Kind == sim.Refuse {
+			opt.Schedule = []runner.Scheduled{{At: 9_000_000_000, Do: func(r *runner.Runner) {
+				_ = r.Tell(runner.Command{Command: sequencer.Abort, Operator: "op1", Reason: "the valve does not answer"})
+			}}}
+		}
 	}
 	dir = filepath.Join(t.TempDir(), "B-0001")
-	_, err = runner.Run(context.Background(), b, runner.Rig{Port: plant, Dir: dir}, &runner.Options{Virtual: &runner.Virtual{},
-		Ask: func(r *runner.Runner, p runner.Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
-	if err != nil {
+	_, err = runner.Run(context.Background(), b, runner.Rig{Port: plant, Dir: dir}, opt)
+	if err != nil && !errors.Is(err, runner.ErrOutputs) {
 		require.ErrorIs(t, err, runner.ErrNobody, "seed %d", seed)
 	}
 	return dir
@@ -51,7 +59,10 @@ func TestAWholePackageVerifiesAndReplays(t *testing.T) {
 	dir := demoRun(t, 1)
 	code, out, errs := command("verify", dir)
 	require.Equal(t, exitOK, code, out+errs)
-	require.Equal(t, 9, strings.Count(out, "ok    "))
+	require.Equal(t, 10, strings.Count(out, "ok    "))
+	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 10 checks hold; no anchor, no signature\n"), out)
+	require.Equal(t, 1, strings.Count(out, "ran without approval"))
+	require.NotContains(t, out, "ATTENTION")
 	require.Contains(t, out, "batch B-0001 is Complete")
 	require.Contains(t, out, "not proven:")
 	require.Contains(t, out, "no anchor")
@@ -59,7 +70,7 @@ func TestAWholePackageVerifiesAndReplays(t *testing.T) {
 	code, out, errs = command("replay", dir)
 	require.Equal(t, exitOK, code, out+errs)
 	require.Contains(t, out, "decisions compared")
-	require.Contains(t, out, "the batch ran without approvals")
+	require.Contains(t, out, "\nran without approval\n")
 	require.Contains(t, out, "0 divergences")
 }
 
@@ -87,7 +98,8 @@ func TestARecordThatWasTouchedIsNamed(t *testing.T) {
 	code, out, _ := command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "FAIL  chain: record 12: ")
-	require.Contains(t, out, "NOT VERIFIED")
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 4 of 10 checks failed: sums, chain, records, journal\n"), out)
+	require.Equal(t, 1, strings.Count(out, "FAIL  chain"))
 	require.NotContains(t, out, "\nproven:")
 	code, _, errs := command("replay", dir)
 	require.Equal(t, exitFound, code)
@@ -98,6 +110,53 @@ func TestARecordThatWasTouchedIsNamed(t *testing.T) {
 	code, out, _ = command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "record 12: its line is cut off")
+}
+
+func TestARunThatHasNotEndedIsToldLoudlyAndOnce(t *testing.T) {
+	dir := demoRun(t, 2, "silent", "ctr/1", "2s")
+	code, out, _ := command("verify", dir)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "\nATTENTION: the run has not ended: last state Held, windows A, B open; ran without approval; ")
+	require.Contains(t, out, "what is recorded so far is whole")
+	require.Equal(t, 1, strings.Count(out, "the run has not ended"))
+	require.NotContains(t, out, " verified")
+	code, out, _ = command("replay", dir)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "\nATTENTION: the run has not ended: ")
+
+	put(t, dir, "manifest.json", []byte("{}"))
+	code, out, _ = command("verify", dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, "\nATTENTION: the run has not ended: ")
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 2 of 10 checks failed: sums, manifest\n"), out)
+}
+
+func TestOutputsThatWereNotConfirmedSafeAreToldLoudly(t *testing.T) {
+	dir := demoRun(t, 1, "refuse", "do/1", "60s")
+	for _, verb := range []string{"verify", "replay"} {
+		code, out, errs := command(verb, dir)
+		require.Equal(t, exitOK, code, out+errs)
+		require.Contains(t, out, "\nATTENTION: OUTPUTS NOT CONFIRMED SAFE when the run ended: XV101; ran without approval")
+	}
+}
+
+func put(t *testing.T, dir, name string, data []byte) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o640))
+}
+
+func TestWordsOfThePackageInErrorsDoNotReachTheTerminalAsTheyAre(t *testing.T) {
+	require.Equal(t, "parts at record 9:\n journal \\u202e\\u001b[2J\n engine \\u009b", plain(errors.New("parts at record 9:\n journal \u202e\x1b[2J\n engine \u009b")))
+	dir := demoRun(t, 1)
+	recipe, err := os.ReadFile(filepath.Join(dir, "files", "recipe.yaml"))
+	require.NoError(t, err)
+	put(t, dir, "files/recipe.yaml", append(recipe, "\nx: \u202e\u009b31m\n"...))
+	for _, verb := range []string{"verify", "replay"} {
+		code, out, errs := command(verb, dir)
+		require.Equal(t, exitFound, code)
+		require.NotContains(t, out+errs, "\u202e")
+		require.NotContains(t, out+errs, "\u009b")
+	}
 }
 
 func TestWhatIsNoPackageIsRefusedWithWhatToDo(t *testing.T) {

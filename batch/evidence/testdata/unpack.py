@@ -25,26 +25,32 @@ def samples(first, data):  # of one block: time when it came in, tag, age in ms,
 
 pack, window, source, bits, stale = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[7])
 count, resolution = fractions.Fraction(sys.argv[5]), fractions.Fraction(sys.argv[6])
-lines, raw = None, 0
+lines, raw, in_force = None, 0, None
+
+def take(at, age, quality, value):  # one sample of the source
+    global in_force, last, raw
+    if quality != "BAD":
+        in_force = "%d\t%d\tGOOD\n" % (max(at - age * 10**6, 1), value), value
+    if lines is not None:
+        lines.append("%d\t%s\t%s\n" % (at - age * 10**6, value if quality == "GOOD" else "", quality))
+    if lines is not None and quality == "GOOD":
+        more, last = (value - last) % 2**bits, value
+        raw += more if more < 2 ** (bits - 1) else 0
+
 for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
     r = json.loads(line.split("\t", 3)[3])
-    if r["event_type"] in ("boot", "recovery_event"):
-        booted = {w.split(" ")[0]: int(w.split(" ")[2]) for w in r["readback"] if w.endswith("GOOD")}
-        in_force, boot_at = None, max(int(r["ts_mono_ns"]), 1)
+    if r["event_type"] in ("boot", "recovery_event"):  # read back: name, form, value, quality
+        booted, in_force, boot_at = {w.split(" ")[0]: w.split(" ")[1:] for w in r["readback"]}, None, int(r["ts_mono_ns"])
+        if lines is not None and name in booted:
+            take(boot_at, 0, booted[name][2] if booted[name][0] == "int" else "BAD", int(booted[name][1]))
     elif r["event_type"] == "input_block":
         for at, tag, age, quality, value in samples(int(r["first_mono_ns"]), base64.b64decode(r["block_data"])):
-            if tag != source:
-                continue
-            if quality != "BAD":
-                in_force = "%d\t%d\tGOOD\n" % (max(at - age * 10**6, 1), value), value
-            if lines is not None:
-                lines.append("%d\t%s\t%s\n" % (at - age * 10**6, value if quality == "GOOD" else "", quality))
-            if lines is not None and quality == "GOOD":
-                more, last = (value - last) % 2**bits, value
-                raw += more if more < 2 ** (bits - 1) else 0
+            if tag == source:
+                take(at, age, quality, value)
     elif r.get("meter_window_id") == window and r["event_type"] == "window_start":
+        name = r["logical_tag"]
         if in_force is None:
-            in_force = "%d\t%d\tGOOD\n" % (boot_at, booted[r["logical_tag"]]), booted[r["logical_tag"]]
+            in_force = "%d\t%s\tGOOD\n" % (max(boot_at, 1), booted[name][1]), int(booted[name][1])
         lines, last = [in_force[0]], in_force[1]
     elif r.get("meter_window_id") == window and r["event_type"] == "window_stop":
         break
