@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -46,6 +47,32 @@ func TestADirectoryWithEvidenceIsNotUsedAgain(t *testing.T) {
 		after, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
 		require.NoError(t, err)
 		require.Equal(t, before, after)
+	})
+}
+
+func TestAJournalWithoutARecordIsThatOfABatchWhichIsYetToBegin(t *testing.T) {
+	inBubble(t, func(s *site) {
+		dir := s.onDisk()
+		found, err := Look(dir)
+		require.NoError(t, err)
+		require.Nil(t, found)
+		require.NoError(t, os.Mkdir(dir, 0o750))
+		w, err := journal.Create(filepath.Join(dir, "journal"), journal.Header{JournalID: "J-7"}, nil)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		found, err = Look(dir)
+		require.NoError(t, err)
+		require.Equal(t, &Remains{Journal: "J-7", Outcome: journal.Clean}, found)
+
+		_, err = s.run()
+		require.ErrorIs(t, err, ErrUsed, "another journal is not written over")
+		s.b, err = s.b.Plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: s.seed, JournalID: found.Journal})
+		require.NoError(t, err)
+		res, err := s.run()
+		require.NoError(t, err)
+		require.Equal(t, sequencer.Complete, res.State)
+		require.Len(t, s.of(record.KindBoot), 1, "it is a new batch, and nothing of it was recovered")
+		s.verified(dir)
 	})
 }
 

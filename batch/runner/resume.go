@@ -16,30 +16,30 @@ import (
 
 // Remains is what the directory of a run that was cut short holds. evidence.Rebind makes its batch.
 type Remains struct {
-	Batch   string
-	Created int64 // ts_utc of its first record, ns since 1970; 0 where the time of day was not known
+	Journal string // its id; a batch in its place, where it holds no record, is bound with it: BindOptions.JournalID
 	Records uint64
+	Batch   string // "" where there is no record: nothing was begun
+	Created int64  // ts_utc of its first record, ns since 1970; 0 where the time of day was not known
 	State   string // last state of the batch
 	Ended   bool   // the run came to its end, and only its package may be missing
 	Outcome journal.Outcome
 	Reason  string // of a TORN_TAIL or DAMAGED outcome
 }
 
-// Look reads the journal below the directory of a run and changes nothing. It returns nil where there is none, or one without
-// a record.
+// Look reads the journal below the directory of a run and changes nothing. It returns nil where there is none.
 func Look(dir string) (*Remains, error) {
-	var r *Remains
+	var r Remains
 	rec, err := journal.Scan(filepath.Join(dir, "journal"), func(_ uint64, body []byte, _ journal.Chain) error {
 		rec, err := record.Parse(body)
 		if err != nil {
 			return err
 		}
 		switch {
-		case rec.Kind == record.KindBatchCreated && r == nil:
-			r = &Remains{Batch: rec.Text(record.BatchID), Created: rec.Time(record.TsUTC), State: sequencer.Idle.String()}
-		case rec.Kind == record.KindBatchState && r != nil:
+		case rec.Kind == record.KindBatchCreated:
+			r.Batch, r.Created, r.State = rec.Text(record.BatchID), rec.Time(record.TsUTC), sequencer.Idle.String()
+		case rec.Kind == record.KindBatchState:
 			r.State = rec.Text(record.BatchState)
-		case rec.Kind == record.KindBatchEnd && r != nil:
+		case rec.Kind == record.KindBatchEnd:
 			r.Ended = true
 		}
 		return nil
@@ -47,10 +47,11 @@ func Look(dir string) (*Remains, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runner: journal in %s: %w", dir, err)
 	}
-	if r != nil {
-		r.Records, r.Outcome, r.Reason = rec.Head.N, rec.Outcome, rec.Reason
+	if rec.Outcome == journal.None {
+		return nil, nil
 	}
-	return r, nil
+	r.Journal, r.Records, r.Outcome, r.Reason = rec.JournalID, rec.Head.N, rec.Outcome, rec.Reason
+	return &r, nil
 }
 
 // past is what the journal of a batch that was cut short leads to.

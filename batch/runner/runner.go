@@ -241,7 +241,12 @@ func (r *Runner) open() (*journal.Writer, error) {
 	w, rec, err := journal.Open(dir, head, jopt)
 	switch {
 	case err == nil:
-		if r.past, err = r.recover(dir, rec); err == nil {
+		if rec.Head.N == 0 { // cut before its first record
+			err = r.prepare()
+		} else {
+			r.past, err = r.recover(dir, rec)
+		}
+		if err == nil {
 			return w, nil
 		}
 		return nil, errors.Join(err, w.Close())

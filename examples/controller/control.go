@@ -58,9 +58,9 @@ func choose(f *flags, stderr io.Writer) (*job, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case was != nil && f.virtual && !was.Ended:
+	case was != nil && was.Records > 0 && f.virtual && !was.Ended:
 		return nil, fmt.Errorf("controller: batch %s was cut short, and virtual time cannot continue it: its plant is gone; %s", id, another)
-	case was != nil:
+	case was != nil && was.Records > 0:
 		return resume(f, was)
 	}
 	plan, err := load(f.recipe, f.mapping)
@@ -72,12 +72,18 @@ func choose(f *flags, stderr io.Writer) (*job, error) {
 			return nil, err
 		}
 	}
-	return bind(f, plan, f.size, &batch.BindOptions{Operator: f.operator, Seed: f.seed}, id, stderr)
+	bound := &batch.BindOptions{Operator: f.operator, Seed: f.seed}
+	if was != nil { // it was cut short before its first record: its journal is there, and nothing was begun
+		bound.JournalID = was.Journal
+	}
+	return bind(f, plan, f.size, bound, id, stderr)
 }
 
 // bind makes a new batch of a plan. What can be refused is refused before anything is written.
 func bind(f *flags, plan *batch.Plan, size string, bound *batch.BindOptions, id string, stderr io.Writer) (*job, error) {
-	bound.JournalID = journalID(id, f)
+	if bound.JournalID == "" {
+		bound.JournalID = journalID(id, f)
+	}
 	if _, err := plan.Bind(id, size, batch.Unapproved, bound); err != nil {
 		return nil, err
 	}
@@ -139,7 +145,7 @@ func unfinished(f *flags) (id string, was *runner.Remains, err error) {
 		err = fmt.Errorf("controller: batch %s was cut short: %w; %s", id, err, another)
 	case was != nil && was.Outcome != journal.Clean && was.Outcome != journal.TornTail:
 		err = fmt.Errorf("controller: batch %s was cut short and its journal is %s: %s; %s", id, was.Outcome, was.Reason, another)
-	case was != nil && was.Batch != id:
+	case was != nil && was.Records > 0 && was.Batch != id:
 		err = fmt.Errorf("controller: %s holds batch %s; %s", dir, was.Batch, another)
 	}
 	return id, was, err
