@@ -51,7 +51,7 @@ var (
 // their context has ended: a port that does not keeps Run from returning, and other outputs from their safe values.
 type Rig struct {
 	Port  tag.Port          // the board
-	Dir   string            // where the evidence goes; its parent must exist. It is empty, or holds this batch, cut short
+	Dir   string            // where the evidence goes, made where it is not there. It is empty, or holds this batch, cut short
 	Clock timebase.Clock    // nil: the system's, or, in a virtual run, none
 	Wall  timebase.Source   // nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
