@@ -22,7 +22,7 @@ type Simulation interface {
 
 // Virtual sets how a run in virtual time goes. The zero value is a disk that takes 5 ms for a commit, and the year 2026.
 type Virtual struct {
-	UTC     int64                       // start of the wall clock, ns since 1970; 0: 2026-01-01
+	UTC     int64                       // start of the wall clock, ns since 1970; 0: 2026-01-01, or when the last approval takes effect
 	Commit  func(now int64) int64       // when a commit that begins at now is durable; nil: 5 ms later
 	Sync    bool                        // write to the disk at every commit, and not when the journal's buffer is full
 	Durable func(now int64, seq uint64) // called as records become durable
@@ -70,6 +70,9 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	v := &virtual{r: r, l: r.loop, opt: *r.opt.Virtual, port: port, now: 1, commit: timebase.Never, schedule: r.opt.Schedule, wall: r.rig.Wall}
 	if v.opt.UTC == 0 {
 		v.opt.UTC = virtualUTC
+		for i := range r.b.Approvals {
+			v.opt.UTC = max(v.opt.UTC, r.b.Approvals[i].EffectiveFrom)
+		}
 	}
 	if v.wall == nil {
 		v.wall = seeded{v.opt.UTC, &v.now}

@@ -52,6 +52,12 @@ func TestAnApprovalBeginsWhenItSaysAndItsDateStays(t *testing.T) {
 	edit(t, "recipe.yaml", `"1.1"`, `"1.2"`)
 	done(t, words(ana+" -effective-from 2020-01-01T00:00:00Z")...)
 	done(t, "-virtual", "-recipe", "recipe.yaml")
+
+	edit(t, "recipe.yaml", `"1.2"`, `"1.3"`)
+	done(t, words(ana+" -effective-from 2026-10-01T00:00:00Z")...)
+	done(t, "-virtual", "-recipe", "recipe.yaml", "-batch", "LATER")
+	require.Equal(t, "2026-10-01T00:00:00.000000001Z", of(records(t, "out/LATER"), record.KindBatchCreated)[0].Text(record.TsUTC),
+		"virtual time begins when the last approval takes effect")
 }
 
 func TestTheDemoGivesWayToAFileThatWasApprovedInItsName(t *testing.T) {
