@@ -3,9 +3,9 @@
 //
 // The root holds no code. Where to go:
 //
-//	to see it             go run ./examples/controller
+//	to see it             go run ./examples/controller; examples/quickstart is one page
 //	to run a batch        batch (Load, Bind), batch/runner (Run)
-//	to connect a board    iomap/tag (Port: two methods), hal (RTC, FRAM, GPIO, RS-485)
+//	to connect a board    iomap/tag (Port: two methods), hal (RTC, FRAM, GPIO, RS-485), fieldbus/modbus
 //	to write a recipe     recipe (the file), iomap (the I/O map), metering (the calibration), iomap/cond (conditions)
 //	to govern recipes     recipe/library
 //	to read the evidence  batch/evidence, journal (the chain), journal/record (the record)

@@ -1,12 +1,15 @@
 // Controller runs one batch on a simulated plant, from recipe file to verified evidence.
 //
 //	go run ./examples/controller                     the built-in demo, about 40 s
+//	go run ./examples/controller                     again, when it was killed: the batch goes on
 //	go run ./examples/controller -virtual            the same batch with the clock as an input, at once
 //	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
 //	go run ./examples/controller approve ...         approve and publish recipe, map and calibration
 //
-// It wires what the packages offer and holds no logic of a batch: files and flags (this file), approval (approval.go) and its
-// journal (device.go), fault scripts (faults.go), and what a person sees (view.go).
+// It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs, and the run
+// (control.go); approval (approval.go) and its journal (device.go); the plant, a process of its own (plant.go, plant_device.go) at
+// the far end of a wire (wire.go); cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines
+// (view.go) or on a terminal (live.go).
 package main
 
 import (
