@@ -50,6 +50,9 @@ type noder interface {
 	Pos() strictyaml.Pos
 }
 
+// minSettle is the least time in ns that an output has to read back what its device has confirmed.
+const minSettle = 1_000_000_000
+
 // compiler makes the program of a plan for one formula. What is wrong goes to report; the program is whole only if nothing was.
 type compiler struct {
 	plan    *Plan
@@ -67,7 +70,7 @@ func (c *compiler) compile() *program {
 	for i := range c.plan.Map.Tags {
 		if t := &c.plan.Map.Tags[i]; t.Output {
 			c.out.outputs = append(c.out.outputs, tag.ID(i))
-			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe})
+			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe, Settle: max(t.StaleAfter, minSettle)})
 		}
 	}
 	c.element(c.plan.Recipe.Root, -1)

@@ -82,11 +82,12 @@ type EffectKind uint8
 
 // The effects.
 const (
-	Record    EffectKind = iota + 1 // Body is record Seq of the journal
-	Write                           // an output is to take a value
-	Ask                             // an operator is to be asked
-	RunAction                       // an OEM action is to be run
-	End                             // the run is over
+	Record       EffectKind = iota + 1 // Body is record Seq of the journal
+	Write                              // an output is to take a value
+	Ask                                // an operator is to be asked
+	RunAction                          // an OEM action is to be run
+	CancelAction                       // an OEM action is to end, or not to begin; like a safe write it need not wait for its record
+	End                                // the run is over
 )
 
 // Effect is one consequence of an event, in the order in which they must come true. Body is valid until the next Step; the
@@ -99,7 +100,7 @@ type Effect struct {
 	Body    []byte      // Record
 	Output  int         // Write: number of the output, for cancelling what was to be written to it
 	Write   tag.Write
-	ID      uint32   // Ask, RunAction
+	ID      uint32   // Ask, RunAction, CancelAction
 	Step    string   // Ask, RunAction: element
 	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
 	Version int      // RunAction: version of the type

@@ -94,6 +94,9 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	if calFile != "" {
 		p.Files = append(p.Files, file("calibration", calFile, p.Calibration.ID, p.Calibration.Version, calSrc))
 	}
+	if err := p.fits(recipeFile, mapFile); err != nil {
+		return nil, err
+	}
 	if err := p.distinct(); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,8 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.closeWindow(e, fx)
 	case sequencer.Ask, sequencer.RequestAction, sequencer.Mark:
 		return m.ask(e, fx)
+	case sequencer.CancelAction: // the record of its step says why
+		return append(fx, Effect{Kind: CancelAction, ID: e.ID})
 	case sequencer.TimedOut:
 		m.begin(record.KindTimeout)
 		m.step(e)

@@ -36,7 +36,7 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 	case answer.Result == NoOp && (c == Hold || c == Stop || c == Abort):
 		// What a branch that is complete has left on was nobody's to hold, until now.
 		n := len(fx)
-		if fx = m.rest(ev.Elem, c == Hold, c.String(), fx); len(fx) > n {
+		if fx = m.rest(at, ev.Elem, c == Hold, c.String(), fx); len(fx) > n {
 			m.timers.Set(m.escapeTimer(), at+Transient)
 		}
 	}
@@ -95,9 +95,9 @@ func (m *Machine) apply(at int64, e int, c Command, reason string, fx []Effect) 
 	}
 	switch c {
 	case Hold:
-		fx = m.rest(e, true, reason, fx)
+		fx = m.rest(at, e, true, reason, fx)
 	case Stop, Abort:
-		fx = m.rest(e, false, reason, fx)
+		fx = m.rest(at, e, false, reason, fx)
 	case Restart:
 		fx = m.restore(at, fx)
 	default:
@@ -107,14 +107,21 @@ func (m *Machine) apply(at int64, e int, c Command, reason string, fx []Effect) 
 	return fx
 }
 
-// enter changes the state of a phase and tells it.
+// enter changes the state of a phase and tells it. An OEM action moves what the engine does not know, so it is called off where
+// its phase is brought to rest; unless it ends well all the same, it is begun anew on restart.
 func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	edges := [stateCount]Edge{Idle: EdgeEnd, Running: EdgeResume, Complete: EdgeEnd, Pausing: EdgePause, Paused: EdgePause,
 		Holding: EdgeHold, Held: EdgeHold, Restarting: EdgeResume, Stopping: EdgeStop, Stopped: EdgeStop, Aborting: EdgeAbort,
 		Aborted: EdgeAbort}
 	from := State(m.el[p].State)
-	m.el[p].State, m.dirty = uint8(to), true
-	return append(fx, Effect{Kind: StepChanged, Elem: p, From: from, To: to, Edge: edges[to], Reason: reason})
+	s := &m.el[p]
+	s.State, m.dirty = uint8(to), true
+	fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: from, To: to, Edge: edges[to], Reason: reason})
+	if (to == Holding || to == Stopping || to == Aborting) && s.Waiting && s.B == 0 && s.C == 0 && m.current(p).Kind == recipe.Request {
+		s.C = 1
+		fx = append(fx, Effect{Kind: CancelAction, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: uint32(s.A)})
+	}
+	return fx
 }
 
 // fail lets the reaction to a failure take hold of the whole batch.
@@ -152,8 +159,8 @@ func (m *Machine) guard(at int64, fx []Effect) []Effect {
 
 // settle ends the transient states once no write is on its way.
 func (m *Machine) settle(at int64, fx []Effect) []Effect {
-	if m.r.Busy > 0 || m.timers.Due(m.escapeTimer()) == timebase.Never {
-		return fx
+	if m.r.Busy > 0 || m.timers.Due(m.escapeTimer()) == timebase.Never || State(m.r.Shown).Terminal() {
+		return fx // a procedure that is terminal has no transient states: the time is that of its outputs
 	}
 	return m.endTransients(at, "", fx)
 }

@@ -27,7 +27,9 @@ func (s *scenario) show(ev *Event, fx []Effect) {
 		case fails:
 			a.at, a.ev.OK = s.r.now+second/10, false
 		default:
-			s.r.plant.value[s.w.Outputs[e.Output].Tag] = e.Value
+			if !s.r.plant.lies[e.Output] {
+				s.r.plant.value[s.w.Outputs[e.Output].Tag] = e.Value
+			}
 		}
 		s.due = append(s.due, a)
 		slices.SortStableFunc(s.due, func(a, b answer) int { return cmp.Compare(a.at, b.at) })
@@ -59,8 +61,8 @@ func (s *scenario) words(e *Effect) string {
 	case OpenWindow, CloseWindow:
 		return fmt.Sprintf("%s window %s shall %s%s", elem, s.w.windows[e.Window], map[EffectKind]string{OpenWindow: "open",
 			CloseWindow: "close"}[e.Kind], because)
-	case Ask, RequestAction, Mark:
-		verb := map[EffectKind]string{Ask: "asks", RequestAction: "requests", Mark: "marks"}[e.Kind]
+	case Ask, RequestAction, CancelAction, Mark:
+		verb := map[EffectKind]string{Ask: "asks", RequestAction: "requests", CancelAction: "is called off", Mark: "marks"}[e.Kind]
 		if e.Kind != Mark {
 			verb += fmt.Sprintf(" (number %d)", e.ID)
 		}

@@ -11,11 +11,11 @@ import (
 	"github.com/batchkit/batchkit/sequencer"
 )
 
-// still is a plant in which nothing changes: every tag is 0, GOOD, and no window is open.
-type still struct{}
+// valve is a plant with one tag, which reads back what its device was given last, and no window.
+type valve struct{ open int64 }
 
-func (still) Read(tag.ID, int64) (int64, tag.Quality) { return 0, tag.Good }
-func (still) Total(int) metering.Total                { return metering.Total{} }
+func (v *valve) Read(tag.ID, int64) (int64, tag.Quality) { return v.open, tag.Good }
+func (v *valve) Total(int) metering.Total                { return metering.Total{} }
 
 func ExampleMachine() {
 	// One phase: a valve opens, and 5 s later the batch is over.
@@ -25,13 +25,15 @@ func ExampleMachine() {
 		Sets:    []sequencer.Set{{Output: 0, Value: 1}},
 		Outputs: []sequencer.Output{{Tag: 0, Safe: 0}},
 	}
-	m := sequencer.New(p, still{})
+	v := &valve{}
+	m := sequencer.New(p, v)
 	step := func(at int64, ev sequencer.Event) {
 		for _, e := range m.Step(at, &ev, nil) {
 			switch e.Kind {
 			case sequencer.BatchChanged:
 				fmt.Printf("%d s: %s -> %s\n", at/1_000_000_000, e.From, e.To)
 			case sequencer.Write:
+				v.open = e.Value
 				fmt.Printf("%d s: write %d: %d, safe direction: %t\n", at/1_000_000_000, e.ID, e.Value, e.Safe)
 			case sequencer.End:
 				fmt.Printf("%d s: end\n", at/1_000_000_000)

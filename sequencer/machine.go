@@ -48,6 +48,7 @@ const (
 	CloseWindow                         // Window shall close
 	Ask                                 // prompt ID of Action
 	RequestAction                       // OEM action ID of Action
+	CancelAction                        // OEM action ID, which is Action, is called off
 	Mark                                // log marker of Action
 	TimedOut                            // Elem ran out of time
 	Answer                              // what became of Command: Result
@@ -205,7 +206,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case WindowOpened:
 		fx = m.opened(at, ev, fx)
 	}
-	fx = m.show(m.guard(at, m.show(fx)))
+	fx = m.show(m.guard(at, m.audit(at, m.show(fx))))
 	fx = m.show(m.settle(at, fx))
 	fx = m.show(m.advance(at, fx))
 	return m.finish(at, "", fx)
@@ -223,7 +224,7 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
 		case owner < 2*n: // advance looks at the action again
 		case owner < 2*n+len(m.out):
-			fx = m.writeSafe(owner-2*n, "retry", fx)
+			fx = m.writeSafe(at, owner-2*n, "retry", fx)
 		default:
 			fx = m.escape(at, fx)
 		}
@@ -301,9 +302,9 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 		return fx
 	}
 	n := len(fx)
-	fx = m.rest(0, false, "batch over", fx)
+	fx = m.rest(at, 0, false, "batch over", fx)
 	switch {
-	case m.r.Busy == 0:
+	case m.r.Busy == 0 && !m.untrue(at):
 		late = ""
 	case late == "" || len(fx) > n:
 		if m.timers.Due(m.escapeTimer()) == timebase.Never {
@@ -313,7 +314,8 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 	}
 	m.r.Ended = true
 	for o := range m.out {
-		if s := &m.out[o]; s.Busy || !s.Known {
+		if s := &m.out[o]; s.Busy || !s.Known || m.differs(at, o) {
+			s.Known = false
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "not confirmed when the batch ended"})
 		}
 	}

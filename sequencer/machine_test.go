@@ -128,9 +128,11 @@ func TestATimeThatBeginsAnewWithABootKeepsWhatWasLeft(t *testing.T) {
 	step(far, Event{Kind: Told, Command: Start})
 	p.open(0)
 	step(far, Event{Kind: WindowOpened, OK: true})
+	p.value[0] = m.out[0].Value
 	step(far, Event{Kind: Done, ID: 1, OK: true})
 	p.totals[0].Value = 10
 	step(far, Event{Kind: Input})
+	p.value[0] = m.out[0].Value
 	step(far+40*second, Event{Kind: Done, ID: 2, OK: true})
 	step(far+41*second, Event{Kind: Answered, ID: 1})
 	step(far+42*second, Event{Kind: Finished, ID: 2, OK: true})

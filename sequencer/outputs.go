@@ -11,17 +11,18 @@ type output struct {
 	Write uint32 // last write, 0 once it failed
 	Busy  bool   // the value is not confirmed: Write is under way, or a safe value that failed is to be tried again
 	Known bool   // the device has Value, as far as it can be known
+	Since int64  // when the device confirmed Value
 	Kept  bool   // Held is to be restored
 	Owner int32  // element that answers for it: the phase that set it, and after that what follows it
 }
 
 // write commands a value. Writes to what a device has already confirmed are left out.
-func (m *Machine) write(o int, value int64, reason string, fx []Effect) []Effect {
+func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect) []Effect {
 	s := &m.out[o]
 	if s.Value == value && s.Known && !s.Busy {
 		return fx
 	}
-	safe := m.towardsSafe(o, value)
+	safe := m.towardsSafe(at, o, value)
 	if !s.Busy {
 		m.r.Busy++
 	}
@@ -33,24 +34,24 @@ func (m *Machine) write(o int, value int64, reason string, fx []Effect) []Effect
 }
 
 // towardsSafe tells whether a value lies on the way from the commanded value to the safe one, both ends included. From an
-// output that is not known to have its value only the safe value itself does.
-func (m *Machine) towardsSafe(o int, value int64) bool {
+// output that does not read back its value only the safe value itself does.
+func (m *Machine) towardsSafe(at int64, o int, value int64) bool {
 	s, safe := &m.out[o], m.p.Outputs[o].Safe
 	if value == safe {
 		return true
 	}
-	if !s.Known || s.Busy {
+	if v, good := m.value(m.p.Outputs[o].Tag, at); !good || v != s.Value || !s.Known || s.Busy {
 		return false
 	}
 	return s.Value > safe && value > safe && value <= s.Value || s.Value < safe && value < safe && value >= s.Value
 }
 
-func (m *Machine) writeSafe(o int, reason string, fx []Effect) []Effect {
-	return m.write(o, m.p.Outputs[o].Safe, reason, fx)
+func (m *Machine) writeSafe(at int64, o int, reason string, fx []Effect) []Effect {
+	return m.write(at, o, m.p.Outputs[o].Safe, reason, fx)
 }
 
 // rest drives every output that an element below e has set to its safe value; keep says that a restart shall bring it back.
-func (m *Machine) rest(e int, keep bool, reason string, fx []Effect) []Effect {
+func (m *Machine) rest(at int64, e int, keep bool, reason string, fx []Effect) []Effect {
 	for o := range m.out {
 		s := &m.out[o]
 		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End {
@@ -62,7 +63,7 @@ func (m *Machine) rest(e int, keep bool, reason string, fx []Effect) []Effect {
 			s.Kept, s.Held = true, s.Value
 		}
 		if s.Value != m.p.Outputs[o].Safe || !s.Known && !s.Busy {
-			fx = m.writeSafe(o, reason, fx)
+			fx = m.writeSafe(at, o, reason, fx)
 		}
 	}
 	return fx
@@ -73,7 +74,7 @@ func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		if s := &m.out[o]; s.Kept && !m.held(int(s.Owner)) {
 			s.Kept = false
-			fx = m.write(o, m.wanted(at, o), "restart", fx)
+			fx = m.write(at, o, m.wanted(at, o), "restart", fx)
 		}
 	}
 	return fx
@@ -125,7 +126,7 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 			continue
 		}
 		if s.Known = ev.OK; ev.OK {
-			s.Busy = false
+			s.Busy, s.Since = false, at
 			m.r.Busy--
 			return fx
 		}
@@ -133,9 +134,41 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
 		if s.Value != m.p.Outputs[o].Safe {
 			// Where nothing runs that could be held, the output rests all the same.
-			return m.rest(0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
+			return m.rest(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
 		}
 		m.timers.Set(m.retryTimer(o), at+RetrySafe)
+		return m.fail(at, Hold, "output not confirmed", fx)
 	}
 	return fx
+}
+
+// differs tells whether an output reads back, and something else than what was commanded.
+func (m *Machine) differs(at int64, o int) bool {
+	v, good := m.value(m.p.Outputs[o].Tag, at)
+	return good && v != m.out[o].Value
+}
+
+// audit holds what outputs read back against what devices have confirmed. A device may confirm what it does not do, or lose it
+// later: such an output is not known, the batch is held, and its safe value is written until it reads back.
+func (m *Machine) audit(at int64, fx []Effect) []Effect {
+	for o := range m.out {
+		s := &m.out[o]
+		if !s.Known || s.Busy || at < s.Since+m.p.Outputs[o].Settle || !m.differs(at, o) {
+			continue
+		}
+		s.Known = false
+		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "reads back something else"})
+		fx = m.rest(at, 0, true, "output not as commanded", m.fail(at, Hold, "output not as commanded", fx))
+	}
+	return fx
+}
+
+// untrue tells whether an output reads back something else than what was commanded.
+func (m *Machine) untrue(at int64) bool {
+	for o := range m.out {
+		if m.differs(at, o) {
+			return true
+		}
+	}
+	return false
 }

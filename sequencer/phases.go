@@ -137,7 +137,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 			set := &m.p.Sets[k]
 			m.out[set.Output].Owner, m.out[set.Output].Kept = int32(p), false
 			n := len(fx)
-			if fx = m.write(set.Output, set.Value, "", fx); len(fx) > n {
+			if fx = m.write(at, set.Output, set.Value, "", fx); len(fx) > n {
 				fx[n].Elem, fx[n].Action = p, i
 			}
 		}
@@ -262,8 +262,14 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 			return fx
 		case kind == recipe.Request && ev.Kind == Finished:
 			s.Waiting = false
+			if s.C != 0 { // it was called off
+				return fx
+			}
 			return m.fail(at, Hold, "action failed", fx)
 		}
+	}
+	if ev.Kind == Finished && !ev.OK {
+		return fx
 	}
 	return append(fx, Effect{Kind: Answer, Result: Refused, ID: ev.ID, Reason: "nothing with this number waits for it"})
 }

@@ -62,8 +62,9 @@ type Set struct {
 
 // Output is one output of the map.
 type Output struct {
-	Tag  tag.ID
-	Safe int64
+	Tag    tag.ID
+	Safe   int64
+	Settle int64 // ns after a confirmed write in which what reads back may still be of before
 }
 
 // Window is what the sequencer needs to know of a metering window.

@@ -41,7 +41,7 @@ type wired struct {
 
 // output adds an output; outputs come before other tags.
 func (w *wired) output(name string, safe int64) int {
-	w.Outputs = append(w.Outputs, Output{Tag: w.tag(name), Safe: safe})
+	w.Outputs = append(w.Outputs, Output{Tag: w.tag(name), Safe: safe, Settle: second})
 	return len(w.Outputs) - 1
 }
 
@@ -105,11 +105,12 @@ type plant struct {
 	quality []tag.Quality
 	totals  []metering.Total
 	used    []bool
+	lies    []bool // by output: its device confirms what it does not do
 }
 
 func newPlant(w *wired) *plant {
 	p := &plant{value: make([]int64, len(w.tags)), quality: make([]tag.Quality, len(w.tags)),
-		totals: make([]metering.Total, len(w.Windows)), used: make([]bool, len(w.Windows))}
+		totals: make([]metering.Total, len(w.Windows)), used: make([]bool, len(w.Windows)), lies: make([]bool, len(w.Outputs))}
 	for i := range p.quality {
 		p.quality[i] = tag.Good
 	}

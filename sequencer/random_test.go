@@ -126,10 +126,18 @@ func (w *world) show(ev *Event, fx []Effect) {
 		switch e.Kind {
 		case Write:
 			answer.Kind = Done
+			w.r.plant.lies[e.Output] = w.IntN(100) < 3
 		case Ask:
 			answer.Kind = Answered
 		case RequestAction:
 			answer.Kind = Finished
+		case CancelAction: // it may have ended well before it heard of that
+			for k := range w.open {
+				if w.open[k].Kind == Finished && w.open[k].ID == e.ID {
+					w.open[k].OK = w.IntN(4) == 0
+				}
+			}
+			continue
 		default:
 			continue
 		}

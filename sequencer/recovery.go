@@ -15,15 +15,19 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	}
 	rule, reason := recipe.RecoverResume, "recovery rule of the recipe"
 	m.each(0, func(p int) {
-		if s := State(m.el[p].State); s != Running && s != Pausing && s != Restarting {
+		s := &m.el[p]
+		asked := s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request
+		if asked { // nobody will report its end
+			s.Waiting = false
+		}
+		if to := State(s.State); to != Running && to != Pausing && to != Restarting {
 			return
 		}
 		if r := m.p.Elems[p].Recovery; graver(r, rule) {
 			rule = r
 		}
 		// Whether an OEM action was carried out, and how far, is not known: only a person can say whether to ask for it again.
-		if s := &m.el[p]; s.Waiting && m.current(p).Kind == recipe.Request && graver(recipe.RecoverHold, rule) {
-			s.Waiting = false
+		if asked && graver(recipe.RecoverHold, rule) {
 			rule, reason = recipe.RecoverHold, "an action was under way"
 		}
 	})
@@ -39,12 +43,19 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	case recipe.RecoverRepeat, recipe.RecoverResume:
 		fx = m.goOn(at, fx)
 	}
+	m.each(0, func(p int) { // whoever was asked may be gone
+		s := &m.el[p]
+		if to := State(s.State); s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Prompt && to != Aborting && to != Stopping {
+			i := m.p.Elems[p].First + int(s.PC)
+			fx = append(fx, Effect{Kind: Ask, Elem: p, Action: i, ID: uint32(s.A), Reason: m.p.Actions[i].Reason})
+		}
+	})
 	for o := range m.out {
 		if s := &m.out[o]; !s.Known && !s.Busy {
 			if s.Value != m.p.Outputs[o].Safe && !s.Kept {
 				s.Kept, s.Held = true, s.Value
 			}
-			fx = m.writeSafe(o, "boot", fx)
+			fx = m.writeSafe(at, o, "boot", fx)
 		}
 	}
 	return fx
@@ -68,7 +79,7 @@ func (m *Machine) readBack(at int64) (lost bool) {
 	return lost
 }
 
-// goOn lets running phases go on: one that is to be repeated from its beginning, one that had asked asks again.
+// goOn lets running phases go on, one that is to be repeated from its beginning.
 func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 	m.each(0, func(p int) {
 		s, e := &m.el[p], &m.p.Elems[p]
@@ -85,10 +96,6 @@ func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 			return
 		}
 		fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: State(s.State), To: State(s.State), Edge: EdgeResume, Reason: "recovery"})
-		if s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Prompt {
-			i := e.First + int(s.PC)
-			fx = append(fx, Effect{Kind: Ask, Elem: p, Action: i, ID: uint32(s.A), Reason: m.p.Actions[i].Reason})
-		}
 	})
 	return fx
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -30,6 +31,7 @@ func newRig(w *wired) *rig {
 	r := &rig{w: w, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
 		show: func(*Event, []Effect) {}}
 	r.watch = newWatch(w)
+	r.watch.plant = p
 	return r
 }
 
@@ -46,6 +48,11 @@ func (r *rig) refork() error {
 // take steps an event and, as package batch does, the answers of the metering floor to it.
 func (r *rig) take(at int64, ev Event) error {
 	r.now = at
+	for o := range r.m.out {
+		if s := &r.m.out[o]; ev.Kind == Done && ev.OK && s.Write == ev.ID && s.Busy && !r.plant.lies[o] {
+			r.plant.value[r.w.Outputs[o].Tag] = s.Value
+		}
+	}
 	for queue := []Event{ev}; len(queue) > 0; queue = queue[1:] {
 		fx, err := r.step(at, &queue[0])
 		if err != nil {
@@ -127,6 +134,7 @@ type watched struct {
 
 // watch follows a machine from the outside and says what is wrong.
 type watch struct {
+	plant   *plant
 	w       *wired
 	state   []State
 	batch   State
@@ -204,6 +212,10 @@ func (w *watch) effect(at int64, e *Effect) error {
 		if w.asked++; e.ID != w.asked {
 			return fmt.Errorf("number %d, not %d", e.ID, w.asked)
 		}
+	case CancelAction:
+		if e.ID == 0 || e.ID > w.asked {
+			return fmt.Errorf("number %d was never asked for", e.ID)
+		}
 	case TimedOut, OutputFault:
 		w.failed = w.failed || e.Kind == TimedOut || e.Value != w.w.Outputs[e.Output].Safe
 	case Answer:
@@ -254,7 +266,8 @@ func (w *watch) write(at int64, e *Effect) error {
 		return fmt.Errorf("output %d had %d", e.Output, s.value)
 	}
 	between := e.Value >= min(safe, s.value) && e.Value <= max(safe, s.value)
-	if want := e.Value == safe || s.known && !s.busy && between; e.Safe != want {
+	v, q := w.plant.Read(w.w.Outputs[e.Output].Tag, at)
+	if want := e.Value == safe || s.known && !s.busy && between && v == s.value && q == tag.Good; e.Safe != want {
 		return fmt.Errorf("output %d: safe %t, %d to %d with the safe value %d, known %t, busy %t", e.Output, e.Safe, s.value, e.Value, safe,
 			s.known, s.busy)
 	}

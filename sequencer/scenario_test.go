@@ -37,6 +37,7 @@ import (
 //	read TAG VALUE [stale|bad]        a value comes in
 //	total WINDOW COUNTS [stale|bad]   the meter of a window comes in; before the window opens only its quality counts
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
+//	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
 //	boot                              the controller comes up; outputs read back what their devices were last given
 //	look [NAME ...]                   shows elements and outputs, or those of these names
@@ -242,7 +243,10 @@ func (s *scenario) happen(l script.Line) error {
 
 func (s *scenario) behave(l script.Line) (err error) {
 	o := slices.Index(s.w.tags, l.Args[0])
+	s.r.plant.lies[o] = l.Args[1] == "lies"
 	switch l.Args[1] {
+	case "lies":
+		s.device[o] = second / 10
 	case "silent":
 		s.device[o] = silent
 	case "fails":

@@ -24,16 +24,16 @@ const Format = 1
 
 // Limits of a package. What is beyond them is refused.
 const (
-	MaxFiles    = 100_000       // files and directories in a package
-	MaxBytes    = 16 << 30      // bytes of all files together
-	MaxEvents   = 4 << 30       // bytes of events.tsv, and of one file in samples/
-	MaxManifest = 4 << 20       // bytes of manifest.json
-	maxGoverned = 16            // files in files/
-	maxWindows  = 10_000        // metering windows of a batch
-	maxLine     = 20 + 2*65 + 2 // bytes of a line of events.tsv, without its body
-	maxName     = 4096          // bytes of a path within a package
-	maxSums     = 16 << 20      // bytes of SHA256SUMS
-	maxSegment  = 64 << 20      // bytes of one file of the journal
+	MaxFiles    = 100_000         // files and directories in a package
+	MaxBytes    = int64(16 << 30) // bytes of all files together
+	MaxEvents   = int64(4 << 30)  // bytes of events.tsv, and of one file in samples/
+	MaxManifest = 4 << 20         // bytes of manifest.json
+	maxGoverned = 16              // files in files/
+	maxWindows  = 10_000          // metering windows of a batch
+	maxLine     = 20 + 2*65 + 2   // bytes of a line of events.tsv, without its body
+	maxName     = 4096            // bytes of a path within a package
+	maxSums     = 16 << 20        // bytes of SHA256SUMS
+	maxSegment  = 64 << 20        // bytes of one file of the journal
 )
 
 // What is refused, to be told apart with errors.Is.

@@ -30,14 +30,14 @@ func newReport() (r Report) {
 	return r
 }
 
-// OK tells whether no check failed.
+// OK tells whether there were checks and none failed.
 func (r *Report) OK() bool {
 	for i := range r.Checks {
 		if r.Checks[i].Failed {
 			return false
 		}
 	}
-	return true
+	return len(r.Checks) > 0
 }
 
 // Verdict says on one line how the verification ended: where a check failed, the first one, else what the records say of the

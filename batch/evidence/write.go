@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 )
 
@@ -49,6 +51,32 @@ func (p *packer) discard() {
 			_ = p.root.Remove(t.name + tempSuffix)
 		}
 	}
+}
+
+// MakeDir makes a directory and all above it that are lacking, every new name durable: what a batch does must not rest on records
+// in a directory that a cut of the power takes away.
+func MakeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := MakeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	d, err := os.Open(above)
+	if err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && runtime.GOOS != "windows" {
+		return fmt.Errorf("evidence: %s: %w", above, err)
+	}
+	return nil
 }
 
 // syncDirs makes the names in directories durable, where the system lets a directory be flushed.

@@ -17,6 +17,7 @@ import (
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // errCut is what a port panics with when the process dies.
@@ -26,9 +27,18 @@ var errCut = errors.New("cut")
 type mortal struct {
 	*trace
 	offset int64 // what this life's clock lacks to the plant's time
-	death  int64 // of this life, on its own clock
+	birth  int64 // of this life, on its own clock
+	death  int64
 	now    int64
 }
+
+// born is a clock of which only the time counts at which a life begins.
+type born struct {
+	timebase.Clock
+	at int64
+}
+
+func (b born) Now() int64 { return b.at }
 
 func (m *mortal) Next() int64 { return max(m.trace.Next()-m.offset, m.now) }
 
@@ -61,16 +71,17 @@ func (m *mortal) live(t testing.TB, b *batch.Batch, disk *memory, rng *rand.Rand
 		}
 	}()
 	m.trace.reload(disk)
-	m.now = 1
+	m.birth = max(m.birth, 1)
+	m.now = m.birth
 	virtual := &Virtual{Sync: true, UTC: virtualUTC + m.offset, Durable: func(_ int64, seq uint64) { m.durable = seq },
 		Commit: func(now int64) int64 { return now + 1_000_000 + rng.Int64N(50_000_000) }}
 	var schedule []Scheduled
 	for at := 5 * second; at < 400*second; at += 5 * second {
-		schedule = append(schedule, Scheduled{At: at, Do: func(r *Runner) {
+		schedule = append(schedule, Scheduled{At: m.birth + at, Do: func(r *Runner) {
 			_ = r.Tell(Command{Command: sequencer.Restart, Operator: "op1", Reason: "campaign"})
 		}})
 	}
-	m.result, err = Run(context.Background(), b, Rig{Port: m, Dir: "memory"}, &Options{Virtual: virtual, Storage: disk,
+	m.result, err = Run(context.Background(), b, Rig{Port: m, Dir: "memory", Clock: born{at: m.birth}}, &Options{Virtual: virtual, Storage: disk,
 		Record: m.record, Schedule: schedule, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
 	return err
 }
@@ -97,7 +108,7 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 	for cuts := 1 + rng.IntN(3); ; cuts-- {
 		m.death = 1<<62 - 1
 		if cuts > 0 {
-			m.death = 1 + rng.Int64N(40*second)
+			m.death = m.birth + 1 + rng.Int64N(40*second)
 		}
 		if err = m.live(t, b, disk, rng); !errors.Is(err, errCut) {
 			break
@@ -107,9 +118,17 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 		if rng.IntN(2) == 0 {
 			tr.plant.PowerCut(dead)
 		}
-		m.offset = dead + 1 + rng.Int64N(5*second)
-		tr.plant.Advance(m.offset, func(tag.Raw) {})
-		tr.plant.Boot(m.offset + 1)
+		pause := 1 + rng.Int64N(5*second)
+		if rng.IntN(2) == 0 {
+			pause = 1 + rng.Int64N(second/5) // a deadline of the life before is not late when this one begins
+		}
+		if m.birth = 1; rng.IntN(2) == 0 {
+			m.birth = m.now + pause // only the process died, and its clock has gone on
+		} else {
+			m.offset = dead + pause
+		}
+		tr.plant.Advance(dead+pause, func(tag.Raw) {})
+		tr.plant.Boot(dead + pause + 1)
 		boots++
 	}
 	require.NoError(t, err, "seed %d", seed)

@@ -2,7 +2,11 @@
 
 package runner
 
-import "github.com/batchkit/batchkit/batch"
+import (
+	"slices"
+
+	"github.com/batchkit/batchkit/batch"
+)
 
 // gateSize is the number of effects that may wait. A full gate lets only operator and device answers in.
 const gateSize = 256
@@ -28,6 +32,13 @@ func (g *gate) cancel(output int) {
 		}
 	}
 	g.held = g.held[:n]
+}
+
+// drop takes out an OEM action that was called off, and tells whether it was there.
+func (g *gate) drop(id uint32) bool {
+	n := len(g.held)
+	g.held = slices.DeleteFunc(g.held, func(e batch.Effect) bool { return e.Kind == batch.RunAction && e.ID == id })
+	return len(g.held) < n
 }
 
 // pass hands on, in order, what need not wait any longer.

@@ -36,6 +36,7 @@ type inbox struct {
 	ids       map[string]tag.ID // by channel
 	tags      []iomap.Tag
 	failed    error
+	over      bool
 	ready     chan struct{} // has room for one: something came in
 }
 
@@ -67,12 +68,22 @@ func (in *inbox) wake() {
 func (in *inbox) tell(ev batch.Event) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.commands) == maxCommands {
+	switch {
+	case in.over:
+		return ErrEnded
+	case len(in.commands) == maxCommands:
 		return ErrBusy
 	}
 	in.commands = append(in.commands, ev)
 	in.wake()
 	return nil
+}
+
+// close refuses every command from now on: nothing would become of it.
+func (in *inbox) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.over = true
 }
 
 // answer takes in what became of a write.
@@ -156,7 +167,7 @@ func (in *inbox) durable(seq uint64) {
 	in.wake()
 }
 
-// fail takes in that the journal or the port has failed.
+// fail takes in that the journal has failed.
 func (in *inbox) fail(err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 const LateLimit = 100_000_000
 
 // reserve is the room in bytes that the journal's buffer must have for the loop to take samples: more than one step can fill.
-const reserve = 256 << 10
+const reserve = batch.MaxBurst
 
 // observeEvery is the time in ns between two looks at the wall clock.
 const observeEvery = 60_000_000_000
@@ -42,6 +42,7 @@ type loop struct {
 	unsafe  []string // outputs that were never confirmed to be safe
 	windows []Window
 	failed  error
+	deaf    bool   // a callback has panicked; none is called any more
 	observe int64  // when to look at the wall clock next
 	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
@@ -81,7 +82,8 @@ func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) 
 
 // observation looks at the wall clock, which need not be done again for a while.
 func (l *loop) observation(wall timebase.Source) timebase.Observation {
-	o := wall.Observe()
+	o := timebase.Observation{Mono: l.prev}
+	l.guest("Wall.Observe", func() { o = wall.Observe() })
 	o.Source = batch.Clean(o.Source)
 	if o.Sync > timebase.PTPLocked || o.UTC <= 0 || o.UTC > lastUTC {
 		o = timebase.Observation{Mono: o.Mono, Source: o.Source} // a wall clock that cannot be right is none
@@ -181,6 +183,11 @@ func (l *loop) effects() {
 		case e.Kind == batch.Write && e.Safe:
 			l.gate.cancel(e.Output)
 			l.out(e)
+		case e.Kind == batch.CancelAction && l.gate.drop(e.ID):
+			l.running++
+			l.r.in.report(batch.Event{Kind: batch.Finished, ID: e.ID, Detail: "called off before it was begun"})
+		case e.Kind == batch.CancelAction:
+			l.out(e)
 		default:
 			l.gate.add(e)
 		}
@@ -226,8 +233,24 @@ func (l *loop) watch(k record.Kind, body []byte) {
 		l.keep(rec)
 	}
 	if l.r.opt.Record != nil {
-		l.r.opt.Record(k, body)
+		l.guest("Options.Record", func() { l.r.opt.Record(k, body) })
 	}
+}
+
+// guest calls what is not the runner's own. Where that panics the run ends, with its outputs safe; it is no fault of the engine.
+func (l *loop) guest(name string, call func()) {
+	if l.deaf {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			l.deaf = true
+			if l.failed == nil {
+				l.failed = fmt.Errorf("runner: %s: panic: %v", name, p)
+			}
+		}
+	}()
+	call()
 }
 
 // kept tells whether the result needs something of records of a kind.
@@ -266,7 +289,6 @@ func (l *loop) fault() {
 			l.watch(k, body)
 		}
 	}
-	defer func() { _ = recover() }() // who is shown the last records may be what broke
 	if l.block.Events > 0 {
 		body, err := l.m.AppendBlock(nil, l.next, l.block)
 		l.block.Reset()
@@ -306,7 +328,7 @@ func (l *loop) pass(durable uint64) {
 			l.ended = true
 		case batch.Ask:
 			if l.r.opt.Ask != nil {
-				l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text})
+				l.guest("Options.Ask", func() { l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text}) })
 			}
 		default:
 			if e.Kind == batch.RunAction {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -29,6 +28,7 @@ type crew struct {
 	clock timebase.Clock
 	wg    sync.WaitGroup
 	queue *queue
+	ends  map[uint32]context.CancelFunc // of the OEM actions under way, and of some that have ended; the loop's own
 }
 
 func (r *Runner) runReal(ctx context.Context) error {
@@ -40,7 +40,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	if wall == nil {
 		wall = system.Wall(clock)
 	}
-	c := &crew{r: r, clock: clock, queue: newQueue()}
+	c := &crew{r: r, clock: clock, queue: newQueue(), ends: map[uint32]context.CancelFunc{}}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
 	defer c.wg.Wait()
@@ -74,7 +74,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 	schedule := c.r.opt.Schedule
 	done := ctx.Done()
 	for !l.stopped() {
-		if done != nil && ctx.Err() != nil && c.r.shutDown() {
+		if done != nil && ctx.Err() != nil && c.r.shutDown(ctx) {
 			done = nil
 			continue
 		}
@@ -83,12 +83,14 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		if l.failed == nil {
 			l.failed = failed
 		}
-		l.pass(durable)
+		if l.pass(durable); l.stopped() {
+			break
+		}
 		if now >= l.observe {
 			l.look(wall)
 		}
 		for len(schedule) > 0 && schedule[0].At <= now-begun {
-			schedule[0].Do(c.r)
+			l.guest("Scheduled.Do", func() { schedule[0].Do(c.r) })
 			schedule = schedule[1:]
 		}
 		l.ticks(now)
@@ -119,15 +121,13 @@ func (r *Runner) startCommand() error {
 
 // shutDown aborts a batch whose controller is told to stop, or ends a run in which nothing was started. It is false if the inbox
 // has no room for the command now.
-func (r *Runner) shutDown() (told bool) {
+func (r *Runner) shutDown(ctx context.Context) (told bool) {
 	if s := r.loop.m.State(); s == sequencer.Idle {
-		r.loop.abandon(errIdle)
+		r.loop.abandon(fmt.Errorf("%w: %w", ErrStopped, ctx.Err()))
 		return true
 	}
 	return r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: "the controller was told to stop"}) == nil
 }
-
-var errIdle = errors.New("runner: told to stop before the batch was started")
 
 // readback waits until every tag was read once, or the time for that is over.
 func (c *crew) readback(ctx context.Context, alarm timebase.Alarm) []batch.Reading {
@@ -162,6 +162,9 @@ func (c *crew) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err == nil {
+			err = errors.New("runner: the port's Watch has returned")
+		}
 		c.r.in.lost(err, c.clock.Now())
 		_ = c.clock.Wait(ctx, c.clock.Now()+retryWatch)
 	}
@@ -180,10 +183,18 @@ func (c *crew) look(ctx context.Context) (err error) {
 
 // out carries out what has left the gate.
 func (c *crew) out(ctx context.Context, e *batch.Effect) {
-	if e.Kind == batch.Write {
+	switch e.Kind {
+	case batch.Write:
 		c.queue.add(e)
 		return
+	case batch.CancelAction:
+		if end := c.ends[e.ID]; end != nil {
+			end()
+			delete(c.ends, e.ID)
+		}
+		return
 	}
+	ctx, c.ends[e.ID] = context.WithCancel(ctx)
 	req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: append([]string(nil), e.Params...)}
 	c.wg.Add(1)
 	go func() {
@@ -201,7 +212,7 @@ func (c *crew) drive(ctx context.Context) {
 			return
 		}
 		ev, begun := batch.Event{Kind: batch.Done, ID: w.ID}, c.clock.Now()
-		if err := c.write(one, w); err != nil {
+		if err := c.write(one, w, batch.WriteTime); err != nil {
 			ev.Detail = batch.Clean(err.Error())
 		} else {
 			ev.OK = true
@@ -212,16 +223,26 @@ func (c *crew) drive(ctx context.Context) {
 	}
 }
 
-func (c *crew) write(ctx context.Context, w tag.Write) (err error) {
+// errSlow is why a write is cut short.
+var errSlow = errors.New("runner: the device did not confirm in time")
+
+// write writes to the port, for at most a time in ns on the clock of the run.
+func (c *crew) write(ctx context.Context, w tag.Write, limit int64) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	w.Deadline = c.clock.Now() + batch.WriteTime
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(batch.WriteTime))
-	defer cancel()
-	return c.r.rig.Port.Write(ctx, w)
+	w.Deadline = c.clock.Now() + limit
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	alarm := c.clock.Alarm(func() { cancel(errSlow) })
+	defer alarm.Stop()
+	alarm.Set(w.Deadline)
+	if err = c.r.rig.Port.Write(ctx, w); err != nil && context.Cause(ctx) == errSlow {
+		err = fmt.Errorf("%w: %w", errSlow, err)
+	}
+	return err
 }
 
 // safeAll drives the outputs to their safe values after evidence has failed. The queue is closed first, so that nothing else
@@ -231,10 +252,12 @@ func (c *crew) safeAll(ctx context.Context) {
 	var open []tag.Write
 	c.r.loop.safeAll(func(w tag.Write) { open = append(open, w) })
 	var failed error
-	for until := c.clock.Now() + sequencer.Transient; len(open) > 0 && c.clock.Now() < until; {
+	// In the first rounds an output that hangs keeps the others waiting for a short time only.
+	limit := int64(slowWrite)
+	for until := c.clock.Now() + sequencer.Transient; len(open) > 0 && c.clock.Now() < until; limit = min(2*limit, batch.WriteTime) {
 		failed = nil
 		open = slices.DeleteFunc(open, func(w tag.Write) bool {
-			err := c.write(ctx, w)
+			err := c.write(ctx, w, max(min(limit, until-c.clock.Now()), 1))
 			failed = errors.Join(failed, err)
 			return err == nil
 		})

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
@@ -57,6 +59,7 @@ func Look(dir string) (*Remains, error) {
 // past is what the journal of a batch that was cut short leads to.
 type past struct {
 	replay *batch.Replay
+	head   journal.Chain    // after its last record
 	kept   []*record.Record // what the result needs of its records
 	words  string           // how the journal was recovered
 	utc    int64            // of the last record, 0 where it is not known
@@ -66,7 +69,7 @@ type past struct {
 // recover feeds the records of a journal to a fresh machine. A journal of another batch, another binding or another engine is
 // refused.
 func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
-	p := &past{replay: r.b.Replay(), tail: rec.TailBytes}
+	p := &past{replay: r.b.Replay(), head: rec.Head, tail: rec.TailBytes}
 	_, err := journal.Scan(dir, func(_ uint64, body []byte, _ journal.Chain) error {
 		rec, err := record.Parse(body)
 		if err == nil {
@@ -98,10 +101,41 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 	return p, nil
 }
 
+// over takes a batch that has ended for what it is: nothing is added to its journal. One without its package is packed.
+func (r *Runner) over() (Result, error) {
+	dir := filepath.Join(r.rig.Dir, "journal")
+	rec, err := journal.Scan(dir, nil, &journal.Options{Storage: r.opt.Storage})
+	if err == nil {
+		r.past, err = r.recover(dir, rec)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	if evidence.Packed(r.rig.Dir) {
+		return Result{}, fmt.Errorf("%w: %s holds the package of a batch that has ended; choose another batch id or directory", ErrUsed, r.rig.Dir)
+	}
+	r.loop = newLoop(r, nil)
+	return r.pack(r.past.head, nil)
+}
+
+// pack makes the result of a run, and its package.
+func (r *Runner) pack(head journal.Chain, err error) (Result, error) {
+	res := r.loop.result(head)
+	if out := r.loop.unsafe; err == nil && len(out) > 0 {
+		err = fmt.Errorf("%w: %s; see to them by hand", ErrOutputs, strings.Join(out, ", "))
+	}
+	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {
+		if _, perr := evidence.Pack(r.rig.Dir, r.b); perr != nil {
+			err = errors.Join(err, fmt.Errorf("runner: the journal is whole but its package could not be made: %w", perr))
+		}
+	}
+	return res, err
+}
+
 // resume lets the loop go on where a journal ends: the decisions that it lacks are recorded first.
 func (l *loop) resume(p *past) {
 	l.m = p.replay.Machine
-	l.next = l.w.Head().N + 1
+	l.next = p.head.N + 1
 	for _, rec := range p.kept {
 		l.keep(rec)
 	}
@@ -123,5 +157,5 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	if p.utc != 0 && seen.Sync != timebase.Unset {
 		ev.LossMS = max(seen.UTC-p.utc, 0) / 1_000_000
 	}
-	l.take(l.prev, &ev)
+	l.step(l.prev, &ev) // no tick goes before it: the deadlines of the epoch before are not on this clock
 }

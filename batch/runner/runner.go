@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -30,9 +29,9 @@ import (
 
 // What a run may end with beside nil; told apart with errors.Is.
 var (
-	// ErrUsed refuses a directory that holds the evidence of a batch already.
+	// ErrUsed refuses a directory that holds the evidence of a batch which cannot be continued, or one that another runner has.
 	ErrUsed = errors.New("runner: directory holds the evidence of a batch")
-	// ErrEvidence says that evidence could no longer be kept; outputs were driven to their safe values without it.
+	// ErrEvidence says that evidence could not be kept, or no longer: then outputs were driven to their safe values without it.
 	ErrEvidence = errors.New("runner: evidence can no longer be kept")
 	// ErrEngine says that an invariant of the engine broke; the journal ends with an engine_fault.
 	ErrEngine = errors.New("runner: engine fault")
@@ -40,8 +39,12 @@ var (
 	ErrNobody = errors.New("runner: the batch waits for an operator and none is scheduled")
 	// ErrOutputs says that the batch has ended and outputs, which the error names, were never confirmed to be safe.
 	ErrOutputs = errors.New("runner: outputs are not confirmed to be safe")
+	// ErrStopped says that ctx ended before the batch was started; the next run in the directory may start it.
+	ErrStopped = errors.New("runner: told to stop before the batch was started")
 	// ErrBusy refuses a command because the inbox is full.
 	ErrBusy = errors.New("runner: inbox full")
+	// ErrEnded refuses a command or an answer because the run is over.
+	ErrEnded = errors.New("runner: the run is over")
 )
 
 // Rig is what a batch runs on.
@@ -52,13 +55,15 @@ var (
 type Rig struct {
 	Port  tag.Port          // the board
 	Dir   string            // where the evidence goes, made where it is not there. It is empty, or holds this batch, cut short
-	Clock timebase.Clock    // nil: the system's, or, in a virtual run, none
-	Wall  timebase.Source   // nil: the system's, or, in a virtual run, one made of the seed
+	Clock timebase.Clock    // nil: the system's. A virtual run takes from it only when it begins; nil: at 1 ns
+	Wall  timebase.Source   // counts Mono on Clock; nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
-// ctx ends; progress may be called from it at any time and does not block.
+// ctx ends, which it does when the step is held, stopped or aborted, and with the run; in a virtual run it is called on the loop,
+// and time stands still for as long as it blocks. Progress may be called from it at any time and does not block. An action that
+// was called off is asked for anew on restart, unless it returns no error all the same.
 type Action func(ctx context.Context, r Request, progress func(values []string, message string)) (values []string, err error)
 
 // Request is an OEM action that a recipe asks for.
@@ -93,7 +98,7 @@ type Scheduled struct {
 }
 
 // Options are the options of a run. Nil is the same as the zero value. The functions are called on the loop's goroutine: they
-// must not block, and may call Tell and Answer.
+// must not block, and may call Tell and Answer. Where one panics the run ends, its outputs safe.
 type Options struct {
 	Virtual  *Virtual                      // run in virtual time; the port must be a Simulation
 	Manual   bool                          // do not start the batch at once; a start command must come
@@ -149,6 +154,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	if rig.Port == nil || rig.Dir == "" {
 		return nil, errors.New("runner: a rig needs a port and a directory")
 	}
+	if rig.Wall != nil && rig.Clock == nil && r.opt.Virtual == nil {
+		return nil, errors.New("runner: a rig with a wall clock needs the clock that it counts on")
+	}
 	if _, ok := rig.Port.(Simulation); r.opt.Virtual != nil && !ok {
 		return nil, fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", rig.Port)
 	}
@@ -169,7 +177,8 @@ func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, er
 	return r.Run(ctx)
 }
 
-// Tell gives a command. It does not block. What becomes of it is a record; the error says only why it was not taken at all.
+// Tell gives a command. It does not block. What becomes of it is a record, unless the run ends before it is taken; the error says
+// only why it was not accepted at all.
 func (r *Runner) Tell(c Command) error {
 	if c.Role == "" {
 		c.Role = "operator"
@@ -196,17 +205,20 @@ func (r *Runner) Answer(id uint32, value, operator, role string) error {
 }
 
 // Run runs the batch; it may be called once.
-func (r *Runner) Run(ctx context.Context) (res Result, err error) {
+func (r *Runner) Run(ctx context.Context) (Result, error) {
 	if err := ctx.Err(); err != nil {
-		return res, fmt.Errorf("%w: %w", errIdle, err)
+		return Result{}, fmt.Errorf("%w: %w", ErrStopped, err)
+	}
+	if found, err := Look(r.rig.Dir); r.opt.Storage == nil && err == nil && found != nil && found.Ended {
+		return r.over()
 	}
 	w, err := r.open()
 	if err != nil {
-		return res, err
+		return Result{}, err
 	}
 	r.loop = newLoop(r, w)
 	switch {
-	case r.loop.m.Ended(): // cut between its end and its package
+	case r.loop.m.Ended(): // the last input of its records has ended it, and the decisions that were lacking are there now
 	case r.opt.Virtual != nil:
 		err = r.runVirtual(ctx)
 	default:
@@ -215,19 +227,11 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 	if closed := w.Close(); closed != nil && !errors.Is(err, ErrEvidence) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}
-	res = r.loop.result(w.Head())
-	if out := r.loop.unsafe; err == nil && len(out) > 0 {
-		err = fmt.Errorf("%w: %s; see to them by hand", ErrOutputs, strings.Join(out, ", "))
-	}
-	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {
-		if _, perr := evidence.Pack(r.rig.Dir, r.b); perr != nil {
-			err = errors.Join(err, fmt.Errorf("runner: the journal is whole but its package could not be made: %w", perr))
-		}
-	}
-	return res, err
+	r.in.close()
+	return r.pack(w.Head(), err)
 }
 
-// open makes the directory and the journal of the batch, or opens those of one that was cut short.
+// open opens the journal of a batch that was cut short, or makes the directory and the journal of a new one.
 func (r *Runner) open() (*journal.Writer, error) {
 	dir := filepath.Join(r.rig.Dir, "journal")
 	jopt := &journal.Options{Storage: r.opt.Storage}
@@ -235,52 +239,59 @@ func (r *Runner) open() (*journal.Writer, error) {
 		jopt.OnDurable = r.in.durable
 	}
 	head := journal.Header{JournalID: r.b.JournalID}
-	if r.opt.Storage == nil && evidence.Packed(r.rig.Dir) {
-		return nil, fmt.Errorf("%w: %s holds the package of a batch that has ended; choose another batch id or directory", ErrUsed, r.rig.Dir)
-	}
 	w, rec, err := journal.Open(dir, head, jopt)
+	if errors.Is(err, journal.ErrNone) {
+		rec = &journal.Recovery{}
+		if err = r.prepare(); err == nil {
+			w, err = journal.Create(dir, head, jopt)
+		}
+	}
 	switch {
-	case err == nil:
-		if rec.Head.N == 0 { // cut before its first record
-			err = r.prepare()
-		} else {
-			r.past, err = r.recover(dir, rec)
-		}
-		if err == nil {
-			return w, nil
-		}
-		return nil, errors.Join(err, w.Close())
-	case errors.Is(err, journal.ErrForeign), errors.Is(err, journal.ErrDamaged):
-		return nil, fmt.Errorf("%w: %s: it cannot be continued: %w", ErrUsed, r.rig.Dir, err)
-	case !errors.Is(err, journal.ErrNone):
-		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
-	}
-	if err := r.prepare(); err != nil {
+	case errors.Is(err, ErrUsed):
 		return nil, err
-	}
-	if w, err = journal.Create(dir, head, jopt); err != nil {
+	case errors.Is(err, journal.ErrForeign), errors.Is(err, journal.ErrDamaged), errors.Is(err, journal.ErrInUse):
+		return nil, fmt.Errorf("%w: %s: it cannot be continued: %w", ErrUsed, r.rig.Dir, err)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	if rec.Head.N > 0 {
+		r.past, err = r.recover(dir, rec)
+	} else {
+		err = r.govern()
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
 
-// prepare makes the directory of a new batch, with the governed files in it.
+// prepare makes the directory of a new batch, or sees that the one that is there has nothing in it but a journal's beginning.
 func (r *Runner) prepare() error {
 	if r.opt.Storage != nil {
 		return nil
 	}
-	if err := os.MkdirAll(r.rig.Dir, 0o750); err != nil {
-		return fmt.Errorf("runner: %w", err)
+	if err := evidence.MakeDir(r.rig.Dir); err != nil {
+		return err
 	}
 	names, err := os.ReadDir(r.rig.Dir)
 	if err != nil {
-		return fmt.Errorf("runner: %w", err)
+		return err
 	}
 	for _, n := range names {
-		// A cut before the first record leaves these two, and nothing of worth in them.
-		if n.Name() != "files" && n.Name() != "journal" {
+		if n.Name() != "journal" {
 			return fmt.Errorf("%w: %s is not empty; choose another batch id or directory", ErrUsed, r.rig.Dir)
 		}
+	}
+	return nil
+}
+
+// govern writes the governed files. Those that lie beside a journal without a record are of a batch that was never begun.
+func (r *Runner) govern() error {
+	if r.opt.Storage != nil {
+		return nil
+	}
+	if err := os.RemoveAll(filepath.Join(r.rig.Dir, "files")); err != nil {
+		return fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
 	return evidence.WriteFiles(r.rig.Dir, r.b)
 }

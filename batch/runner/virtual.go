@@ -68,6 +68,9 @@ type due struct {
 func (r *Runner) runVirtual(ctx context.Context) error {
 	port := r.rig.Port.(Simulation) // New has looked
 	v := &virtual{r: r, l: r.loop, opt: *r.opt.Virtual, port: port, now: 1, commit: timebase.Never, schedule: r.opt.Schedule, wall: r.rig.Wall}
+	if r.rig.Clock != nil {
+		v.now = max(r.rig.Clock.Now(), 1)
+	}
 	if v.opt.UTC == 0 {
 		v.opt.UTC = virtualUTC
 		for i := range r.b.Approvals {
@@ -113,11 +116,11 @@ func (v *virtual) turn(ctx context.Context) error {
 		v.l.take(v.now, &ev)
 	}
 	for len(v.schedule) > 0 && v.schedule[0].At <= v.now {
-		v.schedule[0].Do(v.r)
+		v.l.guest("Scheduled.Do", func() { v.schedule[0].Do(v.r) })
 		v.schedule = v.schedule[1:]
 	}
 	if ctx.Err() != nil && !v.asked {
-		v.asked = v.r.shutDown()
+		v.asked = v.r.shutDown(ctx)
 	}
 	if v.now >= v.l.observe {
 		v.l.look(v.wall)
@@ -169,6 +172,9 @@ func (v *virtual) resting() bool {
 
 // out carries out what has left the gate.
 func (v *virtual) out(ctx context.Context, e *batch.Effect) {
+	if e.Kind == batch.CancelAction {
+		return // in virtual time an action has ended as soon as it has begun
+	}
 	if e.Kind != batch.Write {
 		req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: e.Params}
 		v.r.in.report(v.r.act(ctx, req, v.r.in.report))

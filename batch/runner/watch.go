@@ -86,6 +86,6 @@ func (l *loop) show(now int64) int64 {
 	for i := range s.Windows {
 		s.Windows[i].Total = l.m.Total(i)
 	}
-	l.r.opt.Look(l.r, s)
+	l.guest("Options.Look", func() { l.r.opt.Look(l.r, s) })
 	return w.due
 }

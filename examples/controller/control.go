@@ -136,11 +136,13 @@ func unfinished(f *flags) (id string, was *runner.Remains, err error) {
 		}
 	}
 	dir := filepath.Join(f.out, id)
-	if id == "" || evidence.Packed(dir) {
-		return f.batch, nil, nil
+	if id == "" {
+		return "", nil, nil
 	}
 	was, err = runner.Look(dir)
 	switch {
+	case err == nil && was != nil && was.Ended && evidence.Packed(dir):
+		return f.batch, nil, nil
 	case err != nil:
 		err = fmt.Errorf("controller: batch %s was cut short: %w; %s", id, err, another)
 	case was != nil && was.Outcome != journal.Clean && was.Outcome != journal.TornTail:

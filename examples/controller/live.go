@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,6 +31,9 @@ type console struct {
 	raw        func() (restore func(), ok bool) // hands every key over as it is pressed, Ctrl-C too
 	size       func() (w, h int)
 	pictures   bool // it obeys what moves the cursor
+
+	listen sync.Once
+	typed  chan []byte // see keys
 }
 
 // attend finds out who is there. What wants the process to end ends ctx; so does Ctrl-C, but from a person at a terminal: theirs
@@ -65,11 +69,10 @@ func attend() (ctx context.Context, in io.Reader, stop func()) {
 type desk struct {
 	c        *console
 	operator string
-	live     bool           // pictures, not lines
-	prompts  bool           // what is typed answers prompts
-	out      io.Writer      // never blocks where lines are printed; pictures may wait
-	answers  *io.PipeWriter // takes lines that answer prompts
+	live     bool      // pictures, not lines
+	out      io.Writer // never blocks where lines are printed; pictures may wait
 	cancel   context.CancelFunc
+	deaf     atomic.Bool // nothing more can be typed
 
 	mu    sync.Mutex
 	scene *scene         // changed by the loop
@@ -102,23 +105,25 @@ func seat(ctx context.Context, f *flags, stdin io.Reader, v *view, stderr io.Wri
 		}()
 		return ctx, sync.OnceFunc(func() { close(done); cancel() })
 	}
-	lines, answers := io.Pipe()
-	d := &desk{c: c, operator: f.operator, live: c.pictures && !f.plain, prompts: f.prompt, out: v.out, answers: answers, cancel: cancel,
-		scene: newScene(v.b, f.prompt)}
+	d := &desk{c: c, operator: f.operator, out: v.out, cancel: cancel, scene: newScene(v.b, f.prompt)}
 	if v.was != nil {
 		d.scene.past(v.dir)
 	}
+	d.scene.history = v.follows()
 	v.asks = true
-	opt.Record, opt.Ask, opt.Look = v.record, asker(f, lines, v, stderr), d.look
-	restore, out := func() {}, v.out
-	if d.live {
-		restore, d.live = c.raw()
+	opt.Record = func(k record.Kind, body []byte) { d.record(k, body); v.record(k, body) }
+	opt.Ask, opt.Look = automatic, d.look
+	if f.prompt {
+		opt.Ask = func(*runner.Runner, runner.Prompt) { v.invite(v.out, d.deaf.Load()) }
 	}
-	if d.live {
-		opt.Record, d.out, v.out = d.record, c.out, io.Discard
+	restore, out := func() {}, v.out
+	if c.pictures && !f.plain {
+		if back, ok := c.raw(); ok {
+			restore, d.live, d.out, v.out = back, true, c.out, io.Discard
+		}
 	}
 	end, done := make(chan struct{}), make(chan struct{})
-	go func() { defer close(done); d.run(listen(c, end), end) }()
+	go func() { defer close(done); d.run(c.keys(), end) }()
 	return ctx, sync.OnceFunc(func() {
 		close(end)
 		select {
@@ -127,7 +132,6 @@ func seat(ctx context.Context, f *flags, stdin io.Reader, v *view, stderr io.Wri
 		}
 		restore()
 		v.out = out
-		answers.Close()
 		cancel()
 	})
 }
@@ -147,26 +151,24 @@ func (d *desk) look(r *runner.Runner, s *runner.Snapshot) {
 	d.scene.look(s)
 }
 
-// listen reads what is typed until end. A read of a terminal cannot be called off: the goroutine ends with the process, or when
-// its input does.
-func listen(in io.Reader, end <-chan struct{}) <-chan []byte {
-	typed := make(chan []byte)
-	go func() {
-		defer close(typed)
-		buf := make([]byte, 256)
-		for {
-			n, err := in.Read(buf)
-			if n > 0 {
-				select {
-				case typed <- bytes.Clone(buf[:n]):
-				case <-end:
+// keys hands over what is typed, and is closed when that ends. All who ask share it: a read of a terminal cannot be called off, and
+// would take from the batch in place of another what is typed for it.
+func (c *console) keys() <-chan []byte {
+	c.listen.Do(func() {
+		c.typed = make(chan []byte)
+		go func() {
+			defer close(c.typed)
+			buf := make([]byte, 256)
+			for {
+				n, err := c.Read(buf)
+				if n > 0 {
+					c.typed <- bytes.Clone(buf[:n])
+				}
+				if err != nil {
 					return
 				}
 			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return typed
+		}()
+	})
+	return c.typed
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -31,7 +32,7 @@ func (d *desk) run(typed <-chan []byte, end <-chan struct{}) {
 		case chunk, ok := <-typed:
 			if !ok {
 				typed = nil
-				_ = d.answers.Close()
+				d.deaf.Store(true)
 			}
 			d.take(chunk, time.Now())
 		case <-d.c.interrupts:
@@ -62,7 +63,8 @@ func (d *desk) picture(now time.Time) {
 	_, _ = d.out.Write(paint(draw(&d.shown, w, h, true)))
 }
 
-// paint makes one write of a picture. Every line is cleared behind its end, and the screen behind the last.
+// paint makes one write of a picture. A line is cleared before it is written, with all below the last: behind a line that is full
+// some terminals would clear its last column.
 func paint(rows []string) []byte {
 	var b bytes.Buffer
 	b.WriteString("\x1b[H")
@@ -70,42 +72,47 @@ func paint(rows []string) []byte {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(row + "\x1b[K")
+		clear := "\x1b[K"
+		if i == len(rows)-1 {
+			clear = "\x1b[J"
+		}
+		b.WriteString(clear + row)
 	}
-	b.WriteString("\x1b[J")
 	return b.Bytes()
 }
 
 // take takes in what was typed: single keys where the terminal is raw, whole lines where it is not.
 func (d *desk) take(chunk []byte, now time.Time) {
-	if !d.live && len(chunk) > 0 {
-		switch {
-		case d.talk.open:
-			d.order(d.talk.key(chunk[0], d.state()))
-		case d.prompts:
-			_, _ = d.answers.Write(chunk)
-		}
+	if !d.live && d.talk.open && len(chunk) > 0 {
+		d.order(d.talk.key(chunk[0], d.state()))
 		return
 	}
+	sequence := false
 	for _, k := range chunk {
+		sequence = k == 0x1b || sequence && k != '\r' && k != '\n'
 		switch {
-		case k == 0x1b:
-			return // keys that send sequences, such as arrows, mean nothing here; their letters are no answer
 		case k == 0x03:
 			d.interrupt(now)
+		case sequence: // keys that send several bytes, such as arrows, mean nothing here; their letters are no answer
 		case d.talk.open:
 			d.order(d.talk.key(k, d.state()))
-		case d.prompts:
+		default:
 			d.edit(k)
 		}
 	}
 }
 
-// edit takes in a key of an answer to a prompt.
+// edit takes in a key of an answer to the prompt that is the oldest. What is typed before anything was asked answers nothing.
 func (d *desk) edit(k byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.scene; d.r == nil || !s.answered || len(s.prompts) == 0 {
+		d.typed = d.typed[:0]
+		return
+	}
 	switch {
 	case k == '\r' || k == '\n':
-		_, _ = d.answers.Write(append(d.typed, '\n'))
+		d.answer(string(d.typed))
 		d.typed = d.typed[:0]
 	case k == 0x7f || k == 0x08:
 		_, size := utf8.DecodeLastRune(d.typed)
@@ -113,6 +120,24 @@ func (d *desk) edit(k byte) {
 	case k >= ' ' && len(d.typed) < maxTyped:
 		d.typed = append(d.typed, k)
 	}
+}
+
+// answer answers the oldest prompt in the name of the operator. The scene is locked.
+func (d *desk) answer(text string) {
+	if err := d.r.Answer(d.scene.prompts[0].id, text, d.operator, "operator"); err != nil {
+		d.complain(fmt.Sprintf("the answer was not taken: %v", err))
+		return
+	}
+	d.scene.prompts = slices.Delete(d.scene.prompts, 0, 1)
+}
+
+// complain says what went wrong. The scene is locked.
+func (d *desk) complain(text string) {
+	if d.live {
+		d.scene.note(text, true)
+		return
+	}
+	fmt.Fprintln(d.out, text)
 }
 
 // state is the state of the batch.
@@ -143,18 +168,13 @@ func (d *desk) order(c sequencer.Command) {
 		return
 	}
 	d.mu.Lock()
-	r := d.r
-	d.mu.Unlock()
-	err := r.Tell(runner.Command{Command: c, Operator: d.operator, Reason: "from the terminal"})
+	defer d.mu.Unlock()
+	err := d.r.Tell(runner.Command{Command: c, Operator: d.operator, Reason: "from the terminal"})
 	switch {
 	case err == nil:
 	case c == sequencer.Abort:
 		d.cancel()
-	case d.live:
-		d.mu.Lock()
-		d.scene.note(fmt.Sprintf("command %s was not taken: %v", c, err), true)
-		d.mu.Unlock()
 	default:
-		fmt.Fprintf(d.out, "command %s was not taken: %v\n", c, err)
+		d.complain(fmt.Sprintf("command %s was not taken: %v", c, err))
 	}
 }

@@ -18,13 +18,15 @@ type section struct {
 }
 
 // draw gives the lines of the picture, at most h of them and each at most w columns wide. What there is no room for is left
-// out: first blank lines and titles, then old events, then tags.
+// out: first blank lines and titles, then old events, what the batch follows on, and tags.
 func draw(s *scene, w, h int, coloured bool) []string {
 	top, foot := s.header(w), s.footer(w)
 	steps := section{"STEPS", s.current(max(h/4, 4))}
 	windows := section{"WINDOWS", s.bars(w, max(h/6, 2))}
 	room := h - len(top) - len(foot) - len(steps.lines) - len(windows.lines) - 1
-	tags := section{"TAGS, outputs marked with >", s.tags(w, room-keptEvents/2)}
+	tags := section{"TAGS, outputs marked with >", s.tags(w, room-keptEvents/2, len(s.follows(w, h)))}
+	past := s.follows(w, room-len(tags.lines)-keptEvents/4)
+	top, room = append(top, past...), room-len(past)
 	spacing := 0
 	switch free := room - len(tags.lines) - keptEvents; {
 	case free >= 8: // four titles but one, and five blank lines
@@ -81,6 +83,22 @@ func (s *scene) header(w int) []line {
 	clock := seconds(s.at - s.begun)
 	left = append(left, span{plain, strings.Repeat(" ", max(w-used-len(clock), 1))}, span{bold, clock})
 	return []line{left, {{dim, s.about}}}
+}
+
+// follows says what the batch follows on, in at most n lines. Where there is no room for all of it, what was said first goes.
+func (s *scene) follows(w, n int) (lines []line) {
+	for first := range s.history {
+		lines = nil
+		for _, text := range s.history[first:] {
+			for _, row := range wrap(text, w, 2) {
+				lines = append(lines, line{{yellow, row}})
+			}
+		}
+		if len(lines) <= n {
+			return lines
+		}
+	}
+	return nil
 }
 
 // colourOf is the colour in which operators know a state.
@@ -184,8 +202,10 @@ func (m *meter) judged() span {
 		return span{green, "  PASS"}
 	case m.verdict != "":
 		return span{red, "  " + m.verdict}
-	case m.worst != tag.Good:
+	case m.worst != tag.Good && m.worst != m.source:
 		return span{red, "  " + m.source.String() + ", was " + m.worst.String()}
+	case m.source != tag.Good:
+		return span{red, "  " + m.source.String()}
 	}
 	return span{dim, "  " + m.source.String()}
 }
@@ -207,11 +227,15 @@ func (s *scene) footer(w int) (lines []line) {
 		for _, row := range wrap(q.step+" asks: "+q.text, w, 3) {
 			lines = append(lines, line{{yellow, row}})
 		}
-		return append(lines, line{{bold, "answer, then Enter (Ctrl-C asks): "}, {plain, s.typed + "_"}})
+		const ask = "answer, then Enter (Ctrl-C asks): "
+		return append(lines, line{{bold, ask}, {plain, tail(harmless(s.typed)+"_", max(w-len(ask), 1))}})
 	}
 	switch {
 	case s.dialogue != "":
-		return []line{{{inverse, s.dialogue}}}
+		for _, row := range wrap(s.dialogue, w, 3) {
+			lines = append(lines, line{{inverse, row}})
+		}
+		return lines
 	case s.state.Terminal():
 		return []line{{{dim, "the batch has ended"}}}
 	}
@@ -222,15 +246,15 @@ func (s *scene) footer(w int) (lines []line) {
 	return []line{{{dim, said + options(s.state)}}}
 }
 
-// tags shows every tag in columns from top to bottom, in at most n lines: with the quality in full where there is room for it,
-// with its first letter where there is not.
-func (s *scene) tags(w, n int) []line {
+// tags shows every tag in columns from top to bottom, in at most n lines: with the quality in full where there is room for it and
+// for some lines more, with its first letter where there is not.
+func (s *scene) tags(w, n, more int) []line {
 	if n < 1 || len(s.plan.Tags) == 0 {
 		return nil
 	}
 	var form columns
 	for _, short := range []bool{false, true} {
-		if form = s.columns(w, short); form.rows <= n {
+		if form = s.columns(w, short); form.rows <= n-more {
 			break
 		}
 	}

@@ -25,10 +25,11 @@ const keptEvents = 8
 // scene is what is drawn. Whoever changes it while it is drawn draws a copy.
 type scene struct {
 	batch    string
-	about    string // recipe, size and unit
-	warning  string // "" where every file is approved
-	begun    int64  // monotonic ns of the first record
-	at       int64  // monotonic ns now
+	about    string   // recipe, size and unit
+	warning  string   // "" where every file is approved
+	history  []string // what the batch follows on, and what may be lost of it; empty for a new one
+	begun    int64    // monotonic ns of the first record
+	at       int64    // monotonic ns now
 	state    sequencer.State
 	steps    []step // of the whole recipe, in its order
 	busiest  int    // how many of them may be under way at once
@@ -74,7 +75,10 @@ type happening struct {
 }
 
 // question is a prompt that nobody has answered yet.
-type question struct{ id, step, text string }
+type question struct {
+	id         uint32
+	step, text string
+}
 
 // newScene makes the scene of a batch in which nothing has happened yet. Answered tells that prompts wait for what is typed.
 func newScene(b *batch.Batch, answered bool) *scene {
@@ -107,6 +111,7 @@ func (s *scene) element(e *recipe.Element, depth int) (busiest int) {
 func (s *scene) copyTo(to *scene) {
 	old := *to
 	*to = *s
+	to.history = append(old.history[:0], s.history...)
 	to.steps = append(old.steps[:0], s.steps...)
 	to.windows = append(old.windows[:0], s.windows...)
 	to.values = append(old.values[:0], s.values...)
@@ -158,7 +163,12 @@ func (s *scene) record(k record.Kind, body []byte) {
 	switch k {
 	case record.KindBatchState:
 		s.state = stateOf(r.Text(record.BatchState))
+	case record.KindRecovery:
+		s.history = append(s.history, recovered(r), lost(r))
 	case record.KindStepState, record.KindActionState:
+		if stateOf(r.Text(record.PhaseState)).Terminal() || r.Text(record.StepState) == sequencer.EdgeRetry.String() {
+			s.withdraw(r.Text(record.StepID))
+		}
 		for i := range s.steps {
 			if s.steps[i].id == r.Text(record.StepID) {
 				s.steps[i].record(k, r, at)
@@ -170,10 +180,16 @@ func (s *scene) record(k record.Kind, body []byte) {
 	case record.KindWindowStop:
 		s.meter(r.Text(record.MeterWindowID)).verdict = r.Text(record.Result)
 	case record.KindPrompt:
-		s.prompts = append(s.prompts, question{r.Text(record.PromptID), r.Text(record.StepID), r.Text(record.Message)})
+		s.withdraw(r.Text(record.StepID)) // a batch that is continued asks again
+		s.prompts = append(s.prompts, question{uint32(r.Int(record.PromptID)), r.Text(record.StepID), r.Text(record.Message)})
 	case record.KindPromptAnswer:
-		s.prompts = slices.DeleteFunc(s.prompts, func(q question) bool { return q.id == r.Text(record.PromptID) })
+		s.prompts = slices.DeleteFunc(s.prompts, func(q question) bool { return q.id == uint32(r.Int(record.PromptID)) })
 	}
+}
+
+// withdraw takes back what a step has asked.
+func (s *scene) withdraw(step string) {
+	s.prompts = slices.DeleteFunc(s.prompts, func(q question) bool { return q.step == step })
 }
 
 // past takes in the records of the lives before, of a batch that is continued. Their times are on clocks that have ended, so the

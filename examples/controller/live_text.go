@@ -5,6 +5,7 @@ package main
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Colours, as a terminal takes them.
@@ -37,6 +38,8 @@ func harmless(s string) string {
 	}
 	return strings.Map(func(r rune) rune {
 		switch {
+		case r >= ' ' && r < 0x7f:
+			return r
 		case unicode.In(r, unicode.Mn, unicode.Me):
 			return -1
 		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
@@ -51,8 +54,9 @@ func cells(r rune) int {
 	switch {
 	case r < 0x1100:
 		return 1
-	case r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3, r >= 0xf900 && r <= 0xfaff,
-		r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60, r >= 0xffe0 && r <= 0xffe6, r >= 0x1f000:
+	case r <= 0x115f, r >= 0x231a && r <= 0x23ff, r >= 0x25fd && r <= 0x27bf, r >= 0x2b1b && r <= 0x2b55, r >= 0x2e80 && r <= 0xa4cf,
+		r >= 0xa960 && r <= 0xa97c, r >= 0xac00 && r <= 0xd7a3, r >= 0xf900 && r <= 0xfaff, r >= 0xfe10 && r <= 0xfe6f,
+		r >= 0xff00 && r <= 0xff60, r >= 0xffe0 && r <= 0xffe6, r >= 0x16fe0:
 		return 2
 	}
 	return 1
@@ -72,6 +76,15 @@ func head(s string, w int) string {
 		if w -= cells(r); w < 0 {
 			return s[:i]
 		}
+	}
+	return s
+}
+
+// tail is the longest end of harmless text that fits into a number of columns.
+func tail(s string, w int) string {
+	for over := width(s) - w; over > 0; {
+		r, size := utf8.DecodeRuneInString(s)
+		s, over = s[size:], over-cells(r)
 	}
 	return s
 }
@@ -116,12 +129,17 @@ func (l line) text(w int, coloured bool) string {
 	}
 	var b strings.Builder
 	for _, p := range l {
-		piece := head(harmless(p.text), w)
+		whole := harmless(p.text)
+		piece := head(whole, w)
 		w -= width(piece)
 		if coloured && p.colour != plain && piece != "" {
-			piece = "\x1b[" + p.colour + "m" + piece + "\x1b[0m"
+			b.WriteString("\x1b[" + p.colour + "m" + piece + "\x1b[0m")
+		} else {
+			b.WriteString(piece)
 		}
-		b.WriteString(piece)
+		if piece != whole {
+			break
+		}
 	}
 	if over && w >= 0 {
 		b.WriteByte('~')

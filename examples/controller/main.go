@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
@@ -166,7 +167,7 @@ func makeOut(out string) error {
 	if info, err := os.Stat(out); err == nil && !info.IsDir() {
 		return fmt.Errorf("controller: -out %s: it is a file; give a directory", out)
 	}
-	if err := os.MkdirAll(out, 0o750); err != nil {
+	if err := evidence.MakeDir(out); err != nil {
 		return fmt.Errorf("controller: -out %s: %w; give a directory that can be written", out, err)
 	}
 	return nil

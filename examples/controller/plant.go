@@ -113,14 +113,17 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	b := newBoard(ctx, p, clock, wrong, end)
+	b.lock = lock
 	s, err := bustest.Serve("127.0.0.1:0", b)
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}
 	defer func() {
 		end()
-		err = errors.Join(err, s.Close(), keepState(p, f.dir))
-		_ = os.Remove(filepath.Join(f.dir, fileAddr))
+		if err = errors.Join(err, s.Close()); b.homeless(f) == nil {
+			err = errors.Join(err, keepState(p, f.dir))
+			_ = os.Remove(filepath.Join(f.dir, fileAddr))
+		}
 	}()
 	at, err := json.Marshal(address{Address: s.Addr(), Pid: os.Getpid(), Seed: f.seed, Speed: f.speed})
 	if err == nil {
@@ -163,12 +166,12 @@ func keepState(p *sim.Plant, dir string) error {
 func (b *board) keep(f *plantFlags) error {
 	every := time.NewTicker(keepEvery)
 	defer every.Stop()
-	for alone := time.Duration(0); alone < f.linger; alone += keepEvery {
+	for alone := time.Duration(0); alone < f.linger; {
 		b.plant.Advance(b.clock.Now(), func(tag.Raw) {})
+		if err := b.homeless(f); err != nil {
+			return err
+		}
 		if err := keepState(b.plant, f.dir); err != nil {
-			if _, gone := os.Stat(f.dir); gone != nil {
-				return err
-			}
 			// A full disk does not stop a plant.
 			fmt.Fprintln(os.Stderr, err)
 		}
@@ -177,9 +180,18 @@ func (b *board) keep(f *plantFlags) error {
 			return nil
 		case <-every.C:
 		}
-		if b.asked.Swap(false) {
+		if alone += keepEvery; b.asked.Swap(false) {
 			alone = 0
 		}
+	}
+	return nil
+}
+
+// homeless tells that the directory of the plant was deleted. Another plant may have one of the same name by now, and is to find
+// its own state and address there.
+func (b *board) homeless(f *plantFlags) error {
+	if name := filepath.Join(f.dir, fileLock); !sameLock(b.lock, name) {
+		return fmt.Errorf("controller: plant in %s: %s is gone, or another's", f.dir, name)
 	}
 	return nil
 }

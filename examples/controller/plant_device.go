@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"math"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,7 @@ type board struct {
 	first   sync.Once
 	asked   atomic.Bool // since this was last looked at
 	end     func()
+	lock    *os.File // of its process
 	channel map[modbus.Table]map[uint16]*modbus.Point
 }
 
@@ -134,7 +136,7 @@ func (b *board) Read(r bustest.Request, out []uint16) error {
 	for i := 0; i < len(out); i++ {
 		p := channels[r.Address+uint16(i)]
 		if p == nil {
-			continue
+			return illegalAddress
 		}
 		raw, ok := b.plant.Read(p.Channel)
 		if !ok || raw.Quality != tag.Good {
@@ -175,33 +177,37 @@ func (b *board) Write(r bustest.Request, values []uint16) error {
 			return b.cut()
 		}
 	}
-	for i, v := range values {
-		if err := b.write(r, uint16(i), v); err != nil {
+	for i, v := range values { // all or nothing is written
+		if _, err := b.output(r, i, v); err != nil {
 			return err
+		}
+	}
+	for i, v := range values {
+		p, _ := b.output(r, i, v)
+		if err := b.live(); err != nil {
+			return err
+		}
+		// It returns when the device has confirmed.
+		if err := b.plant.Write(b.ctx, tag.Write{Channel: p.Channel, Form: p.Form, Bits: uint64(v)}); err != nil {
+			return busy
 		}
 	}
 	return nil
 }
 
-// write writes one output, and returns when the device has confirmed it.
-func (b *board) write(r bustest.Request, i, v uint16) error {
-	if int(r.Address)+int(i) > math.MaxUint16 {
-		return illegalAddress
+// output finds the output that the i-th value of a request is for, and refuses a value that it cannot have.
+func (b *board) output(r bustest.Request, i int, v uint16) (*modbus.Point, error) {
+	if int(r.Address)+i > math.MaxUint16 {
+		return nil, illegalAddress
 	}
-	p := b.channel[tableOf(r.Table)][r.Address+i]
+	p := b.channel[tableOf(r.Table)][r.Address+uint16(i)]
 	switch {
 	case p == nil || p.Table == modbus.Input:
-		return illegalAddress
+		return nil, illegalAddress
 	case p.Channel == "ao/1" && v > sim.MaxSetPoint:
-		return illegalValue
+		return nil, illegalValue
 	}
-	if err := b.live(); err != nil {
-		return err
-	}
-	if err := b.plant.Write(b.ctx, tag.Write{Channel: p.Channel, Form: p.Form, Bits: uint64(v)}); err != nil {
-		return busy
-	}
-	return nil
+	return p, nil
 }
 
 // cut cuts the power of the board, and boots it again.

@@ -34,11 +34,8 @@ type view struct {
 func (v *view) begin() {
 	p := v.b.Plan
 	fmt.Fprintf(v.out, "batch %s: %s %s, %s, on %s; evidence in %s\n", v.b.ID, p.Recipe.ID, p.Recipe.Version, v.b.Size, p.Map.Equipment, v.dir)
-	if v.was != nil {
-		fmt.Fprintln(v.out, found(v.was))
-	}
-	if v.b.RestartOf != "" {
-		fmt.Fprintf(v.out, "in place of batch %s, which its recovery rule has aborted\n", v.b.RestartOf)
+	for _, text := range v.follows() {
+		fmt.Fprintln(v.out, text)
 	}
 	fmt.Fprintf(v.out, "a cut of the power loses at most %d ms of inputs, and what is on its way to the disk\n", runner.MaxAge/1_000_000)
 	for i := range p.Files {
@@ -48,6 +45,17 @@ func (v *view) begin() {
 		}
 		fmt.Fprintf(v.out, "  %-11s %s %s, %s\n", p.Files[i].Kind, p.Files[i].ID, p.Files[i].Version, approval)
 	}
+}
+
+// follows says what the batch follows on: what was found of it, and the batch in whose place it runs.
+func (v *view) follows() (texts []string) {
+	if v.was != nil {
+		texts = append(texts, found(v.was))
+	}
+	if v.b.RestartOf != "" {
+		texts = append(texts, harmless("in place of batch "+v.b.RestartOf+", which its recovery rule has aborted"))
+	}
+	return texts
 }
 
 // found says what was found of a batch that was cut short.
@@ -137,11 +145,19 @@ func sentence(k record.Kind, r *record.Record) string {
 	case record.KindQualityChange:
 		return fmt.Sprintf("%s is %s (it was %s), age %d ms", text(record.LogicalTag), text(record.Quality), text(record.OldValue), r.Int(record.AgeMS))
 	case record.KindRecovery:
-		return fmt.Sprintf("recovered: %s; inputs of the last %s s may be missing", text(record.RecoveryPath), text(record.LossIntervalS))
+		return recovered(r) + "; " + lost(r)
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
 	return ""
+}
+
+// recovered says how a batch that is continued was recovered.
+func recovered(r *record.Record) string { return "recovered: " + r.Text(record.RecoveryPath) }
+
+// lost says what of a batch that is continued may be lost.
+func lost(r *record.Record) string {
+	return "inputs of the last " + r.Text(record.LossIntervalS) + " s may be missing"
 }
 
 func shown(k record.Kind) bool {
@@ -247,7 +263,7 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 // before anything was asked answers nothing. Where standard output is for JSON alone, people are asked on stderr.
 func asker(f *flags, stdin io.Reader, v *view, stderr io.Writer) func(r *runner.Runner, p runner.Prompt) {
 	if !f.prompt {
-		return func(r *runner.Runner, p runner.Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }
+		return automatic
 	}
 	type question struct {
 		r  *runner.Runner
@@ -276,10 +292,18 @@ func asker(f *flags, stdin io.Reader, v *view, stderr io.Writer) func(r *runner.
 			to = stderr
 			fmt.Fprintf(to, "%s asks: %s\n", p.Step, p.Text)
 		}
-		if ended.Load() {
-			fmt.Fprintln(to, "nobody can answer, standard input has ended: Ctrl-C "+v.interrupt()+" the batch")
-			return
-		}
-		fmt.Fprint(to, "answer, then Enter: ")
+		v.invite(to, ended.Load())
 	}
 }
+
+// invite asks for an answer to a prompt, or says that nobody can give one.
+func (v *view) invite(to io.Writer, ended bool) {
+	if ended {
+		fmt.Fprintln(to, "nobody can answer, standard input has ended: Ctrl-C "+v.interrupt()+" the batch")
+		return
+	}
+	fmt.Fprint(to, "answer, then Enter: ")
+}
+
+// automatic answers a prompt by itself.
+func automatic(r *runner.Runner, p runner.Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }

@@ -27,6 +27,7 @@ var errLocked = errors.New("in use by another process")
 const (
 	startTime = 10 * time.Second       // until a plant listens
 	endTime   = 5 * time.Second        // until one that was told to end has ended
+	denyTime  = time.Second            // until one has that could not be told
 	lookEvery = 10 * time.Millisecond  // between two looks at either
 	pollEvery = 50 * time.Millisecond  // between two rounds of reads, in the time of the batch
 	answerIn  = 500 * time.Millisecond // for one exchange
@@ -68,7 +69,10 @@ func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, e
 
 // reachPlant finds or starts the plant of f and returns where it listens.
 func reachPlant(ctx context.Context, f *plantFlags) (address, error) {
-	at, living := findPlant(f.dir)
+	at, living, err := awaitPlant(ctx, f.dir)
+	if err != nil {
+		return at, err
+	}
 	if living && !f.fresh && at.Seed != f.seed {
 		return at, fmt.Errorf("controller: the plant in %s runs with seed %d and the batch with seed %d: it is not the plant of this batch; give another -out",
 			f.dir, at.Seed, f.seed)
@@ -84,7 +88,7 @@ func reachPlant(ctx context.Context, f *plantFlags) (address, error) {
 	return startPlant(ctx, f)
 }
 
-// findPlant returns where the plant in a directory listens, if it lives.
+// findPlant tells whether the plant in a directory lives, and where it listens; that is empty while it starts or ends.
 func findPlant(dir string) (at address, living bool) {
 	lock, err := lockFile(filepath.Join(dir, fileLock))
 	if err == nil {
@@ -94,7 +98,29 @@ func findPlant(dir string) (at address, living bool) {
 		return at, false
 	}
 	data, err := os.ReadFile(filepath.Join(dir, fileAddr))
-	return at, err == nil && json.Unmarshal(data, &at) == nil
+	if err != nil || json.Unmarshal(data, &at) != nil {
+		at = address{}
+	}
+	return at, true
+}
+
+// awaitPlant is findPlant, but waits until a plant that starts or ends has done so.
+func awaitPlant(ctx context.Context, dir string) (at address, living bool, err error) {
+	for until := time.Now().Add(endTime); ; {
+		at, living = findPlant(dir)
+		if !living || at.Address != "" {
+			return at, living, nil
+		}
+		if !time.Now().Before(until) {
+			return at, true, fmt.Errorf("controller: a plant lives in %s, and %s does not say where it listens; end its process, or give another -out",
+				dir, filepath.Join(dir, fileAddr))
+		}
+		select {
+		case <-ctx.Done():
+			return at, true, ctx.Err()
+		case <-time.After(lookEvery):
+		}
+	}
 }
 
 // startPlant starts a plant in a session of its own and waits until it listens.
@@ -162,18 +188,26 @@ func endPlant(ctx context.Context, dir string) error {
 	if !living {
 		return nil
 	}
+	until := time.Now().Add(endTime)
 	err := switchOn(ctx, at, coilEnd)
-	for until := time.Now().Add(endTime); living && time.Now().Before(until); _, living = findPlant(dir) {
+	if errors.Is(err, modbus.ErrDown) || errors.Is(err, modbus.ErrRefused) || errors.Is(err, modbus.ErrStray) {
+		until = time.Now().Add(denyTime)
+	}
+	for ; living && time.Now().Before(until); _, living = findPlant(dir) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(lookEvery):
 		}
 	}
-	if living {
-		return fmt.Errorf("controller: the plant in %s, process %d, was told to end and did not: %w", dir, at.Pid, err)
+	if !living {
+		return nil
 	}
-	return nil
+	if err == nil {
+		err = errors.New("it said that it would")
+	}
+	return fmt.Errorf("controller: the plant in %s, process %d at %s, was told to end and did not: %w; end that process, or give another -out",
+		dir, at.Pid, at.Address, err)
 }
 
 // switchOn switches a coil of a plant on.

@@ -6,7 +6,6 @@ package main
 
 import (
 	"errors"
-	"io"
 	"os"
 	"syscall"
 )
@@ -15,7 +14,7 @@ import (
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // lockFile locks a file until it is closed or the process ends, or says errLocked.
-func lockFile(name string) (io.Closer, error) {
+func lockFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
@@ -27,4 +26,14 @@ func lockFile(name string) (io.Closer, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// sameLock tells whether the file of a name is still the one that a lock is of: it may have been deleted, and made anew.
+func sameLock(lock *os.File, name string) bool {
+	mine, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	is, err := os.Stat(name)
+	return err == nil && os.SameFile(mine, is)
 }

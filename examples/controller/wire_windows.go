@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"io"
 	"os"
 	"syscall"
 )
@@ -21,7 +20,7 @@ func apart() *syscall.SysProcAttr {
 }
 
 // lockFile locks a file until it is closed or the process ends, or says errLocked.
-func lockFile(name string) (io.Closer, error) {
+func lockFile(name string) (*os.File, error) {
 	path, err := syscall.UTF16PtrFromString(name)
 	if err != nil {
 		return nil, err
@@ -35,3 +34,6 @@ func lockFile(name string) (io.Closer, error) {
 	}
 	return os.NewFile(uintptr(h), name), nil
 }
+
+// sameLock is true: nobody can delete a file that is open without sharing.
+func sameLock(*os.File, string) bool { return true }

@@ -220,6 +220,24 @@ func TestARelayLetsGoOfAClientThatSendsNoFrame(t *testing.T) {
 	}
 }
 
+func TestARelayEndsAlthoughItsClientDoesNotRead(t *testing.T) {
+	s := serve(t, &Memory{})
+	r, err := NewRelay("127.0.0.1:0", s.Addr(), func([]byte, []byte) ([]byte, error) { return make([]byte, 32<<20), nil })
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	conn, err := net.Dial("tcp", r.Addr())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.Write([]byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1})
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1)) // it is in the middle of its flood
+	require.NoError(t, err)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 func TestARelayWithoutAServerHangsUp(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

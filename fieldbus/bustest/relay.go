@@ -82,7 +82,7 @@ func (r *Relay) serve(ctx context.Context, client net.Conn) {
 		if err != nil {
 			return
 		}
-		if _, err := server.Write(request); err != nil {
+		if err := writeFrame(ctx, server, request); err != nil {
 			return
 		}
 		reply, err := readFrame(ctx, server, out[:])
@@ -92,10 +92,27 @@ func (r *Relay) serve(ctx context.Context, client net.Conn) {
 		if r.spoil != nil {
 			reply, err = r.spoil(request, reply)
 		}
-		if _, failed := client.Write(reply); failed != nil || err != nil {
+		if failed := writeFrame(ctx, client, reply); failed != nil || err != nil {
 			return
 		}
 	}
+}
+
+// writeFrame writes all of p, to one who may not be reading.
+func writeFrame(ctx context.Context, conn net.Conn, p []byte) error {
+	for len(p) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := conn.SetWriteDeadline(time.Now().Add(lap)); err != nil {
+			return err
+		}
+		n, err := conn.Write(p)
+		if p = p[n:]; err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+	return nil
 }
 
 // readFrame reads one frame into buf.

@@ -5,7 +5,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -191,8 +190,8 @@ type fault struct {
 
 // begin lets a fault whose time has passed begin at now.
 func (f *fault) begin(now int64) {
-	f.At = max(f.At, now)
-	f.end = f.At + min(int64(f.For), math.MaxInt64-f.At)
+	f.At = min(max(f.At, now), latest)
+	f.end = f.At + min(int64(f.For), latest-f.At)
 }
 
 // covers tells whether the fault befalls what happens in the channel or line at time t. What happens at At is past when the

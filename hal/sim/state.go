@@ -95,8 +95,8 @@ func (p *Plant) Restore(state []byte, now int64) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrState, err)
-	case p.started:
-		return fmt.Errorf("%w: the plant's time has begun already", ErrState)
+	case p.started || len(p.faults) > 0:
+		return fmt.Errorf("%w: the plant was used already; its time has begun, or it has faults", ErrState)
 	case im.Seed != p.process.seed:
 		return fmt.Errorf("%w: it belongs to a plant of seed %d, and this one has seed %d", ErrState, im.Seed, p.process.seed)
 	case now < 0 || now > math.MaxInt64/2:

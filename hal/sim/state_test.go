@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/stretchr/testify/require"
@@ -105,7 +106,12 @@ func TestAStateThatDoesNotFitIsRefusedAndChangesNothing(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.Equal(t, before, p.Snapshot())
 	}
-	require.ErrorContains(t, r.p.Restore(state, 1), "begun already")
+	require.ErrorContains(t, r.p.Restore(state, 1), "used already")
+	faulty := NewPlant(2)
+	require.NoError(t, faulty.Fault(Fault{Kind: Frozen, At: 1, For: time.Second}))
+	require.ErrorContains(t, faulty.Restore(state, 1), "used already", "its faults would be lost")
+	require.NoError(t, faulty.Fault(Fault{Kind: Frozen, At: 1<<63 - 1, For: time.Hour}))
+	require.NoError(t, NewPlant(2).Restore(faulty.Snapshot(), 1), "a fault that begins in centuries is no fault of the state")
 	require.ErrorContains(t, NewPlant(2).Restore(state, -1), "time -1")
 }
 

@@ -95,7 +95,7 @@ type Write struct {
 // first emits every channel once, outputs read back included. Emit never blocks and may be called from one goroutine at a
 // time. A port that cannot read an output back emits it with quality Bad.
 //
-// Write carries out w and returns when the device has accepted it, has refused it, or ctx ended; ctx carries w.Deadline. A
+// Write carries out w and returns when the device has accepted it, has refused it, or ctx ended, which it does at w.Deadline. A
 // nil error means that the device confirmed the write. Write may be called while Watch runs, by one goroutine at a time.
 type Port interface {
 	Watch(ctx context.Context, emit func(Raw)) error
