@@ -46,6 +46,7 @@ type Block struct {
 	First  int64 // stamp of the first event
 	Last   int64 // stamp of the last event
 	Events int   // number of events
+	Lost   int64 // samples since the block before that were replaced by newer ones and never taken
 	buf    []byte
 	ticks  uint64
 	mono   int64 // of the last sample, or First
@@ -64,7 +65,7 @@ func NewBlock(tags int) *Block {
 
 // Reset empties the block.
 func (b *Block) Reset() {
-	b.Events, b.ticks, b.buf = 0, 0, b.buf[:0]
+	b.Events, b.Lost, b.ticks, b.buf = 0, 0, 0, b.buf[:0]
 	clear(b.seen)
 }
 

@@ -225,8 +225,9 @@ func (c *compiler) window(a *recipe.Action) int {
 		if err != nil {
 			c.factor(a, m, err)
 		}
-		w := window{id: a.Window, meter: m, tol: c.convert(a.Node, m.Tolerance, m.Resolution)}
+		w := window{id: a.Window, meter: m}
 		if m.Totalizer != tag.None {
+			w.tol = c.convert(a.Node, m.Tolerance, m.Resolution)
 			if w.tot, err = c.plan.Map.Tags[m.Totalizer].Resolution.Per(m.Resolution); err != nil {
 				c.report(a.Node, "totalizer of meter %s: %v", m.Name, err)
 			}

@@ -75,11 +75,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 			words[i] = readingWords(m.b, r)
 		}
 		b.Texts(record.Readback, words)
-		if ev.Recovery != "" {
-			b.Text(record.RecoveryPath, ev.Recovery)
-			b.Decimal(record.LossIntervalS, ev.LossMS, 3)
-			b.Count(record.TruncateTail, uint64(ev.Tail))
-		}
+		recovery(b, ev)
 	case Late:
 		start(record.KindTickLate)
 		b.Int(record.LateMS, ev.LateMS)
@@ -241,6 +237,9 @@ func (m *Machine) AppendBlock(dst []byte, seq uint64, blk *Block) ([]byte, error
 	m.body.Text(record.BlockData, base64.StdEncoding.EncodeToString(blk.Data()))
 	m.body.Int(record.BlockEvents, int64(blk.Events))
 	m.body.Int(record.BlockForm, BlockForm)
+	if blk.Lost > 0 {
+		m.body.Count(record.Coalesced, uint64(blk.Lost))
+	}
 	m.body.Count(record.FirstMonoNS, uint64(blk.First))
 	m.body.Text(record.OperatorID, m.b.Operator)
 	return m.body.Append(dst)
@@ -254,6 +253,26 @@ func (m *Machine) AppendFault(dst []byte, seq uint64, what string) ([]byte, erro
 	m.body.Int(record.Engine, Engine)
 	m.body.Text(record.OperatorID, m.b.Operator)
 	return m.body.Append(dst)
+}
+
+// recovery says of a boot on a journal that was cut short how it was recovered, and what was missed where that is known.
+func recovery(b *record.Body, ev *Event) {
+	if ev.Recovery == "" {
+		return
+	}
+	b.Text(record.RecoveryPath, ev.Recovery)
+	if ev.LossMS >= 0 {
+		b.Decimal(record.LossIntervalS, ev.LossMS, 3)
+	}
+	b.Count(record.TruncateTail, uint64(ev.Tail))
+}
+
+func readRecovery(r *record.Record, ev *Event) (err error) {
+	ev.Tail, ev.LossMS = int64(r.Count(record.TruncateTail)), -1
+	if text := r.Text(record.LossIntervalS); text != "" {
+		ev.LossMS, _, err = quantity.ParseDecimal(text)
+	}
+	return err
 }
 
 // readInput turns the record of an input that is not packed back into its event.
@@ -294,8 +313,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 			return ev, err
 		}
 		if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
-			ev.LossMS, _, err = quantity.ParseDecimal(r.Text(record.LossIntervalS))
-			ev.Tail = int64(r.Count(record.TruncateTail))
+			err = readRecovery(r, &ev)
 		}
 		for _, w := range r.Texts(record.Readback) {
 			reading, ok := ReadReading(b.Plan.Map, w)

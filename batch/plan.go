@@ -17,6 +17,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/metering"
@@ -150,9 +153,13 @@ func file(kind, name, id, version string, data []byte) File {
 	return File{Kind: kind, Name: path.Base(name), ID: id, Version: version, Data: data, Digest: hex.EncodeToString(sum[:])}
 }
 
-// distinct refuses two files of one name, which a package could not keep apart.
+// distinct refuses names that a package cannot hold, and two files of one name, which it could not keep apart.
 func (p *Plan) distinct() error {
 	for i := range p.Files {
+		if name := p.Files[i].Name; !isFileName(name) {
+			return fmt.Errorf("batch: %s file %q: its name goes into the evidence; use at most 100 printable characters, no backslash, no leading dot, "+
+				"and no ending .tmp", p.Files[i].Kind, name)
+		}
 		for k := range p.Files[:i] {
 			if p.Files[i].Name == p.Files[k].Name {
 				return fmt.Errorf("batch: %s and %s have the same file name %q; rename one", p.Files[k].Kind, p.Files[i].Kind, p.Files[i].Name)
@@ -259,6 +266,12 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 	}}
 	b.prog = c.compile()
 	return b, first
+}
+
+// isFileName tells whether a package can hold a file of that name: sha256sum has no way to list others.
+func isFileName(s string) bool {
+	return s != "" && len(s) <= 100 && utf8.ValidString(s) && !strings.HasSuffix(s, ".tmp") && !strings.HasPrefix(s, ".") &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) })
 }
 
 // isName tells whether s may name a batch, a journal or a person in records and paths.

@@ -134,6 +134,9 @@ func (m *Machine) end(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.Result, "outputs_not_confirmed")
 		m.body.Text(record.Detail, e.Reason)
 	}
+	if m.seq.Again() {
+		m.body.Text(record.RecoveryRule, recipe.RecoverRestart.String())
+	}
 	m.causes(m.input, m.refs.Batch)
 	fx = m.put(fx)
 	return append(fx, Effect{Kind: End, Seq: m.next - 1, Text: e.To.String(), Params: unsafe})

@@ -126,6 +126,7 @@ func (r *Replay) block(rec *record.Record) error {
 		r.blk = NewBlock(len(r.Machine.b.Plan.Map.Tags))
 	}
 	r.blk.Reset()
+	r.blk.Lost = int64(rec.Count(record.Coalesced))
 	err = Unpack(data, int64(rec.Count(record.FirstMonoNS)), len(r.Machine.b.Plan.Map.Tags), func(at int64, ev *Event) error {
 		if len(r.want) > 0 {
 			return &Divergence{Seq: r.seq + 1, Got: string(r.want[0])}

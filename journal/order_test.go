@@ -192,3 +192,21 @@ func TestAShortWriteWithoutAnErrorIsAFailure(t *testing.T) {
 	require.NoError(t, w.Append(1, body(1, 100)))
 	require.ErrorContains(t, w.Commit(), "short write")
 }
+
+func TestAnEmptySegmentFileOfAFarNumberIsNoEndOfAllNumbers(t *testing.T) {
+	d := newDisk()
+	w, err := journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	write(t, w, []int{10})
+	require.NoError(t, w.Close())
+	far := strings.Replace(path(seg1), "00000001", "99999999", 1)
+	d.nodes[far] = &node{}
+	w, _, err = journal.Open(dir, head, options(d))
+	require.NoError(t, err)
+	write(t, w, []int{30000, 30000}, []int{30000})
+	require.NoError(t, w.Close())
+	rec, got := scan(t, dir, options(d))
+	require.Equal(t, journal.Clean, rec.Outcome)
+	require.Equal(t, uint32(3), rec.Segment)
+	wantBodies(t, got, 10, 30000, 30000, 30000)
+}

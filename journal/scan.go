@@ -104,7 +104,6 @@ func (r *reader) segments(numbers []uint32) (stopped bool, err error) {
 			err = r.foreign(foreign)
 			return true, err
 		}
-		r.rec.next = n + 1
 		if !img.born {
 			r.after = append(r.after, newStray(n, raw))
 			spare = raw
@@ -118,6 +117,7 @@ func (r *reader) segments(numbers []uint32) (stopped bool, err error) {
 			spare = r.cur.raw
 		}
 		r.begin(&img)
+		r.rec.next = n + 1
 	}
 	return false, nil
 }
@@ -206,8 +206,10 @@ func (r *reader) finish() error {
 		}
 		r.rec.judge(r.cur, how)
 	}
-	for i, s := range r.after {
-		r.judgeStray(s, i == len(r.after)-1)
+	for _, s := range r.after {
+		if r.judgeStray(s); s.used && s.number == r.rec.next {
+			r.rec.next++
+		}
 	}
 	return nil
 }

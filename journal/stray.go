@@ -42,9 +42,9 @@ func looksLikeFrames(b []byte) bool {
 	return false
 }
 
-// judgeStray decides on a stray behind the last segment; the last of them can
-// be used if nothing but zeros is in it.
-func (r *reader) judgeStray(s stray, last bool) {
+// judgeStray decides on a stray behind the last segment. One with nothing but
+// zeros in it can be used when its number comes.
+func (r *reader) judgeStray(s stray) {
 	switch {
 	case s.frame:
 		r.rec.conclude(Damaged, "segment %d holds frames, but neither copy of its header can be read", s.number)
@@ -52,8 +52,7 @@ func (r *reader) judgeStray(s stray, last bool) {
 		r.rec.conclude(TornTail, "segment %d was never begun: it has no header and what is in it looks like no frame", s.number)
 	case s.used:
 		r.rec.step("segment %d was never begun: its header is not whole and it holds no group", s.number)
-	case last:
+	default:
 		r.rec.step("segment %d is empty; it can be used", s.number)
-		r.rec.next = s.number
 	}
 }

@@ -19,7 +19,7 @@ import (
 // permitted batch size.
 //
 // procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below
-// that of the block around it; levels may be left out), and for a phase actions, for a block sequence or parallel with its
+// that of the block around it; a level between may be left out), and for a phase actions, for a block sequence or parallel with its
 // elements. A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action waits.
 // recovery, in the header for all phases or in a phase for itself, says what follows when the controller comes up again in
 // its middle: hold (the default), resume, repeat, abort or restart.

@@ -147,7 +147,7 @@ func resumed(t *testing.T, dir string, b *batch.Batch, source tag.Quality) *run 
 		r.append(body, nil)
 	}
 	seen := timebase.Observation{Mono: 1, UTC: created + 3600*1000*ms, Sync: timebase.RTCOnly, Source: "host"}
-	r.step(batch.Event{Kind: batch.Boot, Epoch: w.Header().Epoch, Observation: seen, Recovery: "CLEAN", LossMS: 1000,
+	r.step(batch.Event{Kind: batch.Boot, Epoch: w.Header().Epoch, Observation: seen, Recovery: rec.Outcome.String(), Tail: rec.TailBytes, LossMS: 1000,
 		Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}, {Tag: 1, Form: tag.Bool, Bits: 1, Quality: tag.Good},
 			{Tag: 2, Form: tag.Int, Bits: r.pulses % 65536, Quality: source}}})
 	return r

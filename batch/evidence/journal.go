@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,8 +63,36 @@ func (v *verifier) checkJournal() error {
 	case !errors.Is(err, io.EOF):
 		c.fail(found.Head.N+1, "", "%s has it and the journal has not", eventsName)
 	}
+	v.checkQuarantine(c)
 	c.found("the journal is %s and holds the same %d records%s", v.outcome, found.Head.N, remarks(found))
 	return nil
+}
+
+// torn is the name of a file in quarantine: segment, offset, and the digest of what was set aside.
+var torn = regexp.MustCompile(`^[0-9]{8}-[0-9]+-([0-9a-f]{64})\.torn$`)
+
+// checkQuarantine holds what was set aside against its names, and against the records that say how much it was.
+func (v *verifier) checkQuarantine(c *Check) {
+	sizes := map[int64]int{}
+	for _, name := range slices.Sorted(maps.Keys(v.tree.files)) {
+		base, within := strings.CutPrefix(name, quarantineDir+"/")
+		if !within {
+			continue
+		}
+		if m := torn.FindStringSubmatch(base); m == nil {
+			c.fail(0, name, "it is nothing that a recovery sets aside")
+		} else if m[1] != v.tree.files[name].String() {
+			c.fail(0, name, "it is not what was set aside: its digest is %s", v.tree.files[name])
+		}
+		if info, err := v.root.Stat(name); err == nil {
+			sizes[info.Size()]++
+		}
+	}
+	for _, t := range v.recs.tails {
+		if sizes[t.bytes]--; sizes[t.bytes] < 0 {
+			c.fail(t.seq, "", "%d bytes were set aside then, and are not in %s/", t.bytes, quarantineDir)
+		}
+	}
 }
 
 // remarks tells what reading a journal has met that cost no record.

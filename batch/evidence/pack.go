@@ -17,8 +17,12 @@ import (
 
 // Packed tells whether a directory holds a package that was made to its end: SHA256SUMS is its last file.
 func Packed(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, sumsName))
-	return err == nil
+	for _, name := range [...]string{manifestName, sumsName} {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // WriteFiles writes the governed files of a batch, byte for byte, to files/ in dir, which must exist. A file that lies there

@@ -52,6 +52,12 @@ func readGoverned(root *os.Root, t *tree, odd func(name, why string)) ([]governe
 	return out, nil
 }
 
+// setAside is what a recovery_event says of the end of the journal.
+type setAside struct {
+	seq   uint64
+	bytes int64
+}
+
 // binding is what an object_bound record says, and the file that it means.
 type binding struct {
 	seq                       uint64
@@ -66,6 +72,7 @@ var identity = [...]record.Key{record.JournalID, record.BatchID, record.RecipeID
 
 // records is what a pass over the records of one journal finds out. What is wrong with them goes to breach.
 type records struct {
+	tails  []setAside // by recovery_event
 	breach func(check string, seq uint64, format string, args ...any)
 	files  []governed
 
@@ -136,6 +143,10 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.ends(n, rec)
 	case record.KindEngineFault:
 		r.fault, r.last = n, n
+	case record.KindRecovery:
+		if tail := int64(rec.Count(record.TruncateTail)); tail > 0 {
+			r.tails = append(r.tails, setAside{n, tail})
+		}
 	case record.KindWindowStart:
 		r.opens(n, rec)
 	case record.KindReconcile:

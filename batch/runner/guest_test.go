@@ -160,10 +160,35 @@ func TestABatchThatWasToldToStopBeforeItsStartIsStartedByTheNextRun(t *testing.T
 		require.ErrorIs(t, err, context.Canceled)
 		require.True(t, evidence.Packed(dir))
 		s.opt.Manual, s.ctx = false, ctx
+		wall := s.rig.Wall
+		s.rig.Wall = wallFunc(func() timebase.Observation {
+			o := wall.Observe()
+			o.UTC -= 4 * second
+			return o
+		})
 		res, err := s.run()
 		require.NoError(t, err)
 		require.Equal(t, sequencer.Complete, res.State)
+		recovery := s.of(record.KindRecovery)[0]
+		require.False(t, recovery.Has(record.LossIntervalS), "a time of day that was set back measures nothing")
+		require.Contains(t, recovery.Text(record.RecoveryPath), "; how long inputs were missed is not known: the time of day was set back, by ")
 		s.verified(dir)
+	})
+}
+
+func TestInputsThatWereReplacedAreCountedInTheRecords(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.disk.stall = span{3 * second, 1500 * second}
+		s.tell(4*second, sequencer.Hold)
+		s.tell(1510*second, sequencer.Abort)
+		res, err := s.run()
+		require.NoError(t, err)
+		require.Positive(t, res.Coalesced)
+		total := int64(0)
+		for _, r := range s.of(record.KindInputBlock) {
+			total += int64(r.Count(record.Coalesced))
+		}
+		require.Equal(t, res.Coalesced, total)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -39,6 +40,7 @@ type loop struct {
 	ended   bool   // the machine's End has passed the gate
 	running int    // OEM actions under way
 	late    int64
+	lost    int64    // inputs that were replaced, as far as records say so
 	unsafe  []string // outputs that were never confirmed to be safe
 	windows []Window
 	failed  error
@@ -199,6 +201,8 @@ func (l *loop) seal() {
 	if l.block.Events == 0 {
 		return
 	}
+	lost := l.r.in.dropped()
+	l.block.Lost, l.lost = lost-l.lost, lost
 	body, err := l.m.AppendBlock(l.buf[:0], l.next, l.block)
 	if err != nil {
 		panic(err)
@@ -342,14 +346,15 @@ func (l *loop) pass(durable uint64) {
 // crowded tells whether samples must wait: the gate is full, or the journal's buffer nearly is.
 func (l *loop) crowded() bool { return l.gate.full() || l.w.Room() < reserve }
 
-// safeAll calls write for every output with its safe value, for an end without evidence.
-func (l *loop) safeAll(write func(w tag.Write)) {
-	for i := range l.r.b.Plan.Map.Tags {
-		t := &l.r.b.Plan.Map.Tags[i]
+// safeWrites are the writes of every output's safe value, for an end without evidence.
+func safeWrites(m *iomap.Map) (list []tag.Write) {
+	for i := range m.Tags {
+		t := &m.Tags[i]
 		if bits, ok := t.Wire(t.Safe); ok && t.Output {
-			write(tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits})
+			list = append(list, tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits})
 		}
 	}
+	return list
 }
 
 // stopped tells whether the run is over, one way or the other.

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
@@ -25,6 +26,7 @@ const retryWatch = 1_000_000_000
 // crew is what runs beside the loop.
 type crew struct {
 	r     *Runner
+	port  tag.Port
 	clock timebase.Clock
 	wg    sync.WaitGroup
 	queue *queue
@@ -40,7 +42,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	if wall == nil {
 		wall = system.Wall(clock)
 	}
-	c := &crew{r: r, clock: clock, queue: newQueue(), ends: map[uint32]context.CancelFunc{}}
+	c := &crew{r: r, port: r.rig.Port, clock: clock, queue: newQueue(), ends: map[uint32]context.CancelFunc{}}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
 	defer c.wg.Wait()
@@ -73,6 +75,12 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 	}
 	schedule := c.r.opt.Schedule
 	done := ctx.Done()
+	defer func() {
+		if l.eyes != nil {
+			l.eyes.due = 0 // the last look is one at the end
+			l.show(c.clock.Now())
+		}
+	}()
 	for !l.stopped() {
 		if done != nil && ctx.Err() != nil && c.r.shutDown(ctx) {
 			done = nil
@@ -178,7 +186,7 @@ func (c *crew) look(ctx context.Context) (err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return c.r.rig.Port.Watch(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
+	return c.port.Watch(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
 }
 
 // out carries out what has left the gate.
@@ -239,18 +247,24 @@ func (c *crew) write(ctx context.Context, w tag.Write, limit int64) (err error) 
 	alarm := c.clock.Alarm(func() { cancel(errSlow) })
 	defer alarm.Stop()
 	alarm.Set(w.Deadline)
-	if err = c.r.rig.Port.Write(ctx, w); err != nil && context.Cause(ctx) == errSlow {
+	if err = c.port.Write(ctx, w); err != nil && context.Cause(ctx) == errSlow {
 		err = fmt.Errorf("%w: %w", errSlow, err)
 	}
 	return err
 }
 
 // safeAll drives the outputs to their safe values after evidence has failed. The queue is closed first, so that nothing else
-// is written after it. What is not confirmed is written again, for as long as a hold would try.
+// is written after it.
 func (c *crew) safeAll(ctx context.Context) {
 	c.queue.close()
-	var open []tag.Write
-	c.r.loop.safeAll(func(w tag.Write) { open = append(open, w) })
+	if err := c.rest(ctx, c.r.b.Plan.Map); err != nil {
+		c.r.loop.failed = fmt.Errorf("%w; %w", c.r.loop.failed, err)
+	}
+}
+
+// rest writes the safe value of every output. What is not confirmed is written again, for as long as a hold would try.
+func (c *crew) rest(ctx context.Context, m *iomap.Map) error {
+	open := safeWrites(m)
 	var failed error
 	// In the first rounds an output that hangs keeps the others waiting for a short time only.
 	limit := int64(slowWrite)
@@ -266,6 +280,27 @@ func (c *crew) safeAll(ctx context.Context) {
 		}
 	}
 	if failed != nil {
-		c.r.loop.failed = fmt.Errorf("%w; outputs could not all be driven to their safe values: %w", c.r.loop.failed, failed)
+		return fmt.Errorf("outputs could not all be driven to their safe values: %w", failed)
 	}
+	return nil
+}
+
+// MakeSafe drives every output of a map to its safe value, without evidence: for a controller that finds a batch cut short and cannot
+// continue it. It blocks until the devices have confirmed, for 10 s on the rig's clock at most; the error names what they did not.
+// Of the rig only Port and Clock matter.
+func MakeSafe(ctx context.Context, m *iomap.Map, rig Rig) error {
+	c := &crew{port: rig.Port, clock: rig.Clock}
+	if c.clock == nil {
+		c.clock = system.NewClock(1)
+	}
+	watched, stop := context.WithCancel(ctx)
+	defer c.wg.Wait()
+	defer stop()
+	c.wg.Add(1)
+	go func() { // many a port is connected by its Watch
+		defer c.wg.Done()
+		defer func() { _ = recover() }()
+		_ = c.port.Watch(watched, func(tag.Raw) {})
+	}()
+	return c.rest(ctx, m)
 }

@@ -21,9 +21,10 @@ type Remains struct {
 	Journal string // its id; a batch in its place, where it holds no record, is bound with it: BindOptions.JournalID
 	Records uint64
 	Batch   string // "" where there is no record: nothing was begun
-	Created int64  // ts_utc of its first record, ns since 1970; 0 where the time of day was not known
+	Last    int64  // ts_utc of its last record, ns since 1970; 0 where the time of day was not known
 	State   string // last state of the batch
 	Ended   bool   // the run came to its end, and only its package may be missing
+	Again   bool   // it ended by the recovery rule restart: a new batch is to take its place
 	Outcome journal.Outcome
 	Reason  string // of a TORN_TAIL or DAMAGED outcome
 }
@@ -38,12 +39,13 @@ func Look(dir string) (*Remains, error) {
 		}
 		switch {
 		case rec.Kind == record.KindBatchCreated:
-			r.Batch, r.Created, r.State = rec.Text(record.BatchID), rec.Time(record.TsUTC), sequencer.Idle.String()
+			r.Batch, r.State = rec.Text(record.BatchID), sequencer.Idle.String()
 		case rec.Kind == record.KindBatchState:
 			r.State = rec.Text(record.BatchState)
 		case rec.Kind == record.KindBatchEnd:
-			r.Ended = true
+			r.Ended, r.Again = true, rec.Text(record.RecoveryRule) != ""
 		}
+		r.Last = rec.Time(record.TsUTC)
 		return nil
 	}, nil)
 	if err != nil {
@@ -153,9 +155,14 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	l.prev = max(now, 1)
 	seen := l.observation(wall)
 	l.prev = seen.Mono
-	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Tail: p.tail}
-	if p.utc != 0 && seen.Sync != timebase.Unset {
-		ev.LossMS = max(seen.UTC-p.utc, 0) / 1_000_000
+	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Tail: p.tail, LossMS: -1}
+	switch {
+	case p.utc == 0 || seen.Sync == timebase.Unset:
+		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"
+	case seen.UTC < p.utc:
+		ev.Recovery += fmt.Sprintf("; how long inputs were missed is not known: the time of day was set back, by %d ms at least", (p.utc-seen.UTC)/1_000_000)
+	default:
+		ev.LossMS = (seen.UTC - p.utc) / 1_000_000
 	}
 	l.step(l.prev, &ev) // no tick goes before it: the deadlines of the epoch before are not on this clock
 }

@@ -209,12 +209,13 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrStopped, err)
 	}
-	if found, err := Look(r.rig.Dir); r.opt.Storage == nil && err == nil && found != nil && found.Ended {
+	found, _ := Look(r.rig.Dir) // what is wrong with it, open finds too
+	if r.opt.Storage == nil && found != nil && found.Ended {
 		return r.over()
 	}
 	w, err := r.open()
 	if err != nil {
-		return Result{}, err
+		return Result{}, r.abandoned(ctx, found, err)
 	}
 	r.loop = newLoop(r, w)
 	switch {
@@ -229,6 +230,19 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	}
 	r.in.close()
 	return r.pack(w.Head(), err)
+}
+
+// abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. One that a living runner
+// has is not touched.
+func (r *Runner) abandoned(ctx context.Context, found *Remains, why error) error {
+	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || found == nil || found.Journal != r.b.JournalID ||
+		found.Records == 0 && found.Outcome != journal.Damaged {
+		return why
+	}
+	if err := MakeSafe(ctx, r.b.Plan.Map, r.rig); err != nil {
+		return fmt.Errorf("%w\nthe batch was cut short, and its %w; see to them by hand", why, err)
+	}
+	return fmt.Errorf("%w\nthe batch was cut short, and its outputs were driven to their safe values", why)
 }
 
 // open opens the journal of a batch that was cut short, or makes the directory and the journal of a new one.

@@ -94,7 +94,9 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 		}
 	}
 	if v.l.failed != nil {
-		v.l.safeAll(func(w tag.Write) { _, _ = v.port.Apply(v.now, w) })
+		for _, w := range safeWrites(v.r.b.Plan.Map) {
+			_, _ = v.port.Apply(v.now, w)
+		}
 	}
 	return v.l.failed
 }

@@ -179,6 +179,10 @@ func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) (err err
 			from = string(record.AppendTime(nil, e.EffectiveFrom))
 		}
 		fmt.Fprintf(stdout, "%s %s %s is published, effective %s, approval %s by %s: %s\n", p.Kind, p.ID, p.Version, from, e.ApprovalID, e.ApprovedBy, p.Digest)
+		if was.State == library.StatePublished && (e.ApprovalID != c.ApprovalID || e.ApprovedBy != c.Actor) {
+			return fmt.Errorf("controller: approve: %s %s %s was published before, under %s by %s; %s by %s is not recorded", p.Kind, p.ID, p.Version,
+				e.ApprovalID, e.ApprovedBy, c.ApprovalID, c.Actor)
+		}
 		if was.State == library.StatePublished && c.EffectiveFrom != e.EffectiveFrom {
 			return fmt.Errorf("controller: approve: %s %s %s: it was published before, and keeps its date; give the file a new version", p.Kind, p.ID, p.Version)
 		}

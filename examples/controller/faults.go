@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -24,7 +23,7 @@ import (
 // Every line has a time. The faults are those of sim.ParseFault; commands are those of the procedure, by an operator, with a
 // reason.
 func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, error) {
-	src, err := os.ReadFile(file)
+	src, err := readSmall(file, maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("controller: -faults %s: %w; check its path", file, fs.ErrNotExist)
 	}

@@ -181,7 +181,15 @@ func TestABatchThatWasCutShortIsContinuedOnlyAsItIsBound(t *testing.T) {
 	write(t, "out/B-0001/files/recipe.yaml", strings.Replace(string(data), "60 s", "61 s", 1))
 	o := controller("-speed", "10")
 	require.Equal(t, exitFailed, o.code)
-	require.Contains(t, o.err, "batch B-0001 was cut short and cannot be continued: ")
+	require.Contains(t, o.err, "batch B-0001 was cut short: it cannot be continued: ")
+	require.Contains(t, o.err, "\nthe outputs of map T301-IO were driven to their safe values\n")
+	at, _ := findPlant("out/plant")
+	c, err := modbus.Dial(context.Background(), at.Address, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	var coils [8]bool
+	require.NoError(t, c.ReadCoils(context.Background(), 0, 0, coils[:]))
+	require.Equal(t, [8]bool{}, coils, "nothing goes on that nobody controls")
 	require.Contains(t, o.err, "has no file with the digest of the recipe BLEND-AB 1.0")
 }
 

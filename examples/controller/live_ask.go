@@ -37,6 +37,9 @@ func options(s sequencer.State) string {
 	for _, c := range choices(s) {
 		fmt.Fprintf(&b, "%c %s, ", c.key, c.word)
 	}
+	if s == sequencer.Held || s == sequencer.Paused {
+		return b.String() + "Enter leaves it so"
+	}
 	return b.String() + "Enter go on"
 }
 
@@ -87,5 +90,5 @@ func (d *dialogue) question(s sequencer.State, now time.Time) string {
 		return ""
 	}
 	left := max(d.until.Sub(now), 0)
-	return fmt.Sprintf("The batch is %s: %s? Ctrl-C again aborts; goes on in %d s ", s, options(s), (left+time.Second-1)/time.Second)
+	return fmt.Sprintf("The batch is %s: %s? Ctrl-C again aborts; closes in %d s ", s, options(s), (left+time.Second-1)/time.Second)
 }

@@ -77,9 +77,9 @@ func TestTheQuestionOffersWhatLeadsSomewhereFromEveryState(t *testing.T) {
 		sequencer.Idle:       "Enter go on",
 		sequencer.Running:    "h hold, s stop, a abort, Enter go on",
 		sequencer.Pausing:    "h hold, s stop, a abort, Enter go on",
-		sequencer.Paused:     "h hold, r resume, s stop, a abort, Enter go on",
+		sequencer.Paused:     "h hold, r resume, s stop, a abort, Enter leaves it so",
 		sequencer.Holding:    "s stop, a abort, Enter go on",
-		sequencer.Held:       "r restart, s stop, a abort, Enter go on",
+		sequencer.Held:       "r restart, s stop, a abort, Enter leaves it so",
 		sequencer.Restarting: "h hold, s stop, a abort, Enter go on",
 		sequencer.Stopping:   "a abort, Enter go on",
 		sequencer.Stopped:    "a abort, Enter go on",
@@ -100,7 +100,7 @@ func TestTheQuestionOffersWhatLeadsSomewhereFromEveryState(t *testing.T) {
 	now := time.Unix(0, 0)
 	require.Empty(t, d.question(sequencer.Held, now))
 	d.interrupt(now)
-	require.Equal(t, "The batch is Held: r restart, s stop, a abort, Enter go on? Ctrl-C again aborts; goes on in 7 s ",
+	require.Equal(t, "The batch is Held: r restart, s stop, a abort, Enter leaves it so? Ctrl-C again aborts; closes in 7 s ",
 		d.question(sequencer.Held, now.Add(3500*time.Millisecond)))
 }
 

@@ -125,7 +125,7 @@ func TestWhatABatchFollowsOnIsShownWhereThereIsRoomAndTheLossGoesLast(t *testing
 		head, _, _ := strings.Cut(text, "EVENTS")
 		var says []string
 		for _, part := range [][2]string{{"it was cut short", "found"},
-			{"in place of batch B-0006", "place"}, {"recovered: TORN_TAIL", "way"}, {"inputs of the last 2.750 s may be missing", "loss"}} {
+			{"in place of batch B-0006", "place"}, {"recovered: TORN_TAIL", "way"}, {"nothing was recorded for 2.750 s", "loss"}} {
 			if strings.Contains(strings.ReplaceAll(head, "\n", " "), part[0]) {
 				says = append(says, part[1])
 			}
@@ -289,5 +289,5 @@ func TestANarrowTerminalShowsTheWholeQuestionAndTheEndOfAnAnswer(t *testing.T) {
 		"at the sample cock of T301.", "answer, then Enter (Ctrl-C asks): 11-08_"}, rows[9:])
 	s.dialogue = (&dialogue{open: true}).question(s.state, time.Time{})
 	rows = draw(s, 40, 12, false)
-	require.Equal(t, []string{"The batch is Held: r restart, s stop, a", "abort, Enter go on? Ctrl-C again aborts;", "goes on in 0 s"}, rows[9:])
+	require.Equal(t, []string{"The batch is Held: r restart, s stop, a", "abort, Enter leaves it so? Ctrl-C again", "aborts; closes in 0 s"}, rows[9:])
 }

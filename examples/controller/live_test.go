@@ -63,7 +63,7 @@ func TestWhatWasFoundOfABatchStaysInSightWhileItIsContinued(t *testing.T) {
 	p := sit(100, 30,
 		act{"it was cut short when it was Running; its journal is ", ""},
 		act{"\nrecovered: ", ""},
-		act{" s may be missing", ""},
+		act{"nothing was recorded for ", ""},
 		act{"B-0001  HELD", "\x03"},
 		act{"The batch is Held: r restart", "r"},
 		act{"B-0001  RUNNING", ""},
@@ -76,7 +76,7 @@ func TestWhatWasFoundOfABatchStaysInSightWhileItIsContinued(t *testing.T) {
 }
 
 func TestEverySeatTakesAnswersAndOrders(t *testing.T) {
-	running, held := "The batch is Running: h hold, s stop, a abort, Enter go on?", "The batch is Held: r restart, s stop, a abort, Enter go on?"
+	running, held := "The batch is Running: h hold, s stop, a abort, Enter go on?", "The batch is Held: r restart, s stop, a abort, Enter leaves it so?"
 	for _, c := range []struct {
 		name  string
 		plain bool
@@ -89,7 +89,7 @@ func TestEverySeatTakesAnswersAndOrders(t *testing.T) {
 		{"pictures, gone on", false, sequencer.Complete, []string{"ines says 1"},
 			[]act{{"RING asks", "\x1b[B\x03"}, {running, "x\r"}, {"answer, then Enter", "1\r"}}},
 		{"pictures, nobody answers the question", false, sequencer.Complete, []string{"ines says 1"},
-			[]act{{"RING asks", "\x03"}, {"goes on in 1 s", ""}, {"answer, then Enter", "1\r"}}},
+			[]act{{"RING asks", "\x03"}, {"closes in 1 s", ""}, {"answer, then Enter", "1\r"}}},
 		{"pictures, held and stopped", false, sequencer.Stopped, []string{"ines hold", "ines stop"},
 			[]act{{"RING asks", "\x03"}, {running, "h"}, {"  HELD", "\x03"}, {held, "s"}}},
 		{"pictures, Ctrl-C twice", false, sequencer.Aborted, []string{"ines abort"}, []act{{"RING asks", "\x03\x03"}}},

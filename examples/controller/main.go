@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -80,7 +81,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
-	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when")
+	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./hal/sim FaultKind")
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -126,6 +127,10 @@ func (f *flags) wrong(rest []string) string {
 	switch {
 	case len(rest) > 0:
 		return fmt.Sprintf("%q: flags begin with -, and the only command, approve, stands before them", rest[0])
+	case slices.Contains(reserved[:], f.batch):
+		return fmt.Sprintf("-batch %s: that directory below -out is no batch's; choose another id", f.batch)
+	case f.empty() != "":
+		return fmt.Sprintf("-%s: nothing stands behind it; give a value, or leave it out", f.empty())
 	case f.speed < 1 || f.speed > system.MaxSpeed:
 		return fmt.Sprintf("-speed %d: 1 to %d is wanted", f.speed, system.MaxSpeed)
 	case f.virtual && f.speed != 1:
@@ -140,6 +145,17 @@ func (f *flags) wrong(rest []string) string {
 	return ""
 }
 
+// empty names a flag that was given without a value.
+func (f *flags) empty() string {
+	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
+		"out": f.out, "faults": f.faults} {
+		if f.given[name] && value == "" {
+			return name
+		}
+	}
+	return ""
+}
+
 // hostFS opens any path of the host, so that recipe and map may lie in different places; "demo:" is the built-in demo.
 type hostFS struct{}
 
@@ -149,6 +165,23 @@ func (hostFS) Open(name string) (fs.File, error) {
 		return demo.Open("demo/" + strings.TrimPrefix(rest, "/"))
 	}
 	return os.Open(filepath.FromSlash(name))
+}
+
+// maxSmall is how many bytes of a script, or of the last words of a plant, are read.
+const maxSmall = 4 << 20
+
+// readSmall reads a whole file that is expected to be small.
+func readSmall(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s: larger than %d bytes; is it the right file?", name, most)
+	}
+	return data, err
 }
 
 // load reads recipe and map; those of the demo stand in for what is not given.

@@ -137,7 +137,7 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 
 // loadState gives a plant the state of its directory.
 func loadState(p *sim.Plant, f *plantFlags, now int64) error {
-	state, err := os.ReadFile(filepath.Join(f.dir, fileState))
+	state, err := readSmall(filepath.Join(f.dir, fileState), sim.MaxState)
 	if errors.Is(err, fs.ErrNotExist) || f.fresh {
 		return nil
 	}

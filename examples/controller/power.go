@@ -25,13 +25,14 @@ const outage = time.Second
 // with it, and runs the command line again. It returns the exit code of the last of them.
 func powercut(ctx context.Context, f *flags, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c, atTerminal := stdin.(*console)
+	restore := func() {}
 	if atTerminal {
 		stdin, stdout = os.Stdin, os.Stdout
-		state, err := term.GetState(int(os.Stdin.Fd()))
-		if err == nil {
+		if state, err := term.GetState(int(os.Stdin.Fd())); err == nil {
 			// A controller that was killed leaves the terminal as it had it.
-			defer func() { _ = term.Restore(int(os.Stdin.Fd()), state) }()
+			restore = func() { _ = term.Restore(int(os.Stdin.Fd()), state) }
 		}
+		defer restore()
 		go func() {
 			for range c.interrupts { // the controller has them too, and asks
 			}
@@ -69,7 +70,7 @@ func powercut(ctx context.Context, f *flags, args []string, stdin io.Reader, std
 	if !killed || ctx.Err() != nil {
 		return code
 	}
-	if atTerminal {
+	if restore(); atTerminal {
 		fmt.Fprint(stdout, "\x1b[?25h")
 	}
 	at, living := findPlant(filepath.Join(f.out, "plant"))

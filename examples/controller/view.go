@@ -157,7 +157,10 @@ func recovered(r *record.Record) string { return "recovered: " + r.Text(record.R
 
 // lost says what of a batch that is continued may be lost.
 func lost(r *record.Record) string {
-	return "inputs of the last " + r.Text(record.LossIntervalS) + " s may be missing"
+	if away := r.Text(record.LossIntervalS); away != "" {
+		return "nothing was recorded for " + away + " s, in which the plant went on as it was left"
+	}
+	return "for how long nothing was recorded is not known; the plant went on as it was left"
 }
 
 func shown(k record.Kind) bool {
@@ -217,6 +220,16 @@ type window struct {
 	Hint       string `json:"hint"`
 }
 
+// short names the windows of a complete batch that are not as the recipe wants them. A verdict is on record and stops nothing.
+func (s *summary) short() (words string) {
+	for _, w := range s.Windows {
+		if w.Verdict != "PASS" && s.State == sequencer.Complete.String() {
+			words += ", window " + w.ID + " " + w.Verdict
+		}
+	}
+	return words
+}
+
 // end prints the summary. Report is nil where there is no package; unsafe names the outputs that are not at their safe values.
 func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string) {
 	s := summary{Batch: res.Batch, RestartOf: v.b.RestartOf, State: res.State.String(), Recipe: v.b.Plan.Recipe.ID, Version: v.b.Plan.Recipe.Version,
@@ -237,7 +250,7 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 		}
 		return
 	}
-	fmt.Fprintf(v.out, "\nbatch    %s is %s\n", s.Batch, s.State)
+	fmt.Fprintf(v.out, "\nbatch    %s is %s%s\n", s.Batch, s.State, s.short())
 	for _, w := range s.Windows {
 		fmt.Fprintf(v.out, "total %s  %s %s, target %s, delta %s, tolerance %s: %s\n", w.ID, w.Total, w.Unit, w.Target, w.Delta, w.Tolerance, w.Verdict)
 		if w.Meter == "" {

@@ -50,12 +50,9 @@ func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, e
 	if err := os.MkdirAll(f.dir, 0o750); err != nil {
 		return nil, fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}
-	user, err := lockFile(filepath.Join(f.dir, fileUser))
-	if errors.Is(err, errLocked) {
-		return nil, fmt.Errorf("controller: the plant in %s is in use by a controller that lives; wait for its end, or give another -out", f.dir)
-	}
+	user, err := usePlant(f.dir)
 	if err != nil {
-		return nil, fmt.Errorf("controller: plant in %s: %w", f.dir, err)
+		return nil, err
 	}
 	w := &wire{user: user}
 	if w.at, err = reachPlant(ctx, f); err == nil {
@@ -65,6 +62,18 @@ func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, e
 		return nil, errors.Join(err, user.Close())
 	}
 	return w, nil
+}
+
+// usePlant takes the lock of who uses the plant in a directory.
+func usePlant(dir string) (io.Closer, error) {
+	user, err := lockFile(filepath.Join(dir, fileUser))
+	if errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("controller: the plant in %s is in use by a controller that lives; wait for its end, or give another -out", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("controller: plant in %s: %w", dir, err)
+	}
+	return user, nil
 }
 
 // reachPlant finds or starts the plant of f and returns where it listens.
@@ -97,7 +106,7 @@ func findPlant(dir string) (at address, living bool) {
 	if !errors.Is(err, errLocked) {
 		return at, false
 	}
-	data, err := os.ReadFile(filepath.Join(dir, fileAddr))
+	data, err := readSmall(filepath.Join(dir, fileAddr), sim.MaxState)
 	if err != nil || json.Unmarshal(data, &at) != nil {
 		at = address{}
 	}
@@ -166,7 +175,7 @@ func startPlant(ctx context.Context, f *plantFlags) (at address, err error) {
 			_ = cmd.Process.Kill()
 			return at, wrong(ctx.Err())
 		}
-		data, err := os.ReadFile(filepath.Join(f.dir, fileAddr))
+		data, err := readSmall(filepath.Join(f.dir, fileAddr), sim.MaxState)
 		if err == nil && json.Unmarshal(data, &at) == nil && at.Pid == cmd.Process.Pid {
 			return at, nil
 		}
@@ -175,7 +184,7 @@ func startPlant(ctx context.Context, f *plantFlags) (at address, err error) {
 
 // lastWords gives the last words of a plant.
 func lastWords(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, fileLog))
+	text, err := readSmall(filepath.Join(dir, fileLog), maxSmall)
 	if err != nil || len(text) == 0 {
 		return ""
 	}

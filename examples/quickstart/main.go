@@ -1,7 +1,7 @@
 // Quickstart is a whole controller in one page: it charges 20 kg of a liquid on a simulated plant, in half a minute of real time,
 // and leaves the evidence in out/Q-0001.
 //
-//	go run ./examples/quickstart           batch Q-0001; the same command continues it where it was cut short
+//	go run ./examples/quickstart           batch Q-0001; where it was cut short, the same command ends it as its recovery rule says
 //	go run ./examples/quickstart Q-0002    another batch
 //
 // The three files beside it are what a process engineer writes. For a board of your own, put your tag.Port in the place of
@@ -22,6 +22,7 @@ import (
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
@@ -31,7 +32,7 @@ var files embed.FS
 func main() {
 	id := "Q-0001"
 	if len(os.Args) > 1 {
-		id = os.Args[1]
+		id = os.Args[1] // letters, digits, '.', '_', '-'
 	}
 	// Ctrl-C aborts the batch: outputs go to their safe values, and the record says so.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -70,5 +71,8 @@ func run(ctx context.Context, id, out string, w io.Writer, speed int) error {
 		return err
 	}
 	fmt.Fprintf(w, "batch %s is %s; %s; evidence in %s\n", res.Batch, res.State, report.Verdict(), res.Dir)
+	if !report.OK() || res.State != sequencer.Complete {
+		return fmt.Errorf("batch %s is not complete, or its evidence is not whole", res.Batch)
+	}
 	return nil
 }

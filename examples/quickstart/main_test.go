@@ -30,12 +30,12 @@ func TestTheQuickStartRunsABatchOnceAndLeavesEvidenceThatReplays(t *testing.T) {
 func TestTheQuickStartAbortsWhenItIsToldToEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var said bytes.Buffer
-	require.NoError(t, run(ctx, "Q-0001", t.TempDir(), writer(func(p []byte) (int, error) {
+	require.ErrorContains(t, run(ctx, "Q-0001", t.TempDir(), writer(func(p []byte) (int, error) {
 		if bytes.HasPrefix(p, []byte("CHARGE")) {
 			cancel()
 		}
 		return said.Write(p)
-	}), 50))
+	}), 50), "batch Q-0001 is not complete")
 	require.Contains(t, said.String(), "batch Q-0001 is Aborted; ran without approval; verified, ")
 }
 

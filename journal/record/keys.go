@@ -25,6 +25,7 @@ const (
 	CalibVersion                 // version of the calibration in force
 	Cause                        // numbers of the records that led to this one
 	ChangeReason                 // why it was done, in the actor's words
+	Coalesced                    // inputs that were replaced by newer ones before they were taken
 	Command                      // command given
 	Compared                     // totals that a reconciliation compared
 	Delta                        // difference, in unit
@@ -76,6 +77,7 @@ const (
 	RecipeVersion                // version of the recipe
 	ReconcileStatus              // PASS, WARN or FAIL
 	RecoveryPath                 // how the journal was recovered
+	RecoveryRule                 // recovery rule that has ended the batch; restart: a new one is to take its place
 	RequestID                    // number of an OEM action
 	RestartOf                    // batch_id of the batch in whose place this one was begun
 	Result                       // outcome
@@ -137,6 +139,7 @@ var keys = [keyCount]struct {
 	CalibVersion:      {"calib_version", formText},
 	Cause:             {"cause", formCounts},
 	ChangeReason:      {"change_reason", formText},
+	Coalesced:         {"coalesced", formCount},
 	Command:           {"command", formText},
 	Compared:          {"compared", formTexts},
 	Delta:             {"delta", formMeasure},
@@ -188,6 +191,7 @@ var keys = [keyCount]struct {
 	RecipeVersion:     {"recipe_version", formText},
 	ReconcileStatus:   {"reconcile_status", formText},
 	RecoveryPath:      {"recovery_path", formText},
+	RecoveryRule:      {"recovery_rule", formText},
 	RequestID:         {"request_id", formInt},
 	RestartOf:         {"restart_of", formText},
 	Result:            {"result", formText},

@@ -1,0 +1,281 @@
+// Which batch is to run: a new one, one that was cut short, or one in the place of another.
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/timebase/system"
+)
+
+// errStuck says that a batch was cut short and cannot be continued: its outputs may be on.
+var errStuck = errors.New("it cannot be continued")
+
+// another is what to do where a batch cannot be continued.
+const another = "keep it as it is, and give another -out"
+
+// choose finds the batch that is to run: one that was cut short below -out, one in the place of another, or else a new one.
+func choose(f *flags, stderr io.Writer) (*job, error) {
+	id, was, err := find(f)
+	switch {
+	case err != nil:
+		return nil, err
+	case was != nil && was.Records > 0 && f.virtual && !was.Ended:
+		return nil, fmt.Errorf("controller: batch %s was cut short, and virtual time cannot continue it: its plant is gone; %s", id, another)
+	case was != nil && was.Again && f.batch == "":
+		return succeed(f, id, stderr)
+	case was != nil && was.Records > 0:
+		return resume(f, was)
+	}
+	plan, err := load(f.recipe, f.mapping)
+	if err != nil {
+		return nil, err
+	}
+	if id == "" {
+		if id, err = nextBatch(f.out); err != nil {
+			return nil, err
+		}
+	}
+	bound := &batch.BindOptions{Operator: f.operator, Seed: f.seed}
+	if was != nil { // it was cut short before its first record: its journal is there, and nothing was begun
+		bound.JournalID = was.Journal
+	}
+	return bind(f, plan, f.size, bound, id, stderr)
+}
+
+// find looks below -out for what is to be done first: a batch that was cut short, or one in whose place a new one is to begin. It
+// returns the name that the batch to run has, "" where that is still open, and what was found of it, nil where it is new. With
+// -batch, and in virtual time, what others have left is no concern, but that a plant is not taken from a batch that needs it.
+func find(f *flags) (id string, was *runner.Remains, err error) {
+	if f.virtual && f.batch == "" {
+		return "", nil, nil
+	}
+	names, newest := batches(f.out)
+	var open []string
+	for _, name := range names {
+		if dir := filepath.Join(f.out, name); name != f.batch && !evidence.Packed(dir) && begun(dir) {
+			open = append(open, name)
+		}
+	}
+	if len(open) > 0 && !f.virtual {
+		user, err := usePlant(filepath.Join(f.out, "plant"))
+		if err == nil {
+			err = user.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // without a plant there is no lock to be had
+			return f.batch, nil, err
+		}
+	}
+	switch id = f.batch; {
+	case id != "" && !f.virtual && len(open) > 0:
+		return id, nil, fmt.Errorf("controller: batch %s was cut short, and the plant is as it has left it; continue it first, with -batch %s, or give another -out",
+			open[0], open[0])
+	case len(open) > 1:
+		return id, nil, fmt.Errorf("controller: batches %s were cut short; continue one with -batch ID", strings.Join(open, " and "))
+	case id == "" && len(open) == 1:
+		id = open[0]
+	case id == "":
+		if was, err = look(f, newest); err != nil || was == nil || !was.Again {
+			return "", nil, nil // it has ended, and needs nothing more
+		}
+		return newest, was, nil
+	}
+	was, err = look(f, id)
+	if was != nil && was.Ended && evidence.Packed(filepath.Join(f.out, id)) {
+		was = nil // the runner refuses it
+	}
+	return id, was, err
+}
+
+// batches lists the directories below -out that a batch may lie in, and the last of those that are numbered.
+func batches(out string) (names []string, newest string) {
+	dirs, _ := os.ReadDir(out) // if it cannot be read, making the directory tells why
+	for _, d := range dirs {
+		if d.IsDir() && !slices.Contains(reserved[:], d.Name()) {
+			names = append(names, d.Name())
+		}
+		if d.IsDir() && numbered.MatchString(d.Name()) {
+			newest = d.Name()
+		}
+	}
+	return names, newest
+}
+
+// begun tells whether a batch in real time was begun in a directory.
+func begun(dir string) bool {
+	was, err := runner.Look(dir)
+	return err != nil || was != nil && (was.Records > 0 || was.Outcome == journal.Damaged) && !seeded.MatchString(was.Journal)
+}
+
+// look reads what is left of a batch.
+func look(f *flags, id string) (*runner.Remains, error) {
+	if id == "" {
+		return nil, nil
+	}
+	dir := filepath.Join(f.out, id)
+	was, err := runner.Look(dir)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("controller: batch %s was cut short: %w: %w; %s", id, errStuck, err, another)
+	case was != nil && was.Outcome != journal.Clean && was.Outcome != journal.TornTail:
+		err = fmt.Errorf("controller: batch %s was cut short: %w, its journal is %s: %s; %s", id, errStuck, was.Outcome, was.Reason, another)
+	case was != nil && was.Records > 0 && was.Batch != id:
+		err = fmt.Errorf("controller: %s holds batch %s; %s", dir, was.Batch, another)
+	}
+	return was, err
+}
+
+// bind makes a new batch of a plan. What can be refused is refused before anything is written.
+func bind(f *flags, plan *batch.Plan, size string, bound *batch.BindOptions, id string, stderr io.Writer) (*job, error) {
+	if bound.JournalID == "" {
+		bound.JournalID = journalID(id, f)
+	}
+	if _, err := plan.Bind(id, size, batch.Unapproved, bound); err != nil {
+		return nil, err
+	}
+	if f.faults != "" {
+		if _, _, err := faults(f.faults, sim.NewPlant(f.seed)); err != nil {
+			return nil, err
+		}
+	}
+	if err := makeOut(f.out); err != nil {
+		return nil, err
+	}
+	release, err := released(f, plan, stderr)
+	if err != nil {
+		return nil, err
+	}
+	b, err := plan.Bind(id, size, release, bound)
+	if err != nil {
+		return nil, err
+	}
+	return &job{b: b, dir: filepath.Join(f.out, id)}, nil
+}
+
+// inPlaceOf begins a batch in place of one that a recovery rule has aborted: it is of the same files and size, names the other
+// one, and finds the plant as that has left it.
+func inPlaceOf(old *job, f *flags, stderr io.Writer) (*job, error) {
+	id, err := nextBatch(f.out)
+	if err != nil {
+		return nil, err
+	}
+	j, err := bind(f, old.b.Plan, old.b.Size.String(), &batch.BindOptions{Operator: old.b.Operator, Seed: old.b.Seed, RestartOf: old.b.ID}, id, stderr)
+	if err == nil {
+		j.plant = true
+	}
+	return j, err
+}
+
+// resume binds a batch that was cut short, once more, to what it is bound to for ever. Flags that say otherwise are refused.
+func resume(f *flags, was *runner.Remains) (*job, error) {
+	dir := filepath.Join(f.out, was.Batch)
+	b, err := evidence.Rebind(dir)
+	if err != nil {
+		return nil, fmt.Errorf("controller: batch %s was cut short: %w: %w; %s", was.Batch, errStuck, err, another)
+	}
+	refuse := func(name, is string) error {
+		return fmt.Errorf("controller: batch %s was cut short and is bound to %s; leave out -%s to continue it",
+			b.ID, is, name)
+	}
+	if f.given["recipe"] || f.given["map"] {
+		plan, err := load(f.recipe, f.mapping)
+		if err != nil {
+			return nil, err
+		}
+		for i := range plan.Files {
+			is := slices.IndexFunc(b.Plan.Files, func(old batch.File) bool { return old.Kind == plan.Files[i].Kind })
+			if old := &b.Plan.Files[max(is, 0)]; is < 0 || old.Digest != plan.Files[i].Digest && (old.Kind == "recipe" && f.given["recipe"] || f.given["map"]) {
+				return nil, refuse(map[bool]string{true: "recipe", false: "map"}[old.Kind == "recipe"], old.Kind+" "+old.ID+" "+old.Version+" as it was")
+			}
+		}
+	}
+	for _, one := range [...][3]string{{"size", f.size, b.Size.String()}, {"operator", f.operator, b.Operator}, {"seed", fmt.Sprint(f.seed), fmt.Sprint(b.Seed)}} {
+		if f.given[one[0]] && one[1] != one[2] {
+			return nil, refuse(one[0], one[0]+" "+one[2])
+		}
+	}
+	return &job{b: b, dir: dir, was: was}, nil
+}
+
+// succeed begins the batch that a recovery rule wants in the place of one that has ended, where the controller that ended it has
+// not come to that.
+func succeed(f *flags, id string, stderr io.Writer) (*job, error) {
+	b, err := evidence.Rebind(filepath.Join(f.out, id))
+	if err != nil {
+		return nil, fmt.Errorf("controller: a batch is to take the place of %s: %w; %s", id, err, another)
+	}
+	return inPlaceOf(&job{b: b}, f, stderr)
+}
+
+// rest drives the outputs of a batch that cannot be continued to their safe values, and says what became of that. Which they are
+// says the map of the command line.
+func rest(ctx context.Context, f *flags) string {
+	at, living := findPlant(filepath.Join(f.out, "plant"))
+	plan, err := load(f.recipe, f.mapping)
+	if err == nil && !living {
+		err = errors.New("no plant runs")
+	}
+	var w *wire
+	clock := system.NewClock(at.Speed)
+	if err == nil {
+		w, err = connect(ctx, &plantFlags{dir: filepath.Join(f.out, "plant"), seed: at.Seed, speed: at.Speed, linger: lingerFor}, clock)
+	}
+	if err == nil {
+		err = errors.Join(runner.MakeSafe(ctx, plan.Map, runner.Rig{Port: w, Clock: clock}), w.Close())
+	}
+	if err != nil {
+		return fmt.Sprintf("ITS OUTPUTS MAY BE ON, see to them by hand: they were not driven to their safe values: %v", err)
+	}
+	return "the outputs of map " + plan.Map.ID + " were driven to their safe values"
+}
+
+// numbered are the names that nextBatch gives, seeded those of journals in virtual time, and reserved those of directories that are
+// no batch's.
+var (
+	numbered = regexp.MustCompile(`^B-[0-9]{4}$`)
+	seeded   = regexp.MustCompile(`-seed[0-9]+$`)
+	reserved = [...]string{"device", "plant"}
+)
+
+// nextBatch finds the batch id after the last one in a directory.
+func nextBatch(out string) (string, error) {
+	dirs, _ := os.ReadDir(out) // if it cannot be read, making the directory tells why
+	last := 0
+	for _, d := range dirs {
+		if numbered.MatchString(d.Name()) {
+			fmt.Sscanf(d.Name(), "B-%d", &last)
+		}
+	}
+	if last == 9999 {
+		return "", fmt.Errorf("controller: %s holds B-9999; give -batch or another -out", out)
+	}
+	return fmt.Sprintf("B-%04d", last+1), nil
+}
+
+// journalID names a journal: for ever unique in real life, made of the seed in virtual time so that equal runs are equal.
+func journalID(id string, f *flags) string {
+	if f.virtual {
+		return fmt.Sprintf("%s-seed%d", id[:min(len(id), 40)], f.seed)
+	}
+	var r [8]byte
+	if _, err := rand.Read(r[:]); err != nil {
+		panic(err)
+	}
+	return id[:min(len(id), 40)] + "-" + hex.EncodeToString(r[:])
+}

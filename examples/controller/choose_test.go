@@ -1,0 +1,87 @@
+// Which batch runs, where others lie in the same directory.
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/journal/record"
+)
+
+// leftShort leaves a batch that was killed in the middle of its charge.
+func leftShort(t *testing.T, id string, args ...string) {
+	t.Helper()
+	cmd, said := process(t, append([]string{"-speed", "10", "-batch", id}, args...)...)
+	waitForRecord(t, "out/"+id, "window_start")
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait(), said)
+}
+
+func TestABatchThatWasCutShortIsNotForgottenForALaterOne(t *testing.T) {
+	workplace(t)
+	leftShort(t, "B-0001")
+	done(t, "-virtual")
+	require.NoError(t, os.Mkdir("out/B-0007", 0o750)) // of somebody
+	write(t, "out/B-0001/SHA256SUMS", "")
+	cmd, said := process(t, "-speed", "10", "-faults", restarts(t))
+	require.NoError(t, cmd.Wait(), said)
+	require.Contains(t, said.String(), "batch B-0001: BLEND-AB")
+	require.True(t, evidence.Packed("out/B-0001"))
+	require.Contains(t, done(t, "-virtual").out, "batch B-0008: ", "the id of another directory is not taken")
+}
+
+func TestAPlantIsNotTakenFromABatchThatWasCutShort(t *testing.T) {
+	workplace(t)
+	leftShort(t, "B-0001")
+	o := controller("-speed", "10", "-batch", "NEW")
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.err, "batch B-0001 was cut short, and the plant is as it has left it; continue it first, with -batch B-0001, or give another -out")
+	require.NoDirExists(t, "out/NEW")
+	require.NoError(t, os.CopyFS("out/B-0002", os.DirFS("out/B-0001")))
+	o = controller("-speed", "10")
+	require.Contains(t, o.err, "batches B-0001 and B-0002 were cut short; continue one with -batch ID")
+}
+
+func TestAJournalThatVanishedIsNotBegunAnewInSilence(t *testing.T) {
+	workplace(t)
+	leftShort(t, "B-0001")
+	require.NoError(t, os.Remove("out/B-0001/journal/segments/00000001.seg"))
+	o := controller("-speed", "10", "-batch", "B-0001")
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.err, "out/B-0001 is not empty; choose another batch id or directory")
+}
+
+func TestAControllerThatDiesBeforeItBeginsTheBatchInPlaceLeavesThatToTheNext(t *testing.T) {
+	workplace(t)
+	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
+	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
+	edit(t, "recipe.yaml", "WT301 < 1.00 kg", "WT301 < 400 kg")
+	leftShort(t, "B-0001", "-unapproved", "-recipe", "recipe.yaml")
+	done := controller("-speed", "10", "-unapproved", "-json", "-batch", "B-0001")
+	require.Equal(t, exitOK, done.code, done)
+	require.NoError(t, os.RemoveAll("out/B-0002")) // as if it had not come to that
+
+	cmd, said := process(t, "-speed", "10", "-unapproved")
+	require.NoError(t, cmd.Wait(), said)
+	require.True(t, bytes.Contains(said.Bytes(), []byte("in place of batch B-0001")), said)
+	created := of(records(t, filepath.Join("out", "B-0002")), record.KindBatchCreated)[0]
+	require.Equal(t, "B-0001", created.Text(record.RestartOf))
+	require.Equal(t, "restart", of(records(t, "out/B-0001"), record.KindBatchEnd)[0].Text(record.RecoveryRule))
+}
+
+func TestFlagsWithoutAValueAndNamesThatAreTakenAreRefused(t *testing.T) {
+	workplace(t)
+	for _, c := range [][3]string{{"-batch", "plant", "-batch plant: that directory below -out is no batch's"}, {"-batch", "device", "is no batch's"},
+		{"-size", "", "-size: nothing stands behind it"}, {"-operator", "", "-operator: nothing stands behind it"}, {"-out", "", "-out: nothing stands behind it"}} {
+		o := controller("-virtual", c[0], c[1])
+		require.Equal(t, exitUsage, o.code)
+		require.Contains(t, o.err, c[2])
+		require.NoDirExists(t, "out")
+	}
+}
