@@ -91,10 +91,12 @@ func find(f *flags) (id string, was *runner.Remains, err error) {
 	case id == "" && len(open) == 1:
 		id = open[0]
 	case id == "":
-		if was, err = look(f, newest); err != nil || was == nil || !was.Again {
-			return "", nil, nil // it has ended, and needs nothing more
+		was, err = look(f, newest)
+		switch {
+		case err == nil && was != nil && (was.Again || was.Records == 0), was == nil && untouched(filepath.Join(f.out, newest)):
+			return newest, was, nil
 		}
-		return newest, was, nil
+		return "", nil, nil // it has ended, and needs nothing more
 	}
 	was, err = look(f, id)
 	if was != nil && was.Ended && evidence.Packed(filepath.Join(f.out, id)) {
@@ -121,6 +123,13 @@ func batches(out string) (names []string, newest string) {
 func begun(dir string) bool {
 	was, err := runner.Look(dir)
 	return err != nil || was != nil && (was.Records > 0 || was.Outcome == journal.Damaged) && !seeded.MatchString(was.Journal)
+}
+
+// untouched tells whether there is a directory with nothing in it but, perhaps, that of a journal: a batch was to begin there, and
+// its controller died.
+func untouched(dir string) bool {
+	names, err := os.ReadDir(dir)
+	return err == nil && (len(names) == 0 || len(names) == 1 && names[0].Name() == "journal")
 }
 
 // look reads what is left of a batch.
