@@ -99,7 +99,7 @@ func (w *Writer) rotate() error {
 		return w.fail("beginning the next one", err)
 	}
 	h.prev, h.prevEnd, h.prevGroups = old.number, old.off, uint32(old.groups)
-	next, err := bear(w.st, w.dir, h)
+	next, err := w.bear(h)
 	if err != nil {
 		return w.fail("beginning the next one", err)
 	}
@@ -112,6 +112,10 @@ func (w *Writer) rotate() error {
 		return w.fail("ending it", err)
 	}
 	w.seg = next
+	select {
+	case w.spent <- struct{}{}:
+	default:
+	}
 	if err := old.file.Close(); err != nil {
 		return w.fail("closing the one before", err)
 	}

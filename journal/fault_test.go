@@ -64,6 +64,11 @@ func (h *history) run(d *disk, groups, each int) {
 		h.acked = max(h.acked, int(w.Durable()))
 	}()
 	h.acked = h.appended
+	if groups > 1 { // some writers have a reserve, others make each segment when they need it
+		if h.err = w.Reserve(); h.err != nil {
+			return
+		}
+	}
 	for range groups {
 		for range each {
 			n := h.appended + 1

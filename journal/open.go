@@ -66,7 +66,7 @@ func newWriter(dir string, h Header, opt *Options) (*Writer, error) {
 	}
 	return &Writer{
 		dir: dir, st: storageOf(opt), opt: o,
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}), spent: make(chan struct{}, 1),
 		pending: make([]byte, 0, o.Pending), writing: make([]byte, 0, o.Pending),
 		group: make([]byte, 0, min(o.Pending, o.Segment)+commitSize),
 	}, nil
@@ -231,7 +231,7 @@ func (w *Writer) begin(h Header, f found) error {
 	if f.Outcome == TornTail {
 		seg.prevTail, seg.prevDigest = int(f.TailBytes), f.TailDigest
 	}
-	if w.seg, err = bear(w.st, w.dir, seg); err != nil {
+	if w.seg, err = w.bear(seg); err != nil {
 		return fmt.Errorf("%w; records up to %d are durable; %s", full(err), f.Head.N, remedy(err))
 	}
 	w.head = f.Head

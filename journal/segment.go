@@ -143,44 +143,55 @@ type segment struct {
 // What an orderly Close and the end frame take is kept free.
 func (s *segment) room() int { return s.size - headerSize - commitSize - endSize - s.off }
 
-// bear creates a segment: zeros to its full size, durable under its final
-// name, then both header copies, durable as well.
-func bear(st Storage, dir string, h header) (*segment, error) {
+// blank is a segment file of zeros that has no header yet.
+type blank struct {
+	number uint32
+	size   int
+	path   string
+	file   File
+}
+
+// newBlank creates a segment file: zeros to its full size, durable under its
+// final name.
+func newBlank(st Storage, dir string, number uint32, size int) (*blank, error) {
 	segments := filepath.Join(dir, segmentsDir)
-	path := filepath.Join(segments, segmentName(h.number))
+	path := filepath.Join(segments, segmentName(number))
 	f, err := st.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("creating segment %q: %w", path, err)
 	}
-	err = fill(st, f, segments, h)
+	zeros := make([]byte, min(size, 64<<10))
+	for off := 0; off < size && err == nil; off += len(zeros) {
+		err = writeAll(f, zeros[:min(len(zeros), size-off)], off)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = st.SyncDir(segments)
+	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("preparing segment %q: %w", path, err)
 	}
-	return &segment{header: h, path: path, file: f, sum: saltSum(h.salt), off: headerSize}, nil
+	return &blank{number: number, size: size, path: path, file: f}, nil
 }
 
-func fill(st Storage, f File, segments string, h header) error {
-	blank := make([]byte, min(h.size, 64<<10))
-	for off := 0; off < h.size; off += len(blank) {
-		if err := writeAll(f, blank[:min(len(blank), h.size-off)], off); err != nil {
-			return err
-		}
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := st.SyncDir(segments); err != nil {
-		return err
-	}
+// bear makes a blank file a segment: both header copies, durable.
+func (b *blank) bear(h header) (*segment, error) {
 	block := h.encode()
-	if err := writeAll(f, block, 0); err != nil {
-		return err
+	err := writeAll(b.file, block, 0)
+	if err == nil {
+		err = writeAll(b.file, block, h.size-headerSize)
 	}
-	if err := writeAll(f, block, h.size-headerSize); err != nil {
-		return err
+	if err == nil {
+		err = b.file.Sync()
 	}
-	return f.Sync()
+	if err != nil {
+		b.file.Close()
+		return nil, fmt.Errorf("preparing segment %q: %w", b.path, err)
+	}
+	return &segment{header: h, path: b.path, file: b.file, sum: saltSum(h.salt), off: headerSize}, nil
 }
 
 // image is a whole segment file in memory.

@@ -24,7 +24,13 @@ type Writer struct {
 	wake    chan struct{} // holds one token while records are pending
 	stopped chan struct{} // closed by the first failure or by Close
 
-	io      sync.Mutex // held while storage is used; guards the next four
+	spent chan struct{} // holds one token while there may be no reserve
+
+	prep  sync.Mutex // held while a segment file is made; guards the next two
+	next  uint32     // number of the next segment
+	spare *blank     // the reserve
+
+	io      sync.Mutex // held while a segment is written; guards the next four
 	closed  bool
 	seg     *segment
 	writing []byte // frames on their way to storage
@@ -134,6 +140,11 @@ func (w *Writer) Close() error {
 	}
 	if err == nil && w.seg.open {
 		err = w.write(nil)
+	}
+	w.prep.Lock()
+	defer w.prep.Unlock()
+	if w.spare != nil {
+		err = errors.Join(err, w.spare.file.Close())
 	}
 	return errors.Join(err, w.seg.file.Close(), w.lock.Close())
 }

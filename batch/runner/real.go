@@ -67,9 +67,14 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 	defer alarm.Stop()
 	begun := c.clock.Now() - 1
 	readback := c.readback(ctx, alarm)
+	if err := l.w.Reserve(); err != nil {
+		l.failed = fmt.Errorf("%w: %w", ErrEvidence, err)
+		return
+	}
 	l.begin(c.clock.Now(), wall, readback)
-	c.wg.Add(1)
+	c.wg.Add(2)
 	go c.keep(logged)
+	go c.reserve(logged)
 	if err := c.r.startCommand(); l.failed == nil {
 		l.failed = err
 	}
@@ -159,6 +164,15 @@ func (c *crew) keep(ctx context.Context) {
 	defer c.wg.Done()
 	if err := c.r.loop.w.Run(ctx); err != nil {
 		c.r.in.fail(fmt.Errorf("%w: %w", ErrEvidence, err))
+	}
+}
+
+// reserve keeps a segment of the journal in reserve. Where the disk has no room for the next one, that reserve is what the batch is
+// aborted in: its end, and that its outputs are safe, is on record.
+func (c *crew) reserve(ctx context.Context) {
+	defer c.wg.Done()
+	if err := c.r.loop.w.Prepare(ctx); err != nil {
+		_ = c.r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: err.Error()})
 	}
 }
 

@@ -174,6 +174,23 @@ func TestADiskThatFailsWhileAWriteHangsCutsTheWriteShort(t *testing.T) {
 	})
 }
 
+func TestADiskThatBecomesFullAbortsTheBatchAndHasRoomForItsEnd(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.disk.room = 5 * second
+		s.tell(6*second, sequencer.Hold)
+		res, err := s.run()
+		require.NoError(t, err)
+		require.Equal(t, sequencer.Aborted, res.State)
+		told := s.of(record.KindCommand)
+		last := told[len(told)-1]
+		require.Equal(t, "system", last.Text(record.OperatorRole))
+		require.Contains(t, last.Text(record.ChangeReason), "journal: no segment in reserve: disk full: ")
+		require.Equal(t, "outputs_safe", s.of(record.KindBatchEnd)[0].Text(record.Result))
+		s.whole(res)
+		s.safe()
+	})
+}
+
 func TestADiskThatIsFullAtTheStartTouchesNoOutput(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.disk.full, s.disk.bad = 1, syscall.ENOSPC

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -276,6 +277,7 @@ type disk struct {
 	full  int64 // when writes begin to fail, 0: never
 	sick  int64 // when flushes begin to fail, 0: never
 	bad   error // what they fail with
+	room  int64 // when files cease to grow, 0: never
 }
 
 type diskFile struct {
@@ -293,6 +295,11 @@ func (d *disk) Create(name string) (journal.File, error) {
 func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 	if d := f.d; d.full > 0 && d.clock.Now() >= d.full {
 		return 0, d.bad
+	}
+	if d := f.d; d.room > 0 && d.clock.Now() >= d.room {
+		if data, err := d.memory.Read(f.name, nil); err != nil || int(off)+len(p) > len(data) {
+			return 0, syscall.ENOSPC
+		}
 	}
 	return f.File.WriteAt(p, off)
 }

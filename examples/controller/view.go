@@ -140,6 +140,10 @@ func sentence(k record.Kind, r *record.Record) string {
 		return fmt.Sprintf("%-10s %s", text(record.StepID), text(record.Message))
 	case record.KindTimeout:
 		return fmt.Sprintf("%-10s TIME-OUT after %s ms, waiting for: %s; reaction: %s", text(record.StepID), strconv.FormatInt(r.Int(record.TimeoutMS), 10), text(record.TimeoutReason), text(record.Result))
+	case record.KindCommand:
+		if text(record.OperatorRole) == "system" {
+			return fmt.Sprintf("%s: %s, because: %s", text(record.OperatorID), text(record.Command), text(record.ChangeReason))
+		}
 	case record.KindCommandResult:
 		return fmt.Sprintf("command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
 	case record.KindQualityChange:
@@ -167,7 +171,7 @@ func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
-		record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindRecovery:
+		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindRecovery:
 		return true
 	}
 	return false
