@@ -15,7 +15,16 @@ func (w *Writer) flush() error {
 			}
 			continue
 		}
-		if err := w.write(frames[:n]); err != nil {
+		c := w.reached
+		if n < len(frames) { // the segment ends before: up to where the chain is then
+			c = w.head
+			for at := 0; at < n; {
+				body, size := openFrame(frames[at:])
+				c.Add(body)
+				at += size
+			}
+		}
+		if err := w.write(frames[:n], c); err != nil {
 			return err
 		}
 		frames = frames[n:]
@@ -36,17 +45,16 @@ func fitting(frames []byte, room int) int {
 	return n
 }
 
-// write makes one group of the frames and makes it durable. No frames make a
-// promise: a group that only says that all before it is durable.
-func (w *Writer) write(frames []byte) error {
+// write makes one group of the frames, behind which the chain is c, and makes
+// it durable. No frames make a promise: a group that only says that all before
+// it is durable.
+func (w *Writer) write(frames []byte, c Chain) error {
 	s := w.seg
-	c := w.head
-	first := c.N + 1
+	first := w.head.N + 1
 	g := append(w.group[:0], frames...)
 	for at := 0; at < len(g); {
-		body, size := openFrame(g[at:])
+		_, size := openFrame(g[at:])
 		seal(g[at:at+size], s.sum, at)
-		c.Add(body)
 		at += size
 	}
 	at := len(g)

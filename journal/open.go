@@ -235,7 +235,7 @@ func (w *Writer) begin(h Header, f found) error {
 		return fmt.Errorf("%w; records up to %d are durable; %s", full(err), f.Head.N, remedy(err))
 	}
 	w.head = f.Head
-	w.last = f.Head.N
+	w.tail = f.Head
 	w.durable.Store(f.Head.N)
 	return nil
 }

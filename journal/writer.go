@@ -23,28 +23,28 @@ type Writer struct {
 	durable atomic.Uint64
 	wake    chan struct{} // holds one token while records are pending
 	stopped chan struct{} // closed by the first failure or by Close
-
-	spent chan struct{} // holds one token while there may be no reserve
+	spent   chan struct{} // holds one token while there may be no reserve
 
 	prep  sync.Mutex // held while a segment file is made; guards the next two
 	next  uint32     // number of the next segment
 	spare *blank     // the reserve
 
-	io      sync.Mutex // held while a segment is written; guards the next four
+	io      sync.Mutex // held while a segment is written; guards the next five
 	closed  bool
 	seg     *segment
 	writing []byte // frames on their way to storage
+	reached Chain  // after the last of them
 	group   []byte // the group as it is written
 
 	mu      sync.Mutex // never held while storage is used
 	pending []byte     // unsealed frames
-	last    uint64     // last seq appended
+	tail    Chain      // after the last record appended
 	head    Chain      // after the last durable record
 	err     error      // why nothing more is taken
 }
 
-// Append takes a copy of a record; it is durable when Durable has reached seq.
-// It never waits for storage and does not allocate. It refuses a seq that is
+// Append takes a copy of a record and hashes it into the chain; it is durable
+// when Durable has reached seq. It never waits for storage and does not allocate. It refuses a seq that is
 // not the last one plus 1 (ErrOrder), a body of a wrong size (ErrSize), a
 // record for which there is no room now (ErrFull), and everything after a
 // failure (ErrFailed) or Close (ErrClosed).
@@ -54,15 +54,15 @@ func (w *Writer) Append(seq uint64, body []byte) error {
 	switch {
 	case w.err != nil:
 		return w.err
-	case seq != w.last+1:
-		return fmt.Errorf("journal: record %d: %w: the next is %d", seq, ErrOrder, w.last+1)
+	case seq != w.tail.N+1:
+		return fmt.Errorf("journal: record %d: %w: the next is %d", seq, ErrOrder, w.tail.N+1)
 	case len(body) < 1 || len(body) > MaxBody:
 		return fmt.Errorf("journal: record %d: body of %d bytes: %w", seq, len(body), ErrSize)
 	case frameSize(len(body)) > cap(w.pending)-len(w.pending):
 		return ErrFull
 	}
 	w.pending = appendFrame(w.pending, seq, kindEvent, body)
-	w.last = seq
+	w.tail.Add(body) // here, and not on the way to storage: meanwhile that flushes
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -139,7 +139,7 @@ func (w *Writer) Close() error {
 		err = w.flush()
 	}
 	if err == nil && w.seg.open {
-		err = w.write(nil)
+		err = w.write(nil, w.head)
 	}
 	w.prep.Lock()
 	defer w.prep.Unlock()
@@ -156,7 +156,7 @@ func (w *Writer) take() error {
 	if w.err != nil {
 		return w.err
 	}
-	w.pending, w.writing = w.writing[:0], w.pending
+	w.pending, w.writing, w.reached = w.writing[:0], w.pending, w.tail
 	return nil
 }
 
