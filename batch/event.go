@@ -51,6 +51,7 @@ type Event struct {
 	Readback []Reading // Boot: every tag that could be read; an output that is not named was not read back
 	Recovery string    // Boot: how the journal was recovered; "" for the first boot
 	LossMS   int64     // Boot: greatest time for which inputs may be missing before it; -1: not known
+	Last     uint64    // Boot: last record of before, from which the state follows
 	Tail     int64     // Boot: bytes set aside at the end of the journal
 
 	LateMS, LimitMS int64 // Late

@@ -264,10 +264,12 @@ func recovery(b *record.Body, ev *Event) {
 	if ev.LossMS >= 0 {
 		b.Decimal(record.LossIntervalS, ev.LossMS, 3)
 	}
+	b.Count(record.CheckpointLastSeq, ev.Last)
 	b.Count(record.TruncateTail, uint64(ev.Tail))
 }
 
 func readRecovery(r *record.Record, ev *Event) (err error) {
+	ev.Last = r.Count(record.CheckpointLastSeq)
 	ev.Tail, ev.LossMS = int64(r.Count(record.TruncateTail)), -1
 	if text := r.Text(record.LossIntervalS); text != "" {
 		ev.LossMS, _, err = quantity.ParseDecimal(text)

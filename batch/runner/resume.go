@@ -155,7 +155,7 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	l.prev = max(now, 1)
 	seen := l.observation(wall)
 	l.prev = seen.Mono
-	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Tail: p.tail, LossMS: -1}
+	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Last: p.head.N, Tail: p.tail, LossMS: -1}
 	switch {
 	case p.utc == 0 || seen.Sync == timebase.Unset:
 		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"

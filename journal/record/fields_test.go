@@ -21,12 +21,11 @@ I/O map, safe state, override: protocol_binding, scaling, debounced_state, debou
 Metering: sample_period_ms, filter_type, filter_param, snapshots
 Time: source_change, primary/backup, last_sync_ts, holdover_age_s, holdover_state, last_sync, holdover_age
 Change, approval, security: effective batch range, rollback_reason, from/to version
-Storage and recovery: active_slot, checkpoint_last_seq, bytes_written_total, write_amplification, wear_index, erase_count_max, bad_block_count, storage_health_state, events_per_second, checkpoint_period, bytes_wr, wear_idx, bad_blk, health_state
+Storage and recovery: active_slot, bytes_written_total, write_amplification, wear_index, erase_count_max, bad_block_count, storage_health_state, events_per_second, checkpoint_period, bytes_wr, wear_idx, bad_blk, health_state
 Buses: scaling, watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync
 Export and verification: export_ref, hash_chain_verify_result, verify_result
 Test T1: delta_ms, P95, P99
 Test T2: debounce_ms, vote_window_ms, interlock_gate_state
-Test T4: checkpoint_last_seq
 Test T5: bytes_written_total, wear_index, erase_count_max, bad_block_count, storage_health_state, budget assumptions
 Test T6: watchdog_state, reconnect_count, link_failover_event, resync_complete_event
 Test T7: rollback_reason

@@ -23,7 +23,7 @@ var formsOf = map[form]string{
 	formValue: "new_value, old_value, safe_state, value",
 	formInt: "action_version, age_ms, block_events, block_form, engine, epoch, late_ms, limit, prompt_id, request_id, " +
 		"retry_count, schema_version, time_step_count, timeout_ms, write_id",
-	formCount: "coalesced, done_mono_ns, event_seq, first_mono_ns, raw_state, samples, seed, truncate_tail, ts_mono_ns, " +
+	formCount: "checkpoint_last_seq, coalesced, done_mono_ns, event_seq, first_mono_ns, raw_state, samples, seed, truncate_tail, ts_mono_ns, " +
 		"window_end_ts_mono, window_start_ts_mono",
 	formDecimal: "elapsed_ms, loss_interval_s, moved_ms, offset_ms, time_bound_ms",
 	formMeasure: "batch_total, delta, historian_total, meter_total, target, tolerance, totalized_value",

@@ -25,6 +25,7 @@ const (
 	CalibVersion                 // version of the calibration in force
 	Cause                        // numbers of the records that led to this one
 	ChangeReason                 // why it was done, in the actor's words
+	CheckpointLastSeq            // last record from which a state was recovered
 	Coalesced                    // inputs that were replaced by newer ones before they were taken
 	Command                      // command given
 	Compared                     // totals that a reconciliation compared
@@ -139,6 +140,7 @@ var keys = [keyCount]struct {
 	CalibVersion:      {"calib_version", formText},
 	Cause:             {"cause", formCounts},
 	ChangeReason:      {"change_reason", formText},
+	CheckpointLastSeq: {"checkpoint_last_seq", formCount},
 	Coalesced:         {"coalesced", formCount},
 	Command:           {"command", formText},
 	Compared:          {"compared", formTexts},

@@ -117,7 +117,7 @@ var specs = [kindCount]Spec{
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
 	KindBoot:           {Name: "boot", Class: System, Alone: true, Must: []Key{Engine}, May: []Key{Readback}},
 	KindRecovery: {Name: "recovery_event", Class: System, Alone: true, Must: []Key{RecoveryPath},
-		May: []Key{Engine, Readback, TruncateTail, LossIntervalS, Detail, Digest}},
+		May: []Key{Engine, Readback, CheckpointLastSeq, TruncateTail, LossIntervalS, Detail, Digest}},
 	KindTimeObserved:   {Name: "time_observed", Class: System, Alone: true},
 	KindInputBlock:     {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}, May: []Key{Coalesced}},
 	KindTickLate:       {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
