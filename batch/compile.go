@@ -50,8 +50,14 @@ type noder interface {
 	Pos() strictyaml.Pos
 }
 
-// minSettle is the least time in ns that an output has to read back what its device has confirmed.
-const minSettle = 1_000_000_000
+// within is how far a number that an output reads back may lie from what was commanded: a hundredth of its range, since converters
+// round, and one count at least.
+func within(t *iomap.Tag) int64 {
+	if t.Type == iomap.Switch {
+		return 0
+	}
+	return max((t.Max-t.Min)/100, 1)
+}
 
 // compiler makes the program of a plan for one formula. What is wrong goes to report; the program is whole only if nothing was.
 type compiler struct {
@@ -70,7 +76,7 @@ func (c *compiler) compile() *program {
 	for i := range c.plan.Map.Tags {
 		if t := &c.plan.Map.Tags[i]; t.Output {
 			c.out.outputs = append(c.out.outputs, tag.ID(i))
-			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe, Settle: max(t.StaleAfter, minSettle)})
+			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe, Within: within(t), Fresh: t.StaleAfter})
 		}
 	}
 	c.element(c.plan.Recipe.Root, -1)

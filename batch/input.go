@@ -255,6 +255,30 @@ func (m *Machine) AppendFault(dst []byte, seq uint64, what string) ([]byte, erro
 	return m.body.Append(dst)
 }
 
+// Measures is how the shell has kept up for a time.
+type Measures struct {
+	Commit   int64    // ns: longest time from a record to its being durable
+	Dispatch int64    // ns: longest time from a decision until the port was given its write
+	Loop     int64    // ns: longest time by which the loop was late for a deadline
+	Depth    int64    // most inputs that waited at one time
+	Pressure int64    // times that inputs had to wait because the journal or the gate had no room
+	Rates    []string // records of each kind per second, kind=rate
+}
+
+// AppendMeasures appends to dst a note of measures, as number seq. It stands between inputs and changes nothing.
+func (m *Machine) AppendMeasures(dst []byte, seq uint64, v *Measures) ([]byte, error) {
+	m.stamp = m.keep.Stamp(m.st.Last)
+	m.identify(record.KindMeasures, seq)
+	m.body.Decimal(record.StorageCommitTimeMS, v.Commit/1000, 3)
+	m.body.Decimal(record.DispatchLatencyMS, v.Dispatch/1000, 3)
+	m.body.Decimal(record.LoopLatencyMS, v.Loop/1000, 3)
+	m.body.Int(record.EventQueueDepth, v.Depth)
+	m.body.Int(record.Backpressure, v.Pressure)
+	m.body.Texts(record.EventsPerSecond, v.Rates)
+	m.body.Text(record.OperatorID, m.b.Operator)
+	return m.body.Append(dst)
+}
+
 // recovery says of a boot on a journal that was cut short how it was recovered, and what was missed where that is known.
 func recovery(b *record.Body, ev *Event) {
 	if ev.Recovery == "" {

@@ -11,15 +11,16 @@ import (
 
 // The most that one batch may have. A shell whose journal takes MaxBurst bytes at any time takes all that one step decides.
 const (
-	MaxOutputs = 256       // outputs of a map
-	MaxPhases  = 128       // phases that may run at one time
-	MaxBurst   = 512 << 10 // bytes of the records of one step
+	MaxOutputs = 256     // outputs of a map
+	MaxPhases  = 128     // phases that may run at one time
+	MaxBurst   = 1 << 20 // bytes of the records of one step
 )
 
 // readingSize is what a tag adds to the read-back of a boot beside its name: form, value and quality, with quotes and spaces.
 const readingSize = 50
 
-// fits refuses what one step could not record: every output lost at a boot, every phase held at once, every tag read back.
+// fits refuses what one step could not record: every output lost at a boot, every phase held at once, every tag read back, and every
+// tag stale (the read-back bounds their number).
 func (p *Plan) fits(recipeFile, mapFile string) error {
 	outputs, readback := 0, 4096 // the rest of the record
 	for i := range p.Map.Tags {

@@ -104,6 +104,12 @@ type image struct{ m *Machine }
 // Read returns the scaled value of a tag and its quality.
 func (v image) Read(id tag.ID, now int64) (int64, tag.Quality) { return v.m.io.Read(id, now) }
 
+// Seen returns when the value that Read returns was true.
+func (v image) Seen(id tag.ID) int64 {
+	_, at := v.m.io.Source(id)
+	return at
+}
+
 // Total returns what a window shows.
 func (v image) Total(w int) metering.Total { return v.m.met.Total(w) }
 

@@ -292,7 +292,9 @@ func (m *Machine) qualityChanged(e *iomap.Effect, fx []Effect) []Effect {
 	m.body.Text(record.LogicalTag, m.b.Plan.Map.Tags[e.Tag].Name)
 	m.body.Text(record.Quality, e.To.String())
 	m.body.Text(record.OldValue, e.From.String())
-	m.body.Int(record.AgeMS, e.AgeMS)
+	if e.AgeMS >= 0 { // how old a value is that a boot has found is not always known
+		m.body.Int(record.AgeMS, e.AgeMS)
+	}
 	m.causes(m.input)
 	return m.put(fx)
 }

@@ -15,6 +15,7 @@ import (
 type valve struct{ open int64 }
 
 func (v *valve) Read(tag.ID, int64) (int64, tag.Quality) { return v.open, tag.Good }
+func (v *valve) Seen(tag.ID) int64                       { return 0 }
 func (v *valve) Total(int) metering.Total                { return metering.Total{} }
 
 func ExampleMachine() {

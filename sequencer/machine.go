@@ -304,7 +304,7 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 	n := len(fx)
 	fx = m.rest(at, 0, false, "batch over", fx)
 	switch {
-	case m.r.Busy == 0 && !m.untrue(at):
+	case m.settled(at, true):
 		late = ""
 	case late == "" || len(fx) > n:
 		if m.timers.Due(m.escapeTimer()) == timebase.Never {
@@ -313,8 +313,11 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 		return fx
 	}
 	m.r.Ended = true
+	if m.settled(at, false) {
+		late = ""
+	}
 	for o := range m.out {
-		if s := &m.out[o]; s.Busy || !s.Known || m.differs(at, o) {
+		if s := &m.out[o]; m.unsure(at, o, false) {
 			s.Known = false
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "not confirmed when the batch ended"})
 		}

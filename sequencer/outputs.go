@@ -6,14 +6,15 @@ import "github.com/batchkit/batchkit/recipe"
 
 // output is the state of one output, of fixed size.
 type output struct {
-	Value int64  // commanded
-	Held  int64  // value to return to on restart
-	Write uint32 // last write, 0 once it failed
-	Busy  bool   // the value is not confirmed: Write is under way, or a safe value that failed is to be tried again
-	Known bool   // the device has Value, as far as it can be known
-	Since int64  // when the device confirmed Value
-	Kept  bool   // Held is to be restored
-	Owner int32  // element that answers for it: the phase that set it, and after that what follows it
+	Value  int64  // commanded
+	Held   int64  // value to return to on restart
+	Write  uint32 // last write, 0 once it failed
+	Busy   bool   // the value is not confirmed: Write is under way, or a safe value that failed is to be tried again
+	Known  bool   // the device has Value, as far as it can be known
+	Since  int64  // when the device confirmed Value
+	Untrue uint8  // how often it has read back something else since it last agreed
+	Kept   bool   // Held is to be restored
+	Owner  int32  // element that answers for it: the phase that set it, and after that what follows it
 }
 
 // write commands a value. Writes to what a device has already confirmed are left out.
@@ -40,7 +41,7 @@ func (m *Machine) towardsSafe(at int64, o int, value int64) bool {
 	if value == safe {
 		return true
 	}
-	if v, good := m.value(m.p.Outputs[o].Tag, at); !good || v != s.Value || !s.Known || s.Busy {
+	if m.reads(at, o) != agrees || !s.Known || s.Busy {
 		return false
 	}
 	return s.Value > safe && value > safe && value <= s.Value || s.Value < safe && value < safe && value >= s.Value
@@ -142,33 +143,84 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 	return fx
 }
 
-// differs tells whether an output reads back, and something else than what was commanded.
-func (m *Machine) differs(at int64, o int) bool {
-	v, good := m.value(m.p.Outputs[o].Tag, at)
-	return good && v != m.out[o].Value
+// Settle is the time in ns after a confirmed write in which what reads back may still be of before.
+const Settle = 1_000_000_000
+
+// readback is what an output reads back, held against what was commanded.
+type readback uint8
+
+const (
+	unread  readback = iota // nothing that is GOOD
+	agrees                  // what was commanded
+	before                  // something else, from before the write was confirmed and had time to settle
+	differs                 // something else
+)
+
+func (m *Machine) reads(at int64, o int) readback {
+	s, p := &m.out[o], &m.p.Outputs[o]
+	v, good := m.value(p.Tag, at)
+	switch {
+	case !good:
+		return unread
+	case m.near(o, v):
+		return agrees
+	case m.view.Seen(p.Tag) < s.Since+Settle:
+		return before
+	}
+	return differs
+}
+
+// near tells whether a value is what was commanded to an output, as nearly as its device can tell.
+func (m *Machine) near(o int, v int64) bool {
+	lo, hi := min(v, m.out[o].Value), max(v, m.out[o].Value)
+	return uint64(hi)-uint64(lo) <= uint64(m.p.Outputs[o].Within)
 }
 
 // audit holds what outputs read back against what devices have confirmed. A device may confirm what it does not do, or lose it
-// later: such an output is not known, the batch is held, and its safe value is written until it reads back.
+// later: such an output is not known, the batch is held, and its safe value is written until it reads back, less and less often.
 func (m *Machine) audit(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		s := &m.out[o]
-		if !s.Known || s.Busy || at < s.Since+m.p.Outputs[o].Settle || !m.differs(at, o) {
+		if !s.Known || s.Busy {
 			continue
 		}
-		s.Known = false
-		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "reads back something else"})
-		fx = m.rest(at, 0, true, "output not as commanded", m.fail(at, Hold, "output not as commanded", fx))
+		switch m.reads(at, o) {
+		case agrees:
+			s.Untrue = 0
+		case differs:
+			if at < s.Since+Settle<<s.Untrue {
+				continue
+			}
+			s.Known, s.Untrue = false, min(s.Untrue+1, 6)
+			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "reads back something else"})
+			fx = m.rest(at, 0, true, "output not as commanded", m.fail(at, Hold, "output not as commanded", fx))
+		}
 	}
 	return fx
 }
 
-// untrue tells whether an output reads back something else than what was commanded.
-func (m *Machine) untrue(at int64) bool {
-	for o := range m.out {
-		if m.differs(at, o) {
-			return true
-		}
+// unsure tells whether an output is not known to have its value when the batch is to end; wait adds those of which a read-back from
+// after the write is still to come.
+func (m *Machine) unsure(at int64, o int, wait bool) bool {
+	s := &m.out[o]
+	if s.Busy || !s.Known {
+		return true
+	}
+	switch m.reads(at, o) {
+	case differs:
+		return true
+	case before:
+		return wait && m.p.Outputs[o].Fresh > 0 && at < s.Since+Settle+m.p.Outputs[o].Fresh
 	}
 	return false
+}
+
+// settled tells whether nothing stands in the way of the end of a batch whose procedure is over.
+func (m *Machine) settled(at int64, wait bool) bool {
+	for o := range m.out {
+		if m.unsure(at, o, wait) {
+			return false
+		}
+	}
+	return true
 }

@@ -64,7 +64,8 @@ type Set struct {
 type Output struct {
 	Tag    tag.ID
 	Safe   int64
-	Settle int64 // ns after a confirmed write in which what reads back may still be of before
+	Within int64 // by how much what reads back may differ from what was commanded
+	Fresh  int64 // ns within which a new read-back comes; 0: not known
 }
 
 // Window is what the sequencer needs to know of a metering window.
@@ -76,4 +77,5 @@ type Window struct {
 type View interface {
 	cond.Image
 	Total(window int) metering.Total
+	Seen(id tag.ID) int64 // when the value that Read returns was true
 }

@@ -41,7 +41,7 @@ type wired struct {
 
 // output adds an output; outputs come before other tags.
 func (w *wired) output(name string, safe int64) int {
-	w.Outputs = append(w.Outputs, Output{Tag: w.tag(name), Safe: safe, Settle: second})
+	w.Outputs = append(w.Outputs, Output{Tag: w.tag(name), Safe: safe, Fresh: second})
 	return len(w.Outputs) - 1
 }
 
@@ -105,6 +105,7 @@ type plant struct {
 	quality []tag.Quality
 	totals  []metering.Total
 	used    []bool
+	now     int64
 	lies    []bool // by output: its device confirms what it does not do
 }
 
@@ -130,6 +131,9 @@ func (p *plant) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 	}
 	return p.value[id], p.quality[id]
 }
+
+// Seen says that every value is of now.
+func (p *plant) Seen(tag.ID) int64 { return p.now }
 
 // Total shows a window.
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }

@@ -72,7 +72,8 @@ func (m *Machine) readBack(at int64) (lost bool) {
 		}
 		m.timers.Clear(m.retryTimer(o))
 		v, good := m.value(p.Tag, at)
-		if s.Known = good && v == s.Value; !s.Known && s.Value != p.Safe {
+		s.Since = at - Settle // what is read back now counts
+		if s.Known = good && m.near(o, v); !s.Known && s.Value != p.Safe {
 			lost = true
 		}
 	}

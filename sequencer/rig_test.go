@@ -47,7 +47,7 @@ func (r *rig) refork() error {
 
 // take steps an event and, as package batch does, the answers of the metering floor to it.
 func (r *rig) take(at int64, ev Event) error {
-	r.now = at
+	r.now, r.plant.now = at, at
 	for o := range r.m.out {
 		if s := &r.m.out[o]; ev.Kind == Done && ev.OK && s.Write == ev.ID && s.Busy && !r.plant.lies[o] {
 			r.plant.value[r.w.Outputs[o].Tag] = s.Value

@@ -25,6 +25,21 @@ func Packed(dir string) bool {
 	return true
 }
 
+// Sealed tells whether a directory holds a package whose manifest says that the run has ended, or cannot be read: nothing may be added.
+func Sealed(dir string) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil || !Packed(dir) {
+		return false
+	}
+	defer root.Close()
+	data, err := readSmall(root, manifestName, MaxManifest)
+	if err != nil {
+		return true
+	}
+	m, err := parseManifest(data)
+	return err != nil || m.Ending != endingNotYet
+}
+
 // WriteFiles writes the governed files of a batch, byte for byte, to files/ in dir, which must exist. A file that lies there
 // already must be the same, else ErrOther is returned. It belongs before the first record, so that the files are there whatever
 // happens to the run.

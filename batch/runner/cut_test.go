@@ -77,7 +77,7 @@ func (m *mortal) live(t testing.TB, b *batch.Batch, disk *memory, rng *rand.Rand
 		Commit: func(now int64) int64 { return now + 1_000_000 + rng.Int64N(50_000_000) }}
 	var schedule []Scheduled
 	for at := 5 * second; at < 400*second; at += 5 * second {
-		schedule = append(schedule, Scheduled{At: m.birth + at, Do: func(r *Runner) {
+		schedule = append(schedule, Scheduled{At: at, Do: func(r *Runner) {
 			_ = r.Tell(Command{Command: sequencer.Restart, Operator: "op1", Reason: "campaign"})
 		}})
 	}

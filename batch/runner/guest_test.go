@@ -176,11 +176,23 @@ func TestABatchThatWasToldToStopBeforeItsStartIsStartedByTheNextRun(t *testing.T
 	})
 }
 
+// flood is a port that says each value of a counter a thousand times.
+type flood struct{ *wires }
+
+func (f flood) Watch(ctx context.Context, emit func(tag.Raw)) error {
+	return f.wires.Watch(ctx, func(raw tag.Raw) {
+		for range 1000 {
+			if emit(raw); raw.Channel != "ctr/1" {
+				return
+			}
+		}
+	})
+}
+
 func TestInputsThatWereReplacedAreCountedInTheRecords(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.disk.stall = span{3 * second, 1500 * second}
-		s.tell(4*second, sequencer.Hold)
-		s.tell(1510*second, sequencer.Abort)
+		s.rig.Port = flood{s.wires}
+		s.tell(4*second, sequencer.Abort)
 		res, err := s.run()
 		require.NoError(t, err)
 		require.Positive(t, res.Coalesced)
@@ -188,7 +200,8 @@ func TestInputsThatWereReplacedAreCountedInTheRecords(t *testing.T) {
 		for _, r := range s.of(record.KindInputBlock) {
 			total += int64(r.Count(record.Coalesced))
 		}
-		require.Equal(t, res.Coalesced, total)
+		require.Positive(t, total)
+		require.LessOrEqual(t, total, res.Coalesced, "what is replaced behind the last block is not on record")
 	})
 }
 

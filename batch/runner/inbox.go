@@ -208,6 +208,13 @@ func (in *inbox) status() (durable uint64, failed error) {
 	return in.seq, in.failed
 }
 
+// depth is how many inputs wait.
+func (in *inbox) depth() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.answers) + len(in.commands) + len(in.samples) - in.head
+}
+
 // lost takes in that the port was lost: every tag that was read is BAD until it is read again.
 func (in *inbox) lost(err error, now int64) {
 	in.mu.Lock()

@@ -48,6 +48,7 @@ type loop struct {
 	observe int64  // when to look at the wall clock next
 	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
+	gauge   measures
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {
@@ -110,6 +111,7 @@ func (l *loop) ticks(now int64) {
 		if due > now {
 			return
 		}
+		l.gauge.v.Loop = max(l.gauge.v.Loop, now-due)
 		if late := now - due; late > LateLimit {
 			l.late++
 			l.step(max(l.prev, due), &batch.Event{Kind: batch.Late, LateMS: late / 1_000_000, LimitMS: LateLimit / 1_000_000})
@@ -191,6 +193,7 @@ func (l *loop) effects() {
 		case e.Kind == batch.CancelAction:
 			l.out(e)
 		default:
+			l.gauge.gated(e)
 			l.gate.add(e)
 		}
 	}
@@ -224,6 +227,7 @@ func (l *loop) append(k record.Kind, seq uint64, body []byte) {
 				l.failed, l.w.Durable())
 		}
 	}
+	l.gauge.appended(k, seq)
 	l.watch(k, body)
 }
 
@@ -326,6 +330,7 @@ func (l *loop) aged(now int64) int64 {
 
 // pass lets the gate hand on what is durable now.
 func (l *loop) pass(durable uint64) {
+	l.gauge.durable(durable)
 	l.gate.pass(durable, func(e *batch.Effect) {
 		switch e.Kind {
 		case batch.End:

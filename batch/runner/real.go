@@ -92,6 +92,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			continue
 		}
 		now := c.clock.Now()
+		noted := l.measure(now)
 		durable, failed := in.status()
 		if l.failed == nil {
 			l.failed = failed
@@ -107,8 +108,10 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			schedule = schedule[1:]
 		}
 		l.ticks(now)
-		next := min(l.aged(now), l.wake(), l.observe, l.show(now))
-		if ev, at, ok := in.take(l.crowded()); ok {
+		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted)
+		crowded := l.crowded()
+		l.gauge.waiting(in.depth(), crowded)
+		if ev, at, ok := in.take(crowded); ok {
 			// The time anew: nothing is stamped earlier than it happened.
 			l.sample(c.clock.Now(), at, &ev)
 			continue
@@ -180,7 +183,7 @@ func (c *crew) reserve(ctx context.Context) {
 func (c *crew) watch(ctx context.Context) {
 	defer c.wg.Done()
 	for ctx.Err() == nil {
-		err := c.look(ctx)
+		err := c.look(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -194,13 +197,13 @@ func (c *crew) watch(ctx context.Context) {
 
 // look watches the port until it is lost. A port that panics is lost too: outputs may be on, and they are to be held and not left
 // by a process that dies.
-func (c *crew) look(ctx context.Context) (err error) {
+func (c *crew) look(ctx context.Context, emit func(tag.Raw)) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return c.port.Watch(ctx, func(raw tag.Raw) { c.r.in.sample(raw, c.clock.Now()) })
+	return c.port.Watch(ctx, emit)
 }
 
 // out carries out what has left the gate.
@@ -276,21 +279,24 @@ func (c *crew) safeAll(ctx context.Context) {
 	}
 }
 
+// leastWrite is the time in ns that every output is given to take its safe value, however many hang before it.
+const leastWrite = 20_000_000
+
 // rest writes the safe value of every output. What is not confirmed is written again, for as long as a hold would try.
 func (c *crew) rest(ctx context.Context, m *iomap.Map) error {
 	open := safeWrites(m)
 	var failed error
 	// In the first rounds an output that hangs keeps the others waiting for a short time only.
-	limit := int64(slowWrite)
+	limit := min(int64(slowWrite), sequencer.Transient/int64(2*len(open)+1))
 	for until := c.clock.Now() + sequencer.Transient; len(open) > 0 && c.clock.Now() < until; limit = min(2*limit, batch.WriteTime) {
 		failed = nil
 		open = slices.DeleteFunc(open, func(w tag.Write) bool {
-			err := c.write(ctx, w, max(min(limit, until-c.clock.Now()), 1))
+			err := c.write(ctx, w, max(min(limit, until-c.clock.Now()), leastWrite))
 			failed = errors.Join(failed, err)
 			return err == nil
 		})
-		if failed != nil {
-			_ = c.clock.Wait(ctx, c.clock.Now()+sequencer.RetrySafe)
+		if failed != nil && c.clock.Wait(ctx, c.clock.Now()+sequencer.RetrySafe) != nil {
+			break
 		}
 	}
 	if failed != nil {
@@ -313,8 +319,10 @@ func MakeSafe(ctx context.Context, m *iomap.Map, rig Rig) error {
 	c.wg.Add(1)
 	go func() { // many a port is connected by its Watch
 		defer c.wg.Done()
-		defer func() { _ = recover() }()
-		_ = c.port.Watch(watched, func(tag.Raw) {})
+		for watched.Err() == nil {
+			_ = c.look(watched, func(tag.Raw) {})
+			_ = c.clock.Wait(watched, c.clock.Now()+retryWatch)
+		}
 	}()
 	return c.rest(ctx, m)
 }

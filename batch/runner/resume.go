@@ -106,15 +106,17 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 // over takes a batch that has ended for what it is: nothing is added to its journal. One without its package is packed.
 func (r *Runner) over() (Result, error) {
 	dir := filepath.Join(r.rig.Dir, "journal")
-	rec, err := journal.Scan(dir, nil, &journal.Options{Storage: r.opt.Storage})
+	claim, err := journal.Claim(dir, nil)
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrUsed, err)
+	}
+	defer claim.Close()
+	rec, err := journal.Scan(dir, nil, nil)
 	if err == nil {
 		r.past, err = r.recover(dir, rec)
 	}
 	if err != nil {
 		return Result{}, err
-	}
-	if evidence.Packed(r.rig.Dir) {
-		return Result{}, fmt.Errorf("%w: %s holds the package of a batch that has ended; choose another batch id or directory", ErrUsed, r.rig.Dir)
 	}
 	r.loop = newLoop(r, nil)
 	return r.pack(r.past.head, nil)

@@ -209,13 +209,16 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrStopped, err)
 	}
-	found, _ := Look(r.rig.Dir) // what is wrong with it, open finds too
+	if r.opt.Storage == nil && evidence.Sealed(r.rig.Dir) {
+		return Result{}, fmt.Errorf("%w: %s holds the package of a batch that has ended; choose another batch id or directory", ErrUsed, r.rig.Dir)
+	}
+	found, unread := Look(r.rig.Dir)
 	if r.opt.Storage == nil && found != nil && found.Ended {
 		return r.over()
 	}
 	w, err := r.open()
 	if err != nil {
-		return Result{}, r.abandoned(ctx, found, err)
+		return Result{}, r.abandoned(ctx, found, unread != nil, err)
 	}
 	r.loop = newLoop(r, w)
 	switch {
@@ -232,23 +235,30 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	return r.pack(w.Head(), err)
 }
 
-// abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. One that a living runner
-// has is not touched.
-func (r *Runner) abandoned(ctx context.Context, found *Remains, why error) error {
-	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || found == nil || found.Journal != r.b.JournalID ||
-		found.Records == 0 && found.Outcome != journal.Damaged {
+// abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. Which they are says its own
+// map, where that can be read. One that a living runner has is not touched.
+func (r *Runner) abandoned(ctx context.Context, found *Remains, unread bool, why error) error {
+	begun := found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
+	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || !begun && !unread {
 		return why
 	}
-	if err := MakeSafe(ctx, r.b.Plan.Map, r.rig); err != nil {
-		return fmt.Errorf("%w\nthe batch was cut short, and its %w; see to them by hand", why, err)
+	m := r.b.Plan.Map
+	if b, err := evidence.Rebind(r.rig.Dir); err == nil {
+		m = b.Plan.Map
 	}
-	return fmt.Errorf("%w\nthe batch was cut short, and its outputs were driven to their safe values", why)
+	if err := MakeSafe(context.WithoutCancel(ctx), m, r.rig); err != nil {
+		return fmt.Errorf("%w\nthe batch was cut short, and by map %s %s its %w; see to them by hand", why, m.ID, m.Version, err)
+	}
+	return fmt.Errorf("%w\nthe batch was cut short, and its outputs were driven to the safe values of map %s %s", why, m.ID, m.Version)
 }
+
+// pending is the size in bytes of the journal's buffer: what a step decides, and what comes in while the disk stalls for a while.
+const pending = 4 << 20
 
 // open opens the journal of a batch that was cut short, or makes the directory and the journal of a new one.
 func (r *Runner) open() (*journal.Writer, error) {
 	dir := filepath.Join(r.rig.Dir, "journal")
-	jopt := &journal.Options{Storage: r.opt.Storage}
+	jopt := &journal.Options{Storage: r.opt.Storage, Pending: pending}
 	if r.opt.Virtual == nil {
 		jopt.OnDurable = r.in.durable
 	}

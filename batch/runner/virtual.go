@@ -57,6 +57,7 @@ type virtual struct {
 	dones    []due // writes under way, by time, then in the order in which they were begun
 	schedule []Scheduled
 	wall     timebase.Source
+	begun    int64
 	asked    bool // ctx has ended and the batch was told
 }
 
@@ -71,6 +72,7 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	if r.rig.Clock != nil {
 		v.now = max(r.rig.Clock.Now(), 1)
 	}
+	v.begun = v.now - 1
 	if v.opt.UTC == 0 {
 		v.opt.UTC = virtualUTC
 		for i := range r.b.Approvals {
@@ -105,6 +107,7 @@ func (v *virtual) emit(raw tag.Raw) { v.r.in.sample(raw, v.now) }
 
 // turn takes everything that happens now, in a fixed order, and moves time to what happens next.
 func (v *virtual) turn(ctx context.Context) error {
+	v.l.gauge.now = v.now
 	if v.now >= v.commit {
 		v.durable, v.commit = v.upTo, timebase.Never
 		if v.opt.Durable != nil {
@@ -117,7 +120,7 @@ func (v *virtual) turn(ctx context.Context) error {
 		v.dones = v.dones[1:]
 		v.l.take(v.now, &ev)
 	}
-	for len(v.schedule) > 0 && v.schedule[0].At <= v.now {
+	for len(v.schedule) > 0 && v.schedule[0].At+v.begun <= v.now {
 		v.l.guest("Scheduled.Do", func() { v.schedule[0].Do(v.r) })
 		v.schedule = v.schedule[1:]
 	}
@@ -135,7 +138,7 @@ func (v *virtual) turn(ctx context.Context) error {
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)
-	return v.next(v.l.aged(v.now))
+	return v.next(min(v.l.aged(v.now), v.l.measure(v.now)))
 }
 
 // next begins a commit if there is something to commit, and moves time.
@@ -159,7 +162,7 @@ func (v *virtual) next(aged int64) error {
 		next = min(next, v.dones[0].at)
 	}
 	if len(v.schedule) > 0 {
-		next = min(next, v.schedule[0].At)
+		next = min(next, v.schedule[0].At+v.begun)
 	}
 	v.now = max(v.now, next)
 	return nil

@@ -38,8 +38,12 @@ func choose(f *flags, stderr io.Writer) (*job, error) {
 		return nil, err
 	case was != nil && was.Records > 0 && f.virtual && !was.Ended:
 		return nil, fmt.Errorf("controller: batch %s was cut short, and virtual time cannot continue it: its plant is gone; %s", id, another)
-	case was != nil && was.Again && f.batch == "":
-		return succeed(f, id, stderr)
+	case was != nil && was.Again && f.batch == "" && evidence.Packed(filepath.Join(f.out, id)):
+		return succeed(f, id, nil, stderr)
+	case was != nil && was.Records == 0 && f.batch == "":
+		if old := before(f, id); old != "" {
+			return succeed(f, old, &remnant{id, was.Journal}, stderr)
+		}
 	case was != nil && was.Records > 0:
 		return resume(f, was)
 	}
@@ -53,7 +57,7 @@ func choose(f *flags, stderr io.Writer) (*job, error) {
 		}
 	}
 	bound := &batch.BindOptions{Operator: f.operator, Seed: f.seed}
-	if was != nil { // it was cut short before its first record: its journal is there, and nothing was begun
+	if was != nil { // it was cut short before its first record: at most its journal is there, and nothing was begun
 		bound.JournalID = was.Journal
 	}
 	return bind(f, plan, f.size, bound, id, stderr)
@@ -69,7 +73,7 @@ func find(f *flags) (id string, was *runner.Remains, err error) {
 	names, newest := batches(f.out)
 	var open []string
 	for _, name := range names {
-		if dir := filepath.Join(f.out, name); name != f.batch && !evidence.Packed(dir) && begun(dir) {
+		if name != f.batch && unpacked(f, name) {
 			open = append(open, name)
 		}
 	}
@@ -83,18 +87,20 @@ func find(f *flags) (id string, was *runner.Remains, err error) {
 		}
 	}
 	switch id = f.batch; {
-	case id != "" && !f.virtual && len(open) > 0:
+	case id != "" && !f.virtual && len(open) > 0 && !unpacked(f, id):
 		return id, nil, fmt.Errorf("controller: batch %s was cut short, and the plant is as it has left it; continue it first, with -batch %s, or give another -out",
 			open[0], open[0])
-	case len(open) > 1:
+	case id == "" && len(open) > 1:
 		return id, nil, fmt.Errorf("controller: batches %s were cut short; continue one with -batch ID", strings.Join(open, " and "))
 	case id == "" && len(open) == 1:
 		id = open[0]
 	case id == "":
 		was, err = look(f, newest)
 		switch {
-		case err == nil && was != nil && (was.Again || was.Records == 0), was == nil && untouched(filepath.Join(f.out, newest)):
+		case err == nil && was != nil && (was.Again || was.Records == 0):
 			return newest, was, nil
+		case was == nil && untouched(filepath.Join(f.out, newest)):
+			return newest, &runner.Remains{}, nil
 		}
 		return "", nil, nil // it has ended, and needs nothing more
 	}
@@ -123,6 +129,27 @@ func batches(out string) (names []string, newest string) {
 func begun(dir string) bool {
 	was, err := runner.Look(dir)
 	return err != nil || was != nil && (was.Records > 0 || was.Outcome == journal.Damaged) && !seeded.MatchString(was.Journal)
+}
+
+// unpacked tells whether a batch was begun in real time and its package is not there.
+func unpacked(f *flags, id string) bool {
+	dir := filepath.Join(f.out, id)
+	return !evidence.Packed(dir) && begun(dir)
+}
+
+// before finds the batch before a numbered one that was never begun, if that one was to take its place.
+func before(f *flags, id string) string {
+	names, _ := batches(f.out)
+	old := ""
+	for _, name := range names {
+		if numbered.MatchString(name) && name < id {
+			old = name
+		}
+	}
+	if was, err := look(f, old); err != nil || was == nil || !was.Again {
+		return ""
+	}
+	return old
 }
 
 // untouched tells whether there is a directory with nothing in it but, perhaps, that of a journal: a batch was to begin there, and
@@ -179,12 +206,16 @@ func bind(f *flags, plan *batch.Plan, size string, bound *batch.BindOptions, id 
 
 // inPlaceOf begins a batch in place of one that a recovery rule has aborted: it is of the same files and size, names the other
 // one, and finds the plant as that has left it.
-func inPlaceOf(old *job, f *flags, stderr io.Writer) (*job, error) {
+func inPlaceOf(old *job, f *flags, left *remnant, stderr io.Writer) (*job, error) {
+	bound := &batch.BindOptions{Operator: old.b.Operator, Seed: old.b.Seed, RestartOf: old.b.ID}
 	id, err := nextBatch(f.out)
+	if left != nil {
+		id, bound.JournalID, err = left.id, left.journal, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	j, err := bind(f, old.b.Plan, old.b.Size.String(), &batch.BindOptions{Operator: old.b.Operator, Seed: old.b.Seed, RestartOf: old.b.ID}, id, stderr)
+	j, err := bind(f, old.b.Plan, old.b.Size.String(), bound, id, stderr)
 	if err == nil {
 		j.plant = true
 	}
@@ -224,13 +255,16 @@ func resume(f *flags, was *runner.Remains) (*job, error) {
 
 // succeed begins the batch that a recovery rule wants in the place of one that has ended, where the controller that ended it has
 // not come to that.
-func succeed(f *flags, id string, stderr io.Writer) (*job, error) {
+func succeed(f *flags, id string, left *remnant, stderr io.Writer) (*job, error) {
 	b, err := evidence.Rebind(filepath.Join(f.out, id))
 	if err != nil {
 		return nil, fmt.Errorf("controller: a batch is to take the place of %s: %w; %s", id, err, another)
 	}
-	return inPlaceOf(&job{b: b}, f, stderr)
+	return inPlaceOf(&job{b: b}, f, left, stderr)
 }
+
+// remnant is what is left of a batch that was to take the place of another and was never begun: its name, and perhaps its journal's.
+type remnant struct{ id, journal string }
 
 // rest drives the outputs of a batch that cannot be continued to their safe values, and says what became of that. Which they are
 // says the map of the command line.
@@ -246,7 +280,7 @@ func rest(ctx context.Context, f *flags) string {
 		w, err = connect(ctx, &plantFlags{dir: filepath.Join(f.out, "plant"), seed: at.Seed, speed: at.Speed, linger: lingerFor}, clock)
 	}
 	if err == nil {
-		err = errors.Join(runner.MakeSafe(ctx, plan.Map, runner.Rig{Port: w, Clock: clock}), w.Close())
+		err = errors.Join(runner.MakeSafe(context.WithoutCancel(ctx), plan.Map, runner.Rig{Port: w, Clock: clock}), w.Close())
 	}
 	if err != nil {
 		return fmt.Sprintf("ITS OUTPUTS MAY BE ON, see to them by hand: they were not driven to their safe values: %v", err)

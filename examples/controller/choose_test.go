@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ import (
 // leftShort leaves a batch that was killed in the middle of its charge.
 func leftShort(t *testing.T, id string, args ...string) {
 	t.Helper()
-	cmd, said := process(t, append([]string{"-speed", "20", "-batch", id}, args...)...)
+	cmd, said := process(t, append([]string{"-speed", "10", "-batch", id, "-faults", restarts(t)}, args...)...)
 	waitForRecord(t, "out/"+id, "window_start")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait(), said)
@@ -31,7 +32,7 @@ func TestABatchThatWasCutShortIsNotForgottenForALaterOne(t *testing.T) {
 	done(t, "-virtual")
 	require.NoError(t, os.Mkdir("out/B-0007", 0o750)) // of somebody
 	write(t, "out/B-0001/SHA256SUMS", "")
-	cmd, said := process(t, "-speed", "20", "-faults", restarts(t))
+	cmd, said := process(t, "-speed", "10", "-faults", restarts(t))
 	require.NoError(t, cmd.Wait(), said)
 	require.Contains(t, said.String(), "batch B-0001: BLEND-AB")
 	require.True(t, evidence.Packed("out/B-0001"))
@@ -45,7 +46,7 @@ func TestABatchWhoseControllerDiedBeforeItsFirstRecordIsBegunUnderItsName(t *tes
 		require.NoError(t, os.MkdirAll(left, 0o750))
 		id, was, err := find(&flags{out: "out"})
 		require.NoError(t, err)
-		require.Nil(t, was)
+		require.Zero(t, *was)
 		require.Equal(t, filepath.Base(strings.TrimSuffix(left, "/journal")), id)
 		require.NoError(t, os.RemoveAll(left))
 		require.NoError(t, os.RemoveAll("out/"+id))
@@ -68,20 +69,25 @@ func mkdir(t *testing.T, dir string) string {
 func TestAPlantIsNotTakenFromABatchThatWasCutShort(t *testing.T) {
 	workplace(t)
 	leftShort(t, "B-0001")
-	o := controller("-speed", "20", "-batch", "NEW")
+	o := controller("-speed", "10", "-batch", "NEW")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "batch B-0001 was cut short, and the plant is as it has left it; continue it first, with -batch B-0001, or give another -out")
 	require.NoDirExists(t, "out/NEW")
 	require.NoError(t, os.CopyFS("out/B-0002", os.DirFS("out/B-0001")))
-	o = controller("-speed", "20")
+	o = controller("-speed", "10")
 	require.Contains(t, o.err, "batches B-0001 and B-0002 were cut short; continue one with -batch ID")
+	for _, id := range []string{"B-0001", "B-0002"} {
+		got, was, err := find(&flags{out: "out", batch: id})
+		require.True(t, err != nil || got == id && was.Batch == "B-0001", "each can be continued by its name")
+	}
+	require.Equal(t, exitOK, controller("-virtual", "-batch", "V1").code, "virtual time has a plant of its own")
 }
 
 func TestAJournalThatVanishedIsNotBegunAnewInSilence(t *testing.T) {
 	workplace(t)
 	leftShort(t, "B-0001")
 	require.NoError(t, os.Remove("out/B-0001/journal/segments/00000001.seg"))
-	o := controller("-speed", "20", "-batch", "B-0001")
+	o := controller("-speed", "10", "-batch", "B-0001")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "out/B-0001 is not empty; choose another batch id or directory")
 }
@@ -92,11 +98,25 @@ func TestAControllerThatDiesBeforeItBeginsTheBatchInPlaceLeavesThatToTheNext(t *
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
 	edit(t, "recipe.yaml", "WT301 < 1.00 kg", "WT301 < 400 kg")
 	leftShort(t, "B-0001", "-unapproved", "-recipe", "recipe.yaml")
-	done := controller("-speed", "20", "-unapproved", "-json", "-batch", "B-0001")
+	done := controller("-speed", "10", "-unapproved", "-json", "-batch", "B-0001", "-faults", restarts(t))
 	require.Equal(t, exitOK, done.code, done)
-	require.NoError(t, os.RemoveAll("out/B-0002")) // as if it had not come to that
+	// As if it had not come to its package, and then to no record of the other batch.
+	require.NoError(t, os.RemoveAll("out/B-0002"))
+	require.NoError(t, os.Remove("out/B-0001/SHA256SUMS"))
+	require.NoError(t, os.Mkdir("out/B-0002", 0o750))
+	id, was, err := find(&flags{out: "out"})
+	require.NoError(t, err)
+	require.Equal(t, "B-0001", id)
+	require.True(t, was.Again && was.Ended, "it is packed first")
+	require.NoError(t, os.WriteFile("out/B-0001/SHA256SUMS", []byte("x"), 0o640))
+	j, err := choose(&flags{out: "out", unapproved: true}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, [2]string{"B-0002", "B-0001"}, [2]string{j.b.ID, j.b.RestartOf})
+	require.True(t, j.plant)
+	require.NoError(t, os.Remove("out/B-0001/SHA256SUMS"))
+	require.NoError(t, os.Remove("out/B-0002"))
 
-	cmd, said := process(t, "-speed", "20", "-unapproved")
+	cmd, said := process(t, "-speed", "10", "-unapproved", "-faults", restarts(t))
 	require.NoError(t, cmd.Wait(), said)
 	require.True(t, bytes.Contains(said.Bytes(), []byte("in place of batch B-0001")), said)
 	created := of(records(t, filepath.Join("out", "B-0002")), record.KindBatchCreated)[0]

@@ -45,7 +45,7 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 		if err != nil || !res.Again {
 			return ok, err
 		}
-		if j, err = inPlaceOf(j, f, stderr); err != nil {
+		if j, err = inPlaceOf(j, f, nil, stderr); err != nil {
 			return false, err
 		}
 	}

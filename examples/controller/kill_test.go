@@ -158,7 +158,7 @@ func TestABoardWhosePowerIsCutBootsAndItsBatchGoesOn(t *testing.T) {
 
 func TestABatchThatWasCutShortIsContinuedOnlyAsItIsBound(t *testing.T) {
 	workplace(t)
-	cmd, said := process(t, "-speed", "20")
+	cmd, said := process(t, "-speed", "10")
 	waitForRecord(t, "out/B-0001", "step_state")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait(), said)
@@ -179,7 +179,7 @@ func TestABatchThatWasCutShortIsContinuedOnlyAsItIsBound(t *testing.T) {
 	data, err := os.ReadFile("out/B-0001/files/recipe.yaml")
 	require.NoError(t, err)
 	write(t, "out/B-0001/files/recipe.yaml", strings.Replace(string(data), "60 s", "61 s", 1))
-	o := controller("-speed", "20")
+	o := controller("-speed", "10")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "batch B-0001 was cut short: it cannot be continued: ")
 	require.Contains(t, o.err, "\nthe outputs of map T301-IO were driven to their safe values\n")
@@ -195,10 +195,10 @@ func TestABatchThatWasCutShortIsContinuedOnlyAsItIsBound(t *testing.T) {
 
 func TestAPlantThatALivingControllerUsesIsRefusedToOthers(t *testing.T) {
 	workplace(t)
-	cmd, said := process(t, "-speed", "20", "-batch", "ONE")
+	cmd, said := process(t, "-speed", "10", "-batch", "ONE", "-faults", restarts(t))
 	waitForRecord(t, "out/ONE", "step_state")
 	for _, id := range []string{"ONE", "TWO"} {
-		o := controller("-speed", "20", "-batch", id)
+		o := controller("-speed", "10", "-batch", id)
 		require.Equal(t, exitFailed, o.code)
 		require.Contains(t, o.err, "is in use by a controller that lives; wait for its end, or give another -out")
 		require.NoDirExists(t, "out/TWO")
@@ -209,14 +209,14 @@ func TestAPlantThatALivingControllerUsesIsRefusedToOthers(t *testing.T) {
 
 func TestAPlantStateThatDoesNotFitIsRefusedAndLeftAsItIs(t *testing.T) {
 	workplace(t)
-	cmd, _ := process(t, "-speed", "20")
+	cmd, _ := process(t, "-speed", "10")
 	waitForRecord(t, "out/B-0001", "step_state")
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	require.NoError(t, endPlant(context.Background(), "out/plant"))
 	state := "sim plant 1 of another kind\n"
 	write(t, "out/plant/state", state)
-	o := controller("-speed", "20")
+	o := controller("-speed", "10")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "sim: plant: state refused")
 	require.Contains(t, o.err, "its state is left as it is")
@@ -230,11 +230,11 @@ func TestTheBatchInPlaceOfAnAbortedOneNamesItAndFindsItsPlant(t *testing.T) {
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
 	edit(t, "recipe.yaml", "WT301 < 1.00 kg", "WT301 < 400 kg") // what the other batch has charged is no hindrance
-	cmd, said := process(t, "-speed", "20", "-unapproved", "-recipe", "recipe.yaml")
+	cmd, said := process(t, "-speed", "10", "-unapproved", "-recipe", "recipe.yaml", "-faults", restarts(t))
 	waitForRecord(t, "out/B-0001", "window_start")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait(), said)
-	cmd, said = process(t, "-speed", "20", "-unapproved", "-json")
+	cmd, said = process(t, "-speed", "10", "-unapproved", "-json", "-faults", restarts(t))
 	require.NoError(t, cmd.Wait(), said)
 	var s summary
 	require.NoError(t, json.Unmarshal(said.Bytes(), &s))

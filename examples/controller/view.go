@@ -147,7 +147,11 @@ func sentence(k record.Kind, r *record.Record) string {
 	case record.KindCommandResult:
 		return fmt.Sprintf("command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
 	case record.KindQualityChange:
-		return fmt.Sprintf("%s is %s (it was %s), age %d ms", text(record.LogicalTag), text(record.Quality), text(record.OldValue), r.Int(record.AgeMS))
+		age := ""
+		if r.Has(record.AgeMS) {
+			age = fmt.Sprintf(", age %d ms", r.Int(record.AgeMS))
+		}
+		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
 	case record.KindOutputFault:
@@ -253,6 +257,9 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 			fmt.Fprintln(v.out, err)
 		}
 		return
+	}
+	if v.was != nil && !v.begun { // it had ended, and only its package was made
+		v.begin()
 	}
 	fmt.Fprintf(v.out, "\nbatch    %s is %s%s\n", s.Batch, s.State, s.short())
 	for _, w := range s.Windows {

@@ -86,6 +86,7 @@ const (
 	KindBatchEnd            // the run is over: last decision of a batch
 	KindEngineFault         // an invariant of the engine broke
 	KindLibraryChange       // a governed object changed its state
+	KindMeasures            // how the shell kept up since the last of these
 	kindCount
 )
 
@@ -150,14 +151,16 @@ var specs = [kindCount]Spec{
 	KindTimeout: {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
 	KindCommandResult: {Name: "command_result", Grade: Decision, Must: []Key{Command, Result, Cause},
 		May: []Key{Detail, BatchState}},
-	KindQualityChange: {Name: "quality_change", Grade: Decision, Must: []Key{LogicalTag, Quality, OldValue, AgeMS, Cause},
-		May: []Key{Detail}},
+	KindQualityChange: {Name: "quality_change", Grade: Decision, Must: []Key{LogicalTag, Quality, OldValue, Cause},
+		May: []Key{AgeMS, Detail}},
 	KindOutputFault: {Name: "output_fault", Grade: Decision, Must: []Key{LogicalTag, WriteID, Result, Cause},
 		May: []Key{Detail, SafeState, SafeStateReason}},
 	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
 		Must: []Key{MovedMS, TimeStepCount, Cause}},
-	KindBatchEnd:    {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
+	KindBatchEnd: {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
+	KindMeasures: {Name: "measures", Class: System, Grade: Note,
+		Must: []Key{StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond}},
 	KindEngineFault: {Name: "engine_fault", Class: System, Grade: Note, Alone: true, Must: []Key{Detail, Engine}},
 	KindLibraryChange: {Name: "library_change", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ObjectVersion, Digest, ApprovalID},
