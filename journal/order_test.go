@@ -11,18 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/journal"
-	"github.com/batchkit/batchkit/journal/journaltest"
 )
 
-// sinceThen returns what was asked of the disk since the last time, one per line.
-func sinceThen(d *journaltest.Disk) string {
-	return strings.ReplaceAll(strings.Join(d.Trace(), "\n"), "j/segments/", "")
+// calls returns what was asked of the disk since the last time, one per line.
+func (d *disk) sinceThen() string {
+	s := strings.Join(d.trace, "\n")
+	d.trace = nil
+	return strings.ReplaceAll(s, "j/segments/", "")
 }
 
 // A segment is zeros, durable under its name, before it has a header, and has
 // a header before the segment before it is ended.
 func TestTheOrderOfCallsIsTheOneThatRecoveryReliesOn(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	require.Equal(t, `mkdir j
@@ -39,10 +40,10 @@ sync 00000001.seg
 syncdir j/segments
 write 00000001.seg
 write 00000001.seg
-sync 00000001.seg`, sinceThen(d))
+sync 00000001.seg`, d.sinceThen())
 
 	write(t, w, []int{40000})
-	require.Equal(t, "write 00000001.seg\nsync 00000001.seg", sinceThen(d))
+	require.Equal(t, "write 00000001.seg\nsync 00000001.seg", d.sinceThen())
 
 	write(t, w, []int{40000})
 	require.Equal(t, `create 00000002.seg
@@ -57,24 +58,20 @@ write 00000001.seg
 sync 00000001.seg
 close 00000001.seg
 write 00000002.seg
-sync 00000002.seg`, sinceThen(d))
+sync 00000002.seg`, d.sinceThen())
 
 	require.NoError(t, w.Close())
-	require.Equal(t, "write 00000002.seg\nsync 00000002.seg\nclose 00000002.seg", sinceThen(d))
+	require.Equal(t, "write 00000002.seg\nsync 00000002.seg\nclose 00000002.seg", d.sinceThen())
 }
 
 // Recovery flushes before it reads, sets aside before it begins, and writes
 // to no file that it found.
 func TestTheOrderOfCallsOfARecovery(t *testing.T) {
 	d := newSample(t, true).d
-	f, err := d.Create(path(seg2))
-	require.NoError(t, err)
-	_, err = f.WriteAt([]byte("torn"), 50000)
-	require.NoError(t, err)
-	d.Trace()
+	d.nodes[path(seg2)].write([]byte("torn"), 50000)
 	_, rec, err := journal.Open(dir, head, options(d))
 	require.NoError(t, err)
-	got := strings.ReplaceAll(sinceThen(d), filepath.ToSlash(rec.Quarantined), "TORN")
+	got := strings.ReplaceAll(d.sinceThen(), filepath.ToSlash(rec.Quarantined), "TORN")
 	require.Equal(t, `list j/segments
 lock j/lock
 mkdir j/segments
@@ -106,16 +103,15 @@ sync 00000003.seg`, got)
 
 func TestAnInterruptedCopyInQuarantineIsMadeWhole(t *testing.T) {
 	s := newSample(t, true)
-	d := s.d.Copy()
-	raw := d.Content(path(seg2))
-	copy(raw[50000:], "torn bytes")
-	d.Put(path(seg2), raw)
-	_, rec, err := journal.Open(dir, head, options(d.Copy()))
+	d := s.d.clone()
+	copy(d.nodes[path(seg2)].cache[50000:], "torn bytes")
+	d = d.clone()
+	_, rec, err := journal.Open(dir, head, options(d.clone()))
 	require.NoError(t, err)
-	d.Put(rec.Quarantined, []byte("to"))
+	d.nodes[rec.Quarantined] = &node{cache: []byte("to"), media: []byte("to")}
 	_, rec, err = journal.Open(dir, head, options(d))
 	require.NoError(t, err)
-	torn := d.Content(rec.Quarantined)
+	torn := d.nodes[rec.Quarantined].media
 	require.Len(t, torn, int(rec.TailBytes))
 	require.True(t, strings.HasSuffix(string(torn), "torn bytes"))
 }
@@ -123,7 +119,7 @@ func TestAnInterruptedCopyInQuarantineIsMadeWhole(t *testing.T) {
 func TestASegmentCanBeFilledToItsLastByte(t *testing.T) {
 	for fill := 72400; fill < 72800; fill += 8 {
 		for _, last := range []int{0, 1, 60000} {
-			d := journaltest.NewDisk()
+			d := newDisk()
 			w, err := journal.Create(dir, head, options(d))
 			require.NoError(t, err)
 			groups := [][]int{{40000}, {fill - 40000 - 2*24 - 2*88 - 1}}
@@ -152,11 +148,11 @@ func TestAnEmptySegmentFileIsUsedAndAnUnfinishedOneLeftAlone(t *testing.T) {
 		"zeros":            {make([]byte, 5000), seg1},
 		"part of a header": {[]byte("bkjour"), seg2},
 	} {
-		d := journaltest.NewDisk()
+		d := newDisk()
 		w, err := journal.Create(dir, head, options(d))
 		require.NoError(t, err)
 		require.NoError(t, w.Close())
-		d.Put(path(seg1), c.content)
+		d.nodes[path(seg1)] = &node{cache: c.content, media: c.content}
 		w, err = journal.Create(dir, head, options(d))
 		require.NoError(t, err, name)
 		write(t, w, []int{10})
@@ -169,13 +165,10 @@ func TestAnEmptySegmentFileIsUsedAndAnUnfinishedOneLeftAlone(t *testing.T) {
 }
 
 func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	var sizes []int
 	for i := range 3 {
-		w, _, err := journal.Open(dir, head, options(d))
-		if i == 0 {
-			w, err = journal.Create(dir, head, options(d))
-		}
+		w, _, err := begin(d)
 		require.NoError(t, err)
 		if i != 1 {
 			write(t, w, []int{9})
@@ -183,7 +176,7 @@ func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
 		}
 		require.NoError(t, w.Close())
 	}
-	d.Remove(path(seg2))
+	delete(d.nodes, path(seg2))
 	rec, got := scan(t, dir, options(d))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Equal(t, 1, rec.Warnings)
@@ -192,22 +185,22 @@ func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
 }
 
 func TestAShortWriteWithoutAnErrorIsAFailure(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
-	d.Fault = at(d.Calls("")+1, journaltest.Fault{Half: true})
+	d.fault = at(d.calls+1, fault{half: true})
 	require.NoError(t, w.Append(1, body(1, 100)))
 	require.ErrorContains(t, w.Commit(), "short write")
 }
 
 func TestAnEmptySegmentFileOfAFarNumberIsNoEndOfAllNumbers(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	write(t, w, []int{10})
 	require.NoError(t, w.Close())
 	far := strings.Replace(path(seg1), "00000001", "99999999", 1)
-	d.Put(far, nil)
+	d.nodes[far] = &node{}
 	w, _, err = journal.Open(dir, head, options(d))
 	require.NoError(t, err)
 	write(t, w, []int{30000, 30000}, []int{30000})

@@ -4,31 +4,30 @@ package journal_test
 
 import (
 	"context"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/journal"
-	"github.com/batchkit/batchkit/journal/journaltest"
 )
 
 func TestWithAReserveTheNextSegmentTakesTwoFlushesAndNoRoom(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	require.NoError(t, w.Reserve())
 	write(t, w, []int{30000, 30000})
-	calls, syncs := d.Calls(""), d.Calls("sync")
+	calls, syncs := d.calls, d.syncs
 	require.NoError(t, w.Reserve())
-	require.Equal(t, calls, d.Calls(""), "there is one")
-	d.Trace()
+	require.Equal(t, calls, d.calls, "there is one")
 	write(t, w, []int{30000}) // does not fit any more
-	require.Equal(t, 3, d.Calls("sync")-syncs, "the header, the end of the segment before, and the group")
-	for _, c := range d.Trace() {
+	require.Equal(t, 3, d.syncs-syncs, "the header, the end of the segment before, and the group")
+	for _, c := range d.trace[calls:] {
 		require.NotContains(t, c, "create")
 	}
 	require.NoError(t, w.Close())
-	rec, got := scan(t, dir, options(d.Cut(journaltest.Loss{})))
+	rec, got := scan(t, dir, options(d.cut(losses(0)[0])))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Equal(t, uint32(2), rec.Segment)
 	wantBodies(t, got, 30000, 30000, 30000)
@@ -36,11 +35,16 @@ func TestWithAReserveTheNextSegmentTakesTwoFlushesAndNoRoom(t *testing.T) {
 }
 
 func TestAFullMediumTakesOneSegmentMore(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	require.NoError(t, w.Reserve())
-	d.Fault = noRoom(d)
+	d.fault = func(_ int, op, name string) *fault {
+		if op == "create" || op == "write" && d.nodes[name] != nil && len(d.nodes[name].cache) < small {
+			return &fault{err: syscall.ENOSPC}
+		}
+		return nil
+	}
 	write(t, w, []int{30000, 30000}, []int{30000})
 	err = w.Reserve()
 	require.ErrorIs(t, err, journal.ErrDiskFull)
@@ -54,7 +58,7 @@ func TestAFullMediumTakesOneSegmentMore(t *testing.T) {
 }
 
 func TestPrepareKeepsAReserveBesideAWriterUntilEitherEnds(t *testing.T) {
-	d := journaltest.NewDisk()
+	d := newDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	ended := make(chan error, 2)
@@ -70,7 +74,7 @@ func TestPrepareKeepsAReserveBesideAWriterUntilEitherEnds(t *testing.T) {
 	require.NoError(t, <-ended)
 	require.NoError(t, <-ended)
 	require.NoError(t, w.Reserve(), "a closed writer needs none")
-	rec, got := scan(t, dir, options(d.Cut(journaltest.Loss{})))
+	rec, got := scan(t, dir, options(d.cut(losses(0)[0])))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Zero(t, rec.Warnings, "%v", rec.Path)
 	wantBodies(t, got, sizes...)
