@@ -151,8 +151,8 @@ func (m *mess) answer(request []byte) [][]byte {
 	return [][]byte{reply}
 }
 
-// transact does one random exchange and returns its error, and whether what it brought was right.
-func (m *mess) transact(ctx context.Context, c *Client) (err error, writes, ok bool) {
+// transact does one random exchange and returns whether it was a write, whether what it brought was right, and its error.
+func (m *mess) transact(ctx context.Context, c *Client) (writes, ok bool, err error) {
 	m.busy.Lock()
 	m.serial++
 	m.done = false
@@ -174,14 +174,14 @@ func (m *mess) transact(ctx context.Context, c *Client) (err error, writes, ok b
 	m.busy.Lock()
 	defer m.busy.Unlock()
 	if kind < 2 {
-		return err, true, m.done
+		return true, m.done, err
 	}
 	ok = true
 	for i := range n {
 		want := m.value(table, address+uint16(i))
 		ok = ok && (table != Coil && words[i] == want || table == Coil && coils[i] == (want&1 == 1))
 	}
-	return err, false, ok
+	return false, ok, err
 }
 
 func TestTenThousandTransactionsWithADeviceThatMixesUpItsRepliesBringNoWrongValue(t *testing.T) {
@@ -204,7 +204,7 @@ func TestTenThousandTransactionsWithADeviceThatMixesUpItsRepliesBringNoWrongValu
 				require.NoError(t, err)
 				dials++
 			}
-			err, writes, ok := m.transact(context.Background(), c)
+			writes, ok, err := m.transact(context.Background(), c)
 			switch {
 			case err == nil:
 				require.True(t, ok, "seed %d: transaction %d", seed, m.serial)
