@@ -42,6 +42,10 @@ func TestADiskThatStallsIsNotedAtOnceWithWhatItHeldUp(t *testing.T) {
 		first := s.of(record.KindMeasures)[0]
 		require.InDelta(t, 8*second, int64(first.Count(record.TsMonoNS)), float64(second)/2)
 		require.Regexp(t, `^[45]\d{3}\.\d{3}$`, first.Text(record.StorageCommitTimeMS))
-		require.Regexp(t, `^[34]\d{3}\.\d{3}$`, first.Text(record.DispatchLatencyMS), "the valves waited for their records")
+		waited := ""
+		for _, r := range s.of(record.KindMeasures) {
+			waited = max(waited, r.Text(record.DispatchLatencyMS))
+		}
+		require.Regexp(t, `^[234]\d{3}\.\d{3}$`, waited, "the valves waited for their records; the note after the first may say so")
 	})
 }
