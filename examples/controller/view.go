@@ -166,9 +166,9 @@ func recovered(r *record.Record) string { return "recovered: " + r.Text(record.R
 // lost says what of a batch that is continued may be lost.
 func lost(r *record.Record) string {
 	if away := r.Text(record.LossIntervalS); away != "" {
-		return "nothing was recorded for " + away + " s, in which the plant went on as it was left"
+		return "nothing was recorded for " + away + " s, in which nobody controlled the plant"
 	}
-	return "for how long nothing was recorded is not known; the plant went on as it was left"
+	return "for how long nothing was recorded is not known; meanwhile nobody controlled the plant"
 }
 
 func shown(k record.Kind) bool {
