@@ -6,6 +6,7 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // When measures are noted: every measureEvery, and at once, though not within measureLeast of the last, where a record took longer
@@ -91,7 +92,10 @@ func (l *loop) measure(now int64) int64 {
 		m.from = now
 	}
 	m.now = now
-	if now < m.due() || l.failed != nil || l.m.Ended() {
+	switch {
+	case l.failed != nil || l.m.Ended(): // nothing may follow the last record
+		return timebase.Never
+	case now < m.due():
 		return m.due()
 	}
 	defer l.fault()

@@ -32,6 +32,10 @@ func TestMeasuresAreNotedEveryHalfMinute(t *testing.T) {
 	})
 }
 
+func TestMeasuresThatAreDueWhenTheBatchHasEndedKeepNothingWaiting(t *testing.T) {
+	campaign(t, demoPlan(t), 233) // its last commit takes longer than a note of measures may wait
+}
+
 func TestADiskThatStallsIsNotedAtOnceWithWhatItHeldUp(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.disk.stall = span{3 * second, 8 * second}
