@@ -255,6 +255,7 @@ func TestHeaderCopies(t *testing.T) {
 		"contradict":         {func(b []byte) []byte { copy(b, other.encode()); return b }, Damaged, 0},
 		"bytes behind":       {func(b []byte) []byte { return append(b, 1) }, Clean, 1},
 		"zeros behind":       {func(b []byte) []byte { return append(b, 0) }, Clean, 0},
+		"only the first":     {func(b []byte) []byte { return b[:headerSize] }, TornTail, 1},
 		"of a newer version": {func(b []byte) []byte { copy(b, newer); copy(b[len(b)-headerSize:], newer); return b }, Foreign, 0},
 	} {
 		rec, err := Scan("x", nil, &Options{Storage: newShelf(c.change(slices.Clone(whole)))})
@@ -275,6 +276,10 @@ func TestASegmentWithoutHeaderIsEmptyOrUnfinishedOrDamage(t *testing.T) {
 	torn := make([]byte, minSegment)
 	h := testHeader()
 	copy(torn, h.encode()[:200])
+	tornEnd := make([]byte, minSegment)
+	copy(tornEnd[minSegment-headerSize:], h.encode()[:200])
+	behind := slices.Clone(garbage)
+	copy(behind[4096:], frames)
 	for name, c := range map[string]struct {
 		second []byte
 		want   Outcome
@@ -283,6 +288,8 @@ func TestASegmentWithoutHeaderIsEmptyOrUnfinishedOrDamage(t *testing.T) {
 		"zeros":       {make([]byte, minSegment), Clean, "segment 2 is empty; it can be used"},
 		"few zeros":   {make([]byte, 100), Clean, "segment 2 is empty; it can be used"},
 		"torn header": {torn, Clean, "segment 2 was never begun: its header is not whole and it holds no group"},
+		"torn second": {tornEnd, Clean, "segment 2 was never begun: its header is not whole and it holds no group"},
+		"hidden":      {behind, Damaged, "segment 2 holds frames, but neither copy of its header can be read"},
 		"garbage":     {garbage, TornTail, "segment 2 was never begun: it has no header and what is in it looks like no frame"},
 		"frames":      {append(make([]byte, headerSize), frames...), Damaged, "segment 2 holds frames, but neither copy of its header can be read"},
 	} {
@@ -291,6 +298,38 @@ func TestASegmentWithoutHeaderIsEmptyOrUnfinishedOrDamage(t *testing.T) {
 		require.Equal(t, c.want, rec.Outcome, name)
 		require.Contains(t, rec.Path, c.says, name)
 		require.Equal(t, head, rec.Head)
+	}
+}
+
+func TestGarbageBehindADamagedSegmentDoesNotExcuseIt(t *testing.T) {
+	var head Chain
+	sum := saltSum(testSalt)
+	frames := group{bodies: []string{"one"}}.bytes(sum, 1, &head)
+	frames = append(frames, group{bodies: []string{"two"}}.bytes(sum, 2, &head)...)
+	frames[frameHead] ^= 1
+	garbage := bytes.Repeat([]byte{0xF5}, minSegment)
+	rec, err := Scan("x", nil, &Options{Storage: newShelf(segmentOf(testHeader(), frames), garbage)})
+	require.NoError(t, err)
+	require.Equal(t, Damaged, rec.Outcome, "%v", rec.Path)
+	require.Equal(t, uint64(1), rec.Missing)
+}
+
+func TestOnlyTheEndFrameOfThisSegmentEndsIt(t *testing.T) {
+	var head Chain
+	sum := saltSum(testSalt)
+	frames := group{bodies: []string{"one"}}.bytes(sum, 1, &head)
+	for name, c := range map[string]struct {
+		end  []byte
+		says string
+	}{
+		"right":          {endFrame(sum, 1, head), "the segment after it existed"},
+		"another number": {endFrame(sum, 2, head), "whole frames that do not fit the chain"},
+		"another link":   {endFrame(sum, 1, Chain{N: 1}), "whole frames that do not fit the chain"},
+	} {
+		rec, err := Scan("x", nil, &Options{Storage: newShelf(segmentOf(testHeader(), slices.Concat(frames, c.end)))})
+		require.NoError(t, err)
+		require.Equal(t, Damaged, rec.Outcome, name)
+		require.Contains(t, rec.Reason, c.says, name)
 	}
 }
 

@@ -6,24 +6,24 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/journaltest"
 )
 
-// calls returns what was asked of the disk since the last time, one per line.
-func (d *disk) sinceThen() string {
-	s := strings.Join(d.trace, "\n")
-	d.trace = nil
-	return strings.ReplaceAll(s, "j/segments/", "")
+// sinceThen returns what was asked of the disk since the last time, one per line.
+func sinceThen(d *journaltest.Disk) string {
+	return strings.ReplaceAll(strings.Join(d.Trace(), "\n"), "j/segments/", "")
 }
 
 // A segment is zeros, durable under its name, before it has a header, and has
 // a header before the segment before it is ended.
 func TestTheOrderOfCallsIsTheOneThatRecoveryReliesOn(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	require.Equal(t, `mkdir j
@@ -40,10 +40,10 @@ sync 00000001.seg
 syncdir j/segments
 write 00000001.seg
 write 00000001.seg
-sync 00000001.seg`, d.sinceThen())
+sync 00000001.seg`, sinceThen(d))
 
 	write(t, w, []int{40000})
-	require.Equal(t, "write 00000001.seg\nsync 00000001.seg", d.sinceThen())
+	require.Equal(t, "write 00000001.seg\nsync 00000001.seg", sinceThen(d))
 
 	write(t, w, []int{40000})
 	require.Equal(t, `create 00000002.seg
@@ -58,20 +58,24 @@ write 00000001.seg
 sync 00000001.seg
 close 00000001.seg
 write 00000002.seg
-sync 00000002.seg`, d.sinceThen())
+sync 00000002.seg`, sinceThen(d))
 
 	require.NoError(t, w.Close())
-	require.Equal(t, "write 00000002.seg\nsync 00000002.seg\nclose 00000002.seg", d.sinceThen())
+	require.Equal(t, "write 00000002.seg\nsync 00000002.seg\nclose 00000002.seg", sinceThen(d))
 }
 
 // Recovery flushes before it reads, sets aside before it begins, and writes
 // to no file that it found.
 func TestTheOrderOfCallsOfARecovery(t *testing.T) {
 	d := newSample(t, true).d
-	d.nodes[path(seg2)].write([]byte("torn"), 50000)
+	f, err := d.Create(path(seg2))
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte("torn"), 50000)
+	require.NoError(t, err)
+	d.Trace()
 	_, rec, err := journal.Open(dir, head, options(d))
 	require.NoError(t, err)
-	got := strings.ReplaceAll(d.sinceThen(), filepath.ToSlash(rec.Quarantined), "TORN")
+	got := strings.ReplaceAll(sinceThen(d), filepath.ToSlash(rec.Quarantined), "TORN")
 	require.Equal(t, `list j/segments
 lock j/lock
 mkdir j/segments
@@ -103,23 +107,71 @@ sync 00000003.seg`, got)
 
 func TestAnInterruptedCopyInQuarantineIsMadeWhole(t *testing.T) {
 	s := newSample(t, true)
-	d := s.d.clone()
-	copy(d.nodes[path(seg2)].cache[50000:], "torn bytes")
-	d = d.clone()
-	_, rec, err := journal.Open(dir, head, options(d.clone()))
+	d := s.d.Copy()
+	raw := d.Content(path(seg2))
+	copy(raw[50000:], "torn bytes")
+	d.Put(path(seg2), raw)
+	_, rec, err := journal.Open(dir, head, options(d.Copy()))
 	require.NoError(t, err)
-	d.nodes[rec.Quarantined] = &node{cache: []byte("to"), media: []byte("to")}
+	d.Put(rec.Quarantined, []byte("to"))
 	_, rec, err = journal.Open(dir, head, options(d))
 	require.NoError(t, err)
-	torn := d.nodes[rec.Quarantined].media
+	torn := d.Content(rec.Quarantined)
 	require.Len(t, torn, int(rec.TailBytes))
 	require.True(t, strings.HasSuffix(string(torn), "torn bytes"))
+}
+
+func TestAWholeCopyInQuarantineIsNotWrittenAgain(t *testing.T) {
+	s := newSample(t, true)
+	raw := s.last()
+	copy(raw[50000:], "torn bytes")
+	d := s.replaced(s.lastSeg, raw)
+	d.Fault = func(_ int, op, name string) *journaltest.Fault {
+		if op == "create" && strings.HasSuffix(name, ".seg") {
+			return &journaltest.Fault{Err: syscall.EIO}
+		}
+		return nil
+	}
+	_, rec, err := journal.Open(dir, head, options(d))
+	require.ErrorIs(t, err, syscall.EIO)
+	require.NotEmpty(t, rec.Quarantined)
+	d.Fault = nil
+	d.Trace()
+	_, again, err := journal.Open(dir, head, options(d))
+	require.NoError(t, err)
+	require.Equal(t, rec.Quarantined, again.Quarantined)
+	trace := sinceThen(d)
+	require.NotContains(t, trace, "write j/quarantine")
+	require.Contains(t, trace, "settle j/quarantine", "it may never have been flushed")
+}
+
+func TestStrangersBesideTheSegmentsAreLeftAlone(t *testing.T) {
+	d := newSample(t, true).d
+	for _, name := range []string{"x.tmp", "zz"} {
+		d.Put(filepath.Join(dir, "segments", name), []byte("x"))
+	}
+	d.Trace()
+	_, rec, err := journal.Open(dir, head, options(d))
+	require.NoError(t, err)
+	require.Contains(t, rec.Path, `"zz" is no segment; left alone`)
+	trace := sinceThen(d)
+	require.Contains(t, trace, "settle 00000001.seg\nsettle 00000002.seg\n")
+	require.NotContains(t, trace, "zz")
+}
+
+func TestAnEpochWithoutRecordsNeedsNoPromise(t *testing.T) {
+	d := newSample(t, true).d
+	w, _, err := journal.Open(dir, head, options(d))
+	require.NoError(t, err)
+	writes := d.Calls("write")
+	require.NoError(t, w.Close())
+	require.Equal(t, writes, d.Calls("write"))
 }
 
 func TestASegmentCanBeFilledToItsLastByte(t *testing.T) {
 	for fill := 72400; fill < 72800; fill += 8 {
 		for _, last := range []int{0, 1, 60000} {
-			d := newDisk()
+			d := journaltest.NewDisk()
 			w, err := journal.Create(dir, head, options(d))
 			require.NoError(t, err)
 			groups := [][]int{{40000}, {fill - 40000 - 2*24 - 2*88 - 1}}
@@ -148,11 +200,11 @@ func TestAnEmptySegmentFileIsUsedAndAnUnfinishedOneLeftAlone(t *testing.T) {
 		"zeros":            {make([]byte, 5000), seg1},
 		"part of a header": {[]byte("bkjour"), seg2},
 	} {
-		d := newDisk()
+		d := journaltest.NewDisk()
 		w, err := journal.Create(dir, head, options(d))
 		require.NoError(t, err)
 		require.NoError(t, w.Close())
-		d.nodes[path(seg1)] = &node{cache: c.content, media: c.content}
+		d.Put(path(seg1), c.content)
 		w, err = journal.Create(dir, head, options(d))
 		require.NoError(t, err, name)
 		write(t, w, []int{10})
@@ -165,10 +217,13 @@ func TestAnEmptySegmentFileIsUsedAndAnUnfinishedOneLeftAlone(t *testing.T) {
 }
 
 func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	var sizes []int
 	for i := range 3 {
-		w, _, err := begin(d)
+		w, _, err := journal.Open(dir, head, options(d))
+		if i == 0 {
+			w, err = journal.Create(dir, head, options(d))
+		}
 		require.NoError(t, err)
 		if i != 1 {
 			write(t, w, []int{9})
@@ -176,7 +231,7 @@ func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
 		}
 		require.NoError(t, w.Close())
 	}
-	delete(d.nodes, path(seg2))
+	d.Remove(path(seg2))
 	rec, got := scan(t, dir, options(d))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Equal(t, 1, rec.Warnings)
@@ -185,22 +240,22 @@ func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
 }
 
 func TestAShortWriteWithoutAnErrorIsAFailure(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
-	d.fault = at(d.calls+1, fault{half: true})
+	d.Fault = at(d.Calls("")+1, journaltest.Fault{Half: true})
 	require.NoError(t, w.Append(1, body(1, 100)))
 	require.ErrorContains(t, w.Commit(), "short write")
 }
 
 func TestAnEmptySegmentFileOfAFarNumberIsNoEndOfAllNumbers(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	write(t, w, []int{10})
 	require.NoError(t, w.Close())
 	far := strings.Replace(path(seg1), "00000001", "99999999", 1)
-	d.nodes[far] = &node{}
+	d.Put(far, nil)
 	w, _, err = journal.Open(dir, head, options(d))
 	require.NoError(t, err)
 	write(t, w, []int{30000, 30000}, []int{30000})

@@ -4,30 +4,34 @@ package journal_test
 
 import (
 	"context"
-	"syscall"
+	"fmt"
+	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/journaltest"
 )
 
 func TestWithAReserveTheNextSegmentTakesTwoFlushesAndNoRoom(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	require.NoError(t, w.Reserve())
 	write(t, w, []int{30000, 30000})
-	calls, syncs := d.calls, d.syncs
+	calls, syncs := d.Calls(""), d.Calls("sync")
 	require.NoError(t, w.Reserve())
-	require.Equal(t, calls, d.calls, "there is one")
+	require.Equal(t, calls, d.Calls(""), "there is one")
+	d.Trace()
 	write(t, w, []int{30000}) // does not fit any more
-	require.Equal(t, 3, d.syncs-syncs, "the header, the end of the segment before, and the group")
-	for _, c := range d.trace[calls:] {
+	require.Equal(t, 3, d.Calls("sync")-syncs, "the header, the end of the segment before, and the group")
+	for _, c := range d.Trace() {
 		require.NotContains(t, c, "create")
 	}
 	require.NoError(t, w.Close())
-	rec, got := scan(t, dir, options(d.cut(losses(0)[0])))
+	rec, got := scan(t, dir, options(d.Cut(journaltest.Loss{})))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Equal(t, uint32(2), rec.Segment)
 	wantBodies(t, got, 30000, 30000, 30000)
@@ -35,16 +39,11 @@ func TestWithAReserveTheNextSegmentTakesTwoFlushesAndNoRoom(t *testing.T) {
 }
 
 func TestAFullMediumTakesOneSegmentMore(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	require.NoError(t, w.Reserve())
-	d.fault = func(_ int, op, name string) *fault {
-		if op == "create" || op == "write" && d.nodes[name] != nil && len(d.nodes[name].cache) < small {
-			return &fault{err: syscall.ENOSPC}
-		}
-		return nil
-	}
+	d.Fault = noRoom(d)
 	write(t, w, []int{30000, 30000}, []int{30000})
 	err = w.Reserve()
 	require.ErrorIs(t, err, journal.ErrDiskFull)
@@ -57,8 +56,27 @@ func TestAFullMediumTakesOneSegmentMore(t *testing.T) {
 	require.ErrorIs(t, w.Close(), journal.ErrDiskFull)
 }
 
+func TestPrepareMakesAReserveForEachOneTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := journaltest.NewDisk()
+		w, err := journal.Create(dir, head, options(d))
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() { ended <- w.Prepare(t.Context()) }()
+		write(t, w, []int{60000})
+		for n := 2; n < 6; n++ {
+			synctest.Wait()
+			name := filepath.Join(dir, "segments", fmt.Sprintf("%08d.seg", n))
+			require.Contains(t, d.Files(), name)
+			write(t, w, []int{60000}) // does not fit behind the last
+		}
+		require.NoError(t, w.Close())
+		require.NoError(t, <-ended)
+	})
+}
+
 func TestPrepareKeepsAReserveBesideAWriterUntilEitherEnds(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	ended := make(chan error, 2)
@@ -73,8 +91,10 @@ func TestPrepareKeepsAReserveBesideAWriterUntilEitherEnds(t *testing.T) {
 	require.NoError(t, w.Close())
 	require.NoError(t, <-ended)
 	require.NoError(t, <-ended)
+	files := d.Files()
 	require.NoError(t, w.Reserve(), "a closed writer needs none")
-	rec, got := scan(t, dir, options(d.cut(losses(0)[0])))
+	require.Equal(t, files, d.Files())
+	rec, got := scan(t, dir, options(d.Cut(journaltest.Loss{})))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Zero(t, rec.Warnings, "%v", rec.Path)
 	wantBodies(t, got, sizes...)

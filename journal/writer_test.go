@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/journaltest"
 )
 
 const (
@@ -43,7 +44,7 @@ func body(n uint64, size int) []byte {
 	return b[:max(size, 1)]
 }
 
-func options(d *disk) *journal.Options {
+func options(d *journaltest.Disk) *journal.Options {
 	return &journal.Options{Storage: d, Segment: small, Pending: small}
 }
 
@@ -97,7 +98,7 @@ func wantBodies(t *testing.T, got []record, sizes ...int) {
 func TestScanAfterEachCommitReturnsWhatWasAppended(t *testing.T) {
 	const seed = 7
 	rng := rand.New(rand.NewPCG(seed, 0))
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	var sizes []int
@@ -125,22 +126,22 @@ func TestScanAfterEachCommitReturnsWhatWasAppended(t *testing.T) {
 }
 
 func TestAGroupIsOneWriteAndOneFlush(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	for range 5 {
-		writes, syncs := d.writes, d.syncs
+		writes, syncs := d.Calls("write"), d.Calls("sync")
 		write(t, w, []int{10, 300, 20})
-		require.Equal(t, 1, d.writes-writes)
-		require.Equal(t, 1, d.syncs-syncs)
+		require.Equal(t, 1, d.Calls("write")-writes)
+		require.Equal(t, 1, d.Calls("sync")-syncs)
 	}
-	calls := d.calls
+	calls := d.Calls("")
 	require.NoError(t, w.Commit(), "with nothing to do")
-	require.Equal(t, calls, d.calls)
+	require.Equal(t, calls, d.Calls(""))
 }
 
 func TestAGroupLargerThanTheRestOfASegmentIsSplit(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, &journal.Options{Storage: d, Segment: small})
 	require.NoError(t, err)
 	sizes := make([]int, 40)
@@ -157,7 +158,7 @@ func TestAGroupLargerThanTheRestOfASegmentIsSplit(t *testing.T) {
 }
 
 func TestAppendRefusesWithoutTaking(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, &journal.Options{Storage: d, Pending: 66 << 10})
 	require.NoError(t, err)
 	require.ErrorIs(t, w.Append(2, []byte("x")), journal.ErrOrder)
@@ -184,14 +185,14 @@ func TestAppendRefusesWithoutTaking(t *testing.T) {
 
 func TestAppendNeverWaitsForAStalledFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
+		d := journaltest.NewDisk()
 		var durable []uint64
 		opt := options(d)
 		opt.OnDurable = func(seq uint64) { durable = append(durable, seq) }
 		w, err := journal.Create(dir, head, opt)
 		require.NoError(t, err)
 		stall := make(chan struct{})
-		d.onSync = func() { <-stall }
+		d.OnSync = func() { <-stall }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- w.Run(ctx) }()
@@ -206,7 +207,7 @@ func TestAppendNeverWaitsForAStalledFlush(t *testing.T) {
 		require.Less(t, w.Room(), 1024+32)
 		require.Zero(t, w.Durable())
 		require.Zero(t, w.Head())
-		d.onSync = nil
+		d.OnSync = nil
 		close(stall)
 		synctest.Wait()
 		require.Equal(t, last-1, w.Durable())
@@ -222,7 +223,7 @@ func TestAppendNeverWaitsForAStalledFlush(t *testing.T) {
 
 func TestManyMayCommitWhileOneAppends(t *testing.T) {
 	const records = 3000
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -264,7 +265,7 @@ func assert(err error) {
 
 func TestRunEndsWithCloseAndWithFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
+		d := journaltest.NewDisk()
 		w, err := journal.Create(dir, head, options(d))
 		require.NoError(t, err)
 		done := make(chan error, 1)
@@ -276,7 +277,7 @@ func TestRunEndsWithCloseAndWithFailure(t *testing.T) {
 		w, _, err = journal.Open(dir, head, options(d))
 		require.NoError(t, err)
 		go func() { done <- w.Run(t.Context()) }()
-		d.fault = func(int, string, string) *fault { return &fault{err: syscall.EIO} }
+		d.Fault = func(int, string, string) *journaltest.Fault { return &journaltest.Fault{Err: syscall.EIO} }
 		require.NoError(t, w.Append(1, []byte("x")))
 		err = <-done
 		require.ErrorIs(t, err, journal.ErrFailed)
@@ -286,7 +287,7 @@ func TestRunEndsWithCloseAndWithFailure(t *testing.T) {
 }
 
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
-	w, err := journal.Create(dir, head, &journal.Options{Storage: still{newDisk()}, Segment: 8 << 20})
+	w, err := journal.Create(dir, head, &journal.Options{Storage: still{journaltest.NewDisk()}, Segment: 8 << 20})
 	require.NoError(t, err)
 	b := body(1, 300)
 	seq := uint64(0)
@@ -305,7 +306,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 }
 
 // still is a disk whose files take writes and forget them.
-type still struct{ *disk }
+type still struct{ *journaltest.Disk }
 
 type sink struct{}
 
@@ -370,18 +371,18 @@ func tree(t *testing.T, root string) map[string]string {
 
 func TestEqualHeadersAndRecordsMakeEqualFiles(t *testing.T) {
 	make1 := func(salt uint64) []byte {
-		d := newDisk()
+		d := journaltest.NewDisk()
 		w, err := journal.Create(dir, journal.Header{JournalID: "v", Epoch: 4, Salt: salt}, options(d))
 		require.NoError(t, err)
 		write(t, w, []int{50, 60}, []int{70})
-		return d.nodes[path(seg1)].cache
+		return d.Content(path(seg1))
 	}
 	require.Equal(t, make1(9), make1(9))
 	require.NotEqual(t, make1(9), make1(8))
 }
 
 func TestRefusalsBeforeAnythingIsWritten(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	for _, id := range []string{"", "a b", "ü", strings.Repeat("x", 65), "a/b"} {
 		_, err := journal.Create(dir, journal.Header{JournalID: id}, options(d))
 		require.ErrorContains(t, err, "journal id", "%q", id)
@@ -397,7 +398,9 @@ func TestRefusalsBeforeAnythingIsWritten(t *testing.T) {
 	_, rec, err := journal.Open(dir, head, options(d))
 	require.ErrorIs(t, err, journal.ErrNone)
 	require.Equal(t, journal.None, rec.Outcome)
-	require.Len(t, d.nodes, 1, "no file, no directory")
+	require.Empty(t, d.Files())
+	names, _ := d.Pending()
+	require.Zero(t, names, "no file, no directory")
 	rec, err = journal.Scan(dir, nil, options(d))
 	require.NoError(t, err)
 	require.Equal(t, journal.None, rec.Outcome)
@@ -406,7 +409,7 @@ func TestRefusalsBeforeAnythingIsWritten(t *testing.T) {
 }
 
 func TestOpenRefusesAnotherJournalAndAnOldEpoch(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, journal.Header{JournalID: "B-0001", Epoch: 5}, options(d))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
@@ -421,7 +424,7 @@ func TestOpenRefusesAnotherJournalAndAnOldEpoch(t *testing.T) {
 }
 
 func TestAnErrorOfTheCallbackEndsTheScan(t *testing.T) {
-	d := newDisk()
+	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
 	require.NoError(t, err)
 	write(t, w, []int{1, 2, 3})

@@ -1,0 +1,99 @@
+// The one form of frames and headers: each field wrong by itself, under a right checksum.
+
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAFrameHasASizeOfItsKind(t *testing.T) {
+	sum := saltSum(testSalt)
+	for _, c := range []struct {
+		kind kind
+		body int
+		ok   bool
+	}{
+		{kindEvent, 0, false}, {kindEvent, 1, true}, {kindEvent, MaxBody, true}, {kindEvent, MaxBody + 1, false},
+		{kindCommit, commitBody - 1, false}, {kindCommit, commitBody, true}, {kindCommit, commitBody + 1, false},
+		{kindEnd, endBody - 1, false}, {kindEnd, endBody, true}, {kindEnd, endBody + 1, false},
+		{0, 8, false}, {4, 8, false},
+	} {
+		b := appendFrame(nil, 1, c.kind, bytes.Repeat([]byte{7}, c.body))
+		seal(b, sum, 0)
+		_, ok := decodeFrame(b, sum)
+		require.Equal(t, c.ok, ok, "kind %d with %d bytes", c.kind, c.body)
+		_, ok = decodeFrame(b[:len(b)-8], sum)
+		require.False(t, ok, "cut off")
+	}
+}
+
+func TestAHeaderHasOneForm(t *testing.T) {
+	h := header{id: "B-1", epoch: 2, number: 3, size: minSegment, inflight: 900, prev: 2, prevEnd: 4096, prevTail: 8, first: 5, salt: 6}
+	got, ok := decodeHeader(h.encode())
+	require.True(t, ok)
+	require.Equal(t, h, got)
+	word := func(at int, v uint32) func([]byte) {
+		return func(b []byte) { binary.LittleEndian.PutUint32(b[at:], v) }
+	}
+	for name, change := range map[string]func(b []byte){
+		"magic":               func(b []byte) { b[0] ^= 1 },
+		"version":             word(8, formatVersion+1),
+		"number zero":         word(16, 0),
+		"number beyond":       word(16, lastSegment+1),
+		"number not larger":   word(28, 3),
+		"size too small":      word(20, minSegment-4096),
+		"size not even":       word(20, minSegment+512),
+		"size too large":      word(20, maxSegment+4096),
+		"in flight":           word(24, minSegment+1),
+		"end before":          word(32, maxSegment+1),
+		"set aside":           word(40, maxSegment+1),
+		"no id":               word(44, 0),
+		"half an id":          word(44, 2),
+		"id too long":         word(44, maxJournalID+1),
+		"id beyond the block": word(44, headerSize),
+		"id with a space":     func(b []byte) { b[129] = ' ' },
+		"bytes behind the id": func(b []byte) { b[headerCRC-1] = 1 },
+		"first":               word(56, 0),
+	} {
+		b := h.encode()
+		change(b)
+		binary.LittleEndian.PutUint32(b[headerCRC:], crc32.Checksum(b[:headerCRC], castagnoli))
+		_, ok := decodeHeader(b)
+		require.False(t, ok, name)
+	}
+	_, ok = decodeHeader(h.encode()[:headerSize-1])
+	require.False(t, ok, "cut off")
+	h.id = strings.Repeat("x", maxJournalID)
+	_, ok = decodeHeader(h.encode())
+	require.True(t, ok, "the longest id")
+}
+
+func TestEverySegmentHasASaltOfItsOwn(t *testing.T) {
+	h := Header{JournalID: "a", Epoch: 1, Salt: 1}
+	seen := map[uint64]bool{segmentSalt(h, 1): true, segmentSalt(h, 2): true}
+	for _, h := range []Header{{JournalID: "b", Epoch: 1, Salt: 1}, {JournalID: "a", Epoch: 2, Salt: 1}, {JournalID: "a", Epoch: 1, Salt: 2}} {
+		seen[segmentSalt(h, 1)] = true
+	}
+	require.Len(t, seen, 5)
+}
+
+func TestSegmentNumbersEnd(t *testing.T) {
+	w, err := Create(filepath.Join(t.TempDir(), "j"), Header{JournalID: "a"}, &Options{Segment: minSegment})
+	require.NoError(t, err)
+	w.seg.number, w.next = lastSegment, lastSegment+1
+	require.NoError(t, w.Reserve(), "and there is nothing to reserve")
+	require.Nil(t, w.spare)
+	require.NoError(t, w.Append(1, make([]byte, 50000)))
+	require.NoError(t, w.Append(2, make([]byte, 50000)))
+	err = w.Commit()
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorContains(t, err, "segment numbers end at 99999999: begin a new journal")
+	require.ErrorIs(t, w.Close(), ErrFailed)
+}
