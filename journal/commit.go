@@ -77,9 +77,9 @@ func (w *Writer) write(frames []byte, c Chain) error {
 func (w *Writer) publish(c Chain) {
 	w.mu.Lock()
 	before := w.head.N
+	w.durable.Store(c.N) // first: nobody sees a head that is not durable
 	w.head = c
 	w.mu.Unlock()
-	w.durable.Store(c.N)
 	if w.opt.OnDurable != nil && c.N != before {
 		w.opt.OnDurable(c.N)
 	}

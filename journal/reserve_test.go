@@ -106,3 +106,13 @@ func TestPrepareKeepsAReserveBesideAWriterUntilEitherEnds(t *testing.T) {
 	require.NoError(t, w.Prepare(ctx))
 	require.NoError(t, w.Close())
 }
+
+func TestAClosedWriterMakesNoReserve(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	calls := d.Calls("")
+	require.NoError(t, w.Reserve())
+	require.Equal(t, calls, d.Calls(""))
+}

@@ -88,7 +88,7 @@ func (r *run) cuts(word string) {
 // share is one of how many states is recovered with cuts in the recovery.
 func (r *run) share() uint64 {
 	if r.opt.Long {
-		return 83
+		return 71
 	}
 	return 89
 }

@@ -44,7 +44,7 @@ func words(long bool, seed uint64) []string {
 	all := []string{"", "sms", "smCm", "hhs", "hRhs", "hxCs", "sKsKs", "RhhCs", "mKhRhs", "hRKhs", "lml", "hhhRhh", "CCsC", "hKhKh"}
 	if long {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		for range 60 {
+		for range 85 {
 			var w []byte
 			for range 3 + rng.IntN(4) {
 				w = append(w, steps[rng.IntN(len(steps))])
