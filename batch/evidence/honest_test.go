@@ -128,13 +128,11 @@ func cut(t *testing.T, dir string, b *batch.Batch, n int) string {
 	return to
 }
 
-// resumed continues a batch that was cut, as package runner does: decisions that lack are made again, then comes the boot.
-// Source is the quality with which the counter is read then.
-func resumed(t *testing.T, dir string, b *batch.Batch, source tag.Quality) *run {
-	w, rec, err := journal.Open(filepath.Join(dir, journalDir), journal.Header{JournalID: b.JournalID}, nil)
-	require.NoError(t, err)
+// relived feeds the records of a journal to a fresh machine of its batch, which must come to the same decisions.
+func relived(t *testing.T, dir string, b *batch.Batch) *batch.Replay {
+	t.Helper()
 	replay := b.Replay()
-	_, err = journal.Scan(filepath.Join(dir, journalDir), func(_ uint64, body []byte, _ journal.Chain) error {
+	_, err := journal.Scan(filepath.Join(dir, journalDir), func(_ uint64, body []byte, _ journal.Chain) error {
 		rec, err := record.Parse(body)
 		if err != nil {
 			return err
@@ -142,6 +140,15 @@ func resumed(t *testing.T, dir string, b *batch.Batch, source tag.Quality) *run 
 		return replay.Record(rec)
 	}, nil)
 	require.NoError(t, err)
+	return replay
+}
+
+// resumed continues a batch that was cut, as package runner does: decisions that lack are made again, then comes the boot.
+// Source is the quality with which the counter is read then.
+func resumed(t *testing.T, dir string, b *batch.Batch, source tag.Quality) *run {
+	w, rec, err := journal.Open(filepath.Join(dir, journalDir), journal.Header{JournalID: b.JournalID}, nil)
+	require.NoError(t, err)
+	replay := relived(t, dir, b)
 	r := &run{t: t, b: b, m: replay.Machine, w: w, blk: batch.NewBlock(len(b.Plan.Map.Tags)), next: rec.Head.N + 1, now: 1, pulses: 65_700}
 	for _, body := range replay.Lacking() {
 		r.append(body, nil)

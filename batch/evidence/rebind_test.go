@@ -10,8 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch"
-	"github.com/batchkit/batchkit/journal"
-	"github.com/batchkit/batchkit/journal/record"
 )
 
 func TestABatchThatWasCutShortIsBoundAgainToAllThatItWasBoundTo(t *testing.T) {
@@ -31,15 +29,7 @@ func TestABatchThatWasCutShortIsBoundAgainToAllThatItWasBoundTo(t *testing.T) {
 			for i, f := range b.Plan.Files {
 				require.Equal(t, f.Digest, got.Plan.Files[i].Digest)
 			}
-			replay := got.Replay()
-			_, err = journal.Scan(filepath.Join(dir, journalDir), func(_ uint64, body []byte, _ journal.Chain) error {
-				rec, err := record.Parse(body)
-				if err != nil {
-					return err
-				}
-				return replay.Record(rec)
-			}, nil)
-			require.NoError(t, err, "the batch that was bound again decides as the first one did")
+			relived(t, dir, got) // the batch that was bound again decides as the first one did
 			require.Equal(t, before, everything(t, dir))
 		})
 	}
