@@ -79,6 +79,7 @@ func (w *Writer) publish(c Chain) {
 	before := w.head.N
 	w.durable.Store(c.N) // first: nobody sees a head that is not durable
 	w.head = c
+	tell(&w.now)
 	w.mu.Unlock()
 	if w.opt.OnDurable != nil && c.N != before {
 		w.opt.OnDurable(c.N)

@@ -110,7 +110,11 @@ func (system) Read(name string, buf []byte) ([]byte, error) {
 }
 
 func (system) Create(name string) (File, error) {
-	return os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	return file{f}, nil
 }
 
 func (system) Settle(name string) error {

@@ -33,14 +33,16 @@ type Writer struct {
 	closed  bool
 	seg     *segment
 	writing []byte // frames on their way to storage
-	reached Chain  // after the last of them
+	reached Chain  // after the last of them; set with mu held, too
 	group   []byte // the group as it is written
 
-	mu      sync.Mutex // never held while storage is used
-	pending []byte     // unsealed frames
-	tail    Chain      // after the last record appended
-	head    Chain      // after the last durable record
-	err     error      // why nothing more is taken
+	mu      sync.Mutex    // never held while storage is used
+	pending []byte        // unsealed frames
+	tail    Chain         // after the last record appended
+	head    Chain         // after the last durable record
+	err     error         // why nothing more is taken
+	now     chan struct{} // closed when w.writing is durable, or never will be; nil while nobody waits
+	later   chan struct{} // the same for w.pending
 }
 
 // Append takes a copy of a record and hashes it into the chain; it is durable
@@ -81,6 +83,44 @@ func (w *Writer) Room() int {
 // Durable returns the last seq that is durable.
 func (w *Writer) Durable() uint64 { return w.durable.Load() }
 
+// Wait returns nil when the record seq is durable. It returns early with the
+// error of a failure or of ctx, and refuses a seq that was not appended
+// (ErrOrder).
+func (w *Writer) Wait(ctx context.Context, seq uint64) error {
+	for {
+		done, err := w.waits(seq)
+		if done == nil {
+			return err
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// waits returns what closes when there is news of the record seq, nil if there will be none.
+func (w *Writer) waits(seq uint64) (<-chan struct{}, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	on := &w.later
+	switch {
+	case seq <= w.head.N:
+		return nil, nil
+	case w.err != nil && w.err != ErrClosed: // what was taken before Close will be durable, or this error is another
+		return nil, w.err
+	case seq > w.tail.N:
+		return nil, fmt.Errorf("journal: waiting for record %d: %w: the last is %d", seq, ErrOrder, w.tail.N)
+	case seq <= w.reached.N:
+		on = &w.now
+	}
+	if *on == nil {
+		*on = make(chan struct{})
+	}
+	return *on, nil
+}
+
 // Head returns the chain after the last durable record.
 func (w *Writer) Head() Chain {
 	w.mu.Lock()
@@ -117,7 +157,7 @@ func (w *Writer) Run(ctx context.Context) error {
 func (w *Writer) Commit() error {
 	w.io.Lock()
 	defer w.io.Unlock()
-	if err := w.take(); err != nil {
+	if err := w.take(false); err != nil {
 		return err
 	}
 	return w.flush()
@@ -133,9 +173,8 @@ func (w *Writer) Close() error {
 		return nil
 	}
 	w.closed = true
-	err := w.take()
+	err := w.take(true)
 	if err == nil {
-		w.stop(ErrClosed)
 		err = w.flush()
 	}
 	if err == nil && w.seg.open {
@@ -149,25 +188,20 @@ func (w *Writer) Close() error {
 	return errors.Join(err, w.seg.file.Close(), w.lock.Close())
 }
 
-// take moves the pending frames to w.writing.
-func (w *Writer) take() error {
+// take moves the pending frames to w.writing. After the last time nothing more is appended.
+func (w *Writer) take(last bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return w.err
 	}
 	w.pending, w.writing, w.reached = w.writing[:0], w.pending, w.tail
-	return nil
-}
-
-// stop makes every later call return err.
-func (w *Writer) stop(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err == nil {
+	w.now, w.later = w.later, nil
+	if last {
+		w.err = ErrClosed
 		close(w.stopped)
 	}
-	w.err = err
+	return nil
 }
 
 // fail stops the Writer for ever and tells what is durable and what to do.
@@ -176,6 +210,21 @@ func (w *Writer) stop(err error) {
 func (w *Writer) fail(doing string, err error) error {
 	err = fmt.Errorf("journal: segment %q: %s: %w: %w; records up to %d are durable, later ones are not; %s",
 		w.seg.path, doing, ErrFailed, full(err), w.Durable(), remedy(err))
-	w.stop(err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		close(w.stopped)
+	}
+	w.err = err
+	tell(&w.now)
+	tell(&w.later)
 	return err
+}
+
+// tell wakes those who wait.
+func tell(waiters *chan struct{}) {
+	if *waiters != nil {
+		close(*waiters)
+		*waiters = nil
+	}
 }

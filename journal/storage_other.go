@@ -1,10 +1,12 @@
-// Reading what the medium holds: systems that offer no call for it.
+// What systems other than Linux offer no call for.
 
 //go:build !linux
 
 package journal
 
 import "os"
+
+type file struct{ *os.File }
 
 // dropCache does nothing here: after a flush that failed, reads of this file
 // may show bytes that never reached the medium until the system restarts.
