@@ -94,7 +94,7 @@ func (w *Writer) newSegment(number uint32, head Chain) (header, error) {
 	room := w.opt.Segment - 2*headerSize
 	return header{
 		id: w.header.JournalID, epoch: w.header.Epoch, number: number, size: w.opt.Segment,
-		inflight: min(w.opt.Pending+commitSize, room), salt: segmentSalt(w.header, number),
+		inflight: min(padded(w.opt.Pending+commitSize), room), salt: segmentSalt(w.header, number),
 		first: head.N + 1, before: head.Link,
 	}, nil
 }

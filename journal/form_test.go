@@ -22,6 +22,7 @@ func TestAFrameHasASizeOfItsKind(t *testing.T) {
 	}{
 		{kindEvent, 0, false}, {kindEvent, 1, true}, {kindEvent, MaxBody, true}, {kindEvent, MaxBody + 1, false},
 		{kindCommit, commitBody - 1, false}, {kindCommit, commitBody, true}, {kindCommit, commitBody + 1, false},
+		{kindCommit, commitBody + 8, false}, {kindCommit, commitBody + sector, false}, // what fills it is not zero
 		{kindEnd, endBody - 1, false}, {kindEnd, endBody, true}, {kindEnd, endBody + 1, false},
 		{0, 8, false}, {4, 8, false},
 	} {
@@ -31,6 +32,21 @@ func TestAFrameHasASizeOfItsKind(t *testing.T) {
 		require.Equal(t, c.ok, ok, "kind %d with %d bytes", c.kind, c.body)
 		_, ok = decodeFrame(b[:len(b)-8], sum)
 		require.False(t, ok, "cut off")
+	}
+}
+
+func TestACommitFrameFillsItsSectorWithZeros(t *testing.T) {
+	sum := saltSum(testSalt)
+	for fill := 0; fill <= sector; fill++ {
+		b := appendFrame(nil, 1, kindCommit, append(bytes.Repeat([]byte{7}, commitBody), make([]byte, fill)...))
+		seal(b, sum, 0)
+		_, ok := decodeFrame(b, sum)
+		require.Equal(t, fill < sector && fill%8 == 0, ok, "%d bytes of zeros", fill)
+	}
+	for events := 0; events < 2*sector; events += 8 {
+		b := appendCommit(make([]byte, events), commit{first: 1, last: 1, group: 1})
+		require.Zero(t, len(b)%sector)
+		require.Less(t, len(b)-events, commitSize+sector)
 	}
 }
 

@@ -26,6 +26,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// sector is what a write of a medium may ruin, in bytes. A group ends at a multiple of it: no write touches a sector that holds what
+// is durable.
+const sector = 512
+
 // frame is one frame that validated; body lies in the buffer it was read from.
 type frame struct {
 	seq  uint64
@@ -84,14 +88,18 @@ func openFrame(b []byte) (body []byte, size int) {
 	return b[frameHead : frameHead+n], frameSize(n)
 }
 
+// padded rounds a number of bytes up to a whole number of sectors.
+func padded(n int) int { return (n + sector - 1) &^ (sector - 1) }
+
+// appendCommit appends a commit frame that fills the group's last sector.
 func appendCommit(b []byte, c commit) []byte {
-	var body [commitBody]byte
+	var body [commitBody + sector]byte
 	binary.LittleEndian.PutUint64(body[0:], c.first)
 	binary.LittleEndian.PutUint64(body[8:], c.last)
 	binary.LittleEndian.PutUint64(body[16:], c.durable)
 	binary.LittleEndian.PutUint64(body[24:], c.group)
 	copy(body[32:], c.link[:])
-	return appendFrame(b, c.last, kindCommit, body[:])
+	return appendFrame(b, c.last, kindCommit, body[:commitBody+padded(len(b)+commitSize)-len(b)-commitSize])
 }
 
 func appendEnd(b []byte, groups uint64, c Chain) []byte {
@@ -111,13 +119,16 @@ func decodeFrame(b []byte, salt uint32) (frame, bool) {
 	k := kind(b[16])
 	switch {
 	case k == kindEvent && n >= 1 && n <= MaxBody:
-	case k == kindCommit && n == uint32(commitBody):
+	case k == kindCommit && n >= uint32(commitBody) && n < uint32(commitBody+sector) && n%8 == 0:
 	case k == kindEnd && n == uint32(endBody):
 	default:
 		return frame{}, false
 	}
-	end := frameHead + int(n)
 	size := frameSize(int(n))
+	end := frameHead + int(n)
+	if k == kindCommit {
+		end = commitSize
+	}
 	if size > len(b) || b[17]|b[18]|b[19] != 0 {
 		return frame{}, false
 	}
@@ -128,7 +139,7 @@ func decodeFrame(b []byte, salt uint32) (frame, bool) {
 		seq:  binary.LittleEndian.Uint64(b[8:]),
 		kind: k,
 		rel:  binary.LittleEndian.Uint32(b[20:]),
-		body: b[frameHead:end],
+		body: b[frameHead : frameHead+int(n)],
 	}, true
 }
 

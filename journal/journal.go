@@ -39,7 +39,9 @@
 //	24  body, then zeros up to a multiple of 8
 //
 // A group is its events and one commit frame, written by one call and made
-// durable by one flush. The commit frame holds the first and the last seq,
+// durable by one flush. It ends at a multiple of 512, up to which the body of
+// the commit frame is filled with zeros: no write touches a sector that holds
+// what is durable already. The commit frame holds the first and the last seq,
 // the seq known to be durable when it was written, the number of the group in
 // its segment (u64 each) and the link of the last record. A group counts only
 // if its commit frame validates and its link recomputes. A commit without

@@ -169,13 +169,13 @@ func TestAnEpochWithoutRecordsNeedsNoPromise(t *testing.T) {
 }
 
 func TestASegmentCanBeFilledToItsLastByte(t *testing.T) {
-	for fill := 72400; fill < 72800; fill += 8 {
+	for fill := 31000; fill < 31240; fill++ { // 31,120 bytes fit behind the first group
 		for _, last := range []int{0, 1, 60000} {
 			d := journaltest.NewDisk()
 			w, err := journal.Create(dir, head, options(d))
 			require.NoError(t, err)
-			groups := [][]int{{40000}, {fill - 40000 - 2*24 - 2*88 - 1}}
-			sizes := []int{40000, groups[1][0]}
+			groups := [][]int{{40000}, {fill}}
+			sizes := []int{40000, fill}
 			if last > 0 {
 				groups = append(groups, []int{last})
 				sizes = append(sizes, last)
@@ -186,6 +186,7 @@ func TestASegmentCanBeFilledToItsLastByte(t *testing.T) {
 			where := fmt.Sprintf("filled to %d, then %d: %v", fill, last, rec.Path)
 			require.Equal(t, journal.Clean, rec.Outcome, where)
 			require.Zero(t, rec.Warnings, where)
+			require.Equal(t, fill > 31120 || last > 0, rec.Segment > 1, where)
 			wantBodies(t, got, sizes...)
 		}
 	}

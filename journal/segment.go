@@ -140,8 +140,8 @@ type segment struct {
 }
 
 // room returns the bytes left for one more group, its commit frame included.
-// What an orderly Close and the end frame take is kept free.
-func (s *segment) room() int { return s.size - headerSize - commitSize - endSize - s.off }
+// What an orderly Close and the end frame take, a sector each, is kept free.
+func (s *segment) room() int { return s.size - headerSize - 2*sector - s.off }
 
 // blank is a segment file of zeros that has no header yet.
 type blank struct {

@@ -109,13 +109,7 @@ func (system) Read(name string, buf []byte) ([]byte, error) {
 	return buf[:n], err
 }
 
-func (system) Create(name string) (File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
-	if err != nil {
-		return nil, err
-	}
-	return file{f}, nil
-}
+func (system) Create(name string) (File, error) { return openFile(name) }
 
 func (system) Settle(name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)

@@ -1,19 +1,62 @@
-// What Linux does in its own way: flushing data alone, and reading what the medium holds.
+// What Linux does in its own way: writes past the cache, flushes of data alone, and reads of what the medium holds.
 
 package journal
 
 import (
 	"errors"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// file flushes with fdatasync. A segment has its full size before a record is written into it, so nothing but data has to reach
-// the medium; fsync would have the file system commit the time of the last write with nearly every group.
-type file struct{ *os.File }
+// file writes whole sectors past the cache, where the file system can. A medium then takes the sectors of a group and not the pages
+// that they lie in, and a page that it failed to take is not taken for written.
+type file struct {
+	*os.File
+	direct  bool // O_DIRECT is set
+	refused bool // it cannot be
+}
 
-func (f file) Sync() error {
+func openFile(name string) (File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	return &file{File: f}, nil
+}
+
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	whole := (uintptr(unsafe.Pointer(unsafe.SliceData(p)))|uintptr(len(p))|uintptr(off))%sector == 0
+	f.bypass(whole && !f.refused)
+	n, err := f.File.WriteAt(p, off)
+	if f.direct && errors.Is(err, unix.EINVAL) { // sectors of this medium are larger
+		f.refused = true
+		f.bypass(false)
+		n, err = f.File.WriteAt(p, off)
+	}
+	return n, err
+}
+
+// bypass sets or clears O_DIRECT.
+func (f *file) bypass(on bool) {
+	if on == f.direct {
+		return
+	}
+	flags := unix.O_RDWR
+	if on {
+		flags |= unix.O_DIRECT
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFL, flags); err != nil {
+		f.refused = true
+		return
+	}
+	f.direct = on
+}
+
+// Sync is fdatasync. A segment has its full size before a record is written into it, so nothing but data has to reach the medium;
+// fsync would have the file system commit the time of the last write with nearly every group.
+func (f *file) Sync() error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		if !errors.Is(err, unix.EINTR) {

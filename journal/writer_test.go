@@ -140,6 +140,22 @@ func TestAGroupIsOneWriteAndOneFlush(t *testing.T) {
 	require.Equal(t, calls, d.Calls(""))
 }
 
+func TestNoWriteTouchesASectorThatHoldsWhatIsDurable(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	for size := 1; size < 3000; size += 37 {
+		before := d.Content(path(seg1))
+		write(t, w, []int{size, size / 3})
+		after := d.Content(path(seg1))
+		for at := 0; at < len(before); at += 512 {
+			if was := before[at : at+512]; !bytes.Equal(was, make([]byte, 512)) {
+				require.Equal(t, was, after[at:at+512], "records of %d bytes, sector at %d", size, at)
+			}
+		}
+	}
+}
+
 func TestAGroupLargerThanTheRestOfASegmentIsSplit(t *testing.T) {
 	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, &journal.Options{Storage: d, Segment: small})

@@ -23,7 +23,7 @@ func TestWhatARecoverySetAsideIsThereAndIsWhatItWas(t *testing.T) {
 	for data[end-1] == 0 {
 		end--
 	}
-	copy(data[(end+7)&^7:], slices.Repeat([]byte{0xA5}, 40))
+	copy(data[(end+511)&^511:], slices.Repeat([]byte{0xA5}, 40))
 	require.NoError(t, os.WriteFile(segment, data, 0o640))
 	r := resumed(t, dir, b, tag.Good)
 	r.rounds(1, 300)

@@ -20,7 +20,7 @@ func Example() {
 	w.Append(1, []byte("first"))
 	fmt.Println(w.Commit())
 
-	// The flush of the second group never ends; 192 bytes of its sector arrive.
+	// The flush of the second group never ends; 64 bytes of its sector arrive.
 	d.Fault = func(_ int, op, _ string) *journaltest.Fault {
 		if op == "sync" {
 			return &journaltest.Fault{Err: journaltest.ErrPower, Power: true}
@@ -29,7 +29,7 @@ func Example() {
 	}
 	w.Append(2, []byte("second"))
 	fmt.Println(w.Commit() != nil)
-	after := d.Cut(journaltest.Loss{Sectors: "c"})
+	after := d.Cut(journaltest.Loss{Sectors: "a"})
 
 	rec, err := journal.Scan("j", nil, &journal.Options{Storage: after})
 	fmt.Println(rec.Outcome, "after record", rec.Head.N, err)

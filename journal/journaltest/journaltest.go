@@ -32,10 +32,10 @@
 //
 // A device that loses the end of what it acknowledged leaves what an honest
 // one leaves that was cut earlier: the journal cannot know, and is only held to
-// lose no more than the device did. A torn sector loses only bytes that the
-// write changed: small groups share a sector with acknowledged ones, and on a
-// medium that ruins all of it those are lost, too. Disks are not filled, times
-// are not measured, and two writers do not race.
+// lose no more than the device did. A torn write ruins the sectors that it
+// wrote, of 512 bytes, and no others: a medium that ruins what lies beside
+// them, an erase block for instance, is no part of it. Disks are not filled,
+// times are not measured, and two writers do not race.
 package journaltest
 
 import (

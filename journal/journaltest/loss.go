@@ -16,8 +16,8 @@ import (
 type Loss struct {
 	// Names: '1' survives, anything else does not.
 	Names string
-	// Sectors: '0' is lost and '1' is written. A torn sector holds, where the
-	// write changed it, 'z' zeros, 'f' ones or 'r' noise; 'a' to 'g' the new
+	// Sectors: '0' is lost and '1' is written. A torn sector holds 'z' zeros,
+	// 'f' ones or 'r' noise; 'a' to 'g' the new
 	// bytes up to 64, 128, ... 448 and the old ones behind; 'A' to 'G' the old
 	// ones up to there and the new ones behind.
 	Sectors string
@@ -93,7 +93,7 @@ func (f *file) cut(s string, first int) *file {
 			if w.index < len(c.media) {
 				old = c.media[w.index]
 			}
-			b = torn(how, old.bytes(), w.block.bytes(), w.index*Sector >= f.safe, uint64(first+i))
+			b = torn(how, old.bytes(), w.block.bytes(), uint64(first+i))
 		}
 		c.media = put(c.media, w.index, b)
 		c.safe = max(c.safe, w.end)
@@ -102,26 +102,18 @@ func (f *file) cut(s string, first int) *file {
 	return c
 }
 
-// torn returns the sector that a write left in the middle. Of what the write
-// did not change nothing is lost, unless the sector is new to the file.
-func torn(how byte, before, after []byte, fresh bool, seed uint64) *block {
+// torn returns the sector that a write left in the middle.
+func torn(how byte, before, after []byte, seed uint64) *block {
 	data := [Sector]byte(after)
-	from, to := 0, Sector
-	for !fresh && from < to && before[from] == after[from] {
-		from++
-	}
-	for !fresh && to > from && before[to-1] == after[to-1] {
-		to--
-	}
 	switch {
 	case how == 'z':
-		clear(data[from:to])
+		clear(data[:])
 	case how == 'f':
-		copy(data[from:to], bytes.Repeat([]byte{0xFF}, to-from))
+		copy(data[:], bytes.Repeat([]byte{0xFF}, Sector))
 	case how == 'r':
 		rng := rand.New(rand.NewPCG(seed, 5))
-		for i := range data[from:to] {
-			data[from+i] = byte(rng.Uint32())
+		for i := range data {
+			data[i] = byte(rng.Uint32())
 		}
 	case how >= 'a' && how <= 'g':
 		n := 64 * (int(how-'a') + 1)
