@@ -1,0 +1,112 @@
+// A writer in a process of its own, on the system's files, killed at any moment.
+
+package journal_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/journal"
+)
+
+// victim is the environment variable that makes this test program a writer of the journal in the directory that it names.
+const victim = "BATCHKIT_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if where := os.Getenv(victim); where != "" {
+		write9(where)
+	}
+	os.Exit(m.Run())
+}
+
+// write9 appends until it is killed, and tells on standard output what is durable.
+func write9(where string) {
+	opt := &journal.Options{Segment: small, OnDurable: func(seq uint64) { fmt.Println(seq) }}
+	w, rec, err := journal.Open(where, head, opt)
+	if err != nil {
+		w, err = journal.Create(where, head, opt)
+		rec = &journal.Recovery{}
+	}
+	assert(err)
+	fmt.Println(rec.Head.N)
+	go func() { assert(w.Run(context.Background())) }()
+	go func() { assert(w.Prepare(context.Background())) }()
+	for seq := rec.Head.N + 1; ; seq++ {
+		assert(w.Append(seq, body(seq, int(seq*7919%2000))))
+		if seq%5 == 0 {
+			assert(w.Wait(context.Background(), seq-seq%3))
+		}
+	}
+}
+
+func TestWhatAKilledProcessHasAcknowledgedIsThere(t *testing.T) {
+	kills := 50
+	if os.Getenv("BATCHKIT_LONG") != "" {
+		kills = 1000
+	}
+	seed := uint64(os.Getpid())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var where string
+	torn, records, before := 0, uint64(0), uint64(0)
+	for kill := range kills {
+		if kill%20 == 0 {
+			where, before = filepath.Join(t.TempDir(), "j"), 0
+		}
+		told := max(before, killed(t, where, time.Duration(rng.IntN(30_000))*time.Microsecond, rng.IntN(4) == 0))
+		rec, all := scan(t, where, nil)
+		if told == 0 && rec.Outcome == journal.None {
+			continue // it was killed before the journal was there
+		}
+		require.Contains(t, []journal.Outcome{journal.Clean, journal.TornTail}, rec.Outcome, "kill %d: %v", kill, rec.Path)
+		require.GreaterOrEqual(t, rec.Head.N, told, "kill %d: %v", kill, rec.Path)
+		for _, r := range all {
+			require.Equal(t, body(r.seq, int(r.seq*7919%2000)), r.body, "kill %d, record %d", kill, r.seq)
+		}
+		if before = rec.Head.N; rec.Outcome == journal.TornTail {
+			torn++
+		}
+		if kill%20 == 19 {
+			records += rec.Head.N
+		}
+	}
+	t.Logf("%d kills, %d torn tails, %d records in journals of 20 kills each", kills, torn, records)
+}
+
+// killed runs a writer, kills it after a time, early ones from their start on and others from their first word, and returns the last
+// record that it has told to be durable.
+func killed(t *testing.T, where string, after time.Duration, early bool) (told uint64) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), victim+"="+where)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	kill := func() { time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) }
+	var once sync.Once
+	if early {
+		once.Do(kill)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		// Each line is one write into a pipe, which is whole or not there.
+		if told, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
+			t.Errorf("the writer says %q", lines.Text())
+		}
+		once.Do(kill)
+	}
+	require.Error(t, cmd.Wait(), "it was not killed")
+	return told
+}
