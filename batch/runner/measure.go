@@ -10,11 +10,11 @@ import (
 )
 
 // When measures are noted: every measureEvery, and at once, though not within measureLeast of the last, where a record took longer
-// than SlowCommit to be durable or inputs had to wait for room. All in ns.
-const (
-	measureEvery = 30_000_000_000
-	measureLeast = 1_000_000_000
-)
+// than SlowCommit to be durable or inputs had to wait for room. All in ns. Where the journal has no room for more than what must be
+// recorded a note is shed: the next one covers its time, too, and says so.
+const measureEvery = 30_000_000_000
+
+var measureLeast = record.KindMeasures.Spec().Least // never changes
 
 // SlowCommit is the time in ns that a record may take to be durable before a note of measures says so at once.
 const SlowCommit = 1_000_000_000
@@ -23,6 +23,7 @@ const SlowCommit = 1_000_000_000
 type measures struct {
 	now     int64 // as the loop saw it last
 	from    int64
+	shed    int64 // no note before that time: one was shed
 	v       batch.Measures
 	counts  [256]int64 // by kind of record
 	record  uint64     // one that is not durable yet, 0: none
@@ -69,9 +70,9 @@ func (m *measures) waiting(inputs int, crowded bool) {
 // due is when the next note is due.
 func (m *measures) due() int64 {
 	if m.v.Pressure > 0 || m.v.Commit > SlowCommit {
-		return m.from + measureLeast
+		return max(m.from+measureLeast, m.shed)
 	}
-	return m.from + measureEvery
+	return max(m.from+measureEvery, m.shed)
 }
 
 // rates are the records of each kind per second since from, to 0.01.
@@ -97,10 +98,14 @@ func (l *loop) measure(now int64) int64 {
 		return timebase.Never
 	case now < m.due():
 		return m.due()
+	case l.w.Room() < reserve:
+		m.v.Merged++
+		m.shed = now + measureLeast
+		return m.shed
 	}
 	defer l.fault()
 	l.seal()
-	m.v.Rates = m.rates()
+	m.v.From, m.v.Rates = m.from, m.rates()
 	body, err := l.m.AppendMeasures(l.buf[:0], l.next, &m.v)
 	if err != nil {
 		panic(err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
 )
@@ -52,4 +54,39 @@ func TestADiskThatStallsIsNotedAtOnceWithWhatItHeldUp(t *testing.T) {
 		}
 		require.Regexp(t, `^[234]\d{3}\.\d{3}$`, waited, "the valves waited for their records; the note after the first may say so")
 	})
+}
+
+func TestANoteForWhichThereIsNoRoomIsMergedIntoTheNext(t *testing.T) {
+	var notes []*record.Record
+	r, err := New(demoBatch(t, 1), Rig{Port: &wires{}, Dir: "memory"}, &Options{Storage: newMemory(), Record: func(k record.Kind, body []byte) {
+		if k == record.KindMeasures {
+			rec, err := record.Parse(body)
+			require.NoError(t, err)
+			notes = append(notes, rec)
+		}
+	}})
+	require.NoError(t, err)
+	w, err := r.open()
+	require.NoError(t, err)
+	defer w.Close()
+	l := newLoop(r, w)
+	l.out = func(*batch.Effect) {}
+	l.begin(second, seeded{virtualUTC, &l.prev}, nil)
+	l.gauge.waiting(1, true)
+	l.measure(5 * second)
+	for w.Room() >= reserve {
+		require.NoError(t, w.Append(l.next, make([]byte, journal.MaxBody)))
+		l.next++
+	}
+	next := l.next
+	require.EqualValues(t, 7*second, l.measure(6*second))
+	require.EqualValues(t, 7*second, l.measure(6*second+1))
+	require.EqualValues(t, 8*second, l.measure(7*second))
+	require.Equal(t, next, l.next, "what must be recorded has the room")
+	require.NoError(t, w.Commit())
+	l.measure(8 * second)
+	require.Len(t, notes, 1)
+	require.EqualValues(t, 2, notes[0].Count(record.Coalesced))
+	require.EqualValues(t, 5*second, notes[0].Count(record.FirstMonoNS))
+	require.EqualValues(t, 1, notes[0].Int(record.Backpressure))
 }

@@ -67,6 +67,25 @@ func TestAnOutputThatHangsIsUnknownAndItsSafeValueIsWrittenUntilItIsConfirmed(t 
 	})
 }
 
+func TestAnOutputThatIsGoneIsWrittenLessAndLessOften(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.wires.hang["do/1"] = span{1, 600 * second}
+		s.tell(605*second, sequencer.Restart)
+		s.complete()
+		calls := s.wires.to("do/1")
+		var waits []int64
+		for n := 2; calls[n-1].end < 500*second; n++ {
+			waits = append(waits, (calls[n].begin-calls[n-1].end+5_000_000)/500_000_000)
+		}
+		soon := []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 8}
+		require.Equal(t, soon, waits[:len(soon)], "in half seconds")
+		for _, w := range waits[len(soon):] {
+			require.EqualValues(t, 8, w)
+		}
+		require.Less(t, len(s.of(record.KindOutputFault)), 130, "the dead device does not fill the journal")
+	})
+}
+
 func TestASafeWriteCutsShortTheWriteThatHangsOnItsOutput(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.wires.hang["do/1"] = span{1, 2 * second}

@@ -138,10 +138,11 @@ func (s *site) beginning(res Result) {
 	require.Equal(s.t, found.Head.Link.String(), res.Link)
 }
 
-func TestADiskThatTakesNothingForMinutesEndsTheRunAndWhatIsNotSafeIsNamed(t *testing.T) {
+func TestADiskThatTakesNothingForHoursEndsTheRunAndWhatIsNotSafeIsNamed(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.disk.stall = span{3 * second, 900 * second}
-		require.NoError(t, s.plant.Fault(sim.Fault{Kind: sim.Refuse, Channel: "do/1", At: 4 * second, For: time.Hour}))
+		s.limit = 8 * 3600 * second
+		s.disk.stall = span{3 * second, s.limit}
+		require.NoError(t, s.plant.Fault(sim.Fault{Kind: sim.Refuse, Channel: "do/1", At: 4 * second, For: 8 * time.Hour}))
 		s.tell(5*second, sequencer.Hold)
 		res, err := s.run()
 		require.ErrorIs(t, err, ErrEvidence)

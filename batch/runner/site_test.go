@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -38,6 +39,7 @@ type site struct {
 	opt   Options
 	r     *Runner
 	ctx   context.Context
+	limit int64 // ns after which a run is ended; 0 is an hour
 
 	mu     sync.Mutex
 	bodies [][]byte
@@ -86,7 +88,7 @@ func (s *site) run() (Result, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	late := s.clock.Alarm(cancel)
-	late.Set(s.clock.Now() + 3600*second)
+	late.Set(s.clock.Now() + cmp.Or(s.limit, 3600*second))
 	defer late.Stop()
 	r, err := New(s.b, s.rig, &s.opt)
 	require.NoError(s.t, err)

@@ -27,7 +27,7 @@ const (
 	Cause                          // numbers of the records that led to this one
 	ChangeReason                   // why it was done, in the actor's words
 	CheckpointLastSeq              // last record from which a state was recovered
-	Coalesced                      // inputs that were replaced by newer ones before they were taken
+	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
 	Delta                          // difference, in unit
@@ -47,7 +47,7 @@ const (
 	EventType                      // kind of the record
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
-	FirstMonoNS                    // stamp of the first event of a block
+	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
