@@ -86,6 +86,22 @@ func (m *mortal) live(t testing.TB, b *batch.Batch, disk *memory, rng *rand.Rand
 	return err
 }
 
+// inFlight is the longest time in ns for which this campaign's disk holds up a commit and its port is silent.
+const inFlight = 51_000_000 + 250_000_000
+
+// within tells that the life that was cut short has lost no more than the loss window that it declares.
+func (m *mortal) within(seed uint64, epoch int) {
+	last := m.birth
+	if m.durable > 0 {
+		rec, err := record.Parse(m.bodies[m.durable-1])
+		require.NoError(m.t, err)
+		if rec.Int(record.Epoch) == int64(epoch) {
+			last = int64(rec.Count(record.TsMonoNS))
+		}
+	}
+	require.LessOrEqual(m.t, m.now-last, int64(MaxAge+inFlight), "seed %d, life %d: ns of inputs that were lost", seed, epoch)
+}
+
 // reload forgets what was recorded and did not reach the disk.
 func (tr *trace) reload(disk *memory) {
 	tr.bodies, tr.next = nil, 1
@@ -113,6 +129,7 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 		if err = m.live(t, b, disk, rng); !errors.Is(err, errCut) {
 			break
 		}
+		m.within(seed, boots+1)
 		// The plant goes on without its controller: with the outputs as they were, or with none.
 		dead := m.offset + m.now
 		if rng.IntN(2) == 0 {

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -294,6 +295,9 @@ func (r *Runner) prepare() error {
 	if r.opt.Storage != nil {
 		return nil
 	}
+	if err := r.room(); err != nil {
+		return err
+	}
 	if err := evidence.MakeDir(r.rig.Dir); err != nil {
 		return err
 	}
@@ -309,10 +313,29 @@ func (r *Runner) prepare() error {
 	return nil
 }
 
+// room refuses a new batch whose evidence would not fit on the disk. Others may fill it later: what then becomes of the batch is told
+// at reserve.
+func (r *Runner) room() error {
+	dir := filepath.Clean(r.rig.Dir)
+	for _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir); _, err = os.Stat(dir) {
+		dir = filepath.Dir(dir)
+	}
+	free, err := journal.Free(dir)
+	need := r.b.Budget()
+	if err != nil || free >= need { // where nobody can tell, or the directory cannot be had, what is written next will
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %w: the evidence of this batch may take %d kB, and %d kB are free; free some space, or give a directory on another disk",
+		ErrEvidence, r.rig.Dir, journal.ErrDiskFull, (need+999)/1000, free/1000)
+}
+
 // govern writes the governed files. Those that lie beside a journal without a record are of a batch that was never begun.
 func (r *Runner) govern() error {
 	if r.opt.Storage != nil {
 		return nil
+	}
+	if err := r.room(); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(filepath.Join(r.rig.Dir, "files")); err != nil {
 		return fmt.Errorf("%w: %w", ErrEvidence, err)

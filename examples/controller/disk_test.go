@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -71,11 +73,37 @@ func small(t *testing.T, kib string) string {
 	return dir
 }
 
+// crowd fills a disk with something else as soon as batch B-0001 has its journal there, but for so many KiB; the function that it
+// returns waits for that.
+func crowd(t *testing.T, disk string, but int) (done func()) {
+	t.Helper()
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			info, err := os.Stat(filepath.Join(disk, "B-0001", "journal", "segments", "00000001.seg"))
+			if err == nil && info.Size() == 256<<10 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		free, err := journal.Free(disk)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(disk, "ballast"), make([]byte, free-int64(but)<<10), 0o640)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return all.Wait
+}
+
 func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T) {
-	disk := small(t, "1200") // four segments of the journal, and not seventeen
+	disk := small(t, "40000")
 	workplace(t)
+	crowded := crowd(t, disk, 900)                       // three segments of the journal, and not sixteen
 	edit(t, "recipe.yaml", "value: 5 s,", "value: 1 h,") // with the heater on
 	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk)
+	crowded()
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.out, "HS301: on\n")
 	require.NotContains(t, o.out, "HS301: off\n", "the records end before that")
@@ -101,24 +129,30 @@ func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T
 	require.Equal(t, kept.Head, again.Head, "the second attempt has taken nothing away")
 }
 
-func TestADiskWithoutRoomForTheJournalStartsNothing(t *testing.T) {
-	disk := small(t, "100")
+func TestADiskWithoutRoomForTheEvidenceStartsNothing(t *testing.T) {
+	disk := small(t, "30000")
 	workplace(t)
 	o := controller("-virtual", "-unapproved", "-out", disk)
 	require.Equal(t, exitFailed, o.code)
 	require.Empty(t, o.out)
-	require.Contains(t, o.err, "disk full")
-	require.Contains(t, o.err, "\nnothing was started; see to the disk, or give another -out\n")
-	o = controller("-virtual", "-out", disk)
+	require.Regexp(t, `B-0001: disk full: the evidence of this batch may take 3\d{4} kB, and 3\d{4} kB are free; free some space, or give a directory `+
+		`on another disk\nnothing was started; see to the disk, or give another -out\n`, o.err)
+	require.NoDirExists(t, filepath.Join(disk, "B-0001"))
+	full := small(t, "100")
+	o = controller("-virtual", "-out", full) // approves the demo's files first
 	require.Equal(t, exitFailed, o.code)
 	require.Empty(t, o.out)
 	require.Contains(t, o.err, "disk full")
 }
 
 func TestADiskWithoutRoomForThePackageKeepsTheJournal(t *testing.T) {
-	disk := small(t, "400")
+	disk := small(t, "6000")
 	workplace(t)
-	o := controller("-virtual", "-unapproved", "-out", disk, "-json")
+	edit(t, "recipe.yaml", "timeout: 2 h", "timeout: 2 min")
+	edit(t, "recipe.yaml", "timeout: 30 min", "timeout: 2 min") // the evidence of ten minutes fits
+	crowded := crowd(t, disk, 100)
+	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk, "-json")
+	crowded()
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "runner: the journal is whole but its package could not be made: ")
 	var s summary

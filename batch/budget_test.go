@@ -1,0 +1,38 @@
+// The evidence budget is above what batches take, and follows from what their recipe allows.
+
+package batch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestABudgetFollowsTimeOutsDelaysAndBranches(t *testing.T) {
+	const mapping = "mapping: IO\nversion: \"1\"\nschema_version: 1\ndevice_id: C\nequipment_id: T1\ntags:\n" +
+		"  - {logical_tag: XV1, physical_channel: do/1, direction: out, type: switch, words: [closed, open], safe_value: closed}\n" +
+		"  - {logical_tag: ZS1, physical_channel: di/1, direction: in, type: switch, words: [closed, open], stale_after: 2 s}\n"
+	budget := func(block string, phases ...string) int64 {
+		r := "recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\n" +
+			"procedure:\n  id: ALL\n  level: procedure\n  " + block + ":\n"
+		for i, p := range phases {
+			r += fmt.Sprintf("    - id: P%d\n      level: phase\n%s", i, p)
+		}
+		plan, err := Load(fstest.MapFS{"map.yaml": {Data: []byte(mapping)}, "recipe.yaml": {Data: []byte(r)}}, "recipe.yaml", "map.yaml", nil)
+		require.NoError(t, err)
+		b, err := plan.Bind("B-1", "", Unapproved, nil)
+		require.NoError(t, err)
+		return b.Budget() - 2*int64(len(r)+len(mapping)+perBatch) - segments
+	}
+	delay := "      actions:\n        - delay: 1000 s\n"
+	wait := "      timeout: 600 s\n      actions:\n        - wait: ZS1\n"
+	const rate = perSecond + readings*perReading/2
+	require.EqualValues(t, 2*(perAction+1000*rate), budget("sequence", delay))
+	require.EqualValues(t, 2*(perAction+600*rate), budget("sequence", wait))
+	require.EqualValues(t, 2*(2*perAction+1600*rate), budget("sequence", delay, wait))
+	require.EqualValues(t, 2*(2*perAction+1000*rate), budget("parallel", delay, wait))
+	require.EqualValues(t, 2*(perAction+1_000_000*rate), budget("sequence", strings.Replace(delay, "1000 s", "1000000 s", 1)))
+}
