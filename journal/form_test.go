@@ -23,7 +23,7 @@ func TestAFrameHasASizeOfItsKind(t *testing.T) {
 		{kindEvent, 0, false}, {kindEvent, 1, true}, {kindEvent, MaxBody, true}, {kindEvent, MaxBody + 1, false},
 		{kindCommit, commitBody - 1, false}, {kindCommit, commitBody, true}, {kindCommit, commitBody + 1, false},
 		{kindCommit, commitBody + 8, false}, {kindCommit, commitBody + sector, false}, // what fills it is not zero
-		{kindEnd, endBody - 1, false}, {kindEnd, endBody, true}, {kindEnd, endBody + 1, false},
+		{kindEnd, endBody - 1, false}, {kindEnd, endBody + 1, false}, {kindEnd, endBody, false},
 		{0, 8, false}, {4, 8, false},
 	} {
 		b := appendFrame(nil, 1, c.kind, bytes.Repeat([]byte{7}, c.body))
@@ -35,8 +35,18 @@ func TestAFrameHasASizeOfItsKind(t *testing.T) {
 	}
 }
 
-func TestACommitFrameFillsItsSectorWithZeros(t *testing.T) {
+func TestCommitAndEndFramesFillTheirSectorWithZeros(t *testing.T) {
 	sum := saltSum(testSalt)
+	b := endFrame(sum, 3, Chain{N: 9, Link: Leaf(nil)})
+	require.Len(t, b, sector)
+	require.True(t, isEnd(b, sum, 3, Chain{N: 9, Link: Leaf(nil)}))
+	for at := endUsed; at < sector; at++ {
+		c := bytes.Clone(b)
+		c[at] = 1
+		seal(c, sum, 0)
+		_, ok := decodeFrame(c, sum)
+		require.False(t, ok, "byte %d", at)
+	}
 	for fill := 0; fill <= sector; fill++ {
 		b := appendFrame(nil, 1, kindCommit, append(bytes.Repeat([]byte{7}, commitBody), make([]byte, fill)...))
 		seal(b, sum, 0)

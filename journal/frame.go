@@ -18,16 +18,17 @@ const (
 
 const (
 	frameHead  = 24
-	commitBody = 4*8 + len(Hash{})
-	endBody    = 8 + len(Hash{})
+	commitBody = 4*8 + len(Hash{}) // without the zeros that fill its sector
 	commitSize = frameHead + commitBody
-	endSize    = frameHead + endBody
+	endSize    = sector
+	endBody    = endSize - frameHead
+	endUsed    = frameHead + 8 + len(Hash{}) // zeros follow
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sector is what a write of a medium may ruin, in bytes. A group ends at a multiple of it: no write touches a sector that holds what
-// is durable.
+// sector is what a write of a medium may ruin, in bytes. A group and the end frame end at a multiple of it: no write touches a
+// sector that holds what is durable.
 const sector = 512
 
 // frame is one frame that validated; body lies in the buffer it was read from.
@@ -126,8 +127,11 @@ func decodeFrame(b []byte, salt uint32) (frame, bool) {
 	}
 	size := frameSize(int(n))
 	end := frameHead + int(n)
-	if k == kindCommit {
+	switch k {
+	case kindCommit:
 		end = commitSize
+	case kindEnd:
+		end = endUsed
 	}
 	if size > len(b) || b[17]|b[18]|b[19] != 0 {
 		return frame{}, false

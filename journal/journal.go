@@ -46,8 +46,8 @@
 // its segment (u64 each) and the link of the last record. A group counts only
 // if its commit frame validates and its link recomputes. A commit without
 // events is written by [Writer.Close]: it promises that all before it is
-// durable. The end frame (number of groups u64, link) is written when the
-// next segment stands, so it promises that one. The header names the end of
+// durable. The end frame (number of groups u64, link, zeros: 512 bytes) is
+// written when the next segment stands, so it promises that one. The header names the end of
 // the segment before, the number of its groups, and the digest of what
 // recovery set aside there; see segment.go for its layout.
 //
