@@ -134,5 +134,10 @@ func (system) Lock(name string) (io.Closer, error) {
 		f.Close()
 		return nil, err
 	}
-	return f, nil
+	return lock{f}, nil
 }
+
+// lock is a lock that is held; Close gives it back.
+type lock struct{ *os.File }
+
+func (l lock) Close() error { return errors.Join(unlockFile(l.File), l.File.Close()) }

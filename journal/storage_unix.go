@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock of the open file; it ends when the file is closed.
+// lockFile takes the lock of the open file; it ends when unlockFile is called, or with the process.
 func lockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -22,6 +22,10 @@ func lockFile(f *os.File) error {
 	}
 	return nil
 }
+
+// unlockFile gives the lock back at once. Without it the lock would last as long as a copy of the open file, and a process that is
+// being started by another goroutine has one until its program is loaded.
+func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes the lock of the open file; it ends when the file is closed.
+// lockFile takes the lock of the open file; it ends when unlockFile is called, or with the process.
 func lockFile(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
@@ -22,6 +22,10 @@ func lockFile(f *os.File) error {
 		return fmt.Errorf("locking %s: %w", f.Name(), err)
 	}
 	return nil
+}
+
+func unlockFile(f *os.File) error {
+	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
 }
 
 // syncDir does nothing: NTFS journals names by itself and offers no call for it.
