@@ -149,8 +149,9 @@ func (s shelf) List(string) ([]string, error) {
 	return names, nil
 }
 
-func (s shelf) Read(name string, buf []byte) ([]byte, error) {
-	return append(buf[:0], s.files[filepath.Base(name)]...), nil
+func (s shelf) Read(name string, most int, buf []byte) ([]byte, error) {
+	b := s.files[filepath.Base(name)]
+	return append(buf[:0], b[:min(most, len(b))]...), nil
 }
 
 func testHeader() header {

@@ -98,6 +98,12 @@ type Options struct {
 	// another of the same size is being written: at least MaxBody+24, a
 	// multiple of 8, at most 256 MiB. Zero means 1 MiB.
 	Pending int
+	// Quick has Open read the last segment files only, from one on that holds
+	// a record, and of those before that their headers carry the chain on: for a journal
+	// that is too long to be read whole whenever it is opened. Damage in the
+	// records before is then for Scan to find. Where a header is not as it
+	// should be all is read.
+	Quick bool
 	// OnDurable, if set, is called after each group with the last seq that is
 	// durable, on the goroutine that commits, in order. Until it returns no
 	// other group is written. It must not call Commit or Close.

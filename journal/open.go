@@ -102,7 +102,7 @@ func (w *Writer) create(h Header) (err error) {
 	if err := w.st.SyncDir(filepath.Dir(w.dir)); err != nil {
 		return err
 	}
-	f, err := read(w.st, w.dir, nil)
+	f, err := read(w.st, w.dir, w.opt.Quick, nil)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (w *Writer) open(h Header) (rec *Recovery, err error) {
 	if err := w.settle(); err != nil {
 		return nil, err
 	}
-	f, err := read(w.st, w.dir, nil)
+	f, err := read(w.st, w.dir, w.opt.Quick, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -199,14 +199,14 @@ func (w *Writer) quarantine(rec *Recovery) (string, error) {
 	if rec.Outcome != TornTail || rec.TailBytes == 0 {
 		return "", nil
 	}
-	raw, err := w.st.Read(filepath.Join(w.dir, segmentsDir, segmentName(rec.Segment)), nil)
+	raw, err := w.st.Read(filepath.Join(w.dir, segmentsDir, segmentName(rec.Segment)), maxSegment, nil)
 	if err != nil {
 		return "", err
 	}
 	torn := raw[rec.Offset : rec.Offset+rec.TailBytes]
 	dir := filepath.Join(w.dir, quarantineDir)
 	path := filepath.Join(dir, fmt.Sprintf("%08d-%d-%s.torn", rec.Segment, rec.Offset, rec.TailDigest))
-	old, err := w.st.Read(path, nil)
+	old, err := w.st.Read(path, maxSegment, nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}

@@ -51,6 +51,8 @@ type Recovery struct {
 	Epoch uint32
 	// Head is the chain after the last verified record.
 	Head Chain
+	// From is the first record that was read: 1, unless Options.Quick is set.
+	From uint64
 	// Missing is the first record that was acknowledged, or may have been,
 	// and cannot be had. It is 0 unless the outcome is Damaged.
 	Missing uint64

@@ -18,7 +18,7 @@ import (
 // which ends the scan; what was found is told in Recovery. Of Options only
 // Storage matters.
 func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
-	found, err := read(storageOf(opt), dir, fn)
+	found, err := read(storageOf(opt), dir, false, fn)
 	if err != nil {
 		return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
 	}
@@ -54,14 +54,15 @@ type reader struct {
 	dir   string
 	fn    func(seq uint64, body []byte, c Chain) error
 	rec   found
+	led   header // of the last segment whose records are not read
 	cur   *image // the last segment with a header, its groups not yet read
 	after []stray
 	links []Chain
 }
 
-func read(st Storage, dir string, fn func(uint64, []byte, Chain) error) (found, error) {
+func read(st Storage, dir string, quick bool, fn func(uint64, []byte, Chain) error) (found, error) {
 	r := reader{st: st, dir: filepath.Join(dir, segmentsDir), fn: fn}
-	r.rec.next = 1
+	r.rec.next, r.rec.From = 1, 1
 	names, err := st.List(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.rec.step("no directory %q", r.dir)
@@ -79,11 +80,17 @@ func read(st Storage, dir string, fn func(uint64, []byte, Chain) error) (found, 
 		}
 	}
 	slices.Sort(numbers)
-	stopped, err := r.segments(numbers)
+	rest := numbers
+	if quick {
+		if rest, err = r.lead(numbers); err != nil {
+			return r.rec, err
+		}
+	}
+	stopped, err := r.segments(rest)
 	if err == nil && !stopped {
 		err = r.finish()
 	}
-	r.rec.step("%s: records 1 to %d verified, in %d segment files", r.rec.Outcome, r.rec.Head.N, len(numbers))
+	r.rec.step("%s: records %d to %d verified, in %d segment files", r.rec.Outcome, r.rec.From, r.rec.Head.N, len(rest))
 	return r.rec, err
 }
 
@@ -92,7 +99,7 @@ func read(st Storage, dir string, fn func(uint64, []byte, Chain) error) (found, 
 func (r *reader) segments(numbers []uint32) (stopped bool, err error) {
 	var spare []byte
 	for _, n := range numbers {
-		raw, err := r.st.Read(filepath.Join(r.dir, segmentName(n)), spare)
+		raw, err := r.st.Read(filepath.Join(r.dir, segmentName(n)), maxSegment, spare)
 		if err != nil {
 			return false, err
 		}
@@ -150,7 +157,7 @@ func (r *reader) foreign(why string) error {
 // join reads the groups of the current segment and tells whether the header
 // of the next one carries the chain on.
 func (r *reader) join(next *image) (bool, error) {
-	var epoch, prev uint32
+	epoch, prev := r.led.epoch, r.led.number
 	if r.cur != nil {
 		b := r.cur.frames()
 		if next.prev == r.cur.number {

@@ -21,8 +21,9 @@ type Storage interface {
 	// List returns the names in a directory, in any order, and an error that
 	// is fs.ErrNotExist if there is no such directory.
 	List(dir string) ([]string, error)
-	// Read returns the whole content of a file, in buf if it fits.
-	Read(name string, buf []byte) ([]byte, error)
+	// Read returns what a file begins with, at most so many bytes, in buf if
+	// they fit.
+	Read(name string, most int, buf []byte) ([]byte, error)
 	// Create opens a file for writing and makes an empty one if there is none.
 	// It never shortens a file.
 	Create(name string) (File, error)
@@ -80,7 +81,7 @@ func (system) List(dir string) ([]string, error) {
 	return names, nil
 }
 
-func (system) Read(name string, buf []byte) ([]byte, error) {
+func (system) Read(name string, most int, buf []byte) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -99,10 +100,11 @@ func (system) Read(name string, buf []byte) ([]byte, error) {
 	if info.Size() > maxSegment {
 		return nil, fmt.Errorf("%s: %d bytes, more than any file of a journal", name, info.Size())
 	}
-	if int64(cap(buf)) < info.Size() {
-		buf = make([]byte, info.Size())
+	most = min(most, int(info.Size()))
+	if cap(buf) < most {
+		buf = make([]byte, most)
 	}
-	n, err := io.ReadFull(f, buf[:info.Size()])
+	n, err := io.ReadFull(f, buf[:most])
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		err = nil
 	}

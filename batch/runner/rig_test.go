@@ -81,14 +81,14 @@ func (m *memory) List(dir string) (names []string, err error) {
 	slices.Sort(names)
 	return names, nil
 }
-func (m *memory) Read(name string, buf []byte) ([]byte, error) {
+func (m *memory) Read(name string, most int, buf []byte) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	data, ok := m.files[filepath.Clean(name)]
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return append(buf[:0], data...), nil
+	return append(buf[:0], data[:min(most, len(data))]...), nil
 }
 func (m *memory) Create(name string) (journal.File, error) {
 	m.mu.Lock()

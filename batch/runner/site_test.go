@@ -299,7 +299,7 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 		return 0, d.bad
 	}
 	if d := f.d; d.room > 0 && d.clock.Now() >= d.room {
-		if data, err := d.memory.Read(f.name, nil); err != nil || int(off)+len(p) > len(data) {
+		if data, err := d.memory.Read(f.name, 1<<30, nil); err != nil || int(off)+len(p) > len(data) {
 			return 0, syscall.ENOSPC
 		}
 	}
@@ -314,7 +314,7 @@ func (f *diskFile) Sync() error {
 	if d.sick > 0 && d.clock.Now() >= d.sick {
 		return d.bad
 	}
-	data, err := d.memory.Read(f.name, nil)
+	data, err := d.memory.Read(f.name, 1<<30, nil)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,8 @@ func (d *device) write() (err error) {
 	case d.w != nil:
 		return nil
 	case d.id != "":
-		d.w, _, err = journal.Open(d.dir, journal.Header{JournalID: d.id}, nil)
+		// openDevice has read it whole.
+		d.w, _, err = journal.Open(d.dir, journal.Header{JournalID: d.id}, &journal.Options{Quick: true})
 	default:
 		var r [8]byte
 		if _, err := rand.Read(r[:]); err != nil {

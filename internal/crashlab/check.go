@@ -67,11 +67,11 @@ func judgeJournal(at string, said *claim) (journal.Outcome, error) {
 // replay lets the file system replay its own journal, and checks that it is whole then.
 //
 // The superblock is two sectors under one checksum, and ext4 writes it in place when it mounts and unmounts. A disk that
-// tears it leaves what the kernel does not mount: a machine must run e2fsck when it starts, which takes the copy. So do we,
+// tears or ruins it leaves what the kernel does not mount: a machine must run e2fsck when it starts, which takes the copy. So do we,
 // and only then.
 func replay(img string) (mended bool, err error) {
 	out, err := tool(1, "e2fsck", "-y", "-E", "journal_only", img)
-	if err != nil && bytes.Contains(out, []byte("Superblock checksum does not match")) {
+	if err != nil && (bytes.Contains(out, []byte("Superblock checksum does not match")) || bytes.Contains(out, []byte("Bad magic number in super-block"))) {
 		mended = true
 		_, err = tool(1, "e2fsck", "-fy", "-b", fmt.Sprint(backupSuper), "-B", fmt.Sprint(fileBlock), img)
 	}

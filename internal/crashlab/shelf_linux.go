@@ -35,7 +35,10 @@ func (s shelf) List(dir string) ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-func (s shelf) Read(name string, _ []byte) ([]byte, error) { return os.ReadFile(name) }
+func (s shelf) Read(name string, most int, _ []byte) ([]byte, error) {
+	b, err := os.ReadFile(name)
+	return b[:min(most, len(b))], err
+}
 
 func (s shelf) Create(name string) (journal.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)

@@ -147,7 +147,7 @@ func (d *Disk) List(dir string) ([]string, error) {
 }
 
 // Read is part of [journal.Storage].
-func (d *Disk) Read(name string, buf []byte) ([]byte, error) {
+func (d *Disk) Read(name string, most int, buf []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if f := d.call("read", name); f != nil {
@@ -157,7 +157,8 @@ func (d *Disk) Read(name string, buf []byte) ([]byte, error) {
 	if e == nil || e.file == nil {
 		return nil, fs.ErrNotExist
 	}
-	return e.file.read(buf, d.shelf), nil
+	b := e.file.read(buf, d.shelf)
+	return b[:min(most, len(b))], nil
 }
 
 // Create is part of [journal.Storage].

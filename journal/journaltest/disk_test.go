@@ -115,7 +115,7 @@ func TestAfterPowerWentEveryCallFails(t *testing.T) {
 	n, err := f.WriteAt([]byte("later"), 0)
 	require.Equal(t, 2, n)
 	require.ErrorIs(t, err, journaltest.ErrPower)
-	_, err = d.Read("f", nil)
+	_, err = d.Read("f", 512, nil)
 	require.ErrorIs(t, err, journaltest.ErrPower)
 	require.ErrorIs(t, f.Sync(), journaltest.ErrPower)
 	require.Equal(t, "law", string(d.Content("f")))

@@ -42,7 +42,10 @@ type frozen struct {
 }
 
 // Read is part of [journal.Storage].
-func (f frozen) Read(name string, _ []byte) ([]byte, error) { return f.files[name], nil }
+func (f frozen) Read(name string, most int, _ []byte) ([]byte, error) {
+	b := f.files[name]
+	return b[:min(most, len(b))], nil
+}
 
 // samples makes the journals.
 func (r *run) samples() []*sample {

@@ -46,8 +46,8 @@ func (b broken) Settle(name string) error {
 	return b.Storage.Settle(name)
 }
 
-func (b broken) Read(name string, buf []byte) ([]byte, error) {
-	got, err := b.Storage.Read(name, buf)
+func (b broken) Read(name string, most int, buf []byte) ([]byte, error) {
+	got, err := b.Storage.Read(name, most, buf)
 	if b.panics && len(got) > 0 {
 		panic("a cable fell out")
 	}

@@ -1,0 +1,95 @@
+// Opening without reading all.
+
+package journal_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/journaltest"
+)
+
+// long makes a disk with a journal of seven segments of one record each.
+func long(t *testing.T) *journaltest.Disk {
+	t.Helper()
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	for range 7 {
+		write(t, w, []int{50_000})
+	}
+	require.NoError(t, w.Close())
+	return d
+}
+
+func quickly(d *journaltest.Disk) *journal.Options {
+	opt := options(d)
+	opt.Quick = true
+	return opt
+}
+
+func TestAQuickOpenReadsTheHeadersAndTheLastThreeSegments(t *testing.T) {
+	d := long(t)
+	full, _ := scan(t, dir, options(d))
+	require.EqualValues(t, 1, full.From)
+	reads := 0
+	d.Fault = func(_ int, op, _ string) *journaltest.Fault {
+		if op == "read" {
+			reads++
+		}
+		return nil
+	}
+	w, rec, err := journal.Open(dir, head, quickly(d))
+	require.NoError(t, err)
+	require.Equal(t, full.Head, rec.Head)
+	require.Equal(t, journal.Clean, rec.Outcome)
+	require.EqualValues(t, 5, rec.From)
+	require.Contains(t, strings.Join(rec.Path, "\n"), "segments 1 to 4 hold records 1 to 4 by their headers; they were not read")
+	require.Equal(t, 6+3, reads, "six headers, and three files")
+	write(t, w, []int{10})
+	require.NoError(t, w.Close())
+	rec, _ = scan(t, dir, options(d))
+	require.Equal(t, journal.Clean, rec.Outcome, rec.Path)
+	require.EqualValues(t, 8, rec.Head.N)
+}
+
+func TestAQuickOpenLeavesDamageOfOldRecordsToScan(t *testing.T) {
+	d := flipped(long(t), "j/segments/00000002.seg", 1000)
+	_, rec, err := journal.Open(dir, head, options(d.Copy()))
+	require.ErrorIs(t, err, journal.ErrDamaged)
+	require.EqualValues(t, 2, rec.Missing)
+	w, _, err := journal.Open(dir, head, quickly(d))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	rec, _ = scan(t, dir, options(d))
+	require.Equal(t, journal.Damaged, rec.Outcome, "it is there to be found")
+}
+
+func TestWhereAHeaderIsNotAsItShouldBeAQuickOpenReadsAll(t *testing.T) {
+	whole := long(t)
+	for _, name := range []string{"00000001.seg", "00000003.seg", "00000004.seg", "00000005.seg", "00000006.seg"} {
+		for at := 0; at < headerSize; at += 3 {
+			d := flipped(whole.Copy(), "j/segments/"+name, at)
+			_, want, wantErr := journal.Open(dir, head, options(d.Copy()))
+			_, got, err := journal.Open(dir, head, quickly(d))
+			require.Equal(t, wantErr == nil, err == nil, "%s, byte %d", name, at)
+			require.Equal(t, want.Outcome, got.Outcome, "%s, byte %d", name, at)
+			require.Equal(t, want.Head, got.Head, "%s, byte %d", name, at)
+		}
+	}
+}
+
+// flipped changes a byte of a file on the medium.
+func flipped(d *journaltest.Disk, name string, at int) *journaltest.Disk {
+	b := d.Content(path(name))
+	b[at] ^= 0x10
+	f, err := d.Create(path(name))
+	assert(err)
+	_, err = f.WriteAt(b[at:at+1], int64(at))
+	assert(err)
+	assert(f.Sync())
+	return d
+}
