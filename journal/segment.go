@@ -160,7 +160,7 @@ func newBlank(st Storage, dir string, number uint32, size int) (*blank, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating segment %q: %w", path, err)
 	}
-	zeros := make([]byte, min(size, 64<<10))
+	zeros := make([]byte, min(size, 256<<10))
 	for off := 0; off < size && err == nil; off += len(zeros) {
 		err = writeAll(f, zeros[:min(len(zeros), size-off)], off)
 	}
