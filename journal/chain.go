@@ -16,6 +16,10 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
 // Leaf returns SHA-256(0x00 || body). It does not allocate.
 func Leaf(body []byte) Hash {
+	var text [1024]byte
+	if len(body) < len(text) { // at once, which is faster than in parts
+		return sha256.Sum256(text[:1+copy(text[1:], body)])
+	}
 	h := sha256.New()
 	h.Write([]byte{0})
 	h.Write(body)
