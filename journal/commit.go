@@ -8,7 +8,7 @@ import "fmt"
 func (w *Writer) flush() error {
 	frames := w.writing
 	for len(frames) > 0 {
-		n := fitting(frames, w.seg.room()-commitSize)
+		n := fitting(frames, w.seg.room())
 		if n == 0 {
 			if err := w.rotate(); err != nil {
 				return err
@@ -32,12 +32,12 @@ func (w *Writer) flush() error {
 	return nil
 }
 
-// fitting returns the bytes of the whole frames that fit into room.
+// fitting returns the bytes of the whole frames of which a group fits into room.
 func fitting(frames []byte, room int) int {
 	n := 0
 	for n < len(frames) {
 		_, size := openFrame(frames[n:])
-		if n+size > room {
+		if groupSize(n+size) > room {
 			break
 		}
 		n += size
@@ -94,7 +94,7 @@ func (w *Writer) newSegment(number uint32, head Chain) (header, error) {
 	room := w.opt.Segment - 2*headerSize
 	return header{
 		id: w.header.JournalID, epoch: w.header.Epoch, number: number, size: w.opt.Segment,
-		inflight: min(padded(w.opt.Pending+commitSize), room), salt: segmentSalt(w.header, number),
+		inflight: min(groupSize(w.opt.Pending), room), salt: segmentSalt(w.header, number),
 		first: head.N + 1, before: head.Link,
 	}, nil
 }

@@ -22,7 +22,7 @@ func TestAFrameHasASizeOfItsKind(t *testing.T) {
 	}{
 		{kindEvent, 0, false}, {kindEvent, 1, true}, {kindEvent, MaxBody, true}, {kindEvent, MaxBody + 1, false},
 		{kindCommit, commitBody - 1, false}, {kindCommit, commitBody, true}, {kindCommit, commitBody + 1, false},
-		{kindCommit, commitBody + 8, false}, {kindCommit, commitBody + sector, false}, // what fills it is not zero
+		{kindCommit, commitBody + 8, false}, {kindCommit, maxCommit + 8, false}, // what fills it is something else
 		{kindEnd, endBody - 1, false}, {kindEnd, endBody + 1, false}, {kindEnd, endBody, false},
 		{0, 8, false}, {4, 8, false},
 	} {
@@ -35,7 +35,7 @@ func TestAFrameHasASizeOfItsKind(t *testing.T) {
 	}
 }
 
-func TestCommitAndEndFramesFillTheirSectorWithZeros(t *testing.T) {
+func TestCommitAndEndFramesFillTheirSectorWithDots(t *testing.T) {
 	sum := saltSum(testSalt)
 	b := endFrame(sum, 3, Chain{N: 9, Link: Leaf(nil)})
 	require.Len(t, b, sector)
@@ -47,16 +47,18 @@ func TestCommitAndEndFramesFillTheirSectorWithZeros(t *testing.T) {
 		_, ok := decodeFrame(c, sum)
 		require.False(t, ok, "byte %d", at)
 	}
-	for fill := 0; fill <= sector; fill++ {
-		b := appendFrame(nil, 1, kindCommit, append(bytes.Repeat([]byte{7}, commitBody), make([]byte, fill)...))
+	for fill := 0; fill <= maxCommit-commitBody+8; fill++ {
+		b := appendFrame(nil, 1, kindCommit, append(bytes.Repeat([]byte{7}, commitBody), strings.Repeat(".", fill)...))
 		seal(b, sum, 0)
 		_, ok := decodeFrame(b, sum)
-		require.Equal(t, fill < sector && fill%8 == 0, ok, "%d bytes of zeros", fill)
+		require.Equal(t, fill <= maxCommit-commitBody && fill%8 == 0, ok, "%d dots", fill)
 	}
-	for events := 0; events < 2*sector; events += 8 {
+	require.Len(t, appendCommit(nil, commit{}), sector, "a promise")
+	for events := frameSize(1); events < 4*sector; events += 8 {
 		b := appendCommit(make([]byte, events), commit{first: 1, last: 1, group: 1})
 		require.Zero(t, len(b)%sector)
-		require.Less(t, len(b)-events, commitSize+sector)
+		require.GreaterOrEqual(t, len(b), 2*sector)
+		require.Less(t, len(b)-events, commitSize+max(sector, 2*sector-events))
 	}
 }
 

@@ -18,18 +18,23 @@ const (
 
 const (
 	frameHead  = 24
-	commitBody = 4*8 + len(Hash{}) // without the zeros that fill its sector
+	commitBody = 4*8 + len(Hash{}) // without what fills its sector
 	commitSize = frameHead + commitBody
+	maxCommit  = 2*sector - frameHead - 32 // behind the least event
 	endSize    = sector
 	endBody    = endSize - frameHead
-	endUsed    = frameHead + 8 + len(Hash{}) // zeros follow
+	endUsed    = frameHead + 8 + len(Hash{}) // behind it is what fills its sector
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // sector is what a write of a medium may ruin, in bytes. A group and the end frame end at a multiple of it: no write touches a
-// sector that holds what is durable.
+// sector that holds what is durable. A group with events has two at least, none of them zeros: a medium that loses one leaves the
+// other, and the end of the journal does not look as if nothing had been written there.
 const sector = 512
+
+// filler fills the last sector of a group and that of the end frame.
+const filler = '.'
 
 // frame is one frame that validated; body lies in the buffer it was read from.
 type frame struct {
@@ -89,24 +94,38 @@ func openFrame(b []byte) (body []byte, size int) {
 	return b[frameHead : frameHead+n], frameSize(n)
 }
 
-// padded rounds a number of bytes up to a whole number of sectors.
-func padded(n int) int { return (n + sector - 1) &^ (sector - 1) }
+// groupSize returns the bytes of the group that so many bytes of events make: whole sectors.
+func groupSize(events int) int {
+	least := sector
+	if events > 0 {
+		least = 2 * sector
+	}
+	return max((events+commitSize+sector-1)&^(sector-1), least)
+}
 
 // appendCommit appends a commit frame that fills the group's last sector.
 func appendCommit(b []byte, c commit) []byte {
-	var body [commitBody + sector]byte
+	var body [maxCommit]byte
 	binary.LittleEndian.PutUint64(body[0:], c.first)
 	binary.LittleEndian.PutUint64(body[8:], c.last)
 	binary.LittleEndian.PutUint64(body[16:], c.durable)
 	binary.LittleEndian.PutUint64(body[24:], c.group)
 	copy(body[32:], c.link[:])
-	return appendFrame(b, c.last, kindCommit, body[:commitBody+padded(len(b)+commitSize)-len(b)-commitSize])
+	fill(body[commitBody:])
+	return appendFrame(b, c.last, kindCommit, body[:groupSize(len(b))-len(b)-frameHead])
+}
+
+func fill(b []byte) {
+	for i := range b {
+		b[i] = filler
+	}
 }
 
 func appendEnd(b []byte, groups uint64, c Chain) []byte {
 	var body [endBody]byte
 	binary.LittleEndian.PutUint64(body[0:], groups)
 	copy(body[8:], c.Link[:])
+	fill(body[endUsed-frameHead:])
 	return appendFrame(b, c.N, kindEnd, body[:])
 }
 
@@ -120,23 +139,23 @@ func decodeFrame(b []byte, salt uint32) (frame, bool) {
 	k := kind(b[16])
 	switch {
 	case k == kindEvent && n >= 1 && n <= MaxBody:
-	case k == kindCommit && n >= uint32(commitBody) && n < uint32(commitBody+sector) && n%8 == 0:
+	case k == kindCommit && n >= uint32(commitBody) && n <= maxCommit && n%8 == 0:
 	case k == kindEnd && n == uint32(endBody):
 	default:
 		return frame{}, false
 	}
 	size := frameSize(int(n))
-	end := frameHead + int(n)
+	end, pad := frameHead+int(n), byte(0)
 	switch k {
 	case kindCommit:
-		end = commitSize
+		end, pad = commitSize, filler
 	case kindEnd:
-		end = endUsed
+		end, pad = endUsed, filler
 	}
 	if size > len(b) || b[17]|b[18]|b[19] != 0 {
 		return frame{}, false
 	}
-	if binary.LittleEndian.Uint32(b[4:]) != frameSum(salt, b[:size]) || used(b[end:size]) != 0 {
+	if binary.LittleEndian.Uint32(b[4:]) != frameSum(salt, b[:size]) || !allOf(b[end:size], pad) {
 		return frame{}, false
 	}
 	return frame{
@@ -171,4 +190,14 @@ func used(b []byte) int {
 		n--
 	}
 	return n
+}
+
+// allOf tells whether b holds nothing but one byte.
+func allOf(b []byte, one byte) bool {
+	for _, v := range b {
+		if v != one {
+			return false
+		}
+	}
+	return true
 }

@@ -49,7 +49,7 @@ func (r *reader) group(b []byte, sum uint32) (int, stop) {
 			want := commit{first: r.rec.Head.N + 1, last: c.N, group: uint64(r.rec.groups) + 1, link: c.Link}
 			got := f.commit()
 			want.durable = min(got.durable, r.rec.Head.N)
-			if got != want || f.seq != c.N || at%sector != 0 {
+			if got != want || f.seq != c.N || at != groupSize(at-f.size()) {
 				return 0, stopMisfit
 			}
 			return at, stopNone

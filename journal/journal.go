@@ -39,14 +39,15 @@
 //	24  body, then zeros up to a multiple of 8
 //
 // A group is its events and one commit frame, written by one call and made
-// durable by one flush. It ends at a multiple of 512, up to which the body of
-// the commit frame is filled with zeros: no write touches a sector that holds
-// what is durable already. The commit frame holds the first and the last seq,
+// durable by one flush. It ends at a multiple of 512, with events at 1024 or
+// more, up to which the body of the commit frame is filled with dots: no
+// write touches a sector that holds what is durable already, and the loss of
+// one sector leaves another that tells. The commit frame holds the first and the last seq,
 // the seq known to be durable when it was written, the number of the group in
 // its segment (u64 each) and the link of the last record. A group counts only
 // if its commit frame validates and its link recomputes. A commit without
 // events is written by [Writer.Close]: it promises that all before it is
-// durable. The end frame (number of groups u64, link, zeros: 512 bytes) is
+// durable. The end frame (number of groups u64, link, dots: 512 bytes) is
 // written when the next segment stands, so it promises that one. The header names the end of
 // the segment before, the number of its groups, and the digest of what
 // recovery set aside there; see segment.go for its layout.

@@ -84,7 +84,7 @@ func newWriter(dir string, h Header, opt *Options) (*Writer, error) {
 		dir: dir, st: storageOf(opt), opt: o,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), spent: make(chan struct{}, 1),
 		pending: make([]byte, 0, o.Pending), writing: make([]byte, 0, o.Pending),
-		group: make([]byte, 0, padded(min(o.Pending, o.Segment)+commitSize)),
+		group: make([]byte, 0, groupSize(min(o.Pending, o.Segment))),
 	}, nil
 }
 

@@ -35,7 +35,6 @@ syncdir .
 list j/segments
 create 00000001.seg
 write 00000001.seg
-write 00000001.seg
 sync 00000001.seg
 syncdir j/segments
 write 00000001.seg
@@ -47,7 +46,6 @@ sync 00000001.seg`, sinceThen(d))
 
 	write(t, w, []int{40000})
 	require.Equal(t, `create 00000002.seg
-write 00000002.seg
 write 00000002.seg
 sync 00000002.seg
 syncdir j/segments
@@ -96,7 +94,6 @@ close TORN
 settle TORN
 syncdir j/quarantine
 create 00000003.seg
-write 00000003.seg
 write 00000003.seg
 sync 00000003.seg
 syncdir j/segments

@@ -21,7 +21,7 @@ func densities(long bool) density {
 	if long {
 		return density{all: 10, single: 40, pairs: 24, random: 24, torn: 20}
 	}
-	return density{all: 10, single: 12, pairs: 8, random: 10, torn: 4}
+	return density{all: 10, single: 12, pairs: 8, random: 10, torn: 5}
 }
 
 // survivors calls f with what may be left of a disk, until it returns false.
