@@ -10,26 +10,46 @@ const (
 	readings   = 16      // samples of a tag within its stale_after; a port sends some
 	perAction  = 6 << 10 // the decisions and answers that one action leads to, a hold and a restart among them
 	perSecond  = 64      // ticks, measures, looks at the clock
+	perBlock   = 1500    // a block of inputs, sealed once a second where there are any, and the group that it makes
 	perBatch   = 64 << 10
-	segments   = 3 * 256 << 10 // of the journal: one that is full in part, one in reserve, one for the abort of the batch
+	perAbort   = 3 << 10 // what is said of one output, and of one phase, when the batch is aborted
+	abortTime  = 20      // s that an abort may take
+	least      = 256 << 10
 )
 
 // Budget is about how many bytes the evidence of the batch takes if its phases take all the time that they may: the journal, and the
 // package beside it, which says all of it again. It is an estimate from the time-outs of the recipe and the stale_after of the map's
 // tags, not a limit. Time that the batch is held, and inputs that come oftener, are not in it.
 func (b *Batch) Budget() int64 {
-	rate := int64(perSecond)
-	for i := range b.Plan.Map.Tags {
-		if t := &b.Plan.Map.Tags[i]; t.StaleAfter > 0 {
-			rate += readings * perReading * 1_000_000 / max(t.StaleAfter/1000, 1)
-		}
-	}
 	actions, time := b.extent(0)
-	journal := int64(perBatch) + actions*perAction + min(time/1_000_000_000, 1<<30)*min(rate, 1<<30)
+	journal := int64(perBatch) + actions*perAction + min(time/1_000_000_000, 1<<30)*b.rate()
 	for i := range b.Plan.Files {
 		journal += int64(len(b.Plan.Files[i].Data))
 	}
-	return 2*journal + segments
+	return 2*journal + 3*int64(b.Segment()) // one that is full in part, one in reserve, one for the abort of the batch
+}
+
+// Segment is the size in bytes that the segments of the batch's journal have: with one in reserve, a disk that has become full has
+// room for the abort of the batch.
+func (b *Batch) Segment() int {
+	n := int64(width(b.Plan.Recipe.Root)) + int64(len(b.prog.seq.Outputs))
+	abort := perBatch + perAbort*n + abortTime*b.rate()
+	size := least
+	for int64(size) < abort && size < 32<<20 {
+		size *= 2
+	}
+	return size
+}
+
+// rate is how many bytes of inputs are expected each second.
+func (b *Batch) rate() int64 {
+	samples := int64(0) // in a minute
+	for i := range b.Plan.Map.Tags {
+		if t := &b.Plan.Map.Tags[i]; t.StaleAfter > 0 {
+			samples += readings * 60_000_000 / max(t.StaleAfter/1000, 1)
+		}
+	}
+	return min(perSecond+perReading*samples/60+perBlock*min(samples, 60)/60, 1<<30)
 }
 
 // extent is the number of actions in an element, and the longest time in ns that they may take.
@@ -39,7 +59,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 	if el.Phase {
 		for _, a := range p.Actions[el.First : el.First+el.Count] {
 			if actions++; a.Kind == recipe.Delay {
-				time += a.For
+				time = min(time+a.For, 1<<60)
 			}
 		}
 		if el.Timeout > 0 {
@@ -52,7 +72,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 		if actions += n; el.Parallel {
 			time = max(time, t)
 		} else {
-			time += t
+			time = min(time+t, 1<<60)
 		}
 	}
 	return actions, time

@@ -257,14 +257,14 @@ func (m *Machine) AppendFault(dst []byte, seq uint64, what string) ([]byte, erro
 
 // Measures is how the shell has kept up for a time.
 type Measures struct {
-	From     int64    // monotonic ns: since when
-	Commit   int64    // ns: longest time from a record to its being durable
-	Dispatch int64    // ns: longest time from a decision until the port was given its write
-	Loop     int64    // ns: longest time by which the loop was late for a deadline
-	Depth    int64    // most inputs that waited at one time
-	Pressure int64    // times that inputs had to wait because the journal or the gate had no room
-	Merged   int64    // notes that were due since then and for which the journal had no room
-	Rates    []string // records of each kind per second, kind=rate
+	From      int64    // monotonic ns: since when
+	Commit    int64    // ns: longest time from a record to its being durable
+	Dispatch  int64    // ns: longest time from a decision until the port was given its write
+	Loop      int64    // ns: longest time by which the loop was late for a deadline
+	Depth     int64    // most inputs that waited at one time
+	Pressure  int64    // times that inputs had to wait because the journal or the gate had no room
+	Coalesced int64    // notes that were due since then and for which the journal had no room
+	Rates     []string // records of each kind per second, kind=rate
 }
 
 // AppendMeasures appends to dst a note of measures, as number seq. It stands between inputs and changes nothing.
@@ -272,8 +272,8 @@ func (m *Machine) AppendMeasures(dst []byte, seq uint64, v *Measures) ([]byte, e
 	m.stamp = m.keep.Stamp(m.st.Last)
 	m.identify(record.KindMeasures, seq)
 	m.body.Count(record.FirstMonoNS, uint64(v.From))
-	if v.Merged > 0 {
-		m.body.Count(record.Coalesced, uint64(v.Merged))
+	if v.Coalesced > 0 {
+		m.body.Count(record.Coalesced, uint64(v.Coalesced))
 	}
 	m.body.Decimal(record.StorageCommitTimeMS, v.Commit/1000, 3)
 	m.body.Decimal(record.DispatchLatencyMS, v.Dispatch/1000, 3)

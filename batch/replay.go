@@ -64,7 +64,7 @@ func (r *Replay) Record(rec *record.Record) error {
 	if r.seq++; rec.Seq() != r.seq {
 		return fmt.Errorf("batch: record %d stands where %d should", rec.Seq(), r.seq)
 	}
-	if r.over || r.fault != "" && rec.Kind != record.KindEngineFault {
+	if r.over && rec.Kind != record.KindMeasures || r.fault != "" && rec.Kind != record.KindEngineFault {
 		return &Divergence{Seq: r.seq, Want: string(rec.Body)}
 	}
 	switch rec.Kind.Spec().Grade {
@@ -106,7 +106,7 @@ func (r *Replay) Record(rec *record.Record) error {
 	return r.step(at, &ev)
 }
 
-// note takes in a remark of the shell. Measures stand between inputs. That the engine broke stands where it breaks again, and ends
+// note takes in a remark of the shell. Measures stand between inputs, and behind the end. That the engine broke stands where it breaks again, and ends
 // the journal.
 func (r *Replay) note(rec *record.Record) error {
 	if rec.Kind == record.KindMeasures && len(r.want) == 0 {

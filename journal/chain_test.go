@@ -3,6 +3,7 @@
 package journal_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"math"
@@ -23,6 +24,14 @@ func TestChainEqualsWhatSha256sumSays(t *testing.T) {
 	c.Add([]byte("bc"))
 	require.Equal(t, uint64(2), c.N)
 	require.Equal(t, "f34efb640c81939d42fafccf1696a381bb49e63b0f35793d66cd9d8af6ada55b", c.Link.String())
+}
+
+func TestALeafIsHashedAlikeWhateverItsLength(t *testing.T) {
+	for _, n := range []int{0, 1, 1022, 1023, 1024, 1025, journal.MaxBody} {
+		b := bytes.Repeat([]byte{'x'}, n)
+		want := sha256.Sum256(append([]byte{0}, b...))
+		require.Equal(t, journal.Hash(want), journal.Leaf(b), "%d bytes", n)
+	}
 }
 
 func TestLinkHashesThreeLinesOfText(t *testing.T) {

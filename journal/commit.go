@@ -88,6 +88,7 @@ func (w *Writer) publish(c Chain) {
 
 // newSegment returns the header of a segment that continues head.
 func (w *Writer) newSegment(number uint32, head Chain) (header, error) {
+	number = w.untaken(number)
 	if number > lastSegment {
 		return header{}, fmt.Errorf("segment numbers end at %d: begin a new journal", lastSegment)
 	}

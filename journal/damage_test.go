@@ -154,7 +154,7 @@ func TestMoreBrokenBytesThanCanBeInFlightAreDamage(t *testing.T) {
 	for _, c := range []struct {
 		bytes int
 		want  journal.Outcome
-	}{{1, journal.TornTail}, {72 << 10, journal.TornTail}, {73 << 10, journal.Damaged}} {
+	}{{1, journal.TornTail}, {72<<10 + 512, journal.TornTail}, {72<<10 + 513, journal.Damaged}} { // all of Pending, and its commit frame
 		bad := d.Copy()
 		raw := bad.Content(path(seg1))
 		for i := range c.bytes {
@@ -230,5 +230,60 @@ func TestASegmentOfAnotherJournalOrFormatIsForeign(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, c.want == journal.Foreign, errors.Is(err, journal.ErrForeign), claim)
 		require.Equal(t, before, contents(d), claim)
+	}
+}
+
+func TestCreateLeavesAloneWhateverItFinds(t *testing.T) {
+	s := newSample(t, true)
+	torn, damaged := s.last(), s.d.Content(path(seg1))
+	copy(torn[50000:], "torn bytes")
+	damaged[headerSize+40] ^= 4
+	for name, d := range map[string]*journaltest.Disk{
+		"whole": s.d.Copy(), "torn": s.replaced(s.lastSeg, torn), "damaged": s.replaced(path(seg1), damaged),
+	} {
+		before := contents(d)
+		_, err := journal.Create(dir, head, options(d))
+		require.ErrorIs(t, err, journal.ErrExists, name)
+		require.Equal(t, before, contents(d), name)
+	}
+}
+
+func TestAJournalWhoseNameCannotBeReadIsDamagedAndNotForeign(t *testing.T) {
+	s := newSample(t, true)
+	raw := s.d.Content(path(seg1))
+	clear(raw[:headerSize])
+	clear(raw[len(raw)-headerSize:])
+	d := s.replaced(path(seg1), raw)
+	d.Remove(path(seg2))
+	_, rec, err := journal.Open(dir, head, options(d))
+	require.ErrorIs(t, err, journal.ErrDamaged)
+	require.NotErrorIs(t, err, journal.ErrForeign)
+	require.Empty(t, rec.JournalID)
+}
+
+func TestAnErrorOfTheCallbackEndsTheScanInAnySegment(t *testing.T) {
+	whole, sizes := fiveSegments(t)
+	other := journaltest.NewDisk()
+	w, err := journal.Create(dir, journal.Header{JournalID: "other"}, options(other))
+	require.NoError(t, err)
+	for range 6 {
+		write(t, w, []int{60000})
+	}
+	foreign := whole.Copy()
+	behind := filepath.Join(dir, "segments", "00000006.seg")
+	foreign.Put(behind, other.Content(behind))
+	enough := errors.New("enough")
+	for name, d := range map[string]*journaltest.Disk{"whole": whole, "with a foreign segment": foreign} {
+		for last := 1; last <= len(sizes); last++ {
+			n := 0
+			_, err := journal.Scan(dir, func(uint64, []byte, journal.Chain) error {
+				if n++; n == last {
+					return enough
+				}
+				return nil
+			}, options(d))
+			require.ErrorIs(t, err, enough, "%s, record %d", name, last)
+			require.Equal(t, last, n, name)
+		}
 	}
 }

@@ -65,6 +65,7 @@ func TestAFailedFlushIsNotAcknowledgedAndNotRetried(t *testing.T) {
 		require.Equal(t, uint64(2), w.Durable())
 		require.Equal(t, before, w.Head())
 		require.ErrorIs(t, w.Close(), journal.ErrFailed)
+		require.Equal(t, calls+1, d.Calls(""), "but to close the file")
 		w, rec, err := journal.Open(dir, head, options(d))
 		require.NoError(t, err)
 		want := 2
@@ -113,4 +114,41 @@ func TestAFullDiskSaysWhatIsDurableAndWhatToDo(t *testing.T) {
 	require.ErrorContains(t, err, "records up to 2 are durable")
 	d.Fault = nil
 	goOn(t, d, slices.Repeat([]int{30000}, 2)...)
+}
+
+// life makes a journal of three segments, with reserves, and goes on until something fails.
+func life(d *journaltest.Disk) {
+	w, err := journal.Create(dir, head, options(d))
+	if err != nil {
+		return
+	}
+	_ = w.Reserve()
+	for seq := uint64(1); seq <= 5 && err == nil; seq++ {
+		if err = w.Append(seq, body(seq, 30000)); err == nil {
+			err = w.Commit()
+		}
+	}
+	_ = w.Reserve()
+	_ = w.Close()
+}
+
+func TestEveryFileIsClosedWhateverFails(t *testing.T) {
+	whole := journaltest.NewDisk()
+	life(whole)
+	for call := range whole.Calls("") + 1 { // none fails at first
+		d, failed := journaltest.NewDisk(), ""
+		d.Fault = func(n int, op, _ string) *journaltest.Fault {
+			if n != call {
+				return nil
+			}
+			failed = op
+			return &journaltest.Fault{Err: syscall.EIO}
+		}
+		life(d)
+		opened := d.Calls("create")
+		if failed == "create" {
+			opened--
+		}
+		require.Equal(t, opened, d.Calls("close"), "call %d, %s", call, failed)
+	}
 }

@@ -19,7 +19,7 @@ const (
 const (
 	frameHead  = 24
 	commitBody = 4*8 + len(Hash{}) // without what fills its sector
-	commitSize = frameHead + commitBody
+	commitUsed = frameHead + commitBody
 	maxCommit  = 2*sector - frameHead - 32 // behind the least event
 	endSize    = sector
 	endBody    = endSize - frameHead
@@ -100,7 +100,7 @@ func groupSize(events int) int {
 	if events > 0 {
 		least = 2 * sector
 	}
-	return max((events+commitSize+sector-1)&^(sector-1), least)
+	return max((events+commitUsed+sector-1)&^(sector-1), least)
 }
 
 // appendCommit appends a commit frame that fills the group's last sector.
@@ -148,7 +148,7 @@ func decodeFrame(b []byte, salt uint32) (frame, bool) {
 	end, pad := frameHead+int(n), byte(0)
 	switch k {
 	case kindCommit:
-		end, pad = commitSize, filler
+		end, pad = commitUsed, filler
 	case kindEnd:
 		end, pad = endUsed, filler
 	}

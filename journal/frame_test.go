@@ -43,7 +43,9 @@ func TestNoBitOfAFrameIsUnprotected(t *testing.T) {
 func TestAFrameHasOneForm(t *testing.T) {
 	for name, change := range map[string]func(b []byte){
 		"pad":   func(b []byte) { b[len(b)-1] = 1 },
-		"flags": func(b []byte) { b[18] = 1 },
+		"flag1": func(b []byte) { b[17] = 1 },
+		"flag2": func(b []byte) { b[18] = 1 },
+		"flag3": func(b []byte) { b[19] = 1 },
 		"kind":  func(b []byte) { b[16] = 9 },
 		"empty": func(b []byte) { b[0] = 0 },
 	} {
@@ -166,6 +168,7 @@ func TestFramesThatValidateButDoNotFitAreDamageAndNotDelivered(t *testing.T) {
 		"a wrong distance":                 {bodies: two, rel: 8},
 		"first too small":                  {bodies: two, commit: func(c *commit) { c.first-- }},
 		"last too large":                   {bodies: two, commit: func(c *commit) { c.last++ }},
+		"last too large, seq right":        {bodies: two, commit: func(c *commit) { c.last++ }, trailer: 1<<64 - 1},
 		"a promise of itself":              {bodies: two, commit: func(c *commit) { c.durable = c.last }},
 		"another group number":             {bodies: two, commit: func(c *commit) { c.group++ }},
 		"another link":                     {bodies: two, commit: func(c *commit) { c.link[31] ^= 1 }},
@@ -180,6 +183,27 @@ func TestFramesThatValidateButDoNotFitAreDamageAndNotDelivered(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, Damaged, rec.Outcome, "%s: %v", name, rec.Path)
 		require.Equal(t, good, rec.Head, name)
+	}
+}
+
+func TestAGroupOfAnotherSizeIsDamage(t *testing.T) {
+	var head Chain
+	sum := saltSum(testSalt)
+	frames := group{bodies: []string{"one"}}.bytes(sum, 1, &head)
+	good := head
+	whole := group{bodies: []string{"two"}}.bytes(sum, 2, &head)
+	_, at := openFrame(whole)
+	for _, size := range []int{commitUsed, sector - at, 2*sector - at} { // without dots, to the end of one sector, and of two
+		b := appendFrame(slices.Clone(whole[:at]), head.N, kindCommit, whole[at+frameHead:at+size])
+		seal(b[at:], sum, at)
+		rec, err := Scan("x", nil, &Options{Storage: newShelf(segmentOf(testHeader(), slices.Concat(frames, b)))})
+		require.NoError(t, err)
+		want, outcome := good, Damaged
+		if at+size == len(whole) {
+			want, outcome = head, Clean
+		}
+		require.Equal(t, outcome, rec.Outcome, "%v", rec.Path)
+		require.Equal(t, want, rec.Head)
 	}
 }
 
@@ -222,6 +246,9 @@ func TestAHeaderMustCarryTheChainOn(t *testing.T) {
 		"another seq":            {func(h *header) { h.first++ }, Damaged, 0},
 		"an older epoch":         {func(h *header) { h.epoch = 0 }, Damaged, 0},
 		"an end before the end":  {func(h *header) { h.prevEnd -= 8 }, Damaged, 0},
+		"an end in the header":   {func(h *header) { h.prevEnd = 0 }, Damaged, 0},
+		"an end behind the end":  {func(h *header) { h.prevEnd += sector }, Clean, 1},
+		"an end behind the file": {func(h *header) { h.prevEnd = minSegment }, Clean, 1},
 		"another predecessor":    {func(h *header) { h.prev = 0 }, Clean, 1},
 		"more groups":            {func(h *header) { h.prevGroups++ }, Clean, 1},
 		"something was set side": {func(h *header) { h.prevTail = 8 }, Clean, 1},
@@ -242,7 +269,7 @@ func TestHeaderCopies(t *testing.T) {
 	other := testHeader()
 	other.epoch = 7
 	newer := other.encode()
-	newer[8] = 2
+	newer[8] = formatVersion + 1
 	binary.LittleEndian.PutUint32(newer[headerCRC:], crc32.Checksum(newer[:headerCRC], castagnoli))
 	for name, c := range map[string]struct {
 		change   func(b []byte) []byte
@@ -256,7 +283,11 @@ func TestHeaderCopies(t *testing.T) {
 		"contradict":         {func(b []byte) []byte { copy(b, other.encode()); return b }, Damaged, 0},
 		"bytes behind":       {func(b []byte) []byte { return append(b, 1) }, Clean, 1},
 		"zeros behind":       {func(b []byte) []byte { return append(b, 0) }, Clean, 0},
+		"second cut off":     {func(b []byte) []byte { return b[:len(b)-headerSize] }, Clean, 1},
+		"and a byte":         {func(b []byte) []byte { return b[:len(b)-headerSize-1] }, TornTail, 1},
 		"only the first":     {func(b []byte) []byte { return b[:headerSize] }, TornTail, 1},
+		"first of a newer":   {func(b []byte) []byte { copy(b, newer); clear(b[len(b)-headerSize:]); return b }, Foreign, 0},
+		"second of a newer":  {func(b []byte) []byte { clear(b[:headerSize]); copy(b[len(b)-headerSize:], newer); return b }, Foreign, 0},
 		"of a newer version": {func(b []byte) []byte { copy(b, newer); copy(b[len(b)-headerSize:], newer); return b }, Foreign, 0},
 	} {
 		rec, err := Scan("x", nil, &Options{Storage: newShelf(c.change(slices.Clone(whole)))})
@@ -290,6 +321,7 @@ func TestASegmentWithoutHeaderIsEmptyOrUnfinishedOrDamage(t *testing.T) {
 		"few zeros":   {make([]byte, 100), Clean, "segment 2 is empty; it can be used"},
 		"torn header": {torn, Clean, "segment 2 was never begun: its header is not whole and it holds no group"},
 		"torn second": {tornEnd, Clean, "segment 2 was never begun: its header is not whole and it holds no group"},
+		"short":       {append(make([]byte, headerSize+8), garbage[:80]...), TornTail, "segment 2 was never begun: it has no header and what is in it looks like no frame"},
 		"hidden":      {behind, Damaged, "segment 2 holds frames, but neither copy of its header can be read"},
 		"garbage":     {garbage, TornTail, "segment 2 was never begun: it has no header and what is in it looks like no frame"},
 		"frames":      {append(make([]byte, headerSize), frames...), Damaged, "segment 2 holds frames, but neither copy of its header can be read"},
@@ -319,6 +351,8 @@ func TestOnlyTheEndFrameOfThisSegmentEndsIt(t *testing.T) {
 	var head Chain
 	sum := saltSum(testSalt)
 	frames := group{bodies: []string{"one"}}.bytes(sum, 1, &head)
+	second, after := sealed(2, []byte("two"), 0), head
+	after.Add([]byte("two"))
 	for name, c := range map[string]struct {
 		end  []byte
 		says string
@@ -326,6 +360,8 @@ func TestOnlyTheEndFrameOfThisSegmentEndsIt(t *testing.T) {
 		"right":          {endFrame(sum, 1, head), "the segment after it existed"},
 		"another number": {endFrame(sum, 2, head), "whole frames that do not fit the chain"},
 		"another link":   {endFrame(sum, 1, Chain{N: 1}), "whole frames that do not fit the chain"},
+		"another seq":    {endFrame(sum, 1, Chain{N: 2, Link: head.Link}), "whole frames that do not fit the chain"},
+		"in a group":     {slices.Concat(second, endFrame(sum, 1, after)), "whole frames that do not fit the chain"},
 	} {
 		rec, err := Scan("x", nil, &Options{Storage: newShelf(segmentOf(testHeader(), slices.Concat(frames, c.end)))})
 		require.NoError(t, err)
@@ -363,4 +399,47 @@ func FuzzScan(f *testing.F) {
 		require.Equal(t, c, rec.Head)
 		require.Equal(t, rec.Outcome == Damaged, rec.Missing == c.N+1)
 	})
+}
+
+func TestBytesBehindAnEndFrameAreNoticed(t *testing.T) {
+	var head Chain
+	sum := saltSum(testSalt)
+	frames := group{bodies: []string{"one"}}.bytes(sum, 1, &head)
+	next := testHeader()
+	next.number, next.prev, next.prevEnd, next.prevGroups = 2, 1, headerSize+len(frames), 1
+	next.first, next.before = head.N+1, head.Link
+	for behind, warnings := range map[string]int{"": 0, "x": 1} {
+		first := segmentOf(testHeader(), slices.Concat(frames, endFrame(sum, 1, head), []byte(behind)))
+		rec, err := Scan("x", nil, &Options{Storage: newShelf(first, segmentOf(next, nil))})
+		require.NoError(t, err)
+		require.Equal(t, Clean, rec.Outcome)
+		require.Equal(t, warnings, rec.Warnings, "%v", rec.Path)
+	}
+}
+
+// Of the group behind the broken one a single frame is left, neither its first nor its last.
+func TestOneFrameOfALaterGroupProvesTheBrokenOne(t *testing.T) {
+	sum := saltSum(testSalt)
+	filled := string(bytes.Repeat([]byte("x"), 600))
+	for name, c := range map[string]struct {
+		bodies   []string
+		from, to int // what is left of the later group
+	}{
+		"in its middle":     {[]string{filled, "two", filled}, sector, 2 * sector},
+		"its body is zeros": {[]string{string(make([]byte, 600))}, 0, sector},
+	} {
+		var head Chain
+		frames := group{bodies: []string{"one"}}.bytes(sum, 1, &head)
+		good := head
+		broken := group{bodies: []string{"two"}}.bytes(sum, 2, &head)
+		broken[frameHead] ^= 1
+		later := group{bodies: c.bodies}.bytes(sum, 3, &head)
+		clear(later[:c.from])
+		clear(later[c.to:])
+		rec, err := Scan("x", nil, &Options{Storage: newShelf(segmentOf(testHeader(), slices.Concat(frames, broken, later)))})
+		require.NoError(t, err)
+		require.Equal(t, Damaged, rec.Outcome, "%s: %v", name, rec.Path)
+		require.Contains(t, rec.Reason, "was written after it was durable", name)
+		require.Equal(t, good, rec.Head)
+	}
 }

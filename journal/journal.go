@@ -39,18 +39,18 @@
 //	24  body, then zeros up to a multiple of 8
 //
 // A group is its events and one commit frame, written by one call and made
-// durable by one flush. It ends at a multiple of 512, with events at 1024 or
-// more, up to which the body of the commit frame is filled with dots: no
-// write touches a sector that holds what is durable already, and the loss of
-// one sector leaves another that tells. The commit frame holds the first and the last seq,
-// the seq known to be durable when it was written, the number of the group in
-// its segment (u64 each) and the link of the last record. A group counts only
+// durable by one flush. Its size is a multiple of 512, and 1024 at least if it
+// has events; the body of the commit frame is filled with dots up to that. So
+// no write touches a sector that holds what is durable already, and the loss
+// of one sector leaves another that tells. The commit frame holds the first and
+// the last seq, the seq known to be durable when it was written, the number of
+// the group in its segment (u64 each) and the link of the last record. A group counts only
 // if its commit frame validates and its link recomputes. A commit without
 // events is written by [Writer.Close]: it promises that all before it is
 // durable. The end frame (number of groups u64, link, dots: 512 bytes) is
-// written when the next segment stands, so it promises that one. The header names the end of
-// the segment before, the number of its groups, and the digest of what
-// recovery set aside there; see segment.go for its layout.
+// written when the next segment stands, so it promises that one. The header
+// names the end of the segment before, the number of its groups, and the
+// digest of what recovery set aside there; see segment.go for its layout.
 //
 // # What it does not do
 //
@@ -99,11 +99,12 @@ type Options struct {
 	// another of the same size is being written: at least MaxBody+24, a
 	// multiple of 8, at most 256 MiB. Zero means 1 MiB.
 	Pending int
-	// Quick has Open read the last segment files only, from one on that holds
-	// a record, and of those before that their headers carry the chain on: for a journal
-	// that is too long to be read whole whenever it is opened. Damage in the
-	// records before is then for Scan to find. Where a header is not as it
-	// should be all is read.
+	// Quick has Open read the last two segment files and the last one before
+	// them that holds records. Of the others it reads only that their headers
+	// carry the chain on: what is found, Outcome included, is then said of the
+	// records from Recovery.From on, and damage before them is for Scan to
+	// find. It is for a journal that is too long to be read whenever it is
+	// opened. Where a header is not as it should be all is read.
 	Quick bool
 	// OnDurable, if set, is called after each group with the last seq that is
 	// durable, on the goroutine that commits, in order. Until it returns no
@@ -129,7 +130,8 @@ var (
 	// ErrFull is returned by Append when the pending buffer has no room now;
 	// the record was not taken and may be offered again after a commit.
 	ErrFull = errors.New("journal: pending buffer full")
-	// ErrOrder is returned by Append for a seq that is not the last one plus 1.
+	// ErrOrder is returned by Append for a seq that is not the last one plus 1,
+	// and by Wait for one that was not appended.
 	ErrOrder = errors.New("record out of order")
 	// ErrSize is returned by Append for a body that is empty or above MaxBody.
 	ErrSize = errors.New("body must have 1 to 65536 bytes")

@@ -238,7 +238,7 @@ func (w *Writer) begin(h Header, f found) error {
 	if h.Epoch <= f.Epoch {
 		return fmt.Errorf("Header.Epoch is %d: must be larger than the last one, %d", h.Epoch, f.Epoch)
 	}
-	w.header = h
+	w.header, w.taken = h, f.taken
 	seg, err := w.newSegment(f.next, f.Head)
 	if err != nil {
 		return err

@@ -263,3 +263,81 @@ func TestAnEmptySegmentFileOfAFarNumberIsNoEndOfAllNumbers(t *testing.T) {
 	require.Equal(t, uint32(3), rec.Segment)
 	wantBodies(t, got, 10, 30000, 30000, 30000)
 }
+
+func TestAClaimKeepsWritersOutAndFlushesWhatItFinds(t *testing.T) {
+	d := newSample(t, true).d
+	claim, err := journal.Claim(dir, options(d))
+	require.NoError(t, err)
+	require.Equal(t, `lock j/lock
+list j/segments
+settle 00000001.seg
+settle 00000002.seg
+syncdir j/segments`, sinceThen(d))
+	_, _, err = journal.Open(dir, head, options(d))
+	require.ErrorIs(t, err, journal.ErrInUse)
+	_, err = journal.Claim(dir, options(d))
+	require.ErrorIs(t, err, journal.ErrInUse)
+	require.NoError(t, claim.Close())
+	d.Fault = at(d.Calls("")+3, journaltest.Fault{Err: syscall.EIO})
+	_, err = journal.Claim(dir, options(d))
+	require.ErrorIs(t, err, syscall.EIO)
+	w, _, err := journal.Open(dir, head, options(d))
+	require.NoError(t, err, "both gave it back")
+	require.NoError(t, w.Close())
+}
+
+func TestALargeSegmentIsFilledInPartsToItsSize(t *testing.T) {
+	opt := func(d *journaltest.Disk) *journal.Options { return &journal.Options{Storage: d, Segment: 300 << 10} }
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, opt(d))
+	require.NoError(t, err)
+	require.Contains(t, sinceThen(d), `
+create 00000001.seg
+write 00000001.seg
+write 00000001.seg
+sync 00000001.seg
+syncdir j/segments
+`)
+	require.NoError(t, w.Close())
+	raw := d.Content(path(seg1))
+	require.Len(t, raw, 300<<10)
+	require.Zero(t, used(raw[headerSize:len(raw)-headerSize]))
+	for part := 1; part <= 2; part++ {
+		d, writes := journaltest.NewDisk(), 0
+		d.Fault = func(_ int, op, _ string) *journaltest.Fault {
+			if op == "write" {
+				writes++
+			}
+			if op == "write" && writes == part {
+				return &journaltest.Fault{Err: syscall.EIO}
+			}
+			return nil
+		}
+		_, err := journal.Create(dir, head, opt(d))
+		require.ErrorIs(t, err, syscall.EIO, "part %d", part)
+	}
+}
+
+func TestOptionsThatAreZeroAndTheSmallestPending(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, &journal.Options{Storage: d})
+	require.NoError(t, err)
+	require.Equal(t, 1<<20, w.Room())
+	require.Len(t, d.Content(path(seg1)), 256<<10)
+	require.NoError(t, w.Close())
+
+	d = journaltest.NewDisk()
+	opt := options(d)
+	opt.Pending = journal.MaxBody + 16
+	_, err = journal.Create(dir, head, opt)
+	require.ErrorContains(t, err, "Options.Pending")
+	opt.Pending = journal.MaxBody + 24
+	w, err = journal.Create(dir, head, opt)
+	require.NoError(t, err)
+	require.NoError(t, w.Append(1, body(1, journal.MaxBody)), "it holds one record of any size")
+	require.Zero(t, w.Room())
+	require.ErrorIs(t, w.Append(2, []byte("x")), journal.ErrFull)
+	require.NoError(t, w.Close())
+	_, got := scan(t, dir, opt)
+	wantBodies(t, got, journal.MaxBody)
+}

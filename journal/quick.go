@@ -4,41 +4,82 @@ package journal
 
 import "path/filepath"
 
-// readWhole is how many segment files are read whole in any case: the segment in use, and one that was being made. Before them comes
-// the last one that certainly holds a record.
+// readWhole is how many segment files are read whole in any case: the segment in use, and one that was being made.
 const readWhole = 2
 
-// lead follows the chain through the headers of all segments but the last, and returns the numbers of those that are to be read whole:
-// all, where a header is not as it should be.
+// lead follows the chain through the headers of all segments but the last, reads the last of them that holds records, and returns the
+// numbers of those that are still to be read: all, where a header is not as it should be.
 func (r *reader) lead(numbers []uint32) ([]uint32, error) {
 	n := len(numbers) - readWhole
 	if n < 1 {
 		return numbers, nil
 	}
-	var before, last, led, from header // of the two before; the last one that is not read; the first one that is
-	rest, buf := numbers, make([]byte, headerSize)
+	var last, led, holder, behind header // led is the last that is not read whole; behind stands behind the holder of the last records
+	buf := make([]byte, headerSize)
 	for i, number := range numbers[:n+1] {
-		raw, err := r.st.Read(filepath.Join(r.dir, segmentName(number)), headerSize, buf)
+		h, err := r.header(number, buf)
 		if err != nil {
 			return nil, err
 		}
-		h, ok := decodeHeader(raw)
-		if !ok || h.number != number || !h.follows(&last, i == 0) {
+		if h.number != number || !h.follows(&last, i == 0) {
 			return numbers, nil
 		}
-		if i > 0 && h.first > last.first { // the one before holds records
-			rest, led, from = numbers[i-1:], before, last
+		if i > 0 && h.first > last.first {
+			holder, behind = last, h
 		}
-		before, last = last, h
+		if i < n {
+			led = h
+		}
+		last = h
 	}
-	if led.number == 0 {
-		return numbers, nil
+	if whole, err := r.prove(&holder, &behind); err != nil || !whole {
+		return numbers, err
 	}
 	r.led = led
-	r.rec.JournalID, r.rec.Epoch = led.id, led.epoch
-	r.rec.Head, r.rec.From = Chain{N: from.first - 1, Link: from.before}, from.first
-	r.rec.step("segments %d to %d hold records 1 to %d by their headers; they were not read", numbers[0], led.number, r.rec.Head.N)
-	return rest, nil
+	r.rec.JournalID, r.rec.Epoch = r.led.id, r.led.epoch
+	r.rec.step("segments %d to %d hold records 1 to %d by their headers; of them segment %d was read", numbers[0], r.led.number, r.rec.Head.N,
+		holder.number)
+	return numbers[n:], nil
+}
+
+// prove reads the segment that holds the last records before those that are read whole, and tells whether its groups lead to where the
+// header behind it begins.
+func (r *reader) prove(holder, behind *header) (bool, error) {
+	if holder.number == 0 {
+		return false, nil
+	}
+	raw, err := r.st.Read(filepath.Join(r.dir, segmentName(holder.number)), maxSegment, nil)
+	if err != nil {
+		return false, err
+	}
+	img, _ := readImage(holder.number, raw)
+	if !img.born || img.header != *holder {
+		return false, nil
+	}
+	p := reader{cur: &img}
+	p.rec.Head, p.rec.Offset = Chain{N: holder.first - 1, Link: holder.before}, headerSize
+	if _, err := p.advance(img.frames()); err != nil || p.rec.Head != (Chain{N: behind.first - 1, Link: behind.before}) {
+		return false, err
+	}
+	r.rec.Head, r.rec.From = p.rec.Head, holder.first
+	return true, nil
+}
+
+// header reads the header of a segment: its first copy, or, where that cannot be read, the file.
+func (r *reader) header(number uint32, buf []byte) (header, error) {
+	name := filepath.Join(r.dir, segmentName(number))
+	raw, err := r.st.Read(name, headerSize, buf)
+	if err != nil {
+		return header{}, err
+	}
+	if h, ok := decodeHeader(raw); ok {
+		return h, nil
+	}
+	if raw, err = r.st.Read(name, maxSegment, nil); err != nil {
+		return header{}, err
+	}
+	img, _ := readImage(number, raw)
+	return img.header, nil
 }
 
 // follows tells whether a segment can stand behind another, or be the first one.

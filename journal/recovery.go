@@ -52,6 +52,7 @@ type Recovery struct {
 	// Head is the chain after the last verified record.
 	Head Chain
 	// From is the first record that was read: 1, unless Options.Quick is set.
+	// Of those before it only headers speak.
 	From uint64
 	// Missing is the first record that was acknowledged, or may have been,
 	// and cannot be had. It is 0 unless the outcome is Damaged.

@@ -5,6 +5,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Reserve makes the file of the next segment, if it is not there: zeros to its
@@ -55,11 +56,19 @@ func (w *Writer) bear(h header) (s *segment, err error) {
 	w.prep.Lock()
 	defer w.prep.Unlock()
 	b := w.spare
-	w.spare, w.next = nil, h.number+1
+	w.spare, w.next = nil, w.untaken(h.number+1)
 	if b == nil || b.number != h.number || b.size != h.size {
 		if b, err = newBlank(w.st, w.dir, h.number, h.size); err != nil {
 			return nil, err
 		}
 	}
 	return b.bear(h)
+}
+
+// untaken returns the first number from n on that a segment may have.
+func (w *Writer) untaken(n uint32) uint32 {
+	for slices.Contains(w.taken, n) {
+		n++
+	}
+	return n
 }

@@ -14,15 +14,39 @@ import (
 // record in order, with the chain after it; body is valid during the call. It
 // changes nothing, takes no lock, and may run beside a Writer, whose last
 // group it then sees or not, whole, or calls torn. Of a damaged journal it
-// delivers the verified beginning. An error is one of reading, or fn's own,
+// delivers the verified beginning; it calls one damaged when it has found the
+// same damage twice. An error is one of reading, or fn's own,
 // which ends the scan; what was found is told in Recovery. Of Options only
 // Storage matters.
 func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
-	found, err := read(storageOf(opt), dir, false, fn)
-	if err != nil {
-		return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
+	var last found
+	for try := 1; ; try++ {
+		f, err := read(storageOf(opt), dir, false, after(last.Head.N, fn))
+		if err != nil {
+			return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
+		}
+		same := f.Head == last.Head && f.Reason == last.Reason
+		if last = f; f.Outcome != Damaged || same || try == mostScans {
+			return &f.Recovery, nil
+		}
 	}
-	return &found.Recovery, nil
+}
+
+// mostScans is how often Scan reads a journal that a Writer goes on with. Files that are read one after another can contradict each
+// other; what is damaged is found the same again.
+const mostScans = 64
+
+// after leaves out the records up to n, which were delivered already.
+func after(n uint64, fn func(seq uint64, body []byte, c Chain) error) func(seq uint64, body []byte, c Chain) error {
+	if fn == nil || n == 0 {
+		return fn
+	}
+	return func(seq uint64, body []byte, c Chain) error {
+		if seq <= n {
+			return nil
+		}
+		return fn(seq, body, c)
+	}
 }
 
 func storageOf(opt *Options) Storage {
@@ -35,8 +59,9 @@ func storageOf(opt *Options) Storage {
 // found is a Recovery and what Open needs to go on.
 type found struct {
 	Recovery
-	groups uint32 // in the last segment
-	next   uint32 // number of the next segment
+	groups uint32   // in the last segment
+	next   uint32   // number of the next segment, if it is not taken
+	taken  []uint32 // numbers of files that hold something and no segment
 }
 
 // stop is why the reading of groups ended.
@@ -214,8 +239,8 @@ func (r *reader) finish() error {
 		r.rec.judge(r.cur, how)
 	}
 	for _, s := range r.after {
-		if r.judgeStray(s); s.used && s.number == r.rec.next {
-			r.rec.next++
+		if r.judgeStray(s); s.used {
+			r.rec.taken = append(r.rec.taken, s.number)
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ const (
 
 	headerSize    = 512
 	headerCRC     = headerSize - 4
-	formatVersion = 1
+	formatVersion = 2
 	magic         = "bkjournl"
 	lastSegment   = 99_999_999
 )

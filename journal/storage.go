@@ -21,9 +21,10 @@ type Storage interface {
 	// List returns the names in a directory, in any order, and an error that
 	// is fs.ErrNotExist if there is no such directory.
 	List(dir string) ([]string, error)
-	// Read returns what a file begins with, at most so many bytes, in buf if
-	// they fit.
-	Read(name string, most int, buf []byte) ([]byte, error)
+	// Read returns what a file begins with, at most limit bytes, in buf if they
+	// fit. A file that is shorter is no error; one that is not there is
+	// fs.ErrNotExist.
+	Read(name string, limit int, buf []byte) ([]byte, error)
 	// Create opens a file for writing and makes an empty one if there is none.
 	// It never shortens a file.
 	Create(name string) (File, error)
@@ -111,7 +112,7 @@ func (system) Read(name string, most int, buf []byte) ([]byte, error) {
 	return buf[:n], err
 }
 
-func (system) Create(name string) (File, error) { return openFile(name) }
+func (system) Create(name string) (File, error) { return openFile(name, os.O_RDWR|os.O_CREATE, 0o640) }
 
 func (system) Settle(name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)

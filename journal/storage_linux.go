@@ -3,30 +3,33 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// file writes whole sectors past the cache, where the file system can. A medium then takes the sectors of a group and not the pages
+// directFile writes whole sectors past the cache, where the file system can. A medium then takes the sectors of a group and not the pages
 // that they lie in, and a page that it failed to take is not taken for written.
-type file struct {
+type directFile struct {
 	*os.File
 	direct  bool // O_DIRECT is set
 	refused bool // it cannot be
 }
 
-func openFile(name string) (File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+// openFile opens a file for writing. It follows no link: that leads to a file that is not ours.
+func openFile(name string, flags int, mode os.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flags|unix.O_NOFOLLOW, mode)
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: f}, nil
+	return &directFile{File: f}, nil
 }
 
-func (f *file) WriteAt(p []byte, off int64) (int, error) {
+func (f *directFile) WriteAt(p []byte, off int64) (int, error) {
 	whole := (uintptr(unsafe.Pointer(unsafe.SliceData(p)))|uintptr(len(p))|uintptr(off))%sector == 0
 	f.bypass(whole && !f.refused)
 	n, err := f.File.WriteAt(p, off)
@@ -39,7 +42,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // bypass sets or clears O_DIRECT.
-func (f *file) bypass(on bool) {
+func (f *directFile) bypass(on bool) {
 	if on == f.direct {
 		return
 	}
@@ -56,13 +59,23 @@ func (f *file) bypass(on bool) {
 
 // Sync is fdatasync. A segment has its full size before a record is written into it, so nothing but data has to reach the medium;
 // fsync would have the file system commit the time of the last write with nearly every group.
-func (f *file) Sync() error {
+func (f *directFile) Sync() error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		if !errors.Is(err, unix.EINTR) {
 			return os.NewSyscallError("fdatasync", err)
 		}
 	}
+}
+
+// Available returns how many bytes may still be written below dir by a process without privileges. Its error is
+// errors.ErrUnsupported on a system that is not asked.
+func Available(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, fmt.Errorf("journal: room in %q: %w", dir, err)
+	}
+	return int64(min(s.Bavail, 1<<40)) * int64(cmp.Or(s.Frsize, s.Bsize)), nil // not all count in the unit that is best to write
 }
 
 // dropCache makes later reads of a flushed file come from the medium. After a

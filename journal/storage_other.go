@@ -6,8 +6,12 @@ package journal
 
 import "os"
 
-func openFile(name string) (File, error) {
-	return os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+func openFile(name string, flags int, mode os.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flags, mode)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // dropCache does nothing here: after a flush that failed, reads of this file

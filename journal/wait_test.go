@@ -92,3 +92,33 @@ func TestWaitEndsWithAFailure(t *testing.T) {
 		require.NoError(t, w.Wait(t.Context(), 1), "it was durable before")
 	})
 }
+
+func TestAFailureIsToldToThoseWhoWaitForTheNextGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := journaltest.NewDisk()
+		w, err := journal.Create(dir, head, options(d))
+		require.NoError(t, err)
+		held, go1 := make(chan struct{}), make(chan struct{})
+		d.Fault = func(_ int, op, _ string) *journaltest.Fault {
+			if op != "sync" {
+				return nil
+			}
+			held <- struct{}{}
+			<-go1
+			return &journaltest.Fault{Err: syscall.EIO}
+		}
+		told := make(chan error, 3)
+		require.NoError(t, w.Append(1, []byte("one")))
+		go func() { told <- w.Commit() }()
+		<-held
+		require.NoError(t, w.Append(2, []byte("two")))
+		go func() { told <- w.Wait(t.Context(), 1) }()
+		go func() { told <- w.Wait(t.Context(), 2) }()
+		synctest.Wait()
+		require.Empty(t, told)
+		go1 <- struct{}{}
+		for range 3 {
+			require.ErrorIs(t, <-told, syscall.EIO)
+		}
+	})
+}

@@ -12,7 +12,7 @@ import (
 )
 
 // Writer appends to a journal. Append, Room, Durable, Head and Header never
-// wait for storage; Commit, Run and Close do. All methods may be called from
+// wait for storage; the other methods do. All methods may be called from
 // several goroutines, Append from one that knows the next seq.
 type Writer struct {
 	dir     string
@@ -27,6 +27,7 @@ type Writer struct {
 
 	prep  sync.Mutex // held while a segment file is made; guards the next two
 	next  uint32     // number of the next segment
+	taken []uint32   // numbers that a segment must not have: such a file holds something
 	spare *blank     // the reserve
 
 	io      sync.Mutex // held while a segment is written; guards the next five
@@ -83,9 +84,9 @@ func (w *Writer) Room() int {
 // Durable returns the last seq that is durable.
 func (w *Writer) Durable() uint64 { return w.durable.Load() }
 
-// Wait returns nil when the record seq is durable. It returns early with the
-// error of a failure or of ctx, and refuses a seq that was not appended
-// (ErrOrder).
+// Wait returns nil when the record seq is durable, maybe before OnDurable says
+// so. It commits nothing: Run or Commit must. It returns early with the error
+// of a failure or of ctx, and refuses a seq that was not appended (ErrOrder).
 func (w *Writer) Wait(ctx context.Context, seq uint64) error {
 	for {
 		done, err := w.waits(seq)

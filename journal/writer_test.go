@@ -140,6 +140,17 @@ func TestAGroupIsOneWriteAndOneFlush(t *testing.T) {
 	require.Equal(t, calls, d.Calls(""))
 }
 
+func TestOnDurableIsToldOfEachGroupAndOfNoPromise(t *testing.T) {
+	var told []uint64
+	opt := options(journaltest.NewDisk())
+	opt.OnDurable = func(seq uint64) { told = append(told, seq) }
+	w, err := journal.Create(dir, head, opt)
+	require.NoError(t, err)
+	write(t, w, []int{10, 20}, []int{30})
+	require.NoError(t, w.Close())
+	require.Equal(t, []uint64{2, 3}, told)
+}
+
 func TestNoWriteTouchesASectorThatHoldsWhatIsDurable(t *testing.T) {
 	d := journaltest.NewDisk()
 	w, err := journal.Create(dir, head, options(d))
@@ -403,7 +414,7 @@ func TestRefusalsBeforeAnythingIsWritten(t *testing.T) {
 		_, err := journal.Create(dir, journal.Header{JournalID: id}, options(d))
 		require.ErrorContains(t, err, "journal id", "%q", id)
 	}
-	for _, o := range []journal.Options{{Segment: 4096}, {Segment: small + 1}, {Segment: 128 << 20}} {
+	for _, o := range []journal.Options{{Segment: 4096}, {Segment: small - 4096}, {Segment: small + 1}, {Segment: 128 << 20}} {
 		_, err := journal.Create(dir, head, &o)
 		require.ErrorContains(t, err, "Options.Segment")
 	}

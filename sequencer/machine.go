@@ -115,11 +115,11 @@ const Transient = 10_000_000_000
 // RetrySafe is the time in ns after which a safe value that a device did not confirm is written again.
 const RetrySafe = 500_000_000
 
-// RetrySoon is how often it is written again after RetrySafe; the next RetryLess waits are each twice as long as the one before, and
+// retrySoon is how often it is written again after RetrySafe; the next retryLess waits are each twice as long as the one before, and
 // the last of them, 4 s, is for ever: a device that is gone for days fills no journal.
 const (
-	RetrySoon = 10
-	RetryLess = 3
+	retrySoon = 10
+	retryLess = 3
 )
 
 // elem is the state of one element, of fixed size.

@@ -12,7 +12,7 @@ type output struct {
 	Busy   bool   // the value is not confirmed: Write is under way, or a safe value that failed is to be tried again
 	Known  bool   // the device has Value, as far as it can be known
 	Since  int64  // when the device confirmed Value
-	Failed uint8  // writes of the safe value in a row that were not confirmed, no more than RetrySoon+RetryLess
+	Failed uint8  // writes of the safe value in a row that were not confirmed, no more than retrySoon+retryLess
 	Untrue uint8  // how often it has read back something else since it last agreed
 	Kept   bool   // Held is to be restored
 	Owner  int32  // element that answers for it: the phase that set it, and after that what follows it
@@ -138,8 +138,8 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 			// Where nothing runs that could be held, the output rests all the same.
 			return m.rest(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
 		}
-		m.timers.Set(m.retryTimer(o), at+RetrySafe<<max(int(s.Failed)-RetrySoon, 0))
-		s.Failed = min(s.Failed+1, RetrySoon+RetryLess)
+		s.Failed = min(s.Failed+1, retrySoon+retryLess)
+		m.timers.Set(m.retryTimer(o), at+RetrySafe<<max(int(s.Failed)-retrySoon, 0))
 		return m.fail(at, Hold, "output not confirmed", fx)
 	}
 	return fx

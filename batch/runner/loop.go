@@ -367,7 +367,7 @@ func (l *loop) stopped() bool { return l.ended || l.failed != nil }
 
 func (l *loop) result(head journal.Chain) Result {
 	return Result{Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
-		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge}
+		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge + 2*l.gauge.worst}
 }
 
 // kindOf returns the kind of the record of an input that has one of its own.

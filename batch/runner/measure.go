@@ -14,7 +14,7 @@ import (
 // recorded a note is shed: the next one covers its time, too, and says so.
 const measureEvery = 30_000_000_000
 
-var measureLeast = record.KindMeasures.Spec().Least // never changes
+var measureLeast = record.KindMeasures.Spec().Gap // never changes
 
 // SlowCommit is the time in ns that a record may take to be durable before a note of measures says so at once.
 const SlowCommit = 1_000_000_000
@@ -23,7 +23,8 @@ const SlowCommit = 1_000_000_000
 type measures struct {
 	now     int64 // as the loop saw it last
 	from    int64
-	shed    int64 // no note before that time: one was shed
+	after   int64 // no note before that time: one was coalesced
+	worst   int64 // longest time from a record to its being durable, in the whole run
 	v       batch.Measures
 	counts  [256]int64 // by kind of record
 	record  uint64     // one that is not durable yet, 0: none
@@ -52,6 +53,7 @@ func (m *measures) gated(e *batch.Effect) {
 func (m *measures) durable(seq uint64) {
 	if m.record != 0 && seq >= m.record {
 		m.v.Commit, m.record = max(m.v.Commit, m.now-m.at), 0
+		m.worst = max(m.worst, m.v.Commit)
 	}
 	if m.write != 0 && seq >= m.write {
 		m.v.Dispatch, m.write = max(m.v.Dispatch, m.now-m.decided), 0
@@ -70,9 +72,9 @@ func (m *measures) waiting(inputs int, crowded bool) {
 // due is when the next note is due.
 func (m *measures) due() int64 {
 	if m.v.Pressure > 0 || m.v.Commit > SlowCommit {
-		return max(m.from+measureLeast, m.shed)
+		return max(m.from+measureLeast, m.after)
 	}
-	return max(m.from+measureEvery, m.shed)
+	return max(m.from+measureEvery, m.after)
 }
 
 // rates are the records of each kind per second since from, to 0.01.
@@ -94,23 +96,25 @@ func (l *loop) measure(now int64) int64 {
 	}
 	m.now = now
 	switch {
-	case l.failed != nil || l.m.Ended(): // nothing may follow the last record
+	case l.failed != nil, l.m.Ended() && m.v.Coalesced == 0: // only what would be lost follows the last decision
 		return timebase.Never
-	case now < m.due():
+	case now < m.due() && !l.m.Ended():
 		return m.due()
 	case l.w.Room() < reserve:
-		m.v.Merged++
-		m.shed = now + measureLeast
-		return m.shed
+		m.v.Coalesced++
+		m.after = now + measureLeast
+		return m.after
 	}
 	defer l.fault()
 	l.seal()
-	m.v.From, m.v.Rates = m.from, m.rates()
+	if m.v.From, m.v.Rates = m.from, m.rates(); m.record != 0 {
+		m.v.Commit = max(m.v.Commit, now-m.at) // so far
+	}
 	body, err := l.m.AppendMeasures(l.buf[:0], l.next, &m.v)
 	if err != nil {
 		panic(err)
 	}
-	*m = measures{now: now, from: now, record: m.record, at: m.at, write: m.write, decided: m.decided, crowded: m.crowded}
+	*m = measures{now: now, from: now, worst: m.worst, record: m.record, at: m.at, write: m.write, decided: m.decided, crowded: m.crowded}
 	l.append(record.KindMeasures, l.next, body)
 	return m.due()
 }

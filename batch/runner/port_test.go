@@ -77,7 +77,7 @@ func TestAnOutputThatIsGoneIsWrittenLessAndLessOften(t *testing.T) {
 		for n := 2; calls[n-1].end < 500*second; n++ {
 			waits = append(waits, (calls[n].begin-calls[n-1].end+5_000_000)/500_000_000)
 		}
-		soon := []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 8}
+		soon := []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 8}
 		require.Equal(t, soon, waits[:len(soon)], "in half seconds")
 		for _, w := range waits[len(soon):] {
 			require.EqualValues(t, 8, w)

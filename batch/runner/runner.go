@@ -12,6 +12,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,6 +108,7 @@ type Options struct {
 	Ask      func(r *Runner, p Prompt)     // an operator is asked; nil: nobody answers but by Answer
 	Look     func(r *Runner, s *Snapshot)  // values and totals, every LookEvery at most; s is valid during the call
 	Schedule []Scheduled                   // in ascending order of time
+	Room     int64                         // bytes that must be free on the disk where a new batch begins; 0: batch.Budget
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
 }
 
@@ -123,7 +125,7 @@ type Result struct {
 	Coalesced  int64    // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
 	Unmapped   []string // channels that the board has and the map does not name, at most 16
 	Port       error    // why the port was lost last; nil if it never was
-	LossWindow int64    // ns: greatest time for which a cut of the power may lose inputs
+	LossWindow int64    // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
 }
 
 // Window is one metering window of a Result, in the words of its records.
@@ -259,7 +261,7 @@ const pending = 4 << 20
 // open opens the journal of a batch that was cut short, or makes the directory and the journal of a new one.
 func (r *Runner) open() (*journal.Writer, error) {
 	dir := filepath.Join(r.rig.Dir, "journal")
-	jopt := &journal.Options{Storage: r.opt.Storage, Pending: pending}
+	jopt := &journal.Options{Storage: r.opt.Storage, Pending: pending, Segment: r.b.Segment()}
 	if r.opt.Virtual == nil {
 		jopt.OnDurable = r.in.durable
 	}
@@ -281,8 +283,8 @@ func (r *Runner) open() (*journal.Writer, error) {
 	}
 	if rec.Head.N > 0 {
 		r.past, err = r.recover(dir, rec)
-	} else {
-		err = r.govern()
+	} else if err = r.govern(); err == nil && rec.Outcome != journal.None {
+		err = r.room()
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -320,22 +322,19 @@ func (r *Runner) room() error {
 	for _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir); _, err = os.Stat(dir) {
 		dir = filepath.Dir(dir)
 	}
-	free, err := journal.Free(dir)
-	need := r.b.Budget()
+	free, err := journal.Available(dir)
+	need := cmp.Or(r.opt.Room, r.b.Budget())
 	if err != nil || free >= need { // where nobody can tell, or the directory cannot be had, what is written next will
 		return nil
 	}
-	return fmt.Errorf("%w: %s: %w: the evidence of this batch may take %d kB, and %d kB are free; free some space, or give a directory on another disk",
-		ErrEvidence, r.rig.Dir, journal.ErrDiskFull, (need+999)/1000, free/1000)
+	return fmt.Errorf("%s: %w: the evidence of this batch may take %d kB, and %d kB are free; free some space, or give a directory on another disk",
+		r.rig.Dir, journal.ErrDiskFull, (need+999)/1000, free/1000)
 }
 
 // govern writes the governed files. Those that lie beside a journal without a record are of a batch that was never begun.
 func (r *Runner) govern() error {
 	if r.opt.Storage != nil {
 		return nil
-	}
-	if err := r.room(); err != nil {
-		return err
 	}
 	if err := os.RemoveAll(filepath.Join(r.rig.Dir, "files")); err != nil {
 		return fmt.Errorf("%w: %w", ErrEvidence, err)

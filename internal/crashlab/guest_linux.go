@@ -114,8 +114,11 @@ func liveApart(n int, name string) error {
 	cmd := exec.Command("/proc/self/exe", "live", fmt.Sprint(n), name)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	err := cmd.Run()
-	if status, ok := cmd.ProcessState.Sys().(interface{ Signal() unix.Signal }); ok && n == 1 && status.Signal() == unix.SIGKILL {
-		return nil
+	var exit *exec.ExitError
+	if n == 1 && errors.As(err, &exit) {
+		if status, ok := exit.Sys().(interface{ Signal() unix.Signal }); ok && status.Signal() == unix.SIGKILL {
+			return nil
+		}
 	}
 	if err == nil && n == 1 {
 		err = errors.New("it was not killed")
@@ -157,11 +160,10 @@ func (t *teller) tell(word string, seq uint64) {
 // writer is a life of the process that keeps the journal, as batch/runner keeps it: one goroutine commits, one makes
 // reserves, and this one appends.
 type writer struct {
-	w       *journal.Writer
-	t       *teller
-	life    int
-	groups  atomic.Int64
-	durable chan struct{} // holds one token when something became durable
+	w      *journal.Writer
+	t      *teller
+	life   int
+	groups atomic.Int64
 }
 
 func live(n int, name string) error {
@@ -173,7 +175,7 @@ func live(n int, name string) error {
 	if err != nil {
 		return err
 	}
-	l := &writer{t: t, life: n, durable: make(chan struct{}, 1)}
+	l := &writer{t: t, life: n}
 	if err := l.open(s); err != nil {
 		return err
 	}
@@ -207,10 +209,6 @@ func (l *writer) open(s setup) (err error) {
 		if s.fault != faultEarly { // that one has told already
 			l.t.tell(wordDurable, seq)
 		}
-		select {
-		case l.durable <- struct{}{}:
-		default:
-		}
 	}}
 	if s.fault != faultNone {
 		opt.Storage = shelf{fault: s.fault, early: func(seq uint64) { l.t.tell(wordDurable, seq) }}
@@ -232,8 +230,10 @@ func (l *writer) append() error {
 			seq++
 			b := body(seq, l.life)
 			err := l.w.Append(seq, b)
-			for ; errors.Is(err, journal.ErrFull); err = l.w.Append(seq, b) {
-				<-l.durable
+			for errors.Is(err, journal.ErrFull) {
+				if err = l.w.Wait(context.Background(), seq-1); err == nil {
+					err = l.w.Append(seq, b)
+				}
 			}
 			if err != nil {
 				return err
@@ -243,10 +243,9 @@ func (l *writer) append() error {
 			time.Sleep(time.Duration(rng.IntN(1000)) * time.Microsecond) // to be killed somewhere in a group
 			return unix.Kill(os.Getpid(), unix.SIGKILL)
 		}
-		for rng.IntN(10) < 7 && l.w.Durable() < seq {
-			select {
-			case <-l.durable:
-			case <-time.After(time.Second): // the writer failed, or is slow; Append tells
+		if rng.IntN(10) < 7 {
+			if err := l.w.Wait(context.Background(), seq); err != nil {
+				return err
 			}
 		}
 	}

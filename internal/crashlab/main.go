@@ -18,7 +18,7 @@ func main() {
 }
 
 func run(args []string) error {
-	if os.Getpid() == 1 { // the kernel gives init what arguments it likes
+	if os.Getpid() == 1 && os.Args[0] == "/init" { // the kernel gives init what arguments it likes
 		args = []string{"guest"}
 	}
 	if len(args) == 0 {
@@ -46,7 +46,7 @@ func exploreCommand(args []string) error {
 	var o options
 	f := flag.NewFlagSet("explore", flag.ContinueOnError)
 	f.StringVar(&o.bed, "bed", "", "directory with vmlinuz and initrd.cpio, as run.sh makes it")
-	f.IntVar(&o.states, "states", 2000, "crash states of our writer; a control gets a quarter")
+	f.IntVar(&o.states, "states", 2000, "crash states of our writer; every other run gets a quarter")
 	f.Uint64Var(&o.seed, "seed", 1, "from which the states are drawn")
 	f.IntVar(&o.jobs, "jobs", 1, "states judged at the same time")
 	f.StringVar(&o.only, "run", "", "only the run of this name")

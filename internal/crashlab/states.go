@@ -154,7 +154,7 @@ func (f *film) cutPower(rng *rand.Rand, img []byte, ruin bool) made {
 		for i := range img[at:][:sector] {
 			img[at+int64(i)] = byte(rng.Uint32())
 		}
-		fmt.Fprint(sum, ",ruin", at)
+		fmt.Fprintf(sum, ",ruin%d:%x", at, img[at:][:sector])
 	}
 	m.print = sum.Sum64()
 	return m

@@ -45,7 +45,7 @@ var testOnly = []string{"internal/golden", "hal/sim", "timebase/timetest", "batc
 // modules lists the third-party packages, by import path prefix, and where they may be imported; any other is refused.
 var modules = []module{
 	{prefix: "golang.org/x/sys", in: []string{"hal/linux", "timebase/system", "journal", // journal: file locks, cache control
-		"internal/crashlab"}}, // it is the first process of a Linux
+		"internal/crashlab"}}, // its guest is the first process of a Linux
 	{prefix: "github.com/goburrow/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/tarm/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/warthog618/go-gpiocdev", in: []string{"hal/linux"}},

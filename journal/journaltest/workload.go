@@ -24,11 +24,11 @@ func header() journal.Header { return journal.Header{JournalID: "B-0001"} }
 // sizes returns the bodies of the group that a letter stands for.
 func sizes(step byte) []int {
 	switch step {
-	case 's': // one sector or two
+	case 's': // two sectors
 		return []int{40}
-	case 'm': // three or four
+	case 'm': // three
 		return []int{20, 400, 700}
-	case 'l': // nine or ten
+	case 'l': // nine
 		return []int{2000, 2300}
 	case 'h': // most of a segment
 		return []int{30000, 30000}

@@ -98,7 +98,7 @@ type Spec struct {
 	Must  []Key // keys without which the record is refused
 	May   []Key // keys that it may carry besides
 	Alone bool  // may stand outside a batch; with batch_id it carries all that a record of a batch does
-	Least int64 // of notes: ns between two of them. What would be noted sooner is merged into the next, which says since when and how much
+	Gap   int64 // of notes: ns between two of them. What would be noted sooner is merged into the next, which says since when and how much
 }
 
 // stamps are the keys that every record carries; the wall half is absent while no clock was ever valid.
@@ -160,7 +160,7 @@ var specs = [kindCount]Spec{
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
 		Must: []Key{MovedMS, TimeStepCount, Cause}},
 	KindBatchEnd: {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
-	KindMeasures: {Name: "measures", Class: System, Grade: Note, Least: 1_000_000_000,
+	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced}},
 	KindEngineFault: {Name: "engine_fault", Class: System, Grade: Note, Alone: true, Must: []Key{Detail, Engine}},
