@@ -106,11 +106,14 @@ func (r *Replay) Record(rec *record.Record) error {
 	return r.step(at, &ev)
 }
 
-// note takes in a remark of the shell. Measures stand between inputs. That the engine broke stands where it breaks again, and ends
+// note takes in a remark of the shell. Measures and signed heads stand between inputs. That the engine broke stands where it breaks again, and ends
 // the journal.
 func (r *Replay) note(rec *record.Record) error {
-	if rec.Kind == record.KindMeasures && len(r.want) == 0 {
-		return nil
+	switch rec.Kind {
+	case record.KindMeasures, record.KindKeyEvent, record.KindHeadSigned, record.KindHeadUnsigned:
+		if len(r.want) == 0 {
+			return nil
+		}
 	}
 	again, err := r.Machine.AppendFault(nil, r.seq, r.fault)
 	if r.fault == "" || err != nil || !bytes.Equal(again, rec.Body) {

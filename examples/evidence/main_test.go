@@ -60,7 +60,7 @@ func TestAWholePackageVerifiesAndReplays(t *testing.T) {
 	code, out, errs := command("verify", dir)
 	require.Equal(t, exitOK, code, out+errs)
 	require.Equal(t, 10, strings.Count(out, "ok    "))
-	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 10 checks hold; no anchor, no signature\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 11 checks hold; no anchor, no signature\n"), out)
 	require.Equal(t, 1, strings.Count(out, "ran without approval"))
 	require.NotContains(t, out, "ATTENTION")
 	require.Contains(t, out, "batch B-0001 is Complete")
