@@ -187,7 +187,7 @@ func TestABatchThatIsContinuedIsSignedOverAllOfItsRecords(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(s *site) {
 		s.rig.Key = newSigner().key(t)
-		s.rig.Dir, s.opt.Storage = dir, nil
+		s.rig.Dir, s.opt.Storage, s.wires.unchecked = dir, nil, true
 		ctx, cancel := context.WithCancel(s.ctx)
 		s.ctx = ctx
 		s.at(9*second, func(*Runner) { panic("cut") }) // a guest that panics ends the run and not the batch
@@ -197,7 +197,7 @@ func TestABatchThatIsContinuedIsSignedOverAllOfItsRecords(t *testing.T) {
 	})
 	inBubble(t, func(s *site) {
 		s.rig.Key = newSigner().key(t)
-		s.rig.Dir, s.opt.Storage = dir, nil
+		s.rig.Dir, s.opt.Storage, s.wires.unchecked = dir, nil, true
 		s.at(9*second, func(r *Runner) {
 			_ = r.Tell(Command{Command: sequencer.Abort, Operator: "op1", Reason: "test"})
 		})
