@@ -48,9 +48,9 @@ func HasNote(dir string, size uint64) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() > 0
 }
 
-// WriteNote writes the note of the head that covers records 1 to size below dir, which must exist, and makes it durable. The last head
-// of a journal cannot be in its own chain: its note lies here, beside the journal, from before the package is made. One that lies here
-// already stays as it is, and fs.ErrExist is returned.
+// WriteNote writes the note of the head that covers records 1 to size below dir, which must exist, and makes it durable. The last
+// head of a journal cannot be in its own chain: its note lies here, beside the journal, from before the package is made. One that
+// lies here already stays as it is, and fs.ErrExist is returned.
 func WriteNote(dir string, size uint64, text string) error {
 	if _, err := journal.ReadNote(text); err != nil {
 		return fmt.Errorf("evidence: note of %d records: %w", size, err)

@@ -110,8 +110,8 @@ func (s *signatures) become(n uint64, rec *record.Record, k signingKey) {
 	}
 }
 
-// statement verifies the note of a key event. One that only declares which key signs needs none, nor does a revocation: a key that is
-// lost cannot sign it.
+// statement verifies the note of a key event. One that only declares which key signs needs none, nor does a revocation: a key that
+// is lost cannot sign it.
 func (s *signatures) statement(rec *record.Record, state journal.KeyState, k *signingKey, old int) error {
 	text := rec.Text(record.SignedNote)
 	if text == "" && (state == journal.KeyDeclared || state == journal.KeyRevoked) {

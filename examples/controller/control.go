@@ -75,6 +75,9 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		}
 		return res, false, err
 	}
+	if !errors.Is(err, runner.ErrEvidence) {
+		anchor(f, j.b, &res, stderr)
+	}
 	report, unread := evidence.Verify(rig.Dir)
 	switch {
 	case err == nil:
