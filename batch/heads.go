@@ -10,8 +10,8 @@ type SigningKey struct {
 	Public               string // SPKI in DER, base64
 }
 
-// AppendKey appends to dst the note that the heads of this journal are signed by a key from now on, as number seq. Like all of these it
-// stands between inputs and changes nothing.
+// AppendKey appends to dst the note that the heads of this journal are signed by a key from now on, as number seq. Like all of
+// these it stands between inputs and changes nothing.
 func (m *Machine) AppendKey(dst []byte, seq uint64, k *SigningKey) ([]byte, error) {
 	m.stamp = m.keep.Stamp(m.st.Last)
 	m.identify(record.KindKeyEvent, seq)

@@ -159,8 +159,9 @@ type Key struct {
 	signer     crypto.Signer
 }
 
-// NewKey takes a signer with an Ed25519 or P-256 key, the name under which it signs, and where its private half lies. A name has 1 to
-// 128 visible ASCII characters without '+'; it is best that of the device, a path without scheme such as plant.example/line-1.
+// NewKey takes a signer with an Ed25519 or P-256 key, the name under which it signs, and where its private half lies. A name has
+// 1 to 128 visible ASCII characters without '+'; it is best that of the device, a path without scheme such as
+// plant.example/line-1.
 func NewKey(name string, p Protection, s crypto.Signer) (*Key, error) {
 	if !isKeyName(name) {
 		return nil, fmt.Errorf("%w: the name %.40q has not 1 to %d visible ASCII characters without +", ErrKey, name, maxKeyName)
@@ -176,7 +177,8 @@ func NewKey(name string, p Protection, s crypto.Signer) (*Key, error) {
 }
 
 func isKeyName(name string) bool {
-	return name != "" && len(name) <= maxKeyName && strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '+' }) < 0
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '+' }
+	return name != "" && len(name) <= maxKeyName && strings.IndexFunc(name, odd) < 0
 }
 
 // Name is the name under which the key signs.

@@ -181,9 +181,10 @@ func SignKeyEvent(origin string, state KeyState, key, old *Key) (string, error) 
 	return sign(keyStatement(origin, state, key.public, old.public), old, key)
 }
 
-// CheckKeyEvent verifies a note that SignKeyEvent made: that it says this, of these keys under these names, and that both have signed.
-// Old is nil where there is none.
-func CheckKeyEvent(n *SignedNote, origin string, state KeyState, name string, key *PublicKey, oldName string, old *PublicKey) error {
+// CheckKeyEvent verifies a note that SignKeyEvent made: that it says this, of these keys under these names, and that both have
+// signed. Old is nil where there is none.
+func CheckKeyEvent(n *SignedNote, origin string, state KeyState, name string, key *PublicKey,
+	oldName string, old *PublicKey) error {
 	if n.Text != keyStatement(origin, state, key, old) {
 		return fmt.Errorf("%w: it does not say that the key is %s in %s", ErrNote, state, origin)
 	}

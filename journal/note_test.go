@@ -192,7 +192,8 @@ func TestANoteIsBounded(t *testing.T) {
 	n, err := ReadNote(others(MaxSignatures - 1))
 	require.NoError(t, err)
 	require.NoError(t, n.Verify(device, k.Public()), "the others do not matter")
-	for _, s := range []string{others(MaxSignatures), text + lines[4], strings.Repeat("a", MaxNote) + text, "", "\n", "\n\n", text + "\n",
+	for _, s := range []string{others(MaxSignatures), text + lines[4], strings.Repeat("a", MaxNote) + text, "", "\n", "\n\n",
+		text + "\n",
 		strings.Replace(text, "\n\n", "\n\r\n", 1), strings.TrimSuffix(text, "\n")} {
 		_, err := ReadNote(s)
 		require.ErrorIs(t, err, ErrNote, "%.80q", s)

@@ -7,8 +7,9 @@ import (
 	"math/bits"
 )
 
-// Tree is the RFC 9162 Merkle tree over the leaves of a chain, in order: its frontier, which is what the next leaf and the root need.
-// The zero Tree is empty. Copying one keeps its state; after a restart it is grown again from the records. It does not allocate.
+// Tree is the RFC 9162 Merkle tree over the leaves of a chain, in order: its frontier, which is what the next leaf and the root
+// need. The zero Tree is empty. Copying one keeps its state; after a restart it is grown again from the records. It does not
+// allocate.
 type Tree struct {
 	size   uint64
 	peaks  [64]Hash // by height: the root of a perfect subtree of 2^height leaves, where size has that bit

@@ -136,7 +136,7 @@ func (s *signatures) head(n uint64, rec *record.Record) {
 	origin := journal.Origin(rec.Text(record.DeviceID), rec.Text(record.JournalID))
 	at := s.find(rec.Text(record.KeyName), rec.Text(record.KeyID), n)
 	if at < 0 {
-		s.breach("signatures", n, "its head is signed by key %.64q %.64q, which no record before it has declared, or which is no longer in use",
+		s.breach("signatures", n, "its head is signed by key %.64q %.64q, which no record before it has declared, or which was given up",
 			rec.Text(record.KeyName), rec.Text(record.KeyID))
 		return
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// Signed is what Verify found out about the signatures of a package. Where the check "signatures" failed it holds those that are right.
+// Signed is what Verify found out about the signatures of a package. Where the check "signatures" failed it holds those that are
+// right.
 type Signed struct {
 	Records uint64       // records 1 to this one are covered by a signed head; 0: nothing is signed
 	Trusted uint64       // the same for heads that are signed by a key that was given to VerifyTrusting
@@ -201,8 +202,8 @@ func (v *verifier) sum(heads []signedHead) {
 	}
 }
 
-// Words says on one line what is signed and by whom: "no signature", or up to which record by which key, and whether anybody but the
-// package says whose that is.
+// Words says on one line what is signed and by whom: "no signature", or up to which record by which key, and whether anybody but
+// the package says whose that is.
 func (s *Signed) Words() string {
 	if s.Records == 0 {
 		return "no signature"
@@ -226,8 +227,8 @@ func (s *Signed) Words() string {
 func (s *Signed) proven() (list []string) {
 	for i := range s.Keys {
 		if k := &s.Keys[i]; k.Heads > 0 {
-			list = append(list, fmt.Sprintf("records 1 to %d are those that the owner of key %s has signed: who has not that key cannot have "+
-				"changed them, added to them or left any out", k.Records, k.ID))
+			list = append(list, fmt.Sprintf("records 1 to %d are those that the owner of key %s has signed: "+
+				"who has not that key cannot have changed them, added to them or left any out", k.Records, k.ID))
 		}
 	}
 	return list
@@ -239,12 +240,14 @@ func (s *Signed) notProven(last uint64) (list []string) {
 		return []string{"who made it: there is no signature"}
 	}
 	if s.Records < last {
-		list = append(list, fmt.Sprintf("who made records %d to %d: the last signed head covers records 1 to %d", s.Records+1, last, s.Records))
+		list = append(list, fmt.Sprintf("who made records %d to %d: the last signed head covers records 1 to %d", s.Records+1, last,
+			s.Records))
 	}
 	for i := range s.Keys {
 		k := &s.Keys[i]
 		if k.Heads > 0 && !k.Trusted {
-			list = append(list, fmt.Sprintf("that key %s is that of %s: only the package says so; compare %s with a key of which you know whose it is",
+			list = append(list, fmt.Sprintf("that key %s is that of %s: only the package says so; "+
+				"compare %s with a key of which you know whose it is",
 				k.ID, k.Name, keyName(k.ID)))
 		}
 		if k.Heads > 0 {

@@ -66,7 +66,8 @@ func (r *run) sign(dir string, k *journal.Key) {
 	head := headOf(r.b, all)
 	note, err := journal.SignHead(k, head)
 	require.NoError(r.t, err)
-	r.append(r.m.AppendHead(nil, r.next, &batch.SignedHead{Size: head.Size, Milestone: "time", Key: wordsOf(k), Lag: 2_500_000, Note: note}))
+	r.append(r.m.AppendHead(nil, r.next, &batch.SignedHead{Size: head.Size, Milestone: "time", Key: wordsOf(k), Lag: 2_500_000,
+		Note: note}))
 }
 
 // signedRun leaves a package with two signed heads in its chain and, if last, one beside it.
@@ -105,8 +106,8 @@ func TestAReportTellsWhichRecordsAreSignedAndByWhoseKey(t *testing.T) {
 		require.Equal(t, rep.Records, rep.Signed.Records)
 		require.Zero(t, rep.Signed.Trusted)
 		require.Len(t, rep.Signed.Heads, 3)
-		require.Equal(t, []SignedKey{{ID: k.ID(), Name: "CTRL-1", Algorithm: k.Public().Algorithm(), Protection: k.Protection().String(), Heads: 3,
-			Records: rep.Records}}, rep.Signed.Keys)
+		require.Equal(t, []SignedKey{{ID: k.ID(), Name: "CTRL-1", Algorithm: k.Public().Algorithm(),
+			Protection: k.Protection().String(), Heads: 3, Records: rep.Records}}, rep.Signed.Keys)
 		require.Contains(t, rep.Verdict(), "which only the package itself says is that of CTRL-1")
 		require.Contains(t, strings.Join(rep.NotProven, "\n"), "compare keys/"+k.ID()+".pem with a key of which you know whose it is")
 		require.NotContains(t, strings.Join(rep.NotProven, "\n"), "no signature")

@@ -23,8 +23,8 @@ const (
 	SignEvery   = 600_000_000_000
 )
 
-// SignLimit is the time in ns for which the end of a run waits for a signer: for what it is busy with, and for the last head. A signer
-// that takes longer is left behind, and the last head is not signed. Nothing else waits for a signer.
+// SignLimit is the time in ns for which the end of a run waits for a signer: for what it is busy with, and for the last head. A
+// signer that takes longer is left behind, and the last head is not signed. Nothing else waits for a signer.
 const SignLimit = 5_000_000_000
 
 var signLeast = record.KindHeadSigned.Spec().Least // ns between two signatures; never changes
@@ -66,7 +66,8 @@ func newHeads(r *Runner) *heads {
 	if k == nil {
 		return nil
 	}
-	return &heads{key: k, origin: journal.Origin(r.b.Plan.Map.Device, r.b.JournalID), start: "boot", beside: r.opt.Virtual == nil, now: func() int64 { return 0 }, wake: r.in.wake,
+	return &heads{key: k, origin: journal.Origin(r.b.Plan.Map.Device, r.b.JournalID), start: "boot", beside: r.opt.Virtual == nil,
+		now: func() int64 { return 0 }, wake: r.in.wake,
 		words: batch.SigningKey{ID: k.ID(), Name: k.Name(), Protection: k.Protection().String(),
 			Public: base64.StdEncoding.EncodeToString(k.Public().SPKI())}}
 }
@@ -236,8 +237,8 @@ func (l *loop) note() {
 	l.append(kind, l.next, body)
 }
 
-// last signs the last head of a journal, which cannot be in its own chain, and puts its note beside it. The end of a run waits for it,
-// but not longer than SignLimit.
+// last signs the last head of a journal, which cannot be in its own chain, and puts its note beside it. The end of a run waits
+// for it, but not longer than SignLimit.
 func (h *heads) last(dir string, head journal.Chain) error {
 	if h.tree.Size() != head.N || head.N == 0 {
 		return fmt.Errorf("runner: the last head is not signed: %d records are durable, %d were numbered", head.N, h.tree.Size())
