@@ -27,6 +27,7 @@ type device struct {
 	dir   string
 	name  string // device_id
 	id    string // journal_id
+	key   string // public key that signs, as its record has it; "" where none does
 	lib   library.Library
 	clock timebase.Clock
 	keep  timebase.Keeper
@@ -46,6 +47,12 @@ func openDevice(out, name string, stderr io.Writer) (*device, error) {
 			return err
 		}
 		d.seq = seq
+		switch {
+		case r.Kind == record.KindKeyEvent && r.Text(record.KeyState) == string(journal.KeyRevoked):
+			d.key = ""
+		case r.Kind == record.KindKeyEvent:
+			d.key = r.Text(record.PublicKey)
+		}
 		return d.lib.Apply(r)
 	}, nil)
 	if err != nil {
