@@ -3,10 +3,12 @@ module github.com/batchkit/batchkit
 go 1.26.0
 
 require (
+	github.com/google/go-tpm v0.9.8
 	github.com/looplab/fsm v1.0.3
 	github.com/simonvetter/modbus v1.6.4
 	github.com/stretchr/testify v1.12.1
 	go.yaml.in/yaml/v3 v3.0.6
+	golang.org/x/mod v0.42.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 )

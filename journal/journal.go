@@ -13,6 +13,21 @@
 //	link_n = SHA-256(dec(n) LF hex(link_{n-1}) LF hex(leaf_n) LF)
 //	link_0 = 64 zeros
 //
+// # The tree and its signed heads
+//
+// [Tree] is the Merkle tree of RFC 9162 over the same leaves, in their order.
+// A head of it, signed by a [Key], is a C2SP checkpoint: a text of three lines
+// (<device_id>/<journal_id>, number of records, root in base64), an empty line
+// and the signatures. Everybody with the public key verifies it, openssl too:
+//
+//	sed '/^$/,$d' N.note >text
+//	sed -n '$p' N.note | cut -d' ' -f3 | base64 -d | tail -c +5 >sig
+//	openssl dgst -sha256 -verify key.pem -signature sig text                     P-256
+//	openssl pkeyutl -verify -pubin -inkey key.pem -rawin -in text -sigfile sig   Ed25519
+//
+// The first four bytes that tail cuts off are the id of the key. A Writer
+// signs nothing; when and where heads are signed and kept is the caller's.
+//
 // # The rule that must not be broken
 //
 // A group of records is written only after the group before it is durable,
@@ -59,7 +74,7 @@
 // long as nothing later promises them (a later group or segment, or an
 // orderly Close), and a directory put back from an older copy looks whole.
 // Compare [Recovery].Head with a head kept elsewhere. It does not encode,
-// sign, export or repair, and starts no goroutine: [Writer.Run] is the
+// export or repair, and starts no goroutine: [Writer.Run] is the
 // caller's to start.
 package journal
 

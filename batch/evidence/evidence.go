@@ -7,13 +7,15 @@
 //	files/         recipe, mapping and calibration, byte for byte as they were approved
 //	events.tsv     one line for each record: number, leaf, link, body, parted by tabs
 //	samples/       <meter_window_id>.tsv for each closed window: time, raw value, quality
+//	notes/         <size>.note for each signed head: a C2SP signed note; the last one covers all records
+//	keys/          <key id>.pem for each key that the records name: what openssl takes to verify the notes
 //	manifest.json  what the package holds, what it proves and what it does not
 //	SHA256SUMS     digests of all other files, for sha256sum -c
 //
 // The rule that must not be broken: a package says no more than its records do. All in it can be made again from the records and
 // the governed files, and whatever differs is found and named by record or file. What cannot be proven is said in words.
 //
-// The package signs nothing, anchors nothing and repairs nothing. Only Pack and WriteFiles write, and only below the directory
+// The package signs nothing, anchors nothing and repairs nothing. Only Pack, WriteFiles and WriteNote write, and only below the directory
 // that they were given.
 package evidence
 

@@ -48,6 +48,7 @@ func Example() {
 	// samples true
 	// totals true
 	// journal true
+	// signatures true
 	// manifest true
 	// divergences: false
 }

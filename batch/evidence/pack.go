@@ -136,6 +136,7 @@ func (p *packer) before(b *batch.Batch) error {
 	if err := p.root.MkdirAll(samplesDir, 0o750); err != nil {
 		return fmt.Errorf("evidence: %w", err)
 	}
+	p.recs.signed.texts = map[uint64]string{}
 	p.recs.windows.create = func(id string) (io.Writer, error) {
 		t, err := p.temp(samplesDir + "/" + id + sampleSuffix)
 		if err != nil {
@@ -198,6 +199,9 @@ func (p *packer) finish() (*Manifest, error) {
 		}
 	}
 	p.discard()
+	if err := p.signatures(); err != nil {
+		return nil, err
+	}
 	m := p.recs.manifest(p.head, p.outcome)
 	data, err := m.encode()
 	if err != nil {

@@ -91,11 +91,13 @@ type records struct {
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
 	windows windows
+	signed  signatures
 }
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
 	r := &records{files: files, breach: breach, state: sequencer.Idle.String(), cal: &metering.Calibration{}}
 	r.windows = windows{breach: breach, byName: map[string]*window{}}
+	r.signed.breach = breach
 	return r
 }
 
@@ -151,6 +153,10 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.opens(n, rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
+	case record.KindKeyEvent:
+		r.signed.key(n, rec)
+	case record.KindHeadSigned:
+		r.signed.head(n, rec)
 	}
 	return rec
 }

@@ -19,12 +19,13 @@ type Report struct {
 	Other     []string // files beside the package, which nothing here vouches for
 	Proven    []string // what the package proves, in words; nothing where a check failed
 	NotProven []string // what it cannot prove, in words
+	Signed    Signed   // which records are signed, and by which key
 }
 
 // newReport is a report in which no check has been made yet.
 func newReport() (r Report) {
 	for _, name := range [...]string{"sums", "chain", "records", "identity", "files", "approval", "samples", "totals",
-		"journal", "manifest"} {
+		"journal", "signatures", "manifest"} {
 		r.Checks = append(r.Checks, Check{Name: name})
 	}
 	return r
@@ -48,9 +49,9 @@ func (r *Report) Verdict() string {
 			return r.Checks[i].String()
 		}
 	}
-	verdict := fmt.Sprintf("verified, %d checks hold; no anchor, no signature", len(r.Checks))
+	verdict := fmt.Sprintf("verified, %d checks hold; no anchor, %s", len(r.Checks), r.Signed.Words())
 	if !r.Ended {
-		verdict = fmt.Sprintf("what is recorded so far is whole, %d checks hold; no anchor, no signature", len(r.Checks))
+		verdict = fmt.Sprintf("what is recorded so far is whole, %d checks hold; no anchor, %s", len(r.Checks), r.Signed.Words())
 	}
 	if words := r.Words(); words != "" {
 		return words + "; " + verdict
@@ -60,7 +61,7 @@ func (r *Report) Verdict() string {
 
 // Check is one claim of a package and what became of it.
 type Check struct {
-	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal or manifest
+	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal, signatures or manifest
 	Failed bool   `json:"failed"`
 	Seq    uint64 `json:"seq,omitempty,string"` // record at which it fails first; 0 where it is no matter of one record
 	File   string `json:"file,omitempty"`       // file in which it fails first, relative to the package; "" where it is no matter of one file

@@ -126,21 +126,24 @@ func proven() []string {
 	}
 }
 
-func (r *records) notProven() []string {
+// notProven ends with what signatures leave open: in the words given, or in those that the records alone allow.
+func (r *records) notProven(signatures ...string) []string {
+	if len(signatures) == 0 {
+		signatures = r.signed.notProven()
+	}
 	var list []string
 	if run := r.run(); !run.Ended {
 		list = append(list, "how the run ends and whether its outputs are safe then: the records stop before its end")
 	} else if len(run.Unsafe) > 0 {
 		list = append(list, "that these outputs are safe: "+strings.Join(run.Unsafe, ", ")+"; the devices never confirmed it")
 	}
-	return append(list,
+	list = append(list,
 		"that the end is whole: there is no anchor, so records cut off at the end, with manifest and sums made again, do not show; "+
 			"compare last_link with one kept elsewhere",
 		"that the whole was not made anew: there is no anchor, so records that were all hashed again do not show; "+
 			"a replay tells whether the decisions still follow from the inputs, not whether the inputs are the old ones",
 		"that the decisions follow from the inputs: decisions were not recomputed: run replay",
 		"that anyone approved: the device journal, where approvals are recorded, is not in the package",
-		"who made it: there is no signature",
-		"that the inputs were true: what devices and people gave is recorded as it came",
 	)
+	return append(append(list, signatures...), "that the inputs were true: what devices and people gave is recorded as it came")
 }

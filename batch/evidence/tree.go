@@ -38,6 +38,10 @@ func limit(name string) int64 {
 		return MaxManifest
 	case strings.HasPrefix(dir, filesDir+"/"):
 		return batch.MaxFile
+	case isNoteName(name):
+		return journal.MaxNote
+	case isKeyName(name):
+		return journal.MaxPEM
 	case strings.HasPrefix(dir, samplesDir+"/"):
 		return MaxEvents
 	case dir == segmentsDir+"/" && isSegment && len(number) == 8 && strings.Trim(number, "0123456789") == "", dir == quarantineDir+"/":

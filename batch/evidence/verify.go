@@ -19,14 +19,20 @@ import (
 // Verify checks a package and changes nothing. A package that was touched gives a Report with failed checks, which name the
 // record or the file; the error says why nothing can be reported: no such directory, no package (ErrNoPackage), or not readable.
 // Links, pipes and devices in the package are not followed or opened. It takes as long as it takes to read the package about
-// four times.
-func Verify(dir string) (*Report, error) {
+// four times. Of signatures it tells what the keys say that the package itself brings; see [VerifyTrusting].
+func Verify(dir string) (*Report, error) { return VerifyTrusting(dir, nil) }
+
+// VerifyTrusting verifies as Verify does, with keys of which the caller knows whose they are. Where some are given, the check
+// "signatures" fails unless one of them has signed a head of the package; that one covers all records is for Report.Signed to tell.
+func VerifyTrusting(dir string, trusted []*journal.PublicKey) (*Report, error) {
 	v, err := openPackage(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer v.root.Close()
-	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal, v.checkManifest} {
+	v.trusted = trusted
+	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal,
+		v.checkSignatures, v.checkManifest} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", dir, err)
 		}
@@ -34,12 +40,12 @@ func Verify(dir string) (*Report, error) {
 	r := &v.report
 	r.BatchID, r.JournalID = Plain(v.recs.text(record.BatchID)), Plain(v.recs.text(record.JournalID))
 	r.Records, r.Link, r.Run = v.head.N, v.head.Link.String(), v.recs.run()
-	r.NotProven = v.recs.notProven()
+	r.NotProven = v.recs.notProven(r.Signed.notProven(v.head.N)...)
 	for _, name := range v.tree.other {
 		r.Other = append(r.Other, Plain(name))
 	}
 	if r.OK() {
-		r.Proven = proven()
+		r.Proven = append(proven(), r.Signed.proven()...)
 	}
 	return r, nil
 }
@@ -53,6 +59,7 @@ type verifier struct {
 	head    journal.Chain // of events.tsv, as it is stated
 	outcome string        // of reading the journal; "" where it is not there or not the same
 	report  Report
+	trusted []*journal.PublicKey // keys of which the caller knows whose they are
 }
 
 // openPackage opens a directory and hashes what lies in it.

@@ -42,7 +42,7 @@ func TestEveryCheckOfAWholePackageHoldsAndTheReportSaysWhatIsNotProven(t *testin
 		rep, err := Verify(dir)
 		require.NoError(t, err)
 		require.True(t, rep.OK(), rep.Verdict())
-		require.Len(t, rep.Checks, 10)
+		require.Len(t, rep.Checks, 11)
 		require.Equal(t, "B-0001", rep.BatchID)
 		require.Equal(t, "Complete", rep.State)
 		require.NotEmpty(t, rep.Proven)

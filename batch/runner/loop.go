@@ -49,11 +49,13 @@ type loop struct {
 	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
 	gauge   measures
+	heads   *heads // nil: nothing is signed
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {
 	l := &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
 		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody)}
+	l.heads = newHeads(r)
 	if r.past != nil {
 		l.resume(r.past)
 	}
@@ -66,6 +68,7 @@ func newLoop(r *Runner, w *journal.Writer) *loop {
 // begin takes in what stands at the head of every journal: what the batch is bound to, and the boot with its outputs as they
 // were read back.
 func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) {
+	defer l.declare()
 	if l.r.past != nil {
 		l.again(l.r.past, now, wall, readback)
 		return
@@ -231,8 +234,11 @@ func (l *loop) append(k record.Kind, seq uint64, body []byte) {
 	l.watch(k, body)
 }
 
-// watch shows a record to whoever wants to see it, and keeps what the result needs.
+// watch shows a record to whoever wants to see it, and keeps what the result and the signed heads need.
 func (l *loop) watch(k record.Kind, body []byte) {
+	if l.heads != nil {
+		l.heads.add(max(l.prev, l.gauge.now), k, body)
+	}
 	if kept(k) {
 		rec, err := record.Parse(body)
 		if err != nil {
@@ -331,6 +337,9 @@ func (l *loop) aged(now int64) int64 {
 // pass lets the gate hand on what is durable now.
 func (l *loop) pass(durable uint64) {
 	l.gauge.durable(durable)
+	if l.heads != nil {
+		l.heads.durable = durable
+	}
 	l.gate.pass(durable, func(e *batch.Effect) {
 		switch e.Kind {
 		case batch.End:
@@ -366,7 +375,11 @@ func safeWrites(m *iomap.Map) (list []tag.Write) {
 func (l *loop) stopped() bool { return l.ended || l.failed != nil }
 
 func (l *loop) result(head journal.Chain) Result {
-	return Result{Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
+	root := ""
+	if h := l.heads; h != nil && h.tree.Size() == head.N {
+		root = h.tree.Root().String()
+	}
+	return Result{Root: root, Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge + 2*l.gauge.worst}
 }
 

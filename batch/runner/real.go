@@ -52,6 +52,9 @@ func (r *Runner) runReal(ctx context.Context) error {
 	go c.watch(work)
 	go c.drive(work)
 	r.loop.out = func(e *batch.Effect) { c.out(work, e) }
+	if h := r.loop.heads; h != nil {
+		h.now = clock.Now
+	}
 	c.run(ctx, logged, wall)
 	if r.loop.failed != nil {
 		c.safeAll(work)
@@ -108,7 +111,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			schedule = schedule[1:]
 		}
 		l.ticks(now)
-		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted)
+		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now))
 		crowded := l.crowded()
 		l.gauge.waiting(in.depth(), crowded)
 		if ev, at, ok := in.take(crowded); ok {

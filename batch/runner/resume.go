@@ -63,6 +63,7 @@ type past struct {
 	replay *batch.Replay
 	head   journal.Chain    // after its last record
 	kept   []*record.Record // what the result needs of its records
+	tree   journal.Tree     // over all of them, where heads are signed
 	words  string           // how the journal was recovered
 	utc    int64            // of the last record, 0 where it is not known
 	tail   int64            // bytes set aside
@@ -73,6 +74,9 @@ type past struct {
 func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 	p := &past{replay: r.b.Replay(), head: rec.Head, tail: rec.TailBytes}
 	_, err := journal.Scan(dir, func(_ uint64, body []byte, _ journal.Chain) error {
+		if r.rig.Key != nil {
+			p.tree.Add(journal.Leaf(body))
+		}
 		rec, err := record.Parse(body)
 		if err == nil {
 			err = p.replay.Record(rec)
@@ -128,6 +132,11 @@ func (r *Runner) pack(head journal.Chain, err error) (Result, error) {
 	if out := r.loop.unsafe; err == nil && len(out) > 0 {
 		err = fmt.Errorf("%w: %s; see to them by hand", ErrOutputs, strings.Join(out, ", "))
 	}
+	if h := r.loop.heads; h != nil && !errors.Is(err, ErrEvidence) && r.opt.Storage == nil {
+		if res.SignFault = h.last(r.rig.Dir, head); res.SignFault == nil {
+			res.Signed = head.N
+		}
+	}
 	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {
 		if _, perr := evidence.Pack(r.rig.Dir, r.b); perr != nil {
 			err = errors.Join(err, fmt.Errorf("runner: the journal is whole but its package could not be made: %w", perr))
@@ -140,6 +149,9 @@ func (r *Runner) pack(head journal.Chain, err error) (Result, error) {
 func (l *loop) resume(p *past) {
 	l.m = p.replay.Machine
 	l.next = p.head.N + 1
+	if l.heads != nil {
+		l.heads.tree, l.heads.start = p.tree, "recovery"
+	}
 	for _, rec := range p.kept {
 		l.keep(rec)
 	}

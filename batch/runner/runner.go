@@ -60,6 +60,7 @@ type Rig struct {
 	Clock timebase.Clock    // nil: the system's. A virtual run takes from it only when it begins; nil: at 1 ns
 	Wall  timebase.Source   // counts Mono on Clock; nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
+	Key   *journal.Key      // signs the heads of the journal, on a goroutine of its own; nil: nothing is signed
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
@@ -126,6 +127,9 @@ type Result struct {
 	Unmapped   []string // channels that the board has and the map does not name, at most 16
 	Port       error    // why the port was lost last; nil if it never was
 	LossWindow int64    // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
+	Root       string   // root of the tree over the records, hex; "" where nothing is signed
+	Signed     uint64   // records that the last head covers that lies beside the journal, all of them or 0
+	SignFault  error    // why the last head is not signed, where it was to be
 }
 
 // Window is one metering window of a Result, in the words of its records.

@@ -59,6 +59,9 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		stdout = p
 	}
 	opt, rig := &runner.Options{}, runner.Rig{Dir: j.dir}
+	if rig.Key, err = signingKey(f, j.b); err != nil {
+		return res, false, err
+	}
 	unsafe, release, err := j.connect(ctx, f, &rig, opt)
 	if err != nil {
 		return res, false, err
@@ -74,6 +77,9 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 			err = fmt.Errorf("%w\nnothing was started; see to the disk, or give another -out", err)
 		}
 		return res, false, err
+	}
+	if !errors.Is(err, runner.ErrEvidence) {
+		anchor(f, j.b, &res, stderr)
 	}
 	report, unread := evidence.Verify(rig.Dir)
 	switch {

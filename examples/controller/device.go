@@ -1,15 +1,19 @@
-// The device journal of a controller: what changes in its library of approved files is a record there.
+// The device journal of a controller: what changes in its library of approved files is a record there, and so is the head of every
+// batch's journal when the batch has ended.
 
 package main
 
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/recipe/library"
@@ -23,6 +27,7 @@ type device struct {
 	dir   string
 	name  string // device_id
 	id    string // journal_id
+	key   string // public key that signs, as its record has it; "" where none does
 	lib   library.Library
 	clock timebase.Clock
 	keep  timebase.Keeper
@@ -42,6 +47,12 @@ func openDevice(out, name string, stderr io.Writer) (*device, error) {
 			return err
 		}
 		d.seq = seq
+		switch {
+		case r.Kind == record.KindKeyEvent && r.Text(record.KeyState) == string(journal.KeyRevoked):
+			d.key = ""
+		case r.Kind == record.KindKeyEvent:
+			d.key = r.Text(record.PublicKey)
+		}
 		return d.lib.Apply(r)
 	}, nil)
 	if err != nil {
@@ -98,6 +109,27 @@ func (d *device) Append(fill func(b *record.Body)) (uint64, error) {
 	}
 	d.seq++
 	return d.seq, nil
+}
+
+// anchor keeps the head of a batch's journal in the device journal, where there is one: what is cut off the batch's journal later, or
+// made anew, then no longer fits. What stands in the way is for stderr; the batch is what it is.
+func anchor(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
+	d, err := openDevice(f.out, b.Plan.Map.Device, io.Discard)
+	if err == nil && d.id != "" {
+		_, err = d.Append(func(body *record.Body) {
+			body.Begin(record.KindHeadAnchored)
+			body.Text(record.AnchoredJournalID, b.JournalID)
+			body.Count(record.HeadSize, res.Records)
+			body.Text(record.HeadLink, res.Link)
+			if res.Root != "" {
+				body.Text(record.HeadRoot, res.Root)
+			}
+		})
+		err = errors.Join(err, d.Close())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "controller: the head of batch %s, record %d, is not kept in the device journal: %v\n", b.ID, res.Records, err)
+	}
 }
 
 // write opens the journal for writing.

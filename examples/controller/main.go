@@ -46,6 +46,7 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
+	key, oldKey                                         string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
@@ -82,6 +83,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./hal/sim FaultKind")
+	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
+	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -137,6 +140,8 @@ func (f *flags) wrong(rest []string) string {
 		return "-speed and -virtual: a virtual batch takes no time; leave one out"
 	case f.powercut < 0 || f.given["powercut"] && f.powercut == 0:
 		return fmt.Sprintf("-powercut %s: a time above 0 is wanted", f.powercut)
+	case f.oldKey != "" && f.key == "":
+		return "-oldkey: the key in its place is wanted with it; give -key"
 	case f.virtual && f.powercut > 0:
 		return "-powercut and -virtual: what is cut is the power of a real process; leave one out"
 	case f.virtual && f.prompt:
@@ -148,7 +153,7 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey} {
 		if f.given[name] && value == "" {
 			return name
 		}

@@ -56,6 +56,8 @@ var modules = []module{
 	{prefix: "go.yaml.in/yaml/v3", in: []string{"internal/strictyaml"}},
 	{prefix: "github.com/expr-lang/expr", in: []string{"recipe"}},
 	{prefix: "golang.org/x/mod/sumdb/note", in: []string{"journal"}},
+	{prefix: "golang.org/x/mod/sumdb/tlog", tests: true},   // the tree is held against it
+	{prefix: "github.com/google/go-tpm/tpm2", tests: true}, // a TPM's key is a crypto.Signer; only a test brings one along
 	{prefix: "github.com/nats-io/nats.go", in: []string{"batch/executive"}},
 	{prefix: "github.com/nats-io/nats-server", in: []string{"batch/executive"}},
 	{prefix: "modernc.org/sqlite", in: []string{"batch/store"}},

@@ -23,9 +23,10 @@ var formsOf = map[form]string{
 	formValue: "new_value, old_value, safe_state, value",
 	formInt: "action_version, age_ms, backpressure, block_events, block_form, engine, epoch, event_queue_depth, late_ms, limit, prompt_id, request_id, " +
 		"retry_count, schema_version, time_step_count, timeout_ms, write_id",
-	formCount: "checkpoint_last_seq, coalesced, done_mono_ns, event_seq, first_mono_ns, raw_state, samples, seed, truncate_tail, ts_mono_ns, " +
+	formCount: "checkpoint_last_seq, coalesced, done_mono_ns, event_seq, first_mono_ns, head_size, raw_state, samples, seed, truncate_tail, ts_mono_ns, " +
 		"window_end_ts_mono, window_start_ts_mono",
-	formDecimal: "dispatch_latency_ms, elapsed_ms, loop_latency_ms, loss_interval_s, moved_ms, offset_ms, storage_commit_time_ms, time_bound_ms",
+	formDecimal: "dispatch_latency_ms, elapsed_ms, loop_latency_ms, loss_interval_s, moved_ms, offset_ms, sign_lag_ms, storage_commit_time_ms," +
+		" time_bound_ms",
 	formMeasure: "batch_total, delta, historian_total, meter_total, target, tolerance, totalized_value",
 	formTime:    "effective_from, expiry, ts_utc",
 	formBool:    "safe_direction, unapproved",

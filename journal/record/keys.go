@@ -13,6 +13,7 @@ const (
 	ActionVersion                  // version of the OEM action type
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
+	AnchoredJournalID              // journal whose head is anchored in this one
 	ApprovalID                     // approval that covers an object
 	ApprovedBy                     // who approved
 	Backpressure                   // times that inputs had to wait because the journal or the gate had no room
@@ -48,10 +49,17 @@ const (
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
+	HeadLink                       // link of the last record that a head covers, hex
+	HeadRoot                       // root of the tree over the records that a head covers, hex
+	HeadSize                       // number of records that a head covers, from record 1
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
 	JournalID                      // the journal
+	KeyID                          // id of a key that signs heads, 8 hex digits
+	KeyName                        // name under which a key signs
+	KeyProtection                  // where a private key lies: software, tpm or secure_element
+	KeyState                       // declared, provisioned, rotated or revoked
 	LateMS                         // how late a tick was taken
 	Level                          // ISA-88 level of the element
 	Limit                          // limit that was met or broken
@@ -62,6 +70,7 @@ const (
 	Message                        // text shown or logged
 	MeterTotal                     // total according to the meter's own totalizer
 	MeterWindowID                  // metering window
+	Milestone                      // why a head was to be signed
 	MovedMS                        // by how much UTC was moved
 	NewValue                       // value after a change
 	ObjectID                       // name of a governed object
@@ -76,6 +85,7 @@ const (
 	PhysicalChannel                // channel as the map names it
 	Polarity                       // normal or inverted
 	PromptID                       // number of a prompt
+	PublicKey                      // public key, SPKI in DER, base64
 	Quality                        // GOOD, STALE or BAD
 	RawState                       // value on the wire
 	Readback                       // outputs as read back
@@ -95,6 +105,8 @@ const (
 	SamplesDigest                  // SHA-256 of the window's sample lines, hex
 	SchemaVersion                  // version of the recipe schema
 	Seed                           // seed of a simulation
+	SignLagMS                      // time from the record that a head covers last until its signature was there
+	SignedNote                     // C2SP signed note, as it was signed
 	StepID                         // element of the recipe
 	StepState                      // edge of the element: start, end, hold, resume, retry or abort
 	StorageCommitTimeMS            // longest time from a record to its being durable
@@ -134,6 +146,7 @@ var keys = [keyCount]struct {
 	ActionVersion:       {"action_version", formInt},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
+	AnchoredJournalID:   {"anchored_journal_id", formText},
 	ApprovalID:          {"approval_id", formText},
 	ApprovedBy:          {"approved_by", formText},
 	Backpressure:        {"backpressure", formInt},
@@ -169,10 +182,17 @@ var keys = [keyCount]struct {
 	EventsPerSecond:     {"events_per_second", formTexts},
 	Expiry:              {"expiry", formTime},
 	FirstMonoNS:         {"first_mono_ns", formCount},
+	HeadLink:            {"head_link", formText},
+	HeadRoot:            {"head_root", formText},
+	HeadSize:            {"head_size", formCount},
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
 	ImpactScope:         {"impact_scope", formText},
 	JournalID:           {"journal_id", formText},
+	KeyID:               {"key_id", formText},
+	KeyName:             {"key_name", formText},
+	KeyProtection:       {"key_protection", formText},
+	KeyState:            {"key_state", formText},
 	LateMS:              {"late_ms", formInt},
 	Level:               {"level", formText},
 	Limit:               {"limit", formInt},
@@ -183,6 +203,7 @@ var keys = [keyCount]struct {
 	Message:             {"message", formText},
 	MeterTotal:          {"meter_total", formMeasure},
 	MeterWindowID:       {"meter_window_id", formText},
+	Milestone:           {"milestone", formText},
 	MovedMS:             {"moved_ms", formDecimal},
 	NewValue:            {"new_value", formValue},
 	ObjectID:            {"object_id", formText},
@@ -197,6 +218,7 @@ var keys = [keyCount]struct {
 	PhysicalChannel:     {"physical_channel", formText},
 	Polarity:            {"polarity", formText},
 	PromptID:            {"prompt_id", formInt},
+	PublicKey:           {"public_key", formText},
 	Quality:             {"quality", formText},
 	RawState:            {"raw_state", formCount},
 	Readback:            {"readback", formTexts},
@@ -216,6 +238,8 @@ var keys = [keyCount]struct {
 	SamplesDigest:       {"samples_digest", formText},
 	SchemaVersion:       {"schema_version", formInt},
 	Seed:                {"seed", formCount},
+	SignLagMS:           {"sign_lag_ms", formDecimal},
+	SignedNote:          {"signed_note", formText},
 	StepID:              {"step_id", formText},
 	StepState:           {"step_state", formText},
 	StorageCommitTimeMS: {"storage_commit_time_ms", formDecimal},

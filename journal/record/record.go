@@ -87,6 +87,10 @@ const (
 	KindEngineFault         // an invariant of the engine broke
 	KindLibraryChange       // a governed object changed its state
 	KindMeasures            // how the shell kept up since the last of these
+	KindKeyEvent            // what has become of a key that signs heads
+	KindHeadSigned          // the head of this journal at some record before, signed
+	KindHeadUnsigned        // a head that the signer could not sign
+	KindHeadAnchored        // the head of another journal, kept in this one
 	kindCount
 )
 
@@ -163,6 +167,14 @@ var specs = [kindCount]Spec{
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced}},
+	KindKeyEvent: {Name: "key_event", Class: Security, Grade: Note, Alone: true,
+		Must: []Key{KeyState, KeyID, KeyName, KeyProtection, PublicKey}, May: []Key{SignedNote, OldValue, Actor, ChangeReason}},
+	KindHeadSigned: {Name: "head_signed", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{HeadSize, SignedNote, KeyID, KeyName, Milestone, SignLagMS}, May: []Key{Coalesced}},
+	KindHeadUnsigned: {Name: "head_unsigned", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{HeadSize, KeyID, KeyName, Milestone, Detail}, May: []Key{Coalesced}},
+	KindHeadAnchored: {Name: "head_anchored", Class: System, Grade: Note, Alone: true,
+		Must: []Key{AnchoredJournalID, HeadSize, HeadLink}, May: []Key{HeadRoot}},
 	KindEngineFault: {Name: "engine_fault", Class: System, Grade: Note, Alone: true, Must: []Key{Detail, Engine}},
 	KindLibraryChange: {Name: "library_change", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ObjectVersion, Digest, ApprovalID},

@@ -1,0 +1,58 @@
+// The notes of signed heads: the key that signs, and what it has signed.
+
+package batch
+
+import "github.com/batchkit/batchkit/journal/record"
+
+// SigningKey is the key that signs the heads of a journal, in the words of its record.
+type SigningKey struct {
+	ID, Name, Protection string
+	Public               string // SPKI in DER, base64
+}
+
+// AppendKey appends to dst the note that the heads of this journal are signed by a key from now on, as number seq. Like all of
+// these it stands between inputs and changes nothing.
+func (m *Machine) AppendKey(dst []byte, seq uint64, k *SigningKey) ([]byte, error) {
+	m.stamp = m.keep.Stamp(m.st.Last)
+	m.identify(record.KindKeyEvent, seq)
+	m.body.Text(record.KeyState, "declared")
+	m.body.Text(record.KeyID, k.ID)
+	m.body.Text(record.KeyName, k.Name)
+	m.body.Text(record.KeyProtection, k.Protection)
+	m.body.Text(record.PublicKey, k.Public)
+	m.body.Text(record.OperatorID, m.b.Operator)
+	return m.body.Append(dst)
+}
+
+// SignedHead is a head that was to be signed, and what became of it.
+type SignedHead struct {
+	Size      uint64 // records that it covers
+	Milestone string // why
+	Merged    int64  // milestones before, in whose place it stands
+	Key       SigningKey
+	Lag       int64  // ns from the last record that it covers until the signature was there
+	Note      string // "" where the signer failed
+	Fault     string // how
+}
+
+// AppendHead appends to dst the note of a signed head, or of one that the signer could not sign, as number seq.
+func (m *Machine) AppendHead(dst []byte, seq uint64, h *SignedHead) ([]byte, error) {
+	m.stamp = m.keep.Stamp(m.st.Last)
+	if h.Note != "" {
+		m.identify(record.KindHeadSigned, seq)
+		m.body.Text(record.SignedNote, h.Note)
+		m.body.Decimal(record.SignLagMS, h.Lag/1000, 3)
+	} else {
+		m.identify(record.KindHeadUnsigned, seq)
+		m.body.Text(record.Detail, Clean(h.Fault))
+	}
+	m.body.Count(record.HeadSize, h.Size)
+	m.body.Text(record.Milestone, h.Milestone)
+	m.body.Text(record.KeyID, h.Key.ID)
+	m.body.Text(record.KeyName, h.Key.Name)
+	if h.Merged > 0 {
+		m.body.Count(record.Coalesced, uint64(h.Merged))
+	}
+	m.body.Text(record.OperatorID, m.b.Operator)
+	return m.body.Append(dst)
+}
