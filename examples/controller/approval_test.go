@@ -106,7 +106,7 @@ func TestAnApprovalThatWasCutOffAnywhereIsMadeGoodAndNothingIsLostSilently(t *te
 func TestADeviceJournalWhoseEndIsMissingSaysSoAndItsApprovalsAreAskedForAgain(t *testing.T) {
 	workplace(t)
 	used := approved(t)
-	require.NoError(t, os.Truncate(segment, int64(used/4)))
+	require.NoError(t, os.Truncate(segment, int64(used/6)))
 	o := controller("-virtual", "-recipe", "recipe.yaml")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "is TORN_TAIL: ")
