@@ -21,6 +21,7 @@ type Writer struct {
 	header  Header
 	lock    io.Closer
 	durable atomic.Uint64
+	count   counts
 	wake    chan struct{} // holds one token while records are pending
 	stopped chan struct{} // closed by the first failure or by Close
 	spent   chan struct{} // holds one token while there may be no reserve
@@ -64,6 +65,7 @@ func (w *Writer) Append(seq uint64, body []byte) error {
 		return ErrFull
 	}
 	w.pending = appendFrame(w.pending, seq, kindEvent, body)
+	w.count.payload.Add(uint64(len(body)))
 	w.tail.Add(body) // here, and not on the way to storage: meanwhile that flushes
 	select {
 	case w.wake <- struct{}{}:
