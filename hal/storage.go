@@ -139,9 +139,8 @@ func (t Traffic) Amplification() (hundredths int64, ok bool) {
 	return int64(q), q>>63 == 0
 }
 
-// Fill begins the body of a storage_health record and gives it all that is known. Traffic and life may be nil.
+// Fill gives the body of a storage_health record, which was begun, all that is known. Traffic and life may be nil.
 func (s *StorageHealth) Fill(b *record.Body, t *Traffic, life *Life) {
-	b.Begin(record.KindStorageHealth)
 	b.Text(record.StorageHealthState, s.State.String())
 	b.Texts(record.Reasons, s.Reasons)
 	if s.Medium != "" {

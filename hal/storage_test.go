@@ -75,6 +75,7 @@ func TestARecordHoldsAllThatIsKnownAndNothingElse(t *testing.T) {
 		{hal.NewStorageHealth(""), nil, nil, `"reasons":[],"storage_health_state":"UNKNOWN"`},
 	} {
 		var b record.Body
+		b.Begin(record.KindStorageHealth)
 		c.s.Fill(&b, c.traffic, c.life)
 		b.Count(record.EventSeq, 1)
 		b.Text(record.JournalID, "device-1")

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// Writer appends to a journal. Append, Room, Durable, Head and Header never
+// Writer appends to a journal. Append, Room, Durable, Head, Tail and Header never
 // wait for storage; Commit, Run and Close do. All methods may be called from
 // several goroutines, Append from one that knows the next seq.
 type Writer struct {
@@ -128,6 +128,14 @@ func (w *Writer) Head() Chain {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.head
+}
+
+// Tail returns the chain after the last record appended, which may not be
+// durable yet.
+func (w *Writer) Tail() Chain {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tail
 }
 
 // Header returns the header in use, its Epoch never zero.

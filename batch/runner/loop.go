@@ -49,6 +49,9 @@ type loop struct {
 	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
 	gauge   measures
+	marks   marks
+	medium  medium
+	aside   func(work func() func(l *loop)) // has work done beside the loop, which then calls what it returns
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -59,6 +60,10 @@ type Rig struct {
 	Clock timebase.Clock    // nil: the system's. A virtual run takes from it only when it begins; nil: at 1 ns
 	Wall  timebase.Source   // counts Mono on Clock; nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
+
+	// Health says how the medium stands on which Dir lies. It is asked when the batch begins or is continued, and every hour, beside
+	// the loop, and may block for as long as a disk does. What it says is a storage_health record. Nil: there are none.
+	Health func() hal.StorageHealth
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
@@ -108,6 +113,11 @@ type Options struct {
 	Look     func(r *Runner, s *Snapshot)  // values and totals, every LookEvery at most; s is valid during the call
 	Schedule []Scheduled                   // in ascending order of time
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
+
+	// CheckpointPeriod is the time in ns after which the state is put into a slot beside the journal, and a checkpoint_taken
+	// record names it: 1 s at least. A batch that is cut short then comes up from the newest slot for which its journal speaks,
+	// and replays only what follows. Zero: no slot is written or read, and the whole journal is replayed.
+	CheckpointPeriod int64
 }
 
 // Result is what a run came to.
@@ -144,6 +154,10 @@ type Runner struct {
 	in   *inbox
 	loop *loop
 	past *past // what the journal of a batch that is continued leads to; nil for a new one
+
+	slots *journal.Checkpoints // nil where there are none
+	saved []journal.Checkpoint // what they hold, the newest first
+	wrong []string             // what of them cannot be read
 }
 
 // New prepares a run without touching anything.
@@ -160,6 +174,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if _, ok := rig.Port.(Simulation); r.opt.Virtual != nil && !ok {
 		return nil, fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", rig.Port)
+	}
+	if p := r.opt.CheckpointPeriod; p < 0 || p > 0 && p < 1_000_000_000 {
+		return nil, fmt.Errorf("runner: a checkpoint every %d ns: 0 or 1 s at least are wanted", p)
 	}
 	if name := undone(b.Plan.Recipe.Root, rig.Do); name != "" {
 		return nil, fmt.Errorf("runner: the recipe asks for the action %q, and the rig has nobody who does it; put it into Rig.Do", name)
@@ -278,6 +295,9 @@ func (r *Runner) open() (*journal.Writer, error) {
 		return nil, fmt.Errorf("%w: %s: it cannot be continued: %w", ErrUsed, r.rig.Dir, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	if err = r.openSlots(dir); err != nil {
+		return nil, errors.Join(err, w.Close())
 	}
 	if rec.Head.N > 0 {
 		r.past, err = r.recover(dir, rec)

@@ -83,6 +83,7 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 		v.wall = seeded{v.opt.UTC, &v.now}
 	}
 	v.l.out = func(e *batch.Effect) { v.out(ctx, e) }
+	v.l.aside = func(work func() func(l *loop)) { v.r.in.finish(work()) }
 	v.port.Advance(v.now, v.emit)
 	readback, _ := r.in.readback()
 	v.l.begin(v.now, v.wall, readback)
@@ -138,7 +139,7 @@ func (v *virtual) turn(ctx context.Context) error {
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)
-	return v.next(min(v.l.aged(v.now), v.l.measure(v.now)))
+	return v.next(min(v.l.aged(v.now), v.l.measure(v.now), v.l.beside(v.now)))
 }
 
 // next begins a commit if there is something to commit, and moves time.

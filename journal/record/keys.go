@@ -30,7 +30,9 @@ const (
 	CalibVersion                   // version of the calibration in force
 	Cause                          // numbers of the records that led to this one
 	ChangeReason                   // why it was done, in the actor's words
+	CheckpointID                   // generation of a checkpoint
 	CheckpointLastSeq              // last record from which a state was recovered
+	CheckpointPeriod               // time from one checkpoint to the next, with its unit
 	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
@@ -170,7 +172,9 @@ var keys = [keyCount]struct {
 	CalibVersion:        {"calib_version", formText},
 	Cause:               {"cause", formCounts},
 	ChangeReason:        {"change_reason", formText},
+	CheckpointID:        {"checkpoint_id", formCount},
 	CheckpointLastSeq:   {"checkpoint_last_seq", formCount},
+	CheckpointPeriod:    {"checkpoint_period", formText},
 	Coalesced:           {"coalesced", formCount},
 	Command:             {"command", formText},
 	Compared:            {"compared", formTexts},

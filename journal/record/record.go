@@ -88,6 +88,7 @@ const (
 	KindLibraryChange        // a governed object changed its state
 	KindObjectActivated      // a version of a governed object is in use from now on
 	KindStorageHealth        // how the medium stands, and what was written to it
+	KindCheckpointTaken      // the state after a record lies in a slot, as a shortcut for the next start
 	KindMediumReplaced       // a medium was replaced by another
 	KindMeasures             // how the shell kept up since the last of these
 	kindCount
@@ -178,6 +179,8 @@ var specs = [kindCount]Spec{
 		Must: []Key{StorageHealthState, Reasons},
 		May: []Key{Medium, BytesWrittenTotal, WriteAmplification, WearIndex, EraseCountMax, BadBlockCount, PayloadBytes, JournalBytes,
 			ZeroFillBytes, Flushes, Segments, ProjectedLifeDays, BudgetAssumptions}},
+	KindCheckpointTaken: {Name: "checkpoint_taken", Class: System, Grade: Note,
+		Must: []Key{CheckpointID, CheckpointLastSeq, CheckpointPeriod, Result}, May: []Key{Digest, Detail}},
 	KindMediumReplaced: {Name: "medium_replaced", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope}},
 }
