@@ -237,3 +237,24 @@ func TestAfterARecordOfWhichItIsNotKnownWhetherItIsDurableNoSlotIsWritten(t *tes
 		require.Equal(t, want, s.restart(s.disk).active())
 	}
 }
+
+func TestAFileThatWasPutIsDurableThoughItWasThereBefore(t *testing.T) {
+	s, err := open(t, newDisk(), &journal{})
+	require.NoError(t, err)
+	s.disk.fail = func(_ int, op string) error { // its name never becomes durable
+		if op == "syncdir" {
+			return errPower
+		}
+		return nil
+	}
+	_, err = s.store.Put(file("fill", "1"))
+	require.ErrorIs(t, err, errPower)
+	s.disk.fail = nil
+	digest, err := s.store.Put(file("fill", "1"))
+	require.NoError(t, err)
+	s.disk.survivors(func(d *crashDisk) {
+		data, err := s.restart(d).store.Get(digest)
+		require.NoError(t, err)
+		require.Equal(t, file("fill", "1"), data)
+	})
+}
