@@ -62,7 +62,8 @@ type Rig struct {
 	Do    map[string]Action // OEM actions by type
 
 	// Health says how the medium stands on which Dir lies. It is asked when the batch begins or is continued, and every hour, beside
-	// the loop, and may block for as long as a disk does. What it says is a storage_health record. Nil: there are none.
+	// the loop, and may block for as long as a disk does. What it says is a storage_health record. Nil: there are none. How the
+	// medium stands after a batch is for the caller to record, with Result.Written: nothing follows batch_end.
 	Health func() hal.StorageHealth
 }
 
@@ -129,11 +130,12 @@ type Result struct {
 	Link       string // hash_curr of the last record
 	Windows    []Window
 	Dir        string
-	LateTicks  int64    // ticks that were taken later than the limit allows
-	Coalesced  int64    // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
-	Unmapped   []string // channels that the board has and the map does not name, at most 16
-	Port       error    // why the port was lost last; nil if it never was
-	LossWindow int64    // ns: greatest time for which a cut of the power may lose inputs
+	LateTicks  int64         // ticks that were taken later than the limit allows
+	Coalesced  int64         // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
+	Unmapped   []string      // channels that the board has and the map does not name, at most 16
+	Port       error         // why the port was lost last; nil if it never was
+	LossWindow int64         // ns: greatest time for which a cut of the power may lose inputs
+	Written    journal.Stats // what this run had the journal write; checkpoints and the package come on top of it
 }
 
 // Window is one metering window of a Result, in the words of its records.
@@ -250,7 +252,9 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}
 	r.in.close()
-	return r.pack(w.Head(), err)
+	res, err := r.pack(w.Head(), err)
+	res.Written = w.Stats()
+	return res, err
 }
 
 // abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. Which they are says its own
