@@ -285,8 +285,8 @@ func (m *Machine) AppendMeasures(dst []byte, seq uint64, v *Measures) ([]byte, e
 	return m.body.Append(dst)
 }
 
-// AppendNote appends to dst a note of some kind that stands between inputs and changes nothing, as number seq. Fill gives its fields,
-// but for those that every record of a batch has.
+// AppendNote appends to dst a note of some kind that stands between inputs and changes nothing, as number seq. Fill gives its
+// fields, but for those that every record of a batch has.
 func (m *Machine) AppendNote(dst []byte, seq uint64, k record.Kind, fill func(b *record.Body)) ([]byte, error) {
 	m.stamp = m.keep.Stamp(m.st.Last)
 	m.identify(k, seq)

@@ -69,9 +69,9 @@ func (m *Machine) Checkpoint(dst []byte, at int64) []byte {
 	return m.Snapshot(dst)
 }
 
-// ReplayFrom makes a replay that goes on after record seq, from a state that Checkpoint gave there, instead of from the beginning. A
-// state of another engine number or form is refused with ErrEngine; one that is none, with another error. The state is believed: only
-// a replay from the beginning proves that it follows from the records.
+// ReplayFrom makes a replay that goes on after record seq, from a state that Checkpoint gave there, instead of from the beginning.
+// A state of another engine number or form is refused with ErrEngine; one that is none, with another error. The state is believed:
+// only a replay from the beginning proves that it follows from the records.
 func (b *Batch) ReplayFrom(state []byte, seq uint64) (r *Replay, err error) {
 	const head = 16
 	if len(state) < head {
@@ -79,7 +79,8 @@ func (b *Batch) ReplayFrom(state []byte, seq uint64) (r *Replay, err error) {
 	}
 	engine, form := binary.LittleEndian.Uint32(state), binary.LittleEndian.Uint32(state[4:])
 	if engine != Engine || form != SnapshotForm {
-		return nil, fmt.Errorf("%w: a checkpoint of engine %d in form %d, this build is engine %d and has form %d", ErrEngine, engine, form, Engine, SnapshotForm)
+		return nil, fmt.Errorf("%w: a checkpoint of engine %d in form %d, this build is engine %d and has form %d",
+			ErrEngine, engine, form, Engine, SnapshotForm)
 	}
 	defer func() { // a state that was made up may hold numbers of what is not there
 		if p := recover(); p != nil {
@@ -143,8 +144,8 @@ func (r *Replay) Record(rec *record.Record) error {
 	return r.step(at, &ev)
 }
 
-// note takes in a remark of the shell. That the engine broke stands where it breaks again, and ends the journal; others stand between
-// inputs.
+// note takes in a remark of the shell. That the engine broke stands where it breaks again, and ends the journal; others stand
+// between inputs.
 func (r *Replay) note(rec *record.Record) error {
 	if rec.Kind != record.KindEngineFault && r.fault == "" && len(r.want) == 0 {
 		return nil

@@ -24,11 +24,12 @@ type Life struct {
 	Assumptions []string // in words
 }
 
-// Life projects how long a medium lasts that takes so much each day. What wears it is the greater of two: the bytes that are written,
-// times the amplification, and the flushes, of a page each. It is an average over all of the life, and no promise.
+// Life projects how long a medium lasts that takes so much each day. What wears it is the greater of two: the bytes that are
+// written, times the amplification, and the flushes, of a page each. It is an average over all of the life, and no promise.
 func (e Endurance) Life(bytesPerDay, flushesPerDay uint64) (Life, error) {
 	if e.Capacity == 0 || e.Usable == 0 || e.Usable > 100 || e.Cycles == 0 || e.Page == 0 || e.Amplification < 100 {
-		return Life{}, errors.New("hal: endurance: capacity, usable (1 to 100 %), cycles, page and amplification (100 hundredths or more) are needed, from the maker's data sheet")
+		return Life{}, errors.New("hal: endurance: capacity, usable (1 to 100 %), cycles, page and amplification (100 hundredths or " +
+			"more) are needed, from the maker's data sheet")
 	}
 	byBytes := quotient(bytesPerDay, e.Amplification, 100)
 	byPages := quotient(flushesPerDay, e.Page, 1)

@@ -10,8 +10,8 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// Health is how a medium stands. The states are told apart by what is to be done. MRAM counts as FRAM: its cells need no erasing, and
-// neither wears out from what a journal writes.
+// Health is how a medium stands. The states are told apart by what is to be done. MRAM counts as FRAM: its cells need no erasing,
+// and neither wears out from what a journal writes.
 type Health uint8
 
 // The states of a medium. From Good to Failed they never get better without a new medium; Unknown lies between Good and Watch.
@@ -99,8 +99,8 @@ func (s *StorageHealth) Note(remark string) {
 	}
 }
 
-// After returns s as it may be told after before: what was known to be worse then stays so, whatever the medium says of itself today,
-// unless a record says that it was replaced. Another medium without such a record is no reason to be content.
+// After returns s as it may be told after before: what was known to be worse then stays so, whatever the medium says of itself
+// today, unless a record says that it was replaced. Another medium without such a record is no reason to be content.
 func (s StorageHealth) After(before StorageHealth, replaced bool) StorageHealth {
 	if replaced {
 		return s

@@ -112,8 +112,8 @@ func TestAmplificationIsRoundedUpAndNeverOverflows(t *testing.T) {
 	}
 }
 
-// TestALifeIsThatOfTheTable holds the projection against the table of the study of the journal: 10 events a second of 300 bytes on a
-// card of 32 GB with 1,000 cycles and pages of 16 KiB.
+// TestALifeIsThatOfTheTable holds the projection against the table of the study of the journal: 10 events a second of 300 bytes on
+// a card of 32 GB with 1,000 cycles and pages of 16 KiB.
 func TestALifeIsThatOfTheTable(t *testing.T) {
 	card := hal.Endurance{Capacity: 32e9, Usable: 100, Cycles: 1000, Page: 16384, Amplification: 100}
 	for _, c := range []struct {

@@ -37,10 +37,10 @@ type Checkpoint struct {
 	Digest     Hash   // of header and payload
 }
 
-// Checkpoints are the slots of a journal: files "checkpoints/1" and so on beside its segments, the oldest of which is overwritten by
-// each Write. No file says which is the newest: whoever reads them takes the highest generation that the journal speaks for. That
-// is one whose Head is the chain's own at that record, and whose Digest stands in a later record; a slot that is newer than what is
-// left of its journal, or was put there by others, is passed over, and so is one that was being written when power went.
+// Checkpoints are the slots of a journal: files "checkpoints/1" and so on beside its segments, the oldest of which is overwritten
+// by each Write. No file says which is the newest: whoever reads them takes the highest generation that the journal speaks for.
+// That is one whose Head is the chain's own at that record, and whose Digest stands in a later record; a slot that is newer than
+// what is left of its journal, or was put there by others, is passed over, and so is one that was being written when power went.
 //
 // Layout, little endian: magic, format version u32, length of the journal id u32, generation u64, seq u64, link, length of the
 // payload u64, journal id, zeros, and at 480 the SHA-256 of the 480 bytes before and of the payload, which begins at 512.
@@ -53,15 +53,17 @@ type Checkpoints struct {
 	made bool // the names of the slots are durable
 }
 
-// OpenCheckpoints reads the slots of the journal in dir, of which there are 1 to MaxSlots, or DefaultSlots if slots is 0. It returns
-// what can be read, the newest first, and of every slot that holds something else a line that says what: such a slot is overwritten
-// in its turn, which is the next. It changes nothing. Of opt only Storage matters.
-func OpenCheckpoints(dir, journalID string, slots int, opt *Options) (s *Checkpoints, all []Checkpoint, faults []string, err error) {
+// OpenCheckpoints reads the slots of the journal in dir, of which there are 1 to MaxSlots, or DefaultSlots if slots is 0. It
+// returns what can be read, the newest first, and of every slot that holds something else a line that says what: such a slot is
+// overwritten in its turn, which is the next. It changes nothing. Of opt only Storage matters.
+func OpenCheckpoints(dir, journalID string, slots int, opt *Options) (s *Checkpoints, all []Checkpoint,
+	faults []string, err error) {
 	if slots == 0 {
 		slots = DefaultSlots
 	}
 	if slots < 1 || slots > MaxSlots || !validID(journalID) {
-		return nil, nil, nil, fmt.Errorf("journal: checkpoints of %q: %d slots of journal %q: 1 to %d are wanted, and an id", dir, slots, journalID, MaxSlots)
+		return nil, nil, nil, fmt.Errorf("journal: checkpoints of %q: %d slots of journal %q: 1 to %d are wanted, and an id",
+			dir, slots, journalID, MaxSlots)
 	}
 	s = &Checkpoints{dir: filepath.Join(dir, checkpointsDir), id: journalID, st: storageOf(opt), held: make([]uint64, slots)}
 	for i := range s.held {
@@ -96,7 +98,8 @@ func (s *Checkpoints) slot(i int) string { return filepath.Join(s.dir, fmt.Sprin
 func (s *Checkpoints) Write(head Chain, payload []byte) (Checkpoint, error) {
 	c := Checkpoint{Generation: s.last + 1, Head: head, Payload: payload}
 	if len(payload) == 0 || len(payload) > MaxCheckpoint || head.N == 0 || c.Generation == 0 {
-		return c, fmt.Errorf("journal: checkpoint after record %d: a state of %d bytes: 1 to %d are wanted, after a record", head.N, len(payload), MaxCheckpoint)
+		return c, fmt.Errorf("journal: checkpoint after record %d: a state of %d bytes: 1 to %d are wanted, after a record",
+			head.N, len(payload), MaxCheckpoint)
 	}
 	i := 0
 	for k, g := range s.held {

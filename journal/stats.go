@@ -4,8 +4,8 @@ package journal
 
 import "sync/atomic"
 
-// Stats are counts of one Writer since it was made. What recovery wrote is among them; what others wrote to the same medium, and what
-// the file system and the medium make of it, is not.
+// Stats are counts of one Writer since it was made. What recovery wrote is among them; what others wrote to the same medium, and
+// what the file system and the medium make of it, is not.
 type Stats struct {
 	Payload  uint64 // bytes of the bodies that Append took
 	Written  uint64 // bytes written to files: frames, headers, fillers and zeros

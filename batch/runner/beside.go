@@ -1,4 +1,4 @@
-// Beside the loop: checkpoints of the state and looks at the medium, both of which may wait for a disk, and the notes that they lead to.
+// Beside the loop: checkpoints of the state and looks at the medium, which may wait for a disk, and the notes of both.
 
 package runner
 

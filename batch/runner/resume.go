@@ -133,8 +133,8 @@ func (r *Runner) follow(dir string, rec *journal.Recovery, from *journal.Checkpo
 	}
 	p.words = fmt.Sprintf("%s; the state follows from records 1 to %d", rec.Outcome, rec.Head.N)
 	if from != nil {
-		p.words = fmt.Sprintf("%s; the state follows from checkpoint %d after record %d and the records after that up to %d", rec.Outcome,
-			from.Generation, start, rec.Head.N)
+		p.words = fmt.Sprintf("%s; the state follows from checkpoint %d after record %d and the records after that up to %d",
+			rec.Outcome, from.Generation, start, rec.Head.N)
 	}
 	if rec.Outcome == journal.TornTail {
 		p.words += fmt.Sprintf("; %d bytes after them set aside before", rec.TailBytes)

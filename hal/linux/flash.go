@@ -28,8 +28,8 @@ func (h *health) mmc(dir, name string) {
 	}
 }
 
-// lifeTime takes in DEVICE_LIFE_TIME_EST of an eMMC (JESD84-B51): for each of two kinds of its memory 1 means that up to 10 % of its
-// life are used up, 10 that up to 100 % are, 11 that more is. The upper end of a step counts.
+// lifeTime takes in DEVICE_LIFE_TIME_EST of an eMMC (JESD84-B51): for each of two kinds of its memory 1 means that up to 10 % of
+// its life are used up, 10 that up to 100 % are, 11 that more is. The upper end of a step counts.
 func (h *health) lifeTime(dir, name string) {
 	s, ok := h.text(path.Join(dir, "life_time"))
 	worst := int64(0)
@@ -103,7 +103,7 @@ func (h *health) ubi(number int) {
 		percent := min((min(ec, 1<<53)*100+h.cycles-1)/h.cycles, 101) // rounded up; 101 is all that is more
 		h.JudgeWear(percent, fmt.Sprintf("%s: its block most erased was erased %d times, of %d that are promised", name, ec, h.cycles))
 	} else {
-		h.Judge(hal.HealthUnknown, fmt.Sprintf("%s: its block most erased was erased %d times; how many its flash stands was not said", name, ec))
+		h.Judge(hal.HealthUnknown, fmt.Sprintf("%s: its block most erased was erased %d times, of how many is not said", name, ec))
 	}
 	if ro, ok := h.number(path.Join(dir, "ro_mode")); ok && ro != 0 {
 		h.Judge(hal.HealthFailed, name+": it went read-only after an error, and takes no more")

@@ -124,7 +124,8 @@ func (h *health) block(dir string, depth int) {
 	h.parts++
 	if depth > maxDepth || h.parts > maxParts {
 		if h.parts == maxParts+1 || depth > maxDepth {
-			h.Judge(hal.HealthUnknown, fmt.Sprintf("%s: more than %d devices, or %d upon one another, are not looked at", name, maxParts, maxDepth))
+			h.Judge(hal.HealthUnknown, fmt.Sprintf("%s: more than %d devices, or %d upon one another, are not looked at",
+				name, maxParts, maxDepth))
 		}
 		return
 	}

@@ -66,7 +66,8 @@ func (l *Library) activate(a *Activation, e *Entry) (was, next Active, err error
 	case !back && a.Rollback:
 		err = errors.New("this version was never active; a rollback leads back to one that was")
 	default:
-		err = checkTexts([]text{{"actor", a.Actor, whoSays}, {"change_reason", a.Reason, whySays}, {"impact_scope", a.ImpactScope, scopeSays}})
+		err = checkTexts([]text{{"actor", a.Actor, whoSays}, {"change_reason", a.Reason, whySays},
+			{"impact_scope", a.ImpactScope, scopeSays}})
 	}
 	return was, Active{Kind: e.Kind, ID: e.ID, Version: e.Version, Digest: e.Digest, ApprovalID: e.ApprovalID,
 		Generation: was.Generation + 1, Slot: was.Slot.other()}, err
@@ -121,8 +122,8 @@ func oldValue(was *Active) string {
 	return was.Digest
 }
 
-// toldActive reads an activation from a record and holds it against what the records before it have left. Whether the version was in
-// effect at that time is not asked again: the record says that it was activated.
+// toldActive reads an activation from a record and holds it against what the records before it have left. Whether the version was
+// in effect at that time is not asked again: the record says that it was activated.
 func (l *Library) toldActive(rec *record.Record) (Active, error) {
 	a := Activation{Kind: rec.Text(record.ObjectKind), ID: rec.Text(record.ObjectID), Version: rec.Text(record.ToVersion),
 		Actor: rec.Text(record.Actor), Reason: rec.Text(record.ChangeReason), ImpactScope: rec.Text(record.ImpactScope),

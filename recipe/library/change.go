@@ -143,8 +143,8 @@ func (c *Change) check() error {
 	case c.Event == 0 || c.Event >= eventCount:
 		return errors.New("no such event")
 	}
-	if err := checkTexts([]text{{"actor", c.Actor, whoSays}, {"change_reason", c.Reason, whySays}, {"approval_id", c.ApprovalID, orderSays},
-		{"impact_scope", c.ImpactScope, scopeSays}}); err != nil {
+	if err := checkTexts([]text{{"actor", c.Actor, whoSays}, {"change_reason", c.Reason, whySays},
+		{"approval_id", c.ApprovalID, orderSays}, {"impact_scope", c.ImpactScope, scopeSays}}); err != nil {
 		return err
 	}
 	switch {

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Check reads every file of a store and returns what it found: first the objects in the order of names, then the slots, then what is
-// active. Errors about files that are damaged or missing wrap ErrDamaged or fs.ErrNotExist; those about what does not belong there
-// or was left half written wrap neither. It changes and deletes nothing. It takes as long as it takes to read it all.
+// Check reads every file of a store and returns what it found: first the objects in the order of names, then the slots, then what
+// is active. Errors about files that are damaged or missing wrap ErrDamaged or fs.ErrNotExist; those about what does not belong
+// there or was left half written wrap neither. It changes and deletes nothing. It takes as long as it takes to read it all.
 func (s *Store) Check() (faults []error, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +72,8 @@ func (s *Store) names(dir string) ([]string, error) {
 
 func (s *Store) stray(dir, name string) error {
 	if strings.HasSuffix(name, newSuffix) {
-		return fmt.Errorf("library: store: %s was left half written, and nothing reads it; remove it while nothing is written here", s.path(dir, name))
+		return fmt.Errorf("library: store: %s was left half written, and nothing reads it; remove it while nothing is written here",
+			s.path(dir, name))
 	}
 	return fmt.Errorf("library: store: %s does not belong here; move it away", s.path(dir, name))
 }

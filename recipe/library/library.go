@@ -24,8 +24,8 @@
 // The rule that must not be broken: evidence before action. A state changes only by a record that is durable, and one version
 // stands for one digest for ever.
 //
-// A Library reads no file, and nothing here reads a clock, starts anything, or asks for a second pair of eyes: who drafted a version
-// may approve it.
+// A Library reads no file, and nothing here reads a clock, starts anything, or asks for a second pair of eyes: who drafted a
+// version may approve it.
 package library
 
 import (

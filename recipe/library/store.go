@@ -215,7 +215,8 @@ func (s *Store) stage(next *Active) error {
 		case bad != nil: // it is in nobody's way, but it may tell something
 			err = s.setAside(path, old)
 		case held.Kind != next.Kind || held.ID != next.ID:
-			return fmt.Errorf("%s is a slot of %s %q: this disk does not tell their names apart; give one of them another ID", path, held.Kind, held.ID)
+			return fmt.Errorf("%s is a slot of %s %q: this disk does not tell their names apart; give one of them another ID",
+				path, held.Kind, held.ID)
 		}
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil
