@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal"
@@ -189,4 +190,17 @@ func TestTheMediumIsOnRecordWhenABatchBeginsAndEveryHourAndDoesNotGetBetterWithi
 		require.Equal(t, uint64(payload), res.Written.Payload)
 		t.Logf("an hour: %+v, amplification %s", res.Written, last.Text(record.WriteAmplification))
 	})
+}
+
+func TestAPackageWithCheckpointsBesideItsJournalVerifies(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "B-0001")
+	res, err := Run(context.Background(), demoBatch(t, 7), Rig{Port: sim.NewPlant(7), Dir: dir}, &Options{Virtual: &Virtual{},
+		CheckpointPeriod: 5 * second, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
+	require.NoError(t, err)
+	require.Equal(t, sequencer.Complete, res.State)
+	report, err := evidence.Verify(dir)
+	require.NoError(t, err)
+	require.True(t, report.OK())
+	require.Equal(t, []string{"journal/checkpoints/1", "journal/checkpoints/2", "journal/checkpoints/3", "journal/checkpoints/4"}, report.Other,
+		"they are no part of the package, and need not be kept with it")
 }

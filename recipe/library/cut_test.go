@@ -4,6 +4,9 @@ package library_test
 
 import (
 	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,7 +133,8 @@ func (s *site) active() string {
 }
 
 func TestACutAtAnyCallAndByteLeavesTheOldVersionActiveOrTheNewOne(t *testing.T) {
-	states, olds, news := 0, 0, 0
+	states, olds, news, again := 0, 0, 0, 0
+	rng := rand.New(rand.NewPCG(1, 2))
 	for _, depth := range []int{1, 2, 3} { // versions before: the slots are empty, half used, and both used
 		base := func() *site {
 			s, err := open(t, newDisk(), &journal{})
@@ -156,6 +160,9 @@ func TestACutAtAnyCallAndByteLeavesTheOldVersionActiveOrTheNewOne(t *testing.T) 
 					olds++
 				}
 				require.Equal(t, want, r.active(), "%s", s.disk.trace)
+				if states%5 == 0 && !record {
+					again += s.cutAgain(d, rng, old, next)
+				}
 				if !record { // what was cut off can be done now, whatever it has left behind
 					require.NoError(t, r.introduce(next))
 				}
@@ -180,8 +187,55 @@ func TestACutAtAnyCallAndByteLeavesTheOldVersionActiveOrTheNewOne(t *testing.T) 
 			after(s, durable)
 		}
 	}
-	t.Logf("%d states after cuts: the old version was active in %d, the new one in %d", states, olds, news)
+	t.Logf("%d states after cuts: the old version was active in %d, the new one in %d; %d after two", states, olds, news, again)
 	require.Greater(t, states, 1000)
+	require.Greater(t, again, 1000)
+}
+
+// cutAgain cuts power once more while what the first cut has left is done again, and counts the states that this leaves.
+func (s *site) cutAgain(left *crashDisk, rng *rand.Rand, old, next string) (states int) {
+	s.t.Helper()
+	first := &crashDisk{names: maps.Clone(left.names), durable: maps.Clone(left.durable)}
+	whole := s.restart(&crashDisk{names: maps.Clone(left.names), durable: maps.Clone(left.durable)})
+	begun := whole.disk.calls
+	require.NoError(s.t, whole.introduce(next))
+	r := s.restart(first)
+	first.cut = begun + 1 + rng.IntN(whole.disk.calls-begun)
+	require.ErrorIs(s.t, r.introduce(next), errPower)
+	first.survivors(func(d *crashDisk) {
+		states++
+		last := r.restart(d)
+		require.Equal(s.t, old, last.active())
+		require.NoError(s.t, last.introduce(next))
+		require.Equal(s.t, next, last.active())
+	})
+	return states
+}
+
+func TestAJournalThatWasPutBackFromAnOlderCopyIsTold(t *testing.T) {
+	s, err := open(t, newDisk(), &journal{})
+	require.NoError(t, err)
+	for _, v := range []string{"1", "2", "3"} {
+		require.NoError(t, s.introduce(v))
+	}
+	for records, slot := range map[int]string{8: "whole", 4: "another"} {
+		log := &journal{}
+		log.bodies, log.seq = slices.Clone(s.log.bodies[:records]), uint64(records)
+		r, err := open(t, &crashDisk{names: maps.Clone(s.disk.names), durable: maps.Clone(s.disk.names)}, log)
+		require.NoError(t, err)
+		a, _, err := r.store.Active("recipe", "fill", 0)
+		if slot == "whole" { // the slot of the version before was not written since
+			require.NoError(t, err)
+			require.Equal(t, "2", a.Version)
+			continue
+		}
+		require.ErrorIs(t, err, library.ErrDamaged)
+		require.ErrorContains(t, err, "it is whole, but another than the record names")
+		require.ErrorContains(t, err, "activate a version anew")
+		_, err = r.store.Activate(r.log, activation("fill", "1"))
+		require.NoError(t, err)
+		require.Equal(t, "1", r.active())
+	}
 }
 
 func TestACutAtTheFirstActivationLeavesNoneOrTheNewOne(t *testing.T) {
