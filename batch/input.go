@@ -285,6 +285,16 @@ func (m *Machine) AppendMeasures(dst []byte, seq uint64, v *Measures) ([]byte, e
 	return m.body.Append(dst)
 }
 
+// AppendNote appends to dst a note of some kind that stands between inputs and changes nothing, as number seq. Fill gives its
+// fields, but for those that every record of a batch has.
+func (m *Machine) AppendNote(dst []byte, seq uint64, k record.Kind, fill func(b *record.Body)) ([]byte, error) {
+	m.stamp = m.keep.Stamp(m.st.Last)
+	m.identify(k, seq)
+	m.body.Text(record.OperatorID, m.b.Operator)
+	fill(&m.body)
+	return m.body.Append(dst)
+}
+
 // recovery says of a boot on a journal that was cut short how it was recovered, and what was missed where that is known.
 func recovery(b *record.Body, ev *Event) {
 	if ev.Recovery == "" {

@@ -5,6 +5,7 @@ package batch
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -58,6 +59,43 @@ type Replay struct {
 
 // Replay makes a replay of the batch from its beginning.
 func (b *Batch) Replay() *Replay { return &Replay{Machine: b.Start()} }
+
+// Checkpoint appends to dst the state of a replay, or of a run, whose machine is m, that has taken in its last event at a time and
+// recorded all that it decided. [Batch.ReplayFrom] goes on from it.
+func (m *Machine) Checkpoint(dst []byte, at int64) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, Engine)
+	dst = binary.LittleEndian.AppendUint32(dst, SnapshotForm)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(at))
+	return m.Snapshot(dst)
+}
+
+// ReplayFrom makes a replay that goes on after record seq, from a state that Checkpoint gave there, instead of from the beginning.
+// A state of another engine number or form is refused with ErrEngine; one that is none, with another error. The state is believed:
+// only a replay from the beginning proves that it follows from the records.
+func (b *Batch) ReplayFrom(state []byte, seq uint64) (r *Replay, err error) {
+	const head = 16
+	if len(state) < head {
+		return nil, errSnapshot
+	}
+	engine, form := binary.LittleEndian.Uint32(state), binary.LittleEndian.Uint32(state[4:])
+	if engine != Engine || form != SnapshotForm {
+		return nil, fmt.Errorf("%w: a checkpoint of engine %d in form %d, this build is engine %d and has form %d",
+			ErrEngine, engine, form, Engine, SnapshotForm)
+	}
+	defer func() { // a state that was made up may hold numbers of what is not there
+		if p := recover(); p != nil {
+			r, err = nil, errSnapshot
+		}
+	}()
+	r = &Replay{Machine: b.Start(), seq: seq, booted: true, at: int64(binary.LittleEndian.Uint64(state[8:]))}
+	if err := r.Machine.Restore(state[head:]); err != nil {
+		return nil, err
+	}
+	if r.Machine.Ended() || r.at < 0 || r.at > maxMono {
+		return nil, errSnapshot
+	}
+	return r, nil
+}
 
 // Record takes in the next record. The error is a Divergence, wraps ErrEngine, or says why the record cannot be read.
 func (r *Replay) Record(rec *record.Record) error {

@@ -9,6 +9,10 @@ import (
 	"github.com/batchkit/batchkit/timebase"
 )
 
+// SnapshotForm is the number of the form of a snapshot. It grows whenever a field is added, removed, moved or given another
+// meaning: a checkpoint in another form is passed over.
+const SnapshotForm = 1
+
 var errSnapshot = errors.New("batch: not a snapshot of a machine of this batch")
 
 // clockState is the state of the keeper, of fixed size; the source's name follows it.

@@ -80,12 +80,14 @@ func newWriter(dir string, h Header, opt *Options) (*Writer, error) {
 	if o.Pending < frameSize(MaxBody) || o.Pending > maxPending || o.Pending%8 != 0 {
 		return nil, fmt.Errorf("Options.Pending is %d: must be a multiple of 8 from %d to %d", o.Pending, frameSize(MaxBody), maxPending)
 	}
-	return &Writer{
-		dir: dir, st: storageOf(opt), opt: o,
+	w := &Writer{
+		dir: dir, opt: o,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), spent: make(chan struct{}, 1),
 		pending: make([]byte, 0, o.Pending), writing: make([]byte, 0, o.Pending),
 		group: make([]byte, 0, groupSize(min(o.Pending, o.Segment))),
-	}, nil
+	}
+	w.st = counting{storageOf(opt), &w.count}
+	return w, nil
 }
 
 func (w *Writer) create(h Header) (err error) {

@@ -29,6 +29,7 @@ func (w *Writer) Reserve() error {
 	if err != nil {
 		return fmt.Errorf("journal: no segment in reserve: %w; %s", full(err), remedy(err))
 	}
+	w.count.made(b)
 	w.spare = b
 	return nil
 }
@@ -61,6 +62,7 @@ func (w *Writer) bear(h header) (s *segment, err error) {
 		if b, err = newBlank(w.st, w.dir, h.number, h.size); err != nil {
 			return nil, err
 		}
+		w.count.made(b)
 	}
 	return b.bear(h)
 }

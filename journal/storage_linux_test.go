@@ -29,7 +29,7 @@ func TestGroupsAreWrittenPastTheCache(t *testing.T) {
 	for seq, n := range []int{1, 300, 5000, MaxBody} {
 		require.NoError(t, w.Append(uint64(seq+1), bytes.Repeat([]byte{'x'}, n)))
 		require.NoError(t, w.Commit())
-		require.True(t, w.seg.file.(*directFile).direct, "a group with a body of %d bytes", n)
+		require.True(t, w.seg.file.(countingFile).File.(*directFile).direct, "a group with a body of %d bytes", n)
 	}
 	require.NoError(t, w.Close())
 	rec, err := Scan(filepath.Join(dir, "j"), nil, nil)

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// Writer appends to a journal. Append, Room, Durable, Head and Header never
+// Writer appends to a journal. Append, Room, Durable, Head, Tail and Header never
 // wait for storage; the other methods do. All methods may be called from
 // several goroutines, Append from one that knows the next seq.
 type Writer struct {
@@ -21,6 +21,7 @@ type Writer struct {
 	header  Header
 	lock    io.Closer
 	durable atomic.Uint64
+	count   counts
 	wake    chan struct{} // holds one token while records are pending
 	stopped chan struct{} // closed by the first failure or by Close
 	spent   chan struct{} // holds one token while there may be no reserve
@@ -65,6 +66,7 @@ func (w *Writer) Append(seq uint64, body []byte) error {
 		return ErrFull
 	}
 	w.pending = appendFrame(w.pending, seq, kindEvent, body)
+	w.count.payload.Add(uint64(len(body)))
 	w.tail.Add(body) // here, and not on the way to storage: meanwhile that flushes
 	select {
 	case w.wake <- struct{}{}:
@@ -127,6 +129,14 @@ func (w *Writer) Head() Chain {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.head
+}
+
+// Tail returns the chain after the last record appended, which may not be
+// durable yet.
+func (w *Writer) Tail() Chain {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tail
 }
 
 // Header returns the header in use, its Epoch never zero.

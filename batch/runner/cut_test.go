@@ -3,11 +3,14 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +33,8 @@ type mortal struct {
 	birth  int64 // of this life, on its own clock
 	death  int64
 	now    int64
+	period int64 // of checkpoints
+	from   int   // lives that came up from one
 }
 
 // born is a clock of which only the time counts at which a life begins.
@@ -81,9 +86,35 @@ func (m *mortal) live(t testing.TB, b *batch.Batch, disk *memory, rng *rand.Rand
 			_ = r.Tell(Command{Command: sequencer.Restart, Operator: "op1", Reason: "campaign"})
 		}})
 	}
+	m.alike(t, b, disk)
 	m.result, err = Run(context.Background(), b, Rig{Port: m, Dir: "memory", Clock: born{at: m.birth}}, &Options{Virtual: virtual, Storage: disk,
-		Record: m.record, Schedule: schedule, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
+		CheckpointPeriod: m.period, Record: m.record, Schedule: schedule, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
 	return err
+}
+
+// alike holds what a checkpoint and the records after it lead to against what all records lead to.
+func (m *mortal) alike(t testing.TB, b *batch.Batch, disk *memory) {
+	rec, err := journal.Scan("memory/journal", nil, &journal.Options{Storage: disk})
+	require.NoError(t, err)
+	if m.period == 0 || rec.Head.N == 0 {
+		return
+	}
+	r, err := New(b, Rig{Port: m, Dir: "memory"}, &Options{Virtual: &Virtual{}, Storage: disk, CheckpointPeriod: m.period})
+	require.NoError(t, err)
+	require.NoError(t, r.openSlots("memory/journal"))
+	require.Empty(t, r.wrong)
+	short, err := r.recover("memory/journal", rec)
+	require.NoError(t, err)
+	full, err := r.follow("memory/journal", rec, nil)
+	require.NoError(t, err)
+	require.Equal(t, full.replay.Machine.Snapshot(nil), short.replay.Machine.Snapshot(nil), "seed %d", m.seed)
+	require.True(t, slices.EqualFunc(full.replay.Lacking(), short.replay.Lacking(), bytes.Equal), "seed %d", m.seed)
+	require.Equal(t, [3]any{full.head, full.utc, full.tail}, [3]any{short.head, short.utc, short.tail})
+	require.Equal(t, len(full.kept), len(short.kept))
+	if strings.Contains(short.words, "follows from checkpoint") {
+		m.from++
+		require.Less(t, short.replay.Inputs, full.replay.Inputs)
+	}
 }
 
 // inFlight is the longest time in ns for which this campaign's disk holds up a commit and its port is silent.
@@ -114,13 +145,13 @@ func (tr *trace) reload(disk *memory) {
 }
 
 // cut runs one seed through up to four lives.
-func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
+func cut(t testing.TB, plan *batch.Plan, seed uint64, period int64) (tr *trace, boots, from int) {
 	tr = newTrace(t, seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	b, err := plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: seed})
 	require.NoError(t, err)
 	disk := newMemory()
-	m := &mortal{trace: tr}
+	m := &mortal{trace: tr, period: period}
 	for cuts := 1 + rng.IntN(3); ; cuts-- {
 		m.death = 1<<62 - 1
 		if cuts > 0 {
@@ -167,7 +198,7 @@ func cut(t testing.TB, plan *batch.Plan, seed uint64) (tr *trace, boots int) {
 		}
 	}
 	require.LessOrEqual(t, seen, boots+1, "seed %d", seed)
-	return tr, boots
+	return tr, boots, m.from
 }
 
 func TestABatchThatIsCutShortComesToItsEnd(t *testing.T) {
@@ -180,7 +211,7 @@ func TestABatchThatIsCutShortComesToItsEnd(t *testing.T) {
 	for _, rule := range [...]string{"hold", "resume", "demo"} {
 		cuts, records := 0, 0
 		for seed := uint64(1); seed <= runs; seed++ {
-			tr, boots := cut(t, rules[rule], seed)
+			tr, boots, _ := cut(t, rules[rule], seed, 0)
 			cuts += boots
 			records += len(tr.bodies)
 		}

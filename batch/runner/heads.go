@@ -179,7 +179,7 @@ func (l *loop) signs(now int64) int64 {
 	defer l.fault()
 	next := timebase.Never
 	if h.busy && l.w.Room() >= reserve {
-		l.note()
+		l.noteHead()
 	} else if h.busy && h.isSigned() {
 		next = now + signLeast
 	}
@@ -207,7 +207,7 @@ func (l *loop) signs(now int64) int64 {
 	h.want = nil
 	h.give(now, w)
 	if !h.beside && l.w.Room() >= reserve {
-		l.note()
+		l.noteHead()
 	}
 	return min(next, h.at+SignEvery)
 }
@@ -218,8 +218,8 @@ func (h *heads) isSigned() bool {
 	return h.signed != nil
 }
 
-// note records what the signer has come to, if it has.
-func (l *loop) note() {
+// noteHead records what the signer has come to, if it has.
+func (l *loop) noteHead() {
 	out := l.heads.taken()
 	if out == nil {
 		return

@@ -37,7 +37,8 @@ type inbox struct {
 	tags      []iomap.Tag
 	failed    error
 	over      bool
-	ready     chan struct{} // has room for one: something came in
+	finished  []func(l *loop) // what work beside the loop has come to: one of each sort at most
+	ready     chan struct{}   // has room for one: something came in
 }
 
 // arrived is a sample with the time at which it was true, 0 where that is when it is taken.

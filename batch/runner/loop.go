@@ -50,6 +50,9 @@ type loop struct {
 	out     func(e *batch.Effect)
 	gauge   measures
 	heads   *heads // nil: nothing is signed
+	marks   marks
+	medium  medium
+	aside   func(work func() func(l *loop)) // has work done beside the loop, which then calls what it returns
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {

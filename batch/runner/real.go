@@ -30,6 +30,7 @@ type crew struct {
 	clock timebase.Clock
 	wg    sync.WaitGroup
 	queue *queue
+	work  chan func() func(l *loop)     // done beside the loop, one piece after the other; it has room for each sort
 	ends  map[uint32]context.CancelFunc // of the OEM actions under way, and of some that have ended; the loop's own
 }
 
@@ -42,7 +43,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	if wall == nil {
 		wall = system.Wall(clock)
 	}
-	c := &crew{r: r, port: r.rig.Port, clock: clock, queue: newQueue(), ends: map[uint32]context.CancelFunc{}}
+	c := &crew{r: r, port: r.rig.Port, clock: clock, queue: newQueue(), work: make(chan func() func(l *loop), sorts), ends: map[uint32]context.CancelFunc{}}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
 	defer c.wg.Wait()
@@ -55,6 +56,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	if h := r.loop.heads; h != nil {
 		h.now = clock.Now
 	}
+	r.loop.aside = func(one func() func(l *loop)) { c.work <- one }
 	c.run(ctx, logged, wall)
 	if r.loop.failed != nil {
 		c.safeAll(work)
@@ -75,9 +77,10 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		return
 	}
 	l.begin(c.clock.Now(), wall, readback)
-	c.wg.Add(2)
+	c.wg.Add(3)
 	go c.keep(logged)
 	go c.reserve(logged)
+	go c.beside(logged)
 	if err := c.r.startCommand(); l.failed == nil {
 		l.failed = err
 	}
@@ -95,7 +98,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			continue
 		}
 		now := c.clock.Now()
-		noted := l.measure(now)
+		noted := min(l.measure(now), l.beside(now))
 		durable, failed := in.status()
 		if l.failed == nil {
 			l.failed = failed
@@ -179,6 +182,19 @@ func (c *crew) reserve(ctx context.Context) {
 	defer c.wg.Done()
 	if err := c.r.loop.w.Prepare(ctx); err != nil {
 		_ = c.r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: err.Error()})
+	}
+}
+
+// beside does what may wait for a disk and is not to keep the loop waiting.
+func (c *crew) beside(ctx context.Context) {
+	defer c.wg.Done()
+	for {
+		select {
+		case one := <-c.work:
+			c.r.in.finish(one())
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -69,21 +69,59 @@ type past struct {
 	tail   int64            // bytes set aside
 }
 
-// recover feeds the records of a journal to a fresh machine. A journal of another batch, another binding or another engine is
-// refused.
+// recover makes the state that a journal leads to: from the newest checkpoint for which the journal speaks, or else from its
+// beginning. A checkpoint that does not lead to what the journal holds after it is passed over.
 func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
+	var words []string
+	for _, w := range r.wrong {
+		words = append(words, batch.Clean(w))
+	}
+	from, err := r.spoken(dir)
+	if err != nil {
+		return nil, err
+	}
+	var p *past
+	for i := range from {
+		if p, err = r.follow(dir, rec, &from[i]); err == nil {
+			break
+		}
+		words = append(words, batch.Clean(fmt.Sprintf("checkpoint %d is passed over: %v", from[i].Generation, err)))
+	}
+	if len(from) == 0 || err != nil {
+		if p, err = r.follow(dir, rec, nil); err != nil {
+			return nil, err
+		}
+	}
+	p.words = strings.Join(append([]string{p.words}, words...), "; ")
+	return p, nil
+}
+
+// follow feeds the records of a journal to a fresh machine, or those after a checkpoint to one that stands there. A journal of
+// another batch, another binding or another engine is refused.
+func (r *Runner) follow(dir string, rec *journal.Recovery, from *journal.Checkpoint) (*past, error) {
 	p := &past{replay: r.b.Replay(), head: rec.Head, tail: rec.TailBytes}
-	_, err := journal.Scan(dir, func(_ uint64, body []byte, _ journal.Chain) error {
+	start := uint64(0)
+	if from != nil {
+		var err error
+		if p.replay, err = r.b.ReplayFrom(from.Payload, from.Head.N); err != nil {
+			return nil, err
+		}
+		start = from.Head.N
+	}
+	_, err := journal.Scan(dir, func(seq uint64, body []byte, _ journal.Chain) error {
 		if r.rig.Key != nil {
 			p.tree.Add(journal.Leaf(body))
 		}
 		rec, err := record.Parse(body)
-		if err == nil {
+		if err != nil {
+			return err
+		}
+		if seq > start {
 			err = p.replay.Record(rec)
-			p.utc = rec.Time(record.TsUTC)
-			if kept(rec.Kind) {
-				p.kept = append(p.kept, rec)
-			}
+		}
+		p.utc = rec.Time(record.TsUTC)
+		if kept(rec.Kind) {
+			p.kept = append(p.kept, rec)
 		}
 		return err
 	}, &journal.Options{Storage: r.opt.Storage})
@@ -98,6 +136,10 @@ func (r *Runner) recover(dir string, rec *journal.Recovery) (*past, error) {
 		return nil, fmt.Errorf("%w: it cannot be continued: %w", used, err)
 	}
 	p.words = fmt.Sprintf("%s; the state follows from records 1 to %d", rec.Outcome, rec.Head.N)
+	if from != nil {
+		p.words = fmt.Sprintf("%s; the state follows from checkpoint %d after record %d and the records after that up to %d",
+			rec.Outcome, from.Generation, start, rec.Head.N)
+	}
 	if rec.Outcome == journal.TornTail {
 		p.words += fmt.Sprintf("; %d bytes after them set aside before", rec.TailBytes)
 	}
@@ -117,7 +159,7 @@ func (r *Runner) over() (Result, error) {
 	defer claim.Close()
 	rec, err := journal.Scan(dir, nil, nil)
 	if err == nil {
-		r.past, err = r.recover(dir, rec)
+		r.past, err = r.follow(dir, rec, nil)
 	}
 	if err != nil {
 		return Result{}, err

@@ -22,6 +22,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -61,6 +62,11 @@ type Rig struct {
 	Wall  timebase.Source   // counts Mono on Clock; nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
 	Key   *journal.Key      // signs the heads of the journal, on a goroutine of its own; nil: nothing is signed
+
+	// Health says how the medium stands on which Dir lies. It is asked when the batch begins or is continued, and every hour, beside
+	// the loop, and may block for as long as a disk does. What it says is a storage_health record. Nil: there are none. How the
+	// medium stands after a batch is for the caller to record, with Result.Written: nothing follows batch_end.
+	Health func() hal.StorageHealth
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
@@ -111,6 +117,11 @@ type Options struct {
 	Schedule []Scheduled                   // in ascending order of time
 	Room     int64                         // bytes that must be free on the disk where a new batch begins; 0: batch.Budget
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
+
+	// CheckpointPeriod is the time in ns after which the state is put into a slot beside the journal, and a checkpoint_taken
+	// record names it: 1 s at least. A batch that is cut short then comes up from the newest slot for which its journal speaks,
+	// and replays only what follows. Zero: no slot is written or read, and the whole journal is replayed.
+	CheckpointPeriod int64
 }
 
 // Result is what a run came to.
@@ -122,14 +133,15 @@ type Result struct {
 	Link       string // hash_curr of the last record
 	Windows    []Window
 	Dir        string
-	LateTicks  int64    // ticks that were taken later than the limit allows
-	Coalesced  int64    // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
-	Unmapped   []string // channels that the board has and the map does not name, at most 16
-	Port       error    // why the port was lost last; nil if it never was
-	LossWindow int64    // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
-	Root       string   // root of the tree over the records, hex; "" where nothing is signed
-	Signed     uint64   // records that the last head covers that lies beside the journal, all of them or 0
-	SignFault  error    // why the last head is not signed, where it was to be
+	LateTicks  int64         // ticks that were taken later than the limit allows
+	Coalesced  int64         // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
+	Unmapped   []string      // channels that the board has and the map does not name, at most 16
+	Port       error         // why the port was lost last; nil if it never was
+	LossWindow int64         // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
+	Root       string        // root of the tree over the records, hex; "" where nothing is signed
+	Signed     uint64        // records that the last head covers that lies beside the journal, all of them or 0
+	SignFault  error         // why the last head is not signed, where it was to be
+	Written    journal.Stats // what this run had the journal write; checkpoints and the package come on top of it
 }
 
 // Window is one metering window of a Result, in the words of its records.
@@ -150,6 +162,10 @@ type Runner struct {
 	in   *inbox
 	loop *loop
 	past *past // what the journal of a batch that is continued leads to; nil for a new one
+
+	slots *journal.Checkpoints // nil where there are none
+	saved []journal.Checkpoint // what they hold, the newest first
+	wrong []string             // what of them cannot be read
 }
 
 // New prepares a run without touching anything.
@@ -166,6 +182,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if _, ok := rig.Port.(Simulation); r.opt.Virtual != nil && !ok {
 		return nil, fmt.Errorf("runner: a virtual run needs a port that is a Simulation; this one is a %T", rig.Port)
+	}
+	if p := r.opt.CheckpointPeriod; p < 0 || p > 0 && p < 1_000_000_000 {
+		return nil, fmt.Errorf("runner: a checkpoint every %d ns: 0 or 1 s at least are wanted", p)
 	}
 	if name := undone(b.Plan.Recipe.Root, rig.Do); name != "" {
 		return nil, fmt.Errorf("runner: the recipe asks for the action %q, and the rig has nobody who does it; put it into Rig.Do", name)
@@ -239,7 +258,9 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}
 	r.in.close()
-	return r.pack(w.Head(), err)
+	res, err := r.pack(w.Head(), err)
+	res.Written = w.Stats()
+	return res, err
 }
 
 // abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. Which they are says its own
@@ -284,6 +305,9 @@ func (r *Runner) open() (*journal.Writer, error) {
 		return nil, fmt.Errorf("%w: %s: it cannot be continued: %w", ErrUsed, r.rig.Dir, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	if err = r.openSlots(dir); err != nil {
+		return nil, errors.Join(err, w.Close())
 	}
 	if rec.Head.N > 0 {
 		r.past, err = r.recover(dir, rec)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -275,11 +276,12 @@ type disk struct {
 	*memory
 	safe  *memory // what is durable
 	clock timebase.Clock
-	stall span  // flushes that begin within it end with it
-	full  int64 // when writes begin to fail, 0: never
-	sick  int64 // when flushes begin to fail, 0: never
-	bad   error // what they fail with
-	room  int64 // when files cease to grow, 0: never
+	stall span   // flushes that begin within it end with it
+	full  int64  // when writes begin to fail, 0: never
+	sick  int64  // when flushes begin to fail, 0: never
+	bad   error  // what they fail with
+	room  int64  // when files cease to grow, 0: never
+	deny  string // directory in which no file can be made
 }
 
 type diskFile struct {
@@ -290,6 +292,9 @@ type diskFile struct {
 
 // Create opens a file of the disk.
 func (d *disk) Create(name string) (journal.File, error) {
+	if d.deny != "" && filepath.Base(filepath.Dir(name)) == d.deny {
+		return nil, syscall.EROFS
+	}
 	f, err := d.memory.Create(name)
 	return &diskFile{f, d, name}, err
 }

@@ -86,6 +86,7 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	if h := v.l.heads; h != nil {
 		h.now = func() int64 { return v.now }
 	}
+	v.l.aside = func(work func() func(l *loop)) { v.r.in.finish(work()) }
 	v.port.Advance(v.now, v.emit)
 	readback, _ := r.in.readback()
 	v.l.begin(v.now, v.wall, readback)
@@ -141,7 +142,7 @@ func (v *virtual) turn(ctx context.Context) error {
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)
-	return v.next(min(v.l.aged(v.now), v.l.measure(v.now), v.l.signs(v.now)))
+	return v.next(min(v.l.aged(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now)))
 }
 
 // next begins a commit if there is something to commit, and moves time.

@@ -15,6 +15,8 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/hal/linux"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/sequencer"
@@ -131,6 +133,7 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 		p.faults = f.faults
 	}
 	rig.Clock = system.NewClock(f.speed)
+	rig.Health = func() hal.StorageHealth { return health(j.dir) }
 	if j.was != nil && j.was.Last > 0 && f.speed > 1 {
 		rig.Wall = fastWall{rig.Clock, j.was.Last, written(j.dir), int64(f.speed)}
 	}
@@ -140,6 +143,17 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	}
 	rig.Port = w
 	return func() []string { return w.unsafe(j.b.Plan.Map) }, func() { _ = w.Close() }, nil
+}
+
+// health says how the medium of a directory stands, as far as this system tells.
+func health(dir string) hal.StorageHealth {
+	m, err := linux.MediumOf(dir)
+	if err != nil {
+		h := hal.NewStorageHealth("")
+		h.Judge(hal.HealthUnknown, err.Error())
+		return h
+	}
+	return linux.StorageHealth(os.DirFS("/sys"), m, nil)
 }
 
 // fastWall is the wall clock of a batch that is continued at a speed: it goes on as that of the life before would have done, so

@@ -67,7 +67,8 @@ var sections = []section{
 	}},
 	{"Change, approval, security", []names{
 		{itself, "", "actor, change_reason, impact_scope, approval_id, approved_by, effective_from, effective batch range, " +
-			"rollback_reason, from/to version, schema_version"},
+			"rollback_reason, schema_version"},
+		{another, "from_version, to_version", "from/to version"},
 		{another, "old_value", "old value"},
 		{another, "new_value", "new value"},
 	}},
@@ -100,8 +101,10 @@ var sections = []section{
 		"historian_total, reconcile_status"}}},
 	{"Test T4", []names{{itself, "", "recovery_event, recovery_path, checkpoint_last_seq, truncate_tail, loss_interval_s, hash_prev, " +
 		"hash_curr"}}},
-	{"Test T5", []names{{itself, "", "bytes_written_total, wear_index, erase_count_max, bad_block_count, storage_health_state, " +
-		"budget assumptions"}}},
+	{"Test T5", []names{
+		{itself, "", "bytes_written_total, wear_index, erase_count_max, bad_block_count, storage_health_state"},
+		{another, "budget_assumptions", "budget assumptions"},
+	}},
 	{"Test T6", []names{{itself, "", "quality, age_ms, watchdog_state, reconnect_count, link_failover_event, resync_complete_event"}}},
 	{"Test T7", []names{{itself, "", "recipe_version, approval_id, effective_from, rollback_reason, impact_scope, batch_id"}}},
 	{"Test T8", []names{{itself, "", "export_ref, hash_prev, hash_curr, hash_chain_verify_result, reconcile_status"}}},

@@ -11,12 +11,14 @@ const (
 	ActionState                    // start or end
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
+	ActiveSlot                     // slot that names the active version, A or B
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
 	AnchoredJournalID              // journal whose head is anchored in this one
 	ApprovalID                     // approval that covers an object
 	ApprovedBy                     // who approved
 	Backpressure                   // times that inputs had to wait because the journal or the gate had no room
+	BadBlockCount                  // blocks of the medium that are out of use
 	BatchID                        // the batch
 	BatchSize                      // size of the batch with its unit
 	BatchState                     // state of the batch, one of the ISA-88 twelve
@@ -24,10 +26,14 @@ const (
 	BlockData                      // packed input events, base64
 	BlockEvents                    // number of events in the block
 	BlockForm                      // coding of block_data
+	BudgetAssumptions              // what a projection takes for granted, in words
+	BytesWrittenTotal              // bytes that the medium was told to write, as far back as its system counts
 	CalibVersion                   // version of the calibration in force
 	Cause                          // numbers of the records that led to this one
 	ChangeReason                   // why it was done, in the actor's words
+	CheckpointID                   // generation of a checkpoint
 	CheckpointLastSeq              // last record from which a state was recovered
+	CheckpointPeriod               // time from one checkpoint to the next, with its unit
 	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
@@ -43,18 +49,22 @@ const (
 	Engine                         // engine number
 	Epoch                          // boot count of the journal
 	EquipmentID                    // unit that the batch runs on
+	EraseCountMax                  // erasures of the block that was erased most
 	EventQueueDepth                // most inputs that waited at one time
 	EventSeq                       // number of the record in its journal
 	EventType                      // kind of the record
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
+	Flushes                        // flushes that the journal waited for
+	FromVersion                    // version that was active before
 	HeadLink                       // link of the last record that a head covers, hex
 	HeadRoot                       // root of the tree over the records that a head covers, hex
 	HeadSize                       // number of records that a head covers, from record 1
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
+	JournalBytes                   // bytes that the journal wrote, zeros of new segments included
 	JournalID                      // the journal
 	KeyID                          // id of a key that signs heads, 8 hex digits
 	KeyName                        // name under which a key signs
@@ -67,6 +77,7 @@ const (
 	LoopLatencyMS                  // longest time by which the loop was late for a deadline
 	LossIntervalS                  // greatest time for which inputs may be missing
 	MappingVersion                 // version of the I/O mapping
+	Medium                         // what a medium calls itself
 	Message                        // text shown or logged
 	MeterTotal                     // total according to the meter's own totalizer
 	MeterWindowID                  // metering window
@@ -81,14 +92,17 @@ const (
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
 	Params                         // parameters handed over, name=value
+	PayloadBytes                   // bytes of evidence that the journal took
 	PhaseState                     // state of the element, one of the ISA-88 twelve
 	PhysicalChannel                // channel as the map names it
 	Polarity                       // normal or inverted
+	ProjectedLifeDays              // days until the medium is worn out, on the assumptions beside it
 	PromptID                       // number of a prompt
 	PublicKey                      // public key, SPKI in DER, base64
 	Quality                        // GOOD, STALE or BAD
 	RawState                       // value on the wire
 	Readback                       // outputs as read back
+	Reasons                        // why a state is what it is, each reason in words
 	RecipeID                       // the recipe
 	RecipeVersion                  // version of the recipe
 	ReconcileStatus                // PASS, WARN or FAIL
@@ -98,6 +112,7 @@ const (
 	RestartOf                      // batch_id of the batch in whose place this one was begun
 	Result                         // outcome
 	RetryCount                     // how often it was tried again
+	RollbackReason                 // why an earlier version was activated again
 	SafeDirection                  // whether the write goes to the safe side
 	SafeState                      // safe value that was taken
 	SafeStateReason                // why it was taken
@@ -105,11 +120,13 @@ const (
 	SamplesDigest                  // SHA-256 of the window's sample lines, hex
 	SchemaVersion                  // version of the recipe schema
 	Seed                           // seed of a simulation
+	Segments                       // segments that the journal began
 	SignLagMS                      // time from the record that a head covers last until its signature was there
 	SignedNote                     // C2SP signed note, as it was signed
 	StepID                         // element of the recipe
 	StepState                      // edge of the element: start, end, hold, resume, retry or abort
 	StorageCommitTimeMS            // longest time from a record to its being durable
+	StorageHealthState             // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
 	SyncState                      // state of synchronisation
 	TagMapVersion                  // version of the tag map
 	Target                         // value aimed at
@@ -118,6 +135,7 @@ const (
 	TimeStepCount                  // steps of UTC seen in this epoch
 	TimeoutMS                      // time allowed
 	TimeoutReason                  // what was waited for
+	ToVersion                      // version that is active from now on
 	Tolerance                      // difference allowed
 	TotalizedValue                 // total of the window
 	TruncateTail                   // bytes set aside at the end of the journal
@@ -128,11 +146,14 @@ const (
 	Value                          // value set, answered or measured
 	Values                         // results handed back, name=value
 	WaitReason                     // what is waited for
+	WearIndex                      // life of the medium that is used up, percent, rounded up
 	WindowEndTsMono                // monotonic time at which the window closed
 	WindowStartEvent               // why the window opened
 	WindowStartTsMono              // monotonic time at which the window opened
 	WindowStopEvent                // why the window closed
+	WriteAmplification             // bytes written for each byte of evidence
 	WriteID                        // number of a write
+	ZeroFillBytes                  // zeros that the journal wrote into new segments
 	keyCount
 )
 
@@ -144,12 +165,14 @@ var keys = [keyCount]struct {
 	ActionState:         {"action_state", formText},
 	ActionType:          {"action_type", formText},
 	ActionVersion:       {"action_version", formInt},
+	ActiveSlot:          {"active_slot", formText},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
 	AnchoredJournalID:   {"anchored_journal_id", formText},
 	ApprovalID:          {"approval_id", formText},
 	ApprovedBy:          {"approved_by", formText},
 	Backpressure:        {"backpressure", formInt},
+	BadBlockCount:       {"bad_block_count", formCount},
 	BatchID:             {"batch_id", formText},
 	BatchSize:           {"batch_size", formText},
 	BatchState:          {"batch_state", formText},
@@ -157,10 +180,14 @@ var keys = [keyCount]struct {
 	BlockData:           {"block_data", formText},
 	BlockEvents:         {"block_events", formInt},
 	BlockForm:           {"block_form", formInt},
+	BudgetAssumptions:   {"budget_assumptions", formTexts},
+	BytesWrittenTotal:   {"bytes_written_total", formCount},
 	CalibVersion:        {"calib_version", formText},
 	Cause:               {"cause", formCounts},
 	ChangeReason:        {"change_reason", formText},
+	CheckpointID:        {"checkpoint_id", formCount},
 	CheckpointLastSeq:   {"checkpoint_last_seq", formCount},
+	CheckpointPeriod:    {"checkpoint_period", formText},
 	Coalesced:           {"coalesced", formCount},
 	Command:             {"command", formText},
 	Compared:            {"compared", formTexts},
@@ -176,18 +203,22 @@ var keys = [keyCount]struct {
 	Engine:              {"engine", formInt},
 	Epoch:               {"epoch", formInt},
 	EquipmentID:         {"equipment_id", formText},
+	EraseCountMax:       {"erase_count_max", formCount},
 	EventQueueDepth:     {"event_queue_depth", formInt},
 	EventSeq:            {"event_seq", formCount},
 	EventType:           {"event_type", formText},
 	EventsPerSecond:     {"events_per_second", formTexts},
 	Expiry:              {"expiry", formTime},
 	FirstMonoNS:         {"first_mono_ns", formCount},
+	Flushes:             {"flushes", formCount},
+	FromVersion:         {"from_version", formText},
 	HeadLink:            {"head_link", formText},
 	HeadRoot:            {"head_root", formText},
 	HeadSize:            {"head_size", formCount},
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
 	ImpactScope:         {"impact_scope", formText},
+	JournalBytes:        {"journal_bytes", formCount},
 	JournalID:           {"journal_id", formText},
 	KeyID:               {"key_id", formText},
 	KeyName:             {"key_name", formText},
@@ -200,6 +231,7 @@ var keys = [keyCount]struct {
 	LoopLatencyMS:       {"loop_latency_ms", formDecimal},
 	LossIntervalS:       {"loss_interval_s", formDecimal},
 	MappingVersion:      {"mapping_version", formText},
+	Medium:              {"medium", formText},
 	Message:             {"message", formText},
 	MeterTotal:          {"meter_total", formMeasure},
 	MeterWindowID:       {"meter_window_id", formText},
@@ -214,14 +246,17 @@ var keys = [keyCount]struct {
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
 	Params:              {"params", formTexts},
+	PayloadBytes:        {"payload_bytes", formCount},
 	PhaseState:          {"phase_state", formText},
 	PhysicalChannel:     {"physical_channel", formText},
 	Polarity:            {"polarity", formText},
+	ProjectedLifeDays:   {"projected_life_days", formCount},
 	PromptID:            {"prompt_id", formInt},
 	PublicKey:           {"public_key", formText},
 	Quality:             {"quality", formText},
 	RawState:            {"raw_state", formCount},
 	Readback:            {"readback", formTexts},
+	Reasons:             {"reasons", formTexts},
 	RecipeID:            {"recipe_id", formText},
 	RecipeVersion:       {"recipe_version", formText},
 	ReconcileStatus:     {"reconcile_status", formText},
@@ -231,6 +266,7 @@ var keys = [keyCount]struct {
 	RestartOf:           {"restart_of", formText},
 	Result:              {"result", formText},
 	RetryCount:          {"retry_count", formInt},
+	RollbackReason:      {"rollback_reason", formText},
 	SafeDirection:       {"safe_direction", formBool},
 	SafeState:           {"safe_state", formValue},
 	SafeStateReason:     {"safe_state_reason", formText},
@@ -238,11 +274,13 @@ var keys = [keyCount]struct {
 	SamplesDigest:       {"samples_digest", formText},
 	SchemaVersion:       {"schema_version", formInt},
 	Seed:                {"seed", formCount},
+	Segments:            {"segments", formCount},
 	SignLagMS:           {"sign_lag_ms", formDecimal},
 	SignedNote:          {"signed_note", formText},
 	StepID:              {"step_id", formText},
 	StepState:           {"step_state", formText},
 	StorageCommitTimeMS: {"storage_commit_time_ms", formDecimal},
+	StorageHealthState:  {"storage_health_state", formText},
 	SyncState:           {"sync_state", formText},
 	TagMapVersion:       {"tag_map_version", formText},
 	Target:              {"target", formMeasure},
@@ -251,6 +289,7 @@ var keys = [keyCount]struct {
 	TimeStepCount:       {"time_step_count", formInt},
 	TimeoutMS:           {"timeout_ms", formInt},
 	TimeoutReason:       {"timeout_reason", formText},
+	ToVersion:           {"to_version", formText},
 	Tolerance:           {"tolerance", formMeasure},
 	TotalizedValue:      {"totalized_value", formMeasure},
 	TruncateTail:        {"truncate_tail", formCount},
@@ -261,11 +300,14 @@ var keys = [keyCount]struct {
 	Value:               {"value", formValue},
 	Values:              {"values", formTexts},
 	WaitReason:          {"wait_reason", formText},
+	WearIndex:           {"wear_index", formInt},
 	WindowEndTsMono:     {"window_end_ts_mono", formCount},
 	WindowStartEvent:    {"window_start_event", formText},
 	WindowStartTsMono:   {"window_start_ts_mono", formCount},
 	WindowStopEvent:     {"window_stop_event", formText},
+	WriteAmplification:  {"write_amplification", formDecimal},
 	WriteID:             {"write_id", formInt},
+	ZeroFillBytes:       {"zero_fill_bytes", formCount},
 }
 
 // String gives the name that stands in a body.

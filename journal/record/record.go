@@ -54,43 +54,47 @@ type Kind uint8
 
 // The kinds. Their text names are the values of event_type.
 const (
-	KindNone           Kind = iota
-	KindBatchCreated        // first record of a batch: what it is bound to
-	KindObjectBound         // one governed object that the batch is bound to
-	KindActionDeclared      // one OEM action type that the recipe may ask for
-	KindBoot                // a start of the controller, outputs read back
-	KindRecovery            // a start on a journal that was cut short: a boot, and how the journal was recovered
-	KindTimeObserved        // a look at the wall clock
-	KindInputBlock          // packed samples and ticks
-	KindTickLate            // a tick was taken later than the limit allows
-	KindCommand             // an operator's command
-	KindPromptAnswer        // an operator's answer
-	KindWriteDone           // what became of a write
-	KindActionProgress      // progress of an OEM action
-	KindActionResult        // result of an OEM action
-	KindBatchState          // state of the batch changed
-	KindStepState           // state of an element of the recipe changed
-	KindActionState         // an action began or ended
-	KindOutputWrite         // an output is to take a value
-	KindWindowStart         // a metering window opened
-	KindWindowStop          // a metering window closed
-	KindReconcile           // totals compared
-	KindPrompt              // an operator is asked
-	KindActionRequest       // an OEM action is asked for
-	KindTimeout             // a time-out ran out
-	KindCommandResult       // what became of a command
-	KindQualityChange       // quality of a tag changed
-	KindOutputFault         // an output is not known to be what it should be
-	KindMarker              // a mark that the recipe sets
-	KindClockStep           // the wall clock stepped
-	KindBatchEnd            // the run is over: last decision of a batch
-	KindEngineFault         // an invariant of the engine broke
-	KindLibraryChange       // a governed object changed its state
-	KindMeasures            // how the shell kept up since the last of these
-	KindKeyEvent            // what has become of a key that signs heads
-	KindHeadSigned          // the head of this journal at some record before, signed
-	KindHeadUnsigned        // a head that the signer could not sign
-	KindHeadAnchored        // the head of another journal, kept in this one
+	KindNone            Kind = iota
+	KindBatchCreated         // first record of a batch: what it is bound to
+	KindObjectBound          // one governed object that the batch is bound to
+	KindActionDeclared       // one OEM action type that the recipe may ask for
+	KindBoot                 // a start of the controller, outputs read back
+	KindRecovery             // a start on a journal that was cut short: a boot, and how the journal was recovered
+	KindTimeObserved         // a look at the wall clock
+	KindInputBlock           // packed samples and ticks
+	KindTickLate             // a tick was taken later than the limit allows
+	KindCommand              // an operator's command
+	KindPromptAnswer         // an operator's answer
+	KindWriteDone            // what became of a write
+	KindActionProgress       // progress of an OEM action
+	KindActionResult         // result of an OEM action
+	KindBatchState           // state of the batch changed
+	KindStepState            // state of an element of the recipe changed
+	KindActionState          // an action began or ended
+	KindOutputWrite          // an output is to take a value
+	KindWindowStart          // a metering window opened
+	KindWindowStop           // a metering window closed
+	KindReconcile            // totals compared
+	KindPrompt               // an operator is asked
+	KindActionRequest        // an OEM action is asked for
+	KindTimeout              // a time-out ran out
+	KindCommandResult        // what became of a command
+	KindQualityChange        // quality of a tag changed
+	KindOutputFault          // an output is not known to be what it should be
+	KindMarker               // a mark that the recipe sets
+	KindClockStep            // the wall clock stepped
+	KindBatchEnd             // the run is over: last decision of a batch
+	KindEngineFault          // an invariant of the engine broke
+	KindLibraryChange        // a governed object changed its state
+	KindObjectActivated      // a version of a governed object is in use from now on
+	KindStorageHealth        // how the medium stands, and what was written to it
+	KindCheckpointTaken      // the state after a record lies in a slot, as a shortcut for the next start
+	KindMediumReplaced       // a medium was replaced by another
+	KindKeyEvent             // what has become of a key that signs heads
+	KindHeadSigned           // the head of this journal at some record before, signed
+	KindHeadUnsigned         // a head that the signer could not sign
+	KindHeadAnchored         // the head of another journal, kept in this one
+	KindMeasures             // how the shell kept up since the last of these
 	kindCount
 )
 
@@ -179,6 +183,18 @@ var specs = [kindCount]Spec{
 	KindLibraryChange: {Name: "library_change", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ObjectVersion, Digest, ApprovalID},
 		May:  []Key{EffectiveFrom, Expiry, ApprovedBy}},
+	KindObjectActivated: {Name: "object_activated", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ToVersion, ActiveSlot, Digest,
+			ApprovalID, ApprovedBy},
+		May: []Key{FromVersion, RollbackReason}},
+	KindStorageHealth: {Name: "storage_health", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{StorageHealthState, Reasons},
+		May: []Key{Medium, BytesWrittenTotal, WriteAmplification, WearIndex, EraseCountMax, BadBlockCount, PayloadBytes, JournalBytes,
+			ZeroFillBytes, Flushes, Segments, ProjectedLifeDays, BudgetAssumptions}},
+	KindCheckpointTaken: {Name: "checkpoint_taken", Class: System, Grade: Note,
+		Must: []Key{CheckpointID, CheckpointLastSeq, CheckpointPeriod, Result}, May: []Key{Digest, Detail}},
+	KindMediumReplaced: {Name: "medium_replaced", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope}},
 }
 
 // Spec returns the declaration of a kind. The slices are read-only.

@@ -20,7 +20,7 @@ const (
 
 // Change is one thing done to one version. All fields are required but the last two.
 type Change struct {
-	Kind        string // recipe, mapping or calibration
+	Kind        string // recipe, mapping, tag_map or calibration
 	ID          string // as the file spells it
 	Version     string // as the file spells it
 	Digest      string // SHA-256 of the file, 64 lower-case hex digits
@@ -58,14 +58,21 @@ func (l *Library) Change(log Log, c Change) (seq uint64, err error) {
 	return seq, l.commit(next, seq)
 }
 
-// Apply makes the change that a durable record tells of; records of other kinds change nothing. Records must come in the order of
+// Apply makes the change or activation that a durable record tells of; records of other kinds change nothing. Records must come in the order of
 // their journal. It refuses, and changes nothing, where a record does not follow from those before it.
 func (l *Library) Apply(rec *record.Record) error {
-	if rec == nil || rec.Kind != record.KindLibraryChange {
+	if rec == nil || rec.Kind != record.KindLibraryChange && rec.Kind != record.KindObjectActivated {
 		return nil
 	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
+	if rec.Kind == record.KindObjectActivated {
+		next, err := l.toldActive(rec)
+		if err != nil {
+			return fmt.Errorf("library: record %d: %w", rec.Seq(), err)
+		}
+		return l.commitActive(next, rec.Seq())
+	}
 	next, err := l.told(rec)
 	if err != nil {
 		return fmt.Errorf("library: record %d: %w", rec.Seq(), err)
@@ -126,7 +133,7 @@ func (c *Change) name() name { return name{c.Kind, c.ID, c.Version} }
 func (c *Change) check() error {
 	switch {
 	case !isKind(c.Kind):
-		return errors.New("object_kind: recipe, mapping or calibration is wanted")
+		return errors.New("object_kind: recipe, mapping, tag_map or calibration is wanted")
 	case !isName(c.ID):
 		return fmt.Errorf("object_id: 1 to %d letters, digits, '.', '_', '-' are wanted, the first a letter or digit", MaxName)
 	case !isName(c.Version):
@@ -136,20 +143,9 @@ func (c *Change) check() error {
 	case c.Event == 0 || c.Event >= eventCount:
 		return errors.New("no such event")
 	}
-	for _, t := range [...]struct{ key, text, why string }{
-		{"actor", c.Actor, "say who does it"},
-		{"change_reason", c.Reason, "say why it is done"},
-		{"approval_id", c.ApprovalID, "name the approval or order under which it is done"},
-		{"impact_scope", c.ImpactScope, `name what it touches, or say "none"`},
-	} {
-		switch {
-		case strings.TrimSpace(t.text) == "":
-			return fmt.Errorf("%s is missing; %s", t.key, t.why)
-		case len(t.text) > MaxText:
-			return fmt.Errorf("%s has %d bytes, at most %d", t.key, len(t.text), MaxText)
-		case !utf8.ValidString(t.text) || strings.ContainsFunc(t.text, unicode.IsControl):
-			return fmt.Errorf("%s %q: one line of text is wanted", t.key, t.text)
-		}
+	if err := checkTexts([]text{{"actor", c.Actor, whoSays}, {"change_reason", c.Reason, whySays},
+		{"approval_id", c.ApprovalID, orderSays}, {"impact_scope", c.ImpactScope, scopeSays}}); err != nil {
+		return err
 	}
 	switch {
 	case c.EffectiveFrom == 0 && c.Expiry == 0:
@@ -159,6 +155,32 @@ func (c *Change) check() error {
 		return errors.New("effective_from and expiry lie after 1970-01-01")
 	case c.Expiry != 0 && c.Expiry <= c.EffectiveFrom:
 		return fmt.Errorf("expiry %s is not after effective_from %s", utc(c.Expiry), utc(c.EffectiveFrom))
+	}
+	return nil
+}
+
+// text is something that a person has to say, and how to ask for it.
+type text struct{ key, text, why string }
+
+// How to ask for what is missing.
+const (
+	whoSays   = "say who does it"
+	whySays   = "say why it is done"
+	orderSays = "name the approval or order under which it is done"
+	scopeSays = `name what it touches, or say "none"`
+)
+
+// checkTexts wants one line of text in each place.
+func checkTexts(texts []text) error {
+	for _, t := range texts {
+		switch {
+		case strings.TrimSpace(t.text) == "":
+			return fmt.Errorf("%s is missing; %s", t.key, t.why)
+		case len(t.text) > MaxText:
+			return fmt.Errorf("%s has %d bytes, at most %d", t.key, len(t.text), MaxText)
+		case !utf8.ValidString(t.text) || strings.ContainsFunc(t.text, unicode.IsControl):
+			return fmt.Errorf("%s %q: one line of text is wanted", t.key, t.text)
+		}
 	}
 	return nil
 }
@@ -218,7 +240,9 @@ func (l *Library) told(rec *record.Record) (Entry, error) {
 	return next, nil
 }
 
-func isKind(s string) bool { return s == "recipe" || s == "mapping" || s == "calibration" }
+func isKind(s string) bool {
+	return s == "recipe" || s == "mapping" || s == "tag_map" || s == "calibration"
+}
 
 func isName(s string) bool {
 	for i, c := range []byte(s) {

@@ -1,8 +1,8 @@
-// Package library governs recipes, mappings and calibrations: which version of which file may be used, and who says so.
+// Package library governs recipes, mappings, tag maps and calibrations: which version of which file may be used, and who says so.
 //
-// Start with [Library]. It is what the library_change records of the device journal add up to: [Library.Apply] rebuilds it from
-// them, [Library.Change] adds one, [Library.Approved] answers whether a file may be used. An object is known by kind, ID, version
-// and the SHA-256 digest of its bytes. The life of a version:
+// Start with [Library]. It is what the library_change and object_activated records of the device journal add up to: [Library.Apply]
+// rebuilds it from them, [Library.Change] adds one, [Library.Approved] answers whether a file may be used. An object is known by
+// kind, ID, version and the SHA-256 digest of its bytes. The life of a version:
 //
 //	stateDiagram-v2
 //	    [*] --> none
@@ -17,11 +17,15 @@
 // Several versions of one object may be published at the same time. Rollback leads back to what was once in use: a version that
 // was withdrawn before it was ever published, perhaps without an approval, is refused.
 //
+// [Store] keeps the files themselves, each under its digest, and says which published version of an object is active. An
+// activation writes the slot of the two that is not active, reads it back, holds it against the approval, and then makes the
+// record. The record alone activates: there is no pointer that could run ahead of it or lag behind.
+//
 // The rule that must not be broken: evidence before action. A state changes only by a record that is durable, and one version
 // stands for one digest for ever.
 //
-// The package reads no file and no clock, starts nothing, and does not ask for a second pair of eyes: who drafted a version may
-// approve it.
+// A Library reads no file, and nothing here reads a clock, starts anything, or asks for a second pair of eyes: who drafted a
+// version may approve it.
 package library
 
 import (
@@ -44,7 +48,7 @@ var (
 
 // Entry is one version of a governed object.
 type Entry struct {
-	Kind    string // recipe, mapping or calibration
+	Kind    string // recipe, mapping, tag_map or calibration
 	ID      string
 	Version string
 	Digest  string // SHA-256 of its bytes, 64 lower-case hex digits
@@ -55,6 +59,7 @@ type Entry struct {
 	EffectiveFrom int64  // ns UTC, as last published; 0: at once
 	Expiry        int64  // ns UTC, first instant at which it may not be used, as last published; 0: never
 	Released      bool   // it is or was published
+	Activated     bool   // it is or was active
 
 	Seq    uint64 // record that brought it into its state
 	Actor  string // actor of that record
@@ -80,6 +85,7 @@ type Library struct {
 	mu      sync.RWMutex // never held while a journal is waited for; what it guards is written only while changing is held too
 	entries []Entry      // in the order in which they were drafted
 	index   map[name]int
+	active  map[object]Active
 	seq     uint64 // last record applied
 }
 

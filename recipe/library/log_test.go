@@ -3,6 +3,8 @@
 package library_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -81,3 +83,9 @@ func at(t *testing.T, events ...library.Event) (*library.Library, *memory) {
 
 // minute is n minutes after 2026-03-01T00:00:00Z, ns UTC.
 func minute(n int64) int64 { return (1_772_323_200 + 60*n) * 1_000_000_000 }
+
+// sum is the digest of a file.
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
