@@ -19,7 +19,8 @@ type Disk interface {
 	Mkdir(dir string) error
 	// List returns the names in a directory, in any order.
 	List(dir string) ([]string, error)
-	// Read returns a whole file. One of more than most bytes is refused; one that is not there is fs.ErrNotExist.
+	// Read returns a whole file, as the system gives it: that may be a cache, and not what the medium holds.
+	// One of more than most bytes is refused; one that is not there is fs.ErrNotExist.
 	Read(name string, most int) ([]byte, error)
 	// Write makes a new file and returns when its bytes are durable; its name need not be. A name that is there already is
 	// fs.ErrExist. After any other error a part of the file may be there.
