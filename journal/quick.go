@@ -31,12 +31,13 @@ func (r *reader) lead(numbers []uint32) ([]uint32, error) {
 		}
 		before, last = last, h
 	}
-	if led.number == 0 {
-		return numbers, nil
+	if led.number == 0 || r.rec.memory != nil && r.rec.memory.from > 0 && r.rec.memory.from < from.first-1 {
+		return numbers, nil // the anchor knows a record that would not be read
 	}
 	r.led = led
 	r.rec.JournalID, r.rec.Epoch = led.id, led.epoch
 	r.rec.Head, r.rec.From = Chain{N: from.first - 1, Link: from.before}, from.first
+	r.compare()
 	r.rec.step("segments %d to %d hold records 1 to %d by their headers; they were not read", numbers[0], led.number, r.rec.Head.N)
 	return rest, nil
 }

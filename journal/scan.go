@@ -16,9 +16,14 @@ import (
 // group it then sees or not, whole, or calls torn. Of a damaged journal it
 // delivers the verified beginning. An error is one of reading, or fn's own,
 // which ends the scan; what was found is told in Recovery. Of Options only
-// Storage matters.
+// Storage and Anchor matter; records that only the ring of the anchor holds
+// are delivered last.
 func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
-	found, err := read(storageOf(opt), dir, false, fn)
+	var anchor *Anchor
+	if opt != nil {
+		anchor = opt.Anchor
+	}
+	found, err := read(storageOf(opt), dir, false, anchor, fn)
 	if err != nil {
 		return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
 	}
@@ -37,6 +42,9 @@ type found struct {
 	Recovery
 	groups uint32 // in the last segment
 	next   uint32 // number of the next segment
+	disk   Chain  // after the last record on the disk
+	ringed []ringed
+	memory *memory // of the anchor; nil if there is none
 }
 
 // stop is why the reading of groups ended.
@@ -58,15 +66,24 @@ type reader struct {
 	cur   *image // the last segment with a header, its groups not yet read
 	after []stray
 	links []Chain
+	parts uint64 // the first record whose link is another one in the anchor; 0 if there is none
 }
 
-func read(st Storage, dir string, quick bool, fn func(uint64, []byte, Chain) error) (found, error) {
+// read reads a journal, and the anchor before it: a head that is read after
+// the disk may be of a group that was written between.
+func read(st Storage, dir string, quick bool, anchor *Anchor, fn func(uint64, []byte, Chain) error) (f found, err error) {
 	r := reader{st: st, dir: filepath.Join(dir, segmentsDir), fn: fn}
 	r.rec.next, r.rec.From = 1, 1
+	if anchor != nil {
+		if r.rec.memory, err = anchor.recall(); err != nil {
+			return r.rec, err
+		}
+	}
 	names, err := st.List(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.rec.step("no directory %q", r.dir)
-		return r.rec, nil
+		err = r.hold()
+		return r.rec, err
 	}
 	if err != nil {
 		return found{}, err
@@ -89,6 +106,9 @@ func read(st Storage, dir string, quick bool, fn func(uint64, []byte, Chain) err
 	stopped, err := r.segments(rest)
 	if err == nil && !stopped {
 		err = r.finish()
+	}
+	if err == nil {
+		err = r.hold()
 	}
 	r.rec.step("%s: records %d to %d verified, in %d segment files", r.rec.Outcome, r.rec.From, r.rec.Head.N, len(rest))
 	return r.rec, err
