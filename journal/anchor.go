@@ -20,7 +20,7 @@ type Anchor struct {
 }
 
 // Ring returns the bytes of its ring, 0 where it holds heads only. A record
-// takes the length of its body plus 56, rounded up to a multiple of 8.
+// takes the length of its body, rounded up to a multiple of 8, and 64 more.
 func (a *Anchor) Ring() int { return a.ring }
 
 // AnchorState is what recovery found in an anchor.
@@ -126,6 +126,7 @@ type memory struct {
 	mark    mark // the newer head; zero generation if there is none of this journal
 	copy    int  // the one that it is in
 	notes   []string
+	ring    []byte
 	records []ringed
 	links   map[uint64]Hash // of what the anchor knows; the least is from
 	from    uint64
@@ -150,7 +151,8 @@ func (a *Anchor) recall() (*memory, error) {
 		}
 	}
 	m.choose(heads, ok, blank)
-	m.records = searchRing(b[slotHeads:], a.id, m.mark.at.N)
+	m.ring = b[slotHeads:]
+	m.records = searchRing(m.ring, a.id, m.mark.at.N)
 	m.know(m.mark.at)
 	for _, r := range m.records {
 		m.know(Chain{N: r.seq, Link: r.link})

@@ -110,5 +110,12 @@ func (r *reader) follow(m *memory) error {
 	if rec.Ringed > 0 {
 		rec.step("records %d to %d are in the anchor's ring only; they were acknowledged", rec.disk.N+1, rec.Head.N)
 	}
+	epoch := rec.Epoch
+	if m.headed() {
+		epoch = m.mark.epoch
+	}
+	if next := rec.Head.N + 1; bears(m.ring, ringSum(m.id, epoch), next) {
+		rec.conclude(TailLost, "record %d was whole in the anchor's ring, cells of it are damaged, and the disk does not have it", next)
+	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 )
 
@@ -19,13 +20,39 @@ import (
 //	20  zeros u32
 //	24  link of the record
 //	56  body, then zeros up to a multiple of 8
+//	    tag u64: the seq, and a CRC-32C over salt and seq
+//
+// The bytes of a write arrive in order. So a tag behind a record that is not
+// whole tells that it was whole once and its cells are damaged; without a tag
+// its write was cut off.
 //
 // Where records begin is written nowhere: all of the ring is searched, and what
 // fits the chain behind the head is what the disk may lack. So there is no
 // pointer that could be torn, and a hole does not hide what is behind it.
-const ringHead = 24 + len(Hash{})
+const (
+	ringHead = 24 + len(Hash{})
+	ringTag  = 8
+)
 
-func ringSize(body int) int { return ringHead + (body+7)&^7 }
+func ringSize(body int) int { return ringHead + (body+7)&^7 + ringTag }
+
+// putTag writes the last 8 bytes of a record.
+func putTag(b []byte, sum uint32, seq uint64) {
+	binary.LittleEndian.PutUint64(b, seq)
+	binary.LittleEndian.PutUint64(b, seq<<32|uint64(crc32.Update(sum, castagnoli, b[:8])))
+}
+
+// bears tells whether the ring holds the tag of a record.
+func bears(ring []byte, sum uint32, seq uint64) bool {
+	var tag [ringTag]byte
+	putTag(tag[:], sum, seq)
+	for at := 0; at+ringTag <= len(ring); at += maxTear {
+		if string(ring[at:at+ringTag]) == string(tag[:]) {
+			return true
+		}
+	}
+	return false
+}
 
 // ringSum returns the checksum state for the records of an epoch.
 func ringSum(id string, epoch uint32) uint32 {
@@ -50,7 +77,7 @@ func appendRinged(b []byte, seq uint64, epoch uint32, body []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = append(b, zeros[:len(Hash{})]...)
 	b = append(b, body...)
-	return append(b, zeros[:-len(body)&7]...)
+	return append(b, zeros[:-len(body)&7+ringTag]...)
 }
 
 // sealRinged adds the records at the start of b to the chain, writes the link
@@ -61,7 +88,9 @@ func sealRinged(b []byte, sum uint32, c Chain) Chain {
 		one := b[:ringSize(n)]
 		c.Add(one[ringHead : ringHead+n])
 		copy(one[24:], c.Link[:])
-		binary.LittleEndian.PutUint32(one[4:], frameSum(sum, one))
+		checked, tag := one[:len(one)-ringTag], one[len(one)-ringTag:]
+		binary.LittleEndian.PutUint32(one[4:], frameSum(sum, checked))
+		putTag(tag, sum, c.N)
 		b = b[len(one):]
 	}
 	return c
@@ -87,7 +116,7 @@ func searchRing(ring []byte, id string, above uint64) []ringed {
 				sums[epoch] = sum
 			}
 		}
-		if binary.LittleEndian.Uint32(b[4:]) != frameSum(sum, b[:size]) || !allOf(b[ringHead+int(n):size], 0) {
+		if binary.LittleEndian.Uint32(b[4:]) != frameSum(sum, b[:size-ringTag]) || !allOf(b[ringHead+int(n):size-ringTag], 0) {
 			at += maxTear
 			continue
 		}
