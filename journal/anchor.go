@@ -23,6 +23,17 @@ type Anchor struct {
 // takes the length of its body, rounded up to a multiple of 8, and 64 more.
 func (a *Anchor) Ring() int { return a.ring }
 
+// String tells what it is, as records spell it; a stand-in is none.
+func (a *Anchor) String() string {
+	switch {
+	case !a.chip.f.Model().Apart:
+		return "none: a file stands in for the chip"
+	case a.ring == 0:
+		return fmt.Sprintf("fram: slot %d, heads only", a.slot)
+	}
+	return fmt.Sprintf("fram: slot %d, a ring of %d bytes", a.slot, a.ring)
+}
+
 // AnchorState is what recovery found in an anchor.
 type AnchorState uint8
 

@@ -59,6 +59,7 @@ type Rig struct {
 	Clock timebase.Clock    // nil: the system's. A virtual run takes from it only when it begins; nil: at 1 ns
 	Wall  timebase.Source   // counts Mono on Clock; nil: the system's, or, in a virtual run, one made of the seed
 	Do    map[string]Action // OEM actions by type
+	FRAM  *journal.Chip     // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
@@ -143,7 +144,8 @@ type Runner struct {
 	opt  Options
 	in   *inbox
 	loop *loop
-	past *past // what the journal of a batch that is continued leads to; nil for a new one
+	past *past  // what the journal of a batch that is continued leads to; nil for a new one
+	kept string // where the head of the journal is kept besides, for the record of the boot; "" without a chip
 }
 
 // New prepares a run without touching anything.
@@ -239,7 +241,8 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 // abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. Which they are says its own
 // map, where that can be read. One that a living runner has is not touched.
 func (r *Runner) abandoned(ctx context.Context, found *Remains, unread bool, why error) error {
-	begun := found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
+	begun := errors.Is(why, journal.ErrDamaged) ||
+		found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
 	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || !begun && !unread {
 		return why
 	}
@@ -263,14 +266,7 @@ func (r *Runner) open() (*journal.Writer, error) {
 	if r.opt.Virtual == nil {
 		jopt.OnDurable = r.in.durable
 	}
-	head := journal.Header{JournalID: r.b.JournalID}
-	w, rec, err := journal.Open(dir, head, jopt)
-	if errors.Is(err, journal.ErrNone) {
-		rec = &journal.Recovery{}
-		if err = r.prepare(); err == nil {
-			w, err = journal.Create(dir, head, jopt)
-		}
-	}
+	w, rec, err := r.anchored(dir, jopt)
 	switch {
 	case errors.Is(err, ErrUsed):
 		return nil, err

@@ -13,6 +13,7 @@ const (
 	ActionVersion                  // version of the OEM action type
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
+	Anchor                         // where the head of the journal is kept besides, and what was found there
 	ApprovalID                     // approval that covers an object
 	ApprovedBy                     // who approved
 	Backpressure                   // times that inputs had to wait because the journal or the gate had no room
@@ -134,6 +135,7 @@ var keys = [keyCount]struct {
 	ActionVersion:       {"action_version", formInt},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
+	Anchor:              {"anchor", formText},
 	ApprovalID:          {"approval_id", formText},
 	ApprovedBy:          {"approved_by", formText},
 	Backpressure:        {"backpressure", formInt},
