@@ -4,6 +4,7 @@ package journal_test
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -266,5 +267,131 @@ func TestStagingDoesNotAllocate(t *testing.T) {
 			t.Error("not staged")
 		}
 	}))
+	require.NoError(t, w.Close())
+}
+
+func TestStagingBesideRunIsDurableInOrder(t *testing.T) {
+	const records = 4000
+	d := journaltest.NewDisk()
+	cells, a := slot(t, 64<<10)
+	opt := anchored(d, a)
+	last := uint64(0)
+	opt.OnDurable = func(seq uint64) {
+		if seq <= last {
+			t.Errorf("%d after %d", seq, last)
+		}
+		last = seq
+	}
+	w, err := journal.Create(dir, head, opt)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 3)
+	for _, work := range []func(context.Context) error{w.Run, w.Staging, w.Prepare} {
+		go func() { done <- work(ctx) }()
+	}
+	sizes := make([]int, records)
+	for i := range sizes {
+		seq := uint64(i + 1)
+		sizes[i] = 20 + i*7919%1500
+		for err = journal.ErrFull; errors.Is(err, journal.ErrFull); {
+			if err = w.Append(seq, body(seq, sizes[i])); err != nil {
+				require.NoError(t, w.Wait(t.Context(), seq-1))
+			}
+		}
+		require.NoError(t, err)
+		if i%5 == 0 {
+			require.NoError(t, w.Wait(t.Context(), seq))
+			require.GreaterOrEqual(t, w.Durable(), seq)
+		}
+	}
+	require.NoError(t, w.Wait(t.Context(), records))
+	cancel()
+	for range 3 {
+		require.NoError(t, <-done)
+	}
+	require.NoError(t, w.Close())
+	rec, got := scan(t, dir, anchored(d.Cut(journaltest.Loss{}), taken(t, cells.Copy())))
+	require.Equal(t, journal.Clean, rec.Outcome, rec.Path)
+	require.Zero(t, rec.Ringed)
+	wantBodies(t, got, sizes...)
+}
+
+func TestAHeadOfAnotherJournalIsToldApartFromTampering(t *testing.T) {
+	d := journaltest.NewDisk()
+	cells, a := slot(t, 64<<10)
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	write(t, w, []int{10}, []int{10})
+	require.NoError(t, w.Close())
+
+	other := journaltest.NewCells(64 << 10)
+	require.NoError(t, journal.FormatChip(other, 1, ""))
+	chip, err := journal.OpenChip(other, "")
+	require.NoError(t, err)
+	b, err := chip.Take("B-0002")
+	require.NoError(t, err)
+	w, err = journal.Create(dir, journal.Header{JournalID: "B-0002"}, anchored(journaltest.NewDisk(), b))
+	require.NoError(t, err)
+	write(t, w, []int{10}, []int{10}, []int{10}, []int{10}, []int{10})
+	require.NoError(t, w.Close())
+
+	_, err = cells.WriteAt(other.Bytes()[2*1280:], 2*1280)
+	require.NoError(t, err)
+	rec, _ := scan(t, dir, anchored(d, taken(t, cells)))
+	require.Equal(t, journal.Clean, rec.Outcome)
+	require.Equal(t, journal.AnchorForeign, rec.Anchor)
+	require.Equal(t, 2, rec.Warnings)
+	require.Contains(t, rec.Path, `a head in the anchor is of journal "B-0002"; the slot is that of "B-0001"`)
+	w, _, err = journal.Open(dir, head, anchored(d, taken(t, cells)))
+	require.NoError(t, err)
+	write(t, w, []int{10})
+	require.NoError(t, w.Close())
+	rec, _ = scan(t, dir, anchored(d, taken(t, cells)))
+	require.Equal(t, journal.AnchorHeld, rec.Anchor)
+	require.Zero(t, rec.Warnings)
+}
+
+func TestGenerationsThatDoNotFollowEachOtherAreAWarning(t *testing.T) {
+	d := journaltest.NewDisk()
+	cells, a := slot(t, 64<<10)
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	write(t, w, []int{10})
+	old := cells.Bytes()
+	write(t, w, []int{10}, []int{10})
+	require.NoError(t, w.Close())
+	_, err = cells.WriteAt(old[2*1280:][:256], 2*1280) // one copy is put back
+	require.NoError(t, err)
+	rec, _ := scan(t, dir, anchored(d, taken(t, cells)))
+	require.Equal(t, journal.Clean, rec.Outcome)
+	require.Equal(t, 1, rec.Warnings)
+	require.Contains(t, rec.Path, "the anchor's heads have generations 1 and 6, which are not one after the other")
+}
+
+func TestAnOpenThatIsQuickReadsAllThatTheAnchorKnows(t *testing.T) {
+	d := journaltest.NewDisk()
+	cells, a := slot(t, 64<<10)
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	write(t, w, []int{30_000}, []int{30_000})
+	chip := cells.Copy()
+	require.NoError(t, w.Close())
+	o := options(d)
+	for range 4 {
+		w, _, err = journal.Open(dir, head, o)
+		require.NoError(t, err)
+		write(t, w, []int{40_000})
+		require.NoError(t, w.Close())
+	}
+	o = anchored(d, taken(t, chip))
+	o.Quick = true
+	w, rec, err := journal.Open(dir, head, o)
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), rec.From, "the head on the chip is older than what would be read")
+	require.NoError(t, w.Close())
+	w, rec, err = journal.Open(dir, head, o)
+	require.NoError(t, err)
+	require.Greater(t, rec.From, uint64(1))
+	require.Equal(t, journal.AnchorHeld, rec.Anchor)
 	require.NoError(t, w.Close())
 }

@@ -17,7 +17,8 @@ import (
 // delivers the verified beginning. An error is one of reading, or fn's own,
 // which ends the scan; what was found is told in Recovery. Of Options only
 // Storage and Anchor matter; records that only the ring of the anchor holds
-// are delivered last.
+// are delivered last. Beside a Writer the ring is read while it is written: a
+// TailLost that a second Scan does not find was none.
 func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
 	var anchor *Anchor
 	if opt != nil {

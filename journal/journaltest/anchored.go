@@ -25,7 +25,7 @@ const (
 // Options.Wrap is not used.
 func Anchors(opt Options) (Report, error) {
 	opt.Wrap = nil
-	r := newRun(opt)
+	r := newRun(opt) // which gives the disk itself
 	for _, size := range []int{chipSize, headsSize} {
 		for _, word := range anchorWords(opt.Long) {
 			r.anchors(word, size)
@@ -40,9 +40,9 @@ func Anchors(opt Options) (Report, error) {
 // of power.
 func anchorWords(long bool) []string {
 	if long {
-		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "adadaKatt", "tPtCt", "abctbatP", "dddKd", "aPKatPdC", "etdetP"}
+		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "adadaKatt", "tPtCt", "abctbatP", "dddKd", "aPKatPdC", "etdetP", "eeetetaPtetc", "eetceeetetaPeetc"}
 	}
-	return []string{"atdatP", "abtcaKat", "eetece"}
+	return []string{"atdatP", "abtcaKat", "eetceeeteta"}
 }
 
 // anchoredProcess is a process with a chip.
@@ -242,7 +242,7 @@ func (r *run) anchorState(name func() string, kind string, d *Disk, cells *Cells
 	before := r.ran
 	r.try(name, func() error { return r.judgeAnchored(kind, d.Cut(Loss{}), cells.Copy(), c) })
 	r.report.States += r.ran - before
-	if kind == "cut" && mix(sum, r.opt.Seed)%r.share() == 0 {
+	if kind == "cut" && mix(sum, r.opt.Seed)%(3*r.share()) == 0 {
 		r.nestedAnchor(name(), d, cells, c)
 	}
 }

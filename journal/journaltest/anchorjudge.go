@@ -106,6 +106,7 @@ func (r *run) putBack(title string, p *anchoredProcess, points []anchorPoint) {
 		r.fail(title, err)
 		return
 	}
+	r.anew(title, last.cells, final)
 	for i, at := range points {
 		d := at.disk.Cut(Loss{})
 		if sum := mix(d.sum(), 17); r.fresh(sum, uint64(last.call)) {
@@ -119,6 +120,50 @@ func (r *run) putBack(title string, p *anchoredProcess, points []anchorPoint) {
 				r.laterChip(fmt.Sprintf("%sdisk of %d, chip of %d", title, i, j), d, points[j])
 			}
 		}
+	}
+}
+
+// anew writes the whole journal anew, as long or longer and with other records, and holds it against the chip.
+func (r *run) anew(title string, cells *Cells, final *journal.Recovery) {
+	for _, more := range []int{0, 1, 3} {
+		r.try(func() string { return fmt.Sprintf("%swritten anew, %d more", title, more) }, func() error {
+			p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: &history{ends: map[uint64]int{}, writer: 90}}
+			for range final.Segment { // as many segments and epochs, so that nothing but links can tell
+				if _, err := p.start(); err != nil {
+					return err
+				}
+				if n := p.h.appended(); n < final.Head.N+uint64(more) {
+					if err := p.group([]int{40, 40}); err != nil {
+						return err
+					}
+				}
+				if err := p.close(); err != nil {
+					return err
+				}
+			}
+			if _, err := p.start(); err != nil {
+				return err
+			}
+			for p.h.appended() < final.Head.N+uint64(more) {
+				if err := p.group([]int{40}); err != nil {
+					return err
+				}
+			}
+			a, err := slotOf(cells.Copy())
+			if err != nil {
+				return err
+			}
+			rec, err := journal.Scan(dir, nil, &journal.Options{Storage: p.d, Anchor: a})
+			if err != nil {
+				return err
+			}
+			r.report.Faults++
+			r.report.Outcomes["written anew "+rec.Outcome.String()]++
+			if final.Head.N > 0 && (rec.Outcome != journal.Rewritten || rec.Missing == 0 || rec.Missing > final.Head.N) {
+				return explained(rec, "a journal that was written anew is called %s", rec.Outcome)
+			}
+			return nil
+		})
 	}
 }
 
@@ -212,7 +257,7 @@ func (r *run) cellsOff(title string, points []anchorPoint) {
 	used := len(bytes.TrimRight(at.cells.data, "\x00"))
 	step := 1
 	if !r.opt.Long {
-		step = 1 + used*8/2500
+		step = 1 + used*8/1000
 	}
 	for bit := 0; bit < used*8; bit += step {
 		if r.full() {
