@@ -395,3 +395,28 @@ func TestAnOpenThatIsQuickReadsAllThatTheAnchorKnows(t *testing.T) {
 	require.Equal(t, journal.AnchorHeld, rec.Anchor)
 	require.NoError(t, w.Close())
 }
+
+func TestARecordInTheRingThatFollowsAnotherHistoryIsNotTakenOver(t *testing.T) {
+	d := journaltest.NewDisk()
+	cells, a := slot(t, 64<<10)
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	write(t, w, []int{10, 20})
+	stage(t, w, 30)
+	_, err = cells.WriteAt(make([]byte, 512), 2*1280) // no head is left
+	require.NoError(t, err)
+
+	other := journaltest.NewDisk()
+	v, err := journal.Create(dir, head, options(other))
+	require.NoError(t, err)
+	write(t, v, []int{10, 21})
+	rec, got := scan(t, dir, anchored(other, taken(t, cells.Copy())))
+	require.Equal(t, journal.Rewritten, rec.Outcome)
+	require.Equal(t, uint64(3), rec.Missing)
+	wantBodies(t, got, 10, 21)
+	rec, got = scan(t, dir, anchored(d.Cut(journaltest.Loss{}), taken(t, cells.Copy())))
+	require.Equal(t, journal.Clean, rec.Outcome, "the ring alone serves, too")
+	wantBodies(t, got, 10, 20, 30)
+	require.NoError(t, w.Close())
+	require.NoError(t, v.Close())
+}

@@ -207,10 +207,13 @@ func (r *run) anchors(word string, size int) {
 
 // torn cuts power at one point: at every byte of a write to the chip, with what the disk may be at that moment.
 func (r *run) torn(title string, at anchorPoint, rng *rand.Rand) {
-	n, which := len(at.write), 0
+	n, which, stride := len(at.write), 0, 61
+	if r.opt.Long {
+		stride = 1 + n/1000
+	}
 	for k := 0; k <= n; k++ {
-		if n > 400 && k > 90 && k < n-90 && k%61 != 0 && !r.opt.Long {
-			continue // within a body; every byte of short ones is tried
+		if n > 400 && k > 90 && k < n-90 && k%stride != 0 {
+			continue // within a long body; every byte of short ones is tried
 		}
 		hows := "x"
 		if r.opt.Long && k < n {

@@ -255,9 +255,9 @@ func (r *run) cellsOff(title string, points []anchorPoint) {
 	}
 	c := claim{h: at.h, acked: at.acked, appended: at.appended}
 	used := len(bytes.TrimRight(at.cells.data, "\x00"))
-	step := 1
-	if !r.opt.Long {
-		step = 1 + used*8/1000
+	step := 1 + used*8/1000
+	if r.opt.Long {
+		step = 1 + used*8/40_000
 	}
 	for bit := 0; bit < used*8; bit += step {
 		if r.full() {
