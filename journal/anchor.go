@@ -117,7 +117,8 @@ func (m *mark) encode(b []byte) []byte {
 // decodeMark accepts exactly what encode writes.
 func decodeMark(b []byte) (mark, bool) {
 	n := binary.LittleEndian.Uint32(b[84:])
-	if string(b[:8]) != markMagic || n > maxJournalID || binary.LittleEndian.Uint32(b[markCRC:]) != crc32.Checksum(b[:markCRC], castagnoli) {
+	if string(b[:8]) != markMagic || n > maxJournalID ||
+		binary.LittleEndian.Uint32(b[markCRC:]) != crc32.Checksum(b[:markCRC], castagnoli) {
 		return mark{}, false
 	}
 	m := mark{

@@ -96,7 +96,8 @@ func FormatChip(f hal.FRAM, slots int, lock string) error {
 		}
 		size := (f.Size() - 2*tableSize) / max(int64(slots), 1) / slotUnit * slotUnit
 		if slots < 1 || slots > MaxSlots || size < slotHeads {
-			return fmt.Errorf("formatting: %w: %d slots on %d bytes: there may be 1 to %d of %d bytes at least", ErrChip, slots, f.Size(), MaxSlots, slotHeads)
+			return fmt.Errorf("formatting: %w: %d slots on %d bytes: there may be 1 to %d of %d bytes at least",
+				ErrChip, slots, f.Size(), MaxSlots, slotHeads)
 		}
 		return c.write(table{chip: f.Size(), slot: size, ids: make([]string, slots)}, 0)
 	})
@@ -125,7 +126,8 @@ func OpenChip(f hal.FRAM, lock string) (*Chip, error) {
 func newChip(f hal.FRAM, lock string) (*Chip, error) {
 	switch m, size := f.Model(), f.Size(); {
 	case m.Tear < 1 || m.Tear > maxTear || maxTear%m.Tear != 0:
-		return nil, fmt.Errorf("journal: chip: %w: a cut ruins %d bytes of it at once; the layout bears 1, 2, 4 or %d", ErrChip, m.Tear, maxTear)
+		return nil, fmt.Errorf("journal: chip: %w: a cut ruins %d bytes of it at once; the layout bears 1, 2, 4 or %d",
+			ErrChip, m.Tear, maxTear)
 	case size < 2*tableSize+slotHeads || size > mostChip:
 		return nil, fmt.Errorf("journal: chip: %w: it has %d bytes, must have %d to %d", ErrChip, size, 2*tableSize+slotHeads, mostChip)
 	}
@@ -274,7 +276,8 @@ func decodeTable(b []byte, chip int64) (table, bool) {
 		chip:       int64(binary.LittleEndian.Uint64(b[16:])), slot: int64(binary.LittleEndian.Uint64(b[24:])),
 	}
 	n := binary.LittleEndian.Uint32(b[32:])
-	if n < 1 || n > MaxSlots || t.chip != chip || t.slot < slotHeads || t.slot > chip || t.slot%slotUnit != 0 || t.offset(int(n)) > chip {
+	if n < 1 || n > MaxSlots || t.chip != chip || t.slot < slotHeads || t.slot > chip || t.slot%slotUnit != 0 ||
+		t.offset(int(n)) > chip {
 		return table{}, false
 	}
 	for i := range int(n) {

@@ -38,7 +38,8 @@ func TestACutAtAnyByteOfAChangeOfTheTableLeavesTheOldOneOrTheNew(t *testing.T) {
 		"release": func(c *journal.Chip) error { return c.Release("B-0001") },
 		"format":  nil,
 	} {
-		old, fresh := []string{"B-0001", ""}, map[string][]string{"take": {"B-0001", "B-0002"}, "release": {"", ""}, "format": {"", "", ""}}[what]
+		old := []string{"B-0001", ""}
+		fresh := map[string][]string{"take": {"B-0001", "B-0002"}, "release": {"", ""}}[what]
 		done := false
 		for cut := int64(0); !done; cut += 3 {
 			b := board(t, uint64(cut), size)

@@ -33,13 +33,14 @@ func (r *reader) hold() error {
 	switch {
 	case rec.Outcome == None && m.last() == 0: // what there was held no record
 	case rec.Outcome == None:
-		rec.conclude(TailLost, "there is no journal, and the anchor knows records up to %d of it: the disk was emptied or is another one", m.last())
+		rec.conclude(TailLost, "there is no journal, and the anchor knows records up to %d of it: the disk was emptied or is another one",
+			m.last())
 	case m.headed() && at > rec.Head.N:
-		rec.conclude(TailLost, "the disk ends with record %d, and had acknowledged record %d by the anchor: its end was cut off, or an older copy put back",
-			rec.Head.N, at)
+		rec.conclude(TailLost, "the disk ends with record %d, and had acknowledged record %d by the anchor: "+
+			"its end was cut off, or an older copy put back", rec.Head.N, at)
 	case m.headed() && (m.mark.epoch > rec.Epoch || m.mark.segment > rec.Segment):
-		rec.conclude(TailLost, "the disk ends in segment %d, epoch %d, and by the anchor segment %d of epoch %d was begun: an older copy was put back",
-			rec.Segment, rec.Epoch, m.mark.segment, m.mark.epoch)
+		rec.conclude(TailLost, "the disk ends in segment %d, epoch %d, and by the anchor segment %d of epoch %d was begun: "+
+			"an older copy was put back", rec.Segment, rec.Epoch, m.mark.segment, m.mark.epoch)
 	case r.parts != 0:
 		r.rewritten(r.parts)
 	default:

@@ -186,8 +186,8 @@ func (w *Writer) claim() error {
 	return err
 }
 
-// takeOver writes to the disk what only the ring of the anchor has. Being cut off and repeated does no harm: the ring is left as it is
-// until the head behind it is written.
+// takeOver writes to the disk what only the ring of the anchor has. Being cut off and repeated does no harm: the ring is left as
+// it is until the head behind it is written.
 func (w *Writer) takeOver(records []ringed) error {
 	for _, r := range records {
 		err := w.Append(r.seq, r.body)

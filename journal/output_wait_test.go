@@ -27,9 +27,9 @@ func (s spi) WriteAt(p []byte, off int64) (int, error) {
 	return s.FRAM.WriteAt(p, off)
 }
 
-// waits appends records at chance times, 20 per second of 300 bytes, for 10 minutes, to a disk whose flush takes 50 ms and every 400th
-// 5 s, and returns how long each waited until it was durable. Time is counted, not passed: what comes during a flush is appended,
-// and staged if there is a chip, within it.
+// waits appends records at chance times, 20 per second of 300 bytes, for 10 minutes, to a disk whose flush takes 50 ms and every
+// 400th 5 s, and returns how long each waited until it was durable. Time is counted, not passed: what comes during a flush is
+// appended, and staged if there is a chip, within it.
 func waits(t *testing.T, ring bool) (all []time.Duration) {
 	const records = 12_000
 	var now time.Duration

@@ -11,8 +11,8 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-// anchored opens the journal with the batch's slot on the rig's chip. Where there is no slot, or the chip fails, the batch runs all the
-// same, and its boot says so. A slot that was taken for a batch that cannot run is given back.
+// anchored opens the journal with the batch's slot on the rig's chip. Where there is no slot, or the chip fails, the batch runs all
+// the same, and its boot says so. A slot that was taken for a batch that cannot run is given back.
 func (r *Runner) anchored(dir string, opt *journal.Options) (w *journal.Writer, rec *journal.Recovery, err error) {
 	chip := r.rig.FRAM
 	if chip == nil {

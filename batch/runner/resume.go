@@ -165,8 +165,8 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	l.prev = max(now, 1)
 	seen := l.observation(wall)
 	l.prev = seen.Mono
-	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Last: p.head.N,
-		Tail: p.tail, LossMS: -1, Anchor: l.r.kept}
+	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words,
+		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept}
 	switch {
 	case p.utc == 0 || seen.Sync == timebase.Unset:
 		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"

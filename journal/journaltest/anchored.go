@@ -3,6 +3,7 @@
 package journaltest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ func Anchors(opt Options) (Report, error) {
 // of power.
 func anchorWords(long bool) []string {
 	if long {
-		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "adadaKatt", "tPtCt", "abctbatP", "dddKd", "aPKatPdC", "etdetP", "eeetetaPtetc", "eetceeetetaPeetc"}
+		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "adadaKatt", "tPtCt",
+			"abctbatP", "dddKd", "aPKatPdC", "etdetP", "eeetetaPtetc", "eetceeetetaPeetc"}
 	}
 	return []string{"atdatP", "abtcaKat", "eetceeeteta"}
 }
@@ -76,7 +78,8 @@ func (p *anchoredProcess) start() (*journal.Recovery, error) {
 		return nil, err
 	}
 	h := p.h
-	opt := &journal.Options{Storage: p.d, Segment: segment, Pending: segment, Anchor: a, OnDurable: func(seq uint64) { p.h.acked = max(p.h.acked, seq) }}
+	opt := &journal.Options{Storage: p.d, Segment: segment, Pending: segment, Anchor: a,
+		OnDurable: func(seq uint64) { p.h.acked = max(p.h.acked, seq) }}
 	w, rec, err := journal.Open(dir, header(), opt)
 	if errors.Is(err, journal.ErrNone) {
 		w, err = journal.Create(dir, header(), opt)
@@ -162,7 +165,7 @@ func watched(word string, size int) (*anchoredProcess, []anchorPoint, error) {
 	p := &anchoredProcess{process: process{d: NewDisk(), h: &history{ends: map[uint64]int{}}}, cells: cells}
 	var all []anchorPoint
 	note := func(b []byte, off int64) {
-		all = append(all, anchorPoint{call: len(all), disk: p.d.snapshot(), cells: p.cells.Copy(), write: append([]byte(nil), b...), off: off,
+		all = append(all, anchorPoint{call: len(all), disk: p.d.snapshot(), cells: p.cells.Copy(), write: bytes.Clone(b), off: off,
 			h: p.h, acked: p.h.acked, appended: p.h.appended()})
 	}
 	p.note = func() { note(nil, 0) }
@@ -256,13 +259,12 @@ func (r *run) nestedAnchor(title string, d *Disk, cells *Cells, c claim) {
 	if r.unwanted(title) {
 		return
 	}
-	p := &anchoredProcess{process: process{d: d.Cut(Loss{}), h: &history{bodies: c.h.bodies[:c.appended], chains: c.h.chains[:c.appended],
-		acked: c.acked, writer: c.h.writer, ends: map[uint64]int{}}}, cells: cells.Copy()}
+	p := &anchoredProcess{process: process{d: d.Cut(Loss{}), h: c.left()}, cells: cells.Copy()}
 	h := p.h
 	var points []anchorPoint
 	note := func(b []byte, off int64) {
-		points = append(points, anchorPoint{call: len(points), disk: p.d.snapshot(), cells: p.cells.Copy(), write: append([]byte(nil), b...),
-			off: off, h: h, acked: c.acked, appended: c.appended})
+		points = append(points, anchorPoint{call: len(points), disk: p.d.snapshot(), cells: p.cells.Copy(), write: bytes.Clone(b), off: off,
+			h: h, acked: c.acked, appended: c.appended})
 	}
 	p.d.before, p.cells.before = func() { note(nil, 0) }, note
 	_, err := p.start()
@@ -281,6 +283,12 @@ func (r *run) nestedAnchor(title string, d *Disk, cells *Cells, c claim) {
 			})
 		}
 	}
+}
+
+// left is the history of a claim, for a process that goes on from it.
+func (c claim) left() *history {
+	n := c.appended
+	return &history{bodies: c.h.bodies[:n:n], chains: c.h.chains[:n:n], acked: c.acked, writer: c.h.writer, ends: map[uint64]int{}}
 }
 
 func (c *Cells) sum() uint64 {

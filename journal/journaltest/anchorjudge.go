@@ -56,8 +56,7 @@ func (r *run) judgeAnchored(kind string, d *Disk, cells *Cells, c claim) error {
 	case n < c.acked:
 		return explained(rec, "ends with record %d, acknowledged are %d", n, c.acked)
 	}
-	p := &anchoredProcess{process: process{d: d, h: &history{bodies: c.h.bodies[:c.appended:c.appended], chains: c.h.chains[:c.appended:c.appended],
-		acked: c.acked, writer: c.h.writer, ends: map[uint64]int{}}}, cells: cells}
+	p := &anchoredProcess{process: process{d: d, h: c.left()}, cells: cells}
 	again, err := p.start()
 	if err != nil {
 		return explained(rec, "opening: %v", err)
@@ -116,7 +115,8 @@ func (r *run) putBack(title string, p *anchoredProcess, points []anchorPoint) {
 			r.oldChip(fmt.Sprintf("%schip of %d, disk of the end", title, i), last.disk, at.cells, c)
 		}
 		for _, j := range []int{i + 1, i + 2, i + 5, i + 11} {
-			if j < len(points) && !points[j].heading() { // until the head is written, the chip does not know what the disk has just acknowledged
+			// Until the head is written, the chip does not know what the disk has just acknowledged.
+			if j < len(points) && !points[j].heading() {
 				r.laterChip(fmt.Sprintf("%sdisk of %d, chip of %d", title, i, j), d, points[j])
 			}
 		}
@@ -190,7 +190,8 @@ func (r *run) oldDisk(name string, d *Disk, cells *Cells, final *journal.Recover
 		r.report.Faults++
 		r.report.Outcomes[fmt.Sprintf("old disk %s", rec.Outcome)]++
 		behind := alone.Head.N < final.Head.N || alone.Epoch < final.Epoch
-		if refused := rec.Outcome == journal.TailLost || rec.Outcome == journal.Rewritten; refused != behind || refused && rec.Missing == 0 {
+		refused := rec.Outcome == journal.TailLost || rec.Outcome == journal.Rewritten
+		if refused != behind || refused && rec.Missing == 0 {
 			return explained(rec, "the disk ends with record %d of %d in epoch %d of %d, and is called %s",
 				alone.Head.N, final.Head.N, alone.Epoch, final.Epoch, rec.Outcome)
 		}
@@ -243,7 +244,8 @@ func (r *run) oldChip(name string, last *Disk, cells *Cells, c claim) {
 func (r *run) cellsOff(title string, points []anchorPoint) {
 	var at anchorPoint
 	for _, p := range points {
-		if disk, err := journal.Scan(dir, nil, &journal.Options{Storage: p.disk.Cut(Loss{})}); err == nil && p.acked >= disk.Head.N && len(p.write) == 0 {
+		disk, err := journal.Scan(dir, nil, &journal.Options{Storage: p.disk.Cut(Loss{})})
+		if err == nil && p.acked >= disk.Head.N && len(p.write) == 0 {
 			at = p // the last of which the ring may hold more than the disk
 			if p.acked > disk.Head.N+1 {
 				break
@@ -293,7 +295,8 @@ func (r *run) damagedCells(name string, at anchorPoint, c claim, change func(b [
 		}
 		r.report.Faults++
 		r.report.Outcomes["cells "+rec.Outcome.String()]++
-		if named := rec.Outcome == journal.TailLost && rec.Missing == rec.Head.N+1; !named && (rec.Outcome > journal.TornTail || rec.Head.N < c.acked) {
+		named := rec.Outcome == journal.TailLost && rec.Missing == rec.Head.N+1
+		if !named && (rec.Outcome > journal.TornTail || rec.Head.N < c.acked) {
 			return explained(rec, "%s with record %d, acknowledged are %d", rec.Outcome, rec.Head.N, c.acked)
 		}
 		return nil
