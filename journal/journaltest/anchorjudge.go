@@ -190,6 +190,9 @@ func (r *run) oldDisk(name string, d *Disk, cells *Cells, final *journal.Recover
 		r.report.Faults++
 		r.report.Outcomes[fmt.Sprintf("old disk %s", rec.Outcome)]++
 		behind := alone.Head.N < final.Head.N || alone.Epoch < final.Epoch
+		if final.Head.N == 0 && alone.Outcome == journal.None {
+			behind = false // of a journal that held no record nothing is missing
+		}
 		refused := rec.Outcome == journal.TailLost || rec.Outcome == journal.Rewritten
 		if refused != behind || refused && rec.Missing == 0 {
 			return explained(rec, "the disk ends with record %d of %d in epoch %d of %d, and is called %s",
