@@ -53,6 +53,7 @@ type Event struct {
 	LossMS   int64     // Boot: greatest time for which inputs may be missing before it; -1: not known
 	Last     uint64    // Boot: last record of before, from which the state follows
 	Tail     int64     // Boot: bytes set aside at the end of the journal
+	Anchor   string    // Boot: where the journal's head is kept besides; "": nobody was asked to keep it
 
 	LateMS, LimitMS int64 // Late
 

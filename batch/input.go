@@ -75,6 +75,9 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 			words[i] = readingWords(m.b, r)
 		}
 		b.Texts(record.Readback, words)
+		if ev.Anchor != "" {
+			b.Text(record.Anchor, ev.Anchor)
+		}
 		recovery(b, ev)
 	case Late:
 		start(record.KindTickLate)
@@ -265,6 +268,7 @@ type Measures struct {
 	Pressure  int64    // times that inputs had to wait because the journal or the gate had no room
 	Coalesced int64    // notes that were due since then and for which the journal had no room
 	Rates     []string // records of each kind per second, kind=rate
+	Anchor    string   // that the journal's anchor was lost, and why; "": nothing new
 }
 
 // AppendMeasures appends to dst a note of measures, as number seq. It stands between inputs and changes nothing.
@@ -274,6 +278,9 @@ func (m *Machine) AppendMeasures(dst []byte, seq uint64, v *Measures) ([]byte, e
 	m.body.Count(record.FirstMonoNS, uint64(v.From))
 	if v.Coalesced > 0 {
 		m.body.Count(record.Coalesced, uint64(v.Coalesced))
+	}
+	if v.Anchor != "" {
+		m.body.Text(record.Anchor, v.Anchor)
 	}
 	m.body.Decimal(record.StorageCommitTimeMS, v.Commit/1000, 3)
 	m.body.Decimal(record.DispatchLatencyMS, v.Dispatch/1000, 3)
@@ -350,7 +357,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 			err = fmt.Errorf("the batch has no action type %s", r.Text(record.ActionType))
 		}
 	case record.KindBoot, record.KindRecovery:
-		ev.Kind, ev.Epoch = Boot, uint32(r.Int(record.Epoch))
+		ev.Kind, ev.Epoch, ev.Anchor = Boot, uint32(r.Int(record.Epoch)), r.Text(record.Anchor)
 		if ev.Observation, err = readObservation(r); err != nil {
 			return ev, err
 		}

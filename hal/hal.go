@@ -39,16 +39,29 @@ type RTC interface {
 //
 // Tearing model: the bytes of one WriteAt reach the cells in ascending order. When the supply fails during it, the bytes
 // before the cut are new, the bytes after it are old, and the one byte that was in flight may be anything, its old and new
-// values included. No other byte changes. A WriteAt that returned nil is in the cells.
+// values included. No other byte changes. A WriteAt that returned nil is in the cells. A part that ruins more than one byte says
+// so in its Model, and whoever lays something out on it refuses what the layout cannot bear.
 type FRAM interface {
 	// Size is the capacity in bytes; it does not change.
 	Size() int64
+	// Model says what the part is; it does not change.
+	Model() Model
 	// ReadAt is io.ReaderAt: fewer than len(p) bytes come with an error, which is io.EOF at the end of the memory. It blocks
 	// for the transfer.
 	ReadAt(p []byte, off int64) (n int, err error)
 	// WriteAt returns when the bytes are in the cells, which takes about 0.4 us per byte on SPI and 25 us on I2C. A range that
 	// leaves the memory is refused whole. After another error the tearing model holds; n is how many bytes surely are new.
 	WriteAt(p []byte, off int64) (n int, err error)
+}
+
+// Model is what a user of FRAM must know of the part behind it. The zero Model says nothing and is to be refused.
+type Model struct {
+	// Tear is how many bytes a cut may ruin: the ones, from a multiple of Tear on, among which is the byte in flight. FRAM has 1,
+	// MRAM the 2 or 8 of its word, an EEPROM its page.
+	Tear int
+	// Apart tells that the cells are a part of their own, which stays as it is where a disk is put back from a copy. A file that
+	// stands in for a chip is not.
+	Apart bool
 }
 
 // Edge is one change of an input line as the kernel saw it.

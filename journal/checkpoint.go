@@ -17,8 +17,8 @@ import (
 const (
 	// MaxCheckpoint is the greatest length of the payload of a checkpoint, in bytes.
 	MaxCheckpoint = 4 << 20
-	// DefaultSlots and MaxSlots are how many checkpoints are kept if nothing else is said, and at most.
-	DefaultSlots, MaxSlots = 4, 16
+	// DefaultCheckpoints and MaxCheckpoints are how many checkpoints are kept if nothing else is said, and at most.
+	DefaultCheckpoints, MaxCheckpoints = 4, 16
 )
 
 const (
@@ -53,17 +53,17 @@ type Checkpoints struct {
 	made bool // the names of the slots are durable
 }
 
-// OpenCheckpoints reads the slots of the journal in dir, of which there are 1 to MaxSlots, or DefaultSlots if slots is 0. It
+// OpenCheckpoints reads the slots of the journal in dir, of which there are 1 to MaxCheckpoints, or DefaultCheckpoints if slots is 0. It
 // returns what can be read, the newest first, and of every slot that holds something else a line that says what: such a slot is
 // overwritten in its turn, which is the next. It changes nothing. Of opt only Storage matters.
 func OpenCheckpoints(dir, journalID string, slots int, opt *Options) (s *Checkpoints, all []Checkpoint,
 	faults []string, err error) {
 	if slots == 0 {
-		slots = DefaultSlots
+		slots = DefaultCheckpoints
 	}
-	if slots < 1 || slots > MaxSlots || !validID(journalID) {
+	if slots < 1 || slots > MaxCheckpoints || !validID(journalID) {
 		return nil, nil, nil, fmt.Errorf("journal: checkpoints of %q: %d slots of journal %q: 1 to %d are wanted, and an id",
-			dir, slots, journalID, MaxSlots)
+			dir, slots, journalID, MaxCheckpoints)
 	}
 	s = &Checkpoints{dir: filepath.Join(dir, checkpointsDir), id: journalID, st: storageOf(opt), held: make([]uint64, slots)}
 	for i := range s.held {

@@ -43,7 +43,7 @@ func newSlots(t testing.TB, n int) (*journaltest.Disk, *journal.Checkpoints) {
 }
 
 func TestSlotsHoldTheNewestCheckpointsAndTheOldestIsOverwritten(t *testing.T) {
-	for _, n := range []int{0, 1, 2, journal.MaxSlots} {
+	for _, n := range []int{0, 1, 2, journal.MaxCheckpoints} {
 		d, s := newSlots(t, n)
 		for gen := 1; gen <= 40; gen++ {
 			c, err := s.Write(headOf(gen), stateOf(gen))
@@ -55,7 +55,7 @@ func TestSlotsHoldTheNewestCheckpointsAndTheOldestIsOverwritten(t *testing.T) {
 			require.Empty(t, faults)
 			want := n
 			if n == 0 {
-				want = journal.DefaultSlots
+				want = journal.DefaultCheckpoints
 			}
 			require.Len(t, all, min(gen, want))
 			require.Equal(t, c, all[0])
@@ -198,7 +198,7 @@ func TestWhatIsNoCheckpointIsRefusedAndAFailureLeavesTheOthers(t *testing.T) {
 	d.Fault = nil
 	_, all, _ := slots(t, d.Cut(journaltest.Loss{}), 2)
 	require.Equal(t, uint64(2), all[0].Generation, "the newest is never the one that is written")
-	for _, n := range []int{-1, journal.MaxSlots + 1} {
+	for _, n := range []int{-1, journal.MaxCheckpoints + 1} {
 		_, _, _, err = journal.OpenCheckpoints("j", "B-1", n, nil)
 		require.ErrorContains(t, err, "1 to 16 are wanted")
 	}

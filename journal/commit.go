@@ -74,16 +74,15 @@ func (w *Writer) write(frames []byte, c Chain) error {
 	return nil
 }
 
+// publish makes known that the disk has acknowledged all up to c, and then
+// writes it into the anchor.
 func (w *Writer) publish(c Chain) {
 	w.mu.Lock()
-	before := w.head.N
-	w.durable.Store(c.N) // first: nobody sees a head that is not durable
 	w.head = c
-	tell(&w.now)
+	w.advance()
 	w.mu.Unlock()
-	if w.opt.OnDurable != nil && c.N != before {
-		w.opt.OnDurable(c.N)
-	}
+	w.announce()
+	w.record(c, w.seg.number, 0)
 }
 
 // newSegment returns the header of a segment that continues head.

@@ -31,3 +31,11 @@ func TestNoDamageIsPassedOverOrCalledATornTail(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, r.Flips, map[bool]int{false: 16_384, true: 131_072}[opt.Long])
 }
+
+func TestNoCutOfAChipLosesWhatItHasAcknowledgedAndNoDiskIsPutBackUnseen(t *testing.T) {
+	opt := enumerate()
+	r, err := journaltest.Anchors(opt)
+	t.Log(r)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, r.States, map[bool]int{false: 3_000, true: 50_000}[opt.Long])
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal"
 )
 
@@ -53,4 +54,47 @@ func Example() {
 	// 1 4d291061 {"event_type":"batch_created"}
 	// 2 4ef787b7 {"event_type":"batch_started"}
 	// 3 9d085a28 {"event_type":"step_started"}
+}
+
+func ExampleChip() {
+	temp, err := os.MkdirTemp("", "journal")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(temp)
+	board, err := sim.NewBoard(1, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("formatted:", journal.FormatChip(board.FRAM(), 4, ""))
+	chip, err := journal.OpenChip(board.FRAM(), "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	anchor, err := chip.Take("B-0001")
+	fmt.Println(anchor, err)
+
+	dir, opt := filepath.Join(temp, "B-0001"), &journal.Options{Anchor: anchor}
+	w, err := journal.Create(dir, journal.Header{JournalID: "B-0001"}, opt)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w.Append(1, []byte(`{"event_type":"batch_created"}`))
+	err = w.Stage() // Staging does so whenever there is something
+	fmt.Println("durable before Commit:", w.Durable(), err)
+	fmt.Println("closed:", w.Close())
+	os.RemoveAll(dir)
+
+	rec, err := journal.Scan(dir, nil, opt)
+	fmt.Println(rec.Outcome, rec.Missing, err)
+	// Output:
+	// formatted: <nil>
+	// fram: slot 0, a ring of 31488 bytes <nil>
+	// durable before Commit: 1 <nil>
+	// closed: <nil>
+	// TAIL_LOST 1 <nil>
 }

@@ -70,6 +70,7 @@ func (r *reader) deliver(b []byte) error {
 			}
 		}
 		r.rec.Head = c
+		r.compare()
 		b = b[size:]
 	}
 	return nil

@@ -74,9 +74,21 @@
 // group that are damaged after it was acknowledged look like a torn write as
 // long as nothing later promises them (a later group or segment, or an
 // orderly Close), and a directory put back from an older copy looks whole.
-// Compare [Recovery].Head with a head kept elsewhere. It does not encode,
-// export or repair, and starts no goroutine: [Writer.Run] is the
-// caller's to start.
+// Give it an [Anchor], or compare [Recovery].Head with a head kept elsewhere.
+// It does not encode, export or repair, and starts no goroutine:
+// [Writer.Run] and [Writer.Staging] are the caller's to start.
+//
+// # The anchor
+//
+// A part of a FRAM ([Chip.Take]) holds the head, written after each group that
+// the disk has acknowledged, and a ring. What is appended goes into the ring
+// with Stage and is durable then: a fifth of a millisecond on SPI instead of
+// the disk's flush. Its place is given back when the disk has it; while the
+// ring is full, records are durable when the disk has them. A disk that ends
+// before the head was cut or put back ([TailLost]), one that has another link
+// there was written anew ([Rewritten]); both are refused as damage is. Whoever
+// can write the chip can still deceive, and a chip put back from an older copy
+// proves only what it knew.
 package journal
 
 import "errors"
@@ -122,10 +134,16 @@ type Options struct {
 	// find. It is for a journal that is too long to be read whenever it is
 	// opened. Where a header is not as it should be all is read.
 	Quick bool
-	// OnDurable, if set, is called after each group with the last seq that is
-	// durable, on the goroutine that commits, in order. Until it returns no
-	// other group is written. It must not call Commit or Close.
+	// OnDurable, if set, is called with the last seq that is durable whenever
+	// there are more, in order and never twice at a time, on the goroutine
+	// that commits or stages. Until it returns nothing else is written. It
+	// must not call Commit, Stage or Close.
 	OnDurable func(seq uint64)
+	// Anchor is a part of a chip that remembers the journal's head, and in a
+	// ring what the disk has yet to take: see Writer.Stage. Open holds the
+	// journal against it and takes over what only the ring has; what was
+	// opened with it once should be opened with it ever after. Nil means none.
+	Anchor *Anchor
 	// Storage is where the files are. Nil means the operating system.
 	Storage Storage
 }
@@ -141,7 +159,8 @@ var (
 	// ErrInUse is returned by Create and Open while another Writer lives,
 	// in this process or in another.
 	ErrInUse = errors.New("journal in use by another writer")
-	// ErrDamaged is returned by Open when acknowledged records are missing.
+	// ErrDamaged is returned by Open when acknowledged records are missing or
+	// others than they were: Damaged, TailLost and Rewritten.
 	ErrDamaged = errors.New("journal damaged")
 	// ErrFull is returned by Append when the pending buffer has no room now;
 	// the record was not taken and may be offered again after a commit.

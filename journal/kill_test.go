@@ -5,6 +5,7 @@ package journal_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -18,11 +19,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal"
 )
 
 // victim is the environment variable that makes this test program a writer of the journal in the directory that it names.
 const victim = "BATCHKIT_TEST_VICTIM"
+
+// withChip is one that gives it a file that stands in for a chip.
+const withChip = "BATCHKIT_TEST_CHIP"
 
 func TestMain(m *testing.M) {
 	if where := os.Getenv(victim); where != "" {
@@ -34,6 +39,11 @@ func TestMain(m *testing.M) {
 // victimMain appends until it is killed, and tells on standard output what is durable.
 func victimMain(where string) {
 	opt := &journal.Options{Segment: small, OnDurable: func(seq uint64) { fmt.Println(seq) }}
+	if file := os.Getenv(withChip); file != "" {
+		_, anchor, err := chipIn(file)
+		assert(err)
+		opt.Anchor = anchor
+	}
 	w, rec, err := journal.Open(where, head, opt)
 	if err != nil {
 		w, err = journal.Create(where, head, opt)
@@ -43,12 +53,62 @@ func victimMain(where string) {
 	fmt.Println(rec.Head.N)
 	go func() { assert(w.Run(context.Background())) }()
 	go func() { assert(w.Prepare(context.Background())) }()
+	go func() { assert(w.Staging(context.Background())) }()
 	for seq := rec.Head.N + 1; ; seq++ {
 		assert(w.Append(seq, body(seq, int(seq*7919%2000))))
 		if seq%5 == 0 {
 			assert(w.Wait(context.Background(), seq-seq%3))
 		}
 	}
+}
+
+// chipIn opens the chip in a file, formats it where no process has come to do that, and takes the journal's slot.
+func chipIn(file string) (*sim.Board, *journal.Anchor, error) {
+	board, err := sim.NewBoard(1, &sim.BoardOptions{FRAMFile: file})
+	if err != nil {
+		return nil, nil, err
+	}
+	chip, err := journal.OpenChip(board.FRAM(), file+".lock")
+	if errors.Is(err, journal.ErrChip) {
+		if err = journal.FormatChip(board.FRAM(), 2, file+".lock"); err == nil {
+			chip, err = journal.OpenChip(board.FRAM(), file+".lock")
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	anchor, err := chip.Take(head.JournalID)
+	return board, anchor, err
+}
+
+func TestWhatAKilledProcessHasAcknowledgedByItsRingIsThere(t *testing.T) {
+	kills := 12
+	if os.Getenv("BATCHKIT_LONG") != "" {
+		kills = 200
+	}
+	seed := uint64(os.Getpid())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	where := filepath.Join(t.TempDir(), "j")
+	file := where + ".fram"
+	t.Setenv(withChip, file)
+	ringed, before := 0, uint64(0)
+	for kill := range kills {
+		told := max(before, killed(t, where, time.Duration(rng.IntN(40_000))*time.Microsecond, false))
+		board, anchor, err := chipIn(file)
+		require.NoError(t, err)
+		rec, all := scan(t, where, &journal.Options{Anchor: anchor})
+		require.Contains(t, []journal.Outcome{journal.Clean, journal.TornTail}, rec.Outcome, "kill %d: %v", kill, rec.Path)
+		require.GreaterOrEqual(t, rec.Head.N, told, "kill %d: %v", kill, rec.Path)
+		require.Equal(t, journal.AnchorStandIn, rec.Anchor)
+		for _, r := range all {
+			require.Equal(t, body(r.seq, int(r.seq*7919%2000)), r.body, "kill %d, record %d", kill, r.seq)
+		}
+		ringed += rec.Ringed
+		before = rec.Head.N
+		require.NoError(t, board.Close())
+	}
+	t.Logf("%d kills, %d records, of which %d were in the ring only when they were needed", kills, before, ringed)
 }
 
 func TestWhatAKilledProcessHasAcknowledgedIsThere(t *testing.T) {

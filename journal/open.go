@@ -80,6 +80,9 @@ func newWriter(dir string, h Header, opt *Options) (*Writer, error) {
 	if o.Pending < frameSize(MaxBody) || o.Pending > maxPending || o.Pending%8 != 0 {
 		return nil, fmt.Errorf("Options.Pending is %d: must be a multiple of 8 from %d to %d", o.Pending, frameSize(MaxBody), maxPending)
 	}
+	if o.Anchor != nil && o.Anchor.id != h.JournalID {
+		return nil, fmt.Errorf("Options.Anchor is the slot of journal %q, not of %q", o.Anchor.id, h.JournalID)
+	}
 	w := &Writer{
 		dir: dir, opt: o,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), spent: make(chan struct{}, 1),
@@ -98,15 +101,21 @@ func (w *Writer) create(h Header) (err error) {
 	if w.lock, err = w.st.Lock(filepath.Join(w.dir, lockName)); err != nil {
 		return err
 	}
+	if err := w.claim(); err != nil {
+		return err
+	}
 	if err := w.directories(); err != nil {
 		return err
 	}
 	if err := w.st.SyncDir(filepath.Dir(w.dir)); err != nil {
 		return err
 	}
-	f, err := read(w.st, w.dir, w.opt.Quick, nil)
+	f, err := read(w.st, w.dir, w.opt.Quick, w.opt.Anchor, nil)
 	if err != nil {
 		return err
+	}
+	if f.Outcome == TailLost {
+		return refusal(&f.Recovery, h)
 	}
 	if f.Outcome != None {
 		return fmt.Errorf("%w: %s, id %q, records 1 to %d", ErrExists, f.Outcome, f.JournalID, f.Head.N)
@@ -117,12 +126,15 @@ func (w *Writer) create(h Header) (err error) {
 func (w *Writer) open(h Header) (rec *Recovery, err error) {
 	if _, err := w.st.List(filepath.Join(w.dir, segmentsDir)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return &Recovery{}, fmt.Errorf("%w: it has no directory %q", ErrNone, segmentsDir)
+			return w.nothing(h)
 		}
 		return nil, err
 	}
 	defer func() { err = w.giveBack(err) }()
 	if w.lock, err = w.st.Lock(filepath.Join(w.dir, lockName)); err != nil {
+		return nil, err
+	}
+	if err := w.claim(); err != nil {
 		return nil, err
 	}
 	if err := w.directories(); err != nil {
@@ -131,7 +143,7 @@ func (w *Writer) open(h Header) (rec *Recovery, err error) {
 	if err := w.settle(); err != nil {
 		return nil, err
 	}
-	f, err := read(w.st, w.dir, w.opt.Quick, nil)
+	f, err := read(w.st, w.dir, w.opt.Quick, w.opt.Anchor, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +161,50 @@ func (w *Writer) open(h Header) (rec *Recovery, err error) {
 	return rec, nil
 }
 
+// nothing tells that no journal lies here, or that the anchor knows of one that did.
+func (w *Writer) nothing(h Header) (*Recovery, error) {
+	rec := &Recovery{}
+	if w.opt.Anchor != nil {
+		f, err := read(w.st, w.dir, w.opt.Quick, w.opt.Anchor, nil)
+		if err != nil {
+			return nil, err
+		}
+		if rec = &f.Recovery; rec.Outcome != None {
+			return rec, refusal(rec, h)
+		}
+	}
+	return rec, fmt.Errorf("%w: it has no directory %q", ErrNone, segmentsDir)
+}
+
+// claim takes the anchor's slot, to be given back with the lock.
+func (w *Writer) claim() error {
+	if w.opt.Anchor == nil {
+		return nil
+	}
+	c, err := w.opt.Anchor.claim()
+	if err == nil {
+		w.slot = c
+	}
+	return err
+}
+
+// takeOver writes to the disk what only the ring of the anchor has. Being cut off and repeated does no harm: the ring is left as
+// it is until the head behind it is written.
+func (w *Writer) takeOver(records []ringed) error {
+	for _, r := range records {
+		err := w.Append(r.seq, r.body)
+		if errors.Is(err, ErrFull) {
+			if err = w.Commit(); err == nil {
+				err = w.Append(r.seq, r.body)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.Commit()
+}
+
 // refusal tells why the journal that was found must not be continued.
 func refusal(rec *Recovery, h Header) error {
 	switch {
@@ -162,6 +218,9 @@ func refusal(rec *Recovery, h Header) error {
 		return fmt.Errorf("%w: record %d was acknowledged, or may have been, and cannot be read (%s); nothing was changed; "+
 			"keep this directory as it is and begin a journal with another id elsewhere",
 			ErrDamaged, rec.Missing, rec.Reason)
+	case rec.Outcome == TailLost || rec.Outcome == Rewritten:
+		return fmt.Errorf("%w: %s at record %d: %s; nothing was changed; keep this directory and the chip as they are "+
+			"and begin a journal with another id elsewhere", ErrDamaged, rec.Outcome, rec.Missing, rec.Reason)
 	}
 	return nil
 }
@@ -241,7 +300,7 @@ func (w *Writer) begin(h Header, f found) error {
 		return fmt.Errorf("Header.Epoch is %d: must be larger than the last one, %d", h.Epoch, f.Epoch)
 	}
 	w.header, w.taken = h, f.taken
-	seg, err := w.newSegment(f.next, f.Head)
+	seg, err := w.newSegment(f.next, f.disk)
 	if err != nil {
 		return err
 	}
@@ -252,16 +311,25 @@ func (w *Writer) begin(h Header, f found) error {
 	if w.seg, err = w.bear(seg); err != nil {
 		return fmt.Errorf("%w; records up to %d are durable; %s", full(err), f.Head.N, remedy(err))
 	}
-	w.head = f.Head
-	w.tail = f.Head
+	w.head, w.tail, w.told = f.disk, f.disk, f.Head.N
 	w.durable.Store(f.Head.N)
+	if err := w.takeOver(f.ringed); err != nil {
+		return errors.Join(err, w.seg.file.Close())
+	}
+	if w.opt.Anchor != nil {
+		w.stage = newStager(w.opt.Anchor, w.slot, h, f.memory, w.head)
+		w.anchor()
+	}
 	return nil
 }
 
 // giveBack releases the lock if err is set.
 func (w *Writer) giveBack(err error) error {
+	if err != nil && w.slot != nil {
+		err = errors.Join(err, w.slot.Close())
+	}
 	if err != nil && w.lock != nil {
-		return errors.Join(err, w.lock.Close())
+		err = errors.Join(err, w.lock.Close())
 	}
 	return err
 }

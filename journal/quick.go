@@ -32,6 +32,9 @@ func (r *reader) lead(numbers []uint32) ([]uint32, error) {
 		}
 		last = h
 	}
+	if m := r.rec.memory; m != nil && m.from > 0 && m.from < holder.first-1 {
+		return numbers, nil // the anchor knows a record that would not be read
+	}
 	if whole, err := r.prove(&holder, &behind); err != nil || !whole {
 		return numbers, err
 	}
@@ -57,11 +60,13 @@ func (r *reader) prove(holder, behind *header) (bool, error) {
 		return false, nil
 	}
 	p := reader{cur: &img}
+	p.rec.memory = r.rec.memory
 	p.rec.Head, p.rec.Offset = Chain{N: holder.first - 1, Link: holder.before}, headerSize
+	p.compare()
 	if _, err := p.advance(img.frames()); err != nil || p.rec.Head != (Chain{N: behind.first - 1, Link: behind.before}) {
 		return false, err
 	}
-	r.rec.Head, r.rec.From = p.rec.Head, holder.first
+	r.rec.Head, r.rec.From, r.parts = p.rec.Head, holder.first, p.parts
 	return true, nil
 }
 

@@ -22,6 +22,11 @@ const (
 	Damaged
 	// Foreign: a segment belongs to another journal or has another format.
 	Foreign
+	// TailLost: the anchor knows of records that neither the disk nor its ring
+	// holds: the end was cut off, or an older copy of the disk put back.
+	TailLost
+	// Rewritten: a record has another link on the disk than in the anchor.
+	Rewritten
 )
 
 // String returns the outcome as records and reports spell it.
@@ -37,6 +42,10 @@ func (o Outcome) String() string {
 		return "DAMAGED"
 	case Foreign:
 		return "FOREIGN"
+	case TailLost:
+		return "TAIL_LOST"
+	case Rewritten:
+		return "REWRITTEN"
 	}
 	return fmt.Sprintf("Outcome(%d)", uint8(o))
 }
@@ -55,10 +64,21 @@ type Recovery struct {
 	// Of those before it only headers speak.
 	From uint64
 	// Missing is the first record that was acknowledged, or may have been,
-	// and cannot be had. It is 0 unless the outcome is Damaged.
+	// and cannot be had; where the outcome is Rewritten it, or one before it,
+	// is another one than it was. It is 0 unless the outcome is Damaged,
+	// TailLost or Rewritten.
 	Missing uint64
-	// Reason tells in words why the outcome is TornTail, Damaged or Foreign.
+	// Reason tells in words why the outcome is none of None and Clean.
 	Reason string
+	// Anchor says what was found in Options.Anchor.
+	Anchor AnchorState
+	// Ringed counts the records up to Head that only the anchor's ring had;
+	// Open has written them to the disk.
+	Ringed int
+	// Accepted is the last seq that the anchor knows Append to have taken, 0
+	// where it knows of none: what lies between Head and it was taken and never
+	// acknowledged.
+	Accepted uint64
 	// Segment and Offset tell where the verified records end.
 	Segment uint32
 	Offset  int64
@@ -88,7 +108,7 @@ func (r *Recovery) warn(format string, args ...any) {
 // conclude sets an outcome and its reason.
 func (r *Recovery) conclude(o Outcome, format string, args ...any) {
 	r.Outcome, r.Missing = o, 0
-	if o == Damaged {
+	if o == Damaged || o == TailLost {
 		r.Missing = r.Head.N + 1
 	}
 	r.Reason = fmt.Sprintf(format, args...)

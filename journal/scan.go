@@ -17,16 +17,22 @@ import (
 // delivers the verified beginning; it calls one damaged when it has found the
 // same damage twice. An error is one of reading, or fn's own,
 // which ends the scan; what was found is told in Recovery. Of Options only
-// Storage matters.
+// Storage and Anchor matter; records that only the ring of the anchor holds
+// are delivered last. Beside a Writer the ring is read while it is written: a
+// TailLost that a second Scan does not find was none.
 func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
+	var anchor *Anchor
+	if opt != nil {
+		anchor = opt.Anchor
+	}
 	var last found
 	for try := 1; ; try++ {
-		f, err := read(storageOf(opt), dir, false, after(last.Head.N, fn))
+		f, err := read(storageOf(opt), dir, false, anchor, after(last.Head.N, fn))
 		if err != nil {
 			return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
 		}
 		same := f.Head == last.Head && f.Reason == last.Reason
-		if last = f; f.Outcome != Damaged || same || try == mostScans {
+		if last = f; f.Outcome != Damaged && f.Outcome != TailLost && f.Outcome != Rewritten || same || try == mostScans {
 			return &f.Recovery, nil
 		}
 	}
@@ -62,6 +68,9 @@ type found struct {
 	groups uint32   // in the last segment
 	next   uint32   // number of the next segment, if it is not taken
 	taken  []uint32 // numbers of files that hold something and no segment
+	disk   Chain    // after the last record on the disk
+	ringed []ringed
+	memory *memory // of the anchor; nil if there is none
 }
 
 // stop is why the reading of groups ended.
@@ -83,15 +92,24 @@ type reader struct {
 	cur   *image // the last segment with a header, its groups not yet read
 	after []stray
 	links []Chain
+	parts uint64 // the first record whose link is another one in the anchor; 0 if there is none
 }
 
-func read(st Storage, dir string, quick bool, fn func(uint64, []byte, Chain) error) (found, error) {
+// read reads a journal, and the anchor before it: a head that is read after
+// the disk may be of a group that was written between.
+func read(st Storage, dir string, quick bool, anchor *Anchor, fn func(uint64, []byte, Chain) error) (f found, err error) {
 	r := reader{st: st, dir: filepath.Join(dir, segmentsDir), fn: fn}
 	r.rec.next, r.rec.From = 1, 1
+	if anchor != nil {
+		if r.rec.memory, err = anchor.recall(); err != nil {
+			return r.rec, err
+		}
+	}
 	names, err := st.List(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.rec.step("no directory %q", r.dir)
-		return r.rec, nil
+		err = r.hold()
+		return r.rec, err
 	}
 	if err != nil {
 		return found{}, err
@@ -114,6 +132,9 @@ func read(st Storage, dir string, quick bool, fn func(uint64, []byte, Chain) err
 	stopped, err := r.segments(rest)
 	if err == nil && !stopped {
 		err = r.finish()
+	}
+	if err == nil {
+		err = r.hold()
 	}
 	r.rec.step("%s: records %d to %d verified, in %d segment files", r.rec.Outcome, r.rec.From, r.rec.Head.N, len(rest))
 	return r.rec, err

@@ -11,8 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// Writer appends to a journal. Append, Room, Durable, Head, Tail and Header never
-// wait for storage; the other methods do. All methods may be called from
+// Writer appends to a journal. Append, Room, Durable, Head, Tail, Anchored and
+// Header never wait for storage; Stage and Staging wait for the anchor, the
+// other methods for storage. All methods may be called from
 // several goroutines, Append from one that knows the next seq.
 type Writer struct {
 	dir     string
@@ -20,11 +21,16 @@ type Writer struct {
 	opt     Options
 	header  Header
 	lock    io.Closer
+	slot    io.Closer // the claim of the anchor; nil: none
 	durable atomic.Uint64
 	count   counts
 	wake    chan struct{} // holds one token while records are pending
 	stopped chan struct{} // closed by the first failure or by Close
 	spent   chan struct{} // holds one token while there may be no reserve
+	stage   *stager       // nil: no anchor
+
+	telling sync.Mutex // held while OnDurable is called; guards the next one
+	told    uint64
 
 	prep  sync.Mutex // held while a segment file is made; guards the next two
 	next  uint32     // number of the next segment
@@ -41,7 +47,8 @@ type Writer struct {
 	mu      sync.Mutex    // never held while storage is used
 	pending []byte        // unsealed frames
 	tail    Chain         // after the last record appended
-	head    Chain         // after the last durable record
+	head    Chain         // after the last record that is durable on the disk
+	ahead   Chain         // after the last one in the anchor's ring, if that was ever more
 	err     error         // why nothing more is taken
 	now     chan struct{} // closed when w.writing is durable, or never will be; nil while nobody waits
 	later   chan struct{} // the same for w.pending
@@ -72,6 +79,7 @@ func (w *Writer) Append(seq uint64, body []byte) error {
 	case w.wake <- struct{}{}:
 	default:
 	}
+	w.stage.prod()
 	return nil
 }
 
@@ -83,7 +91,7 @@ func (w *Writer) Room() int {
 	return cap(w.pending) - len(w.pending)
 }
 
-// Durable returns the last seq that is durable.
+// Durable returns the last seq that is durable, on the disk or in the anchor.
 func (w *Writer) Durable() uint64 { return w.durable.Load() }
 
 // Wait returns nil when the record seq is durable, maybe before OnDurable says
@@ -109,7 +117,7 @@ func (w *Writer) waits(seq uint64) (<-chan struct{}, error) {
 	defer w.mu.Unlock()
 	on := &w.later
 	switch {
-	case seq <= w.head.N:
+	case seq <= w.durable.Load():
 		return nil, nil
 	case w.err != nil && w.err != ErrClosed: // what was taken before Close will be durable, or this error is another
 		return nil, w.err
@@ -128,6 +136,9 @@ func (w *Writer) waits(seq uint64) (<-chan struct{}, error) {
 func (w *Writer) Head() Chain {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ahead.N > w.head.N {
+		return w.ahead
+	}
 	return w.head
 }
 
@@ -193,6 +204,7 @@ func (w *Writer) Close() error {
 	}
 	w.prep.Lock()
 	defer w.prep.Unlock()
+	err = errors.Join(err, w.release(err == nil))
 	if w.spare != nil {
 		err = errors.Join(err, w.spare.file.Close())
 	}
@@ -208,6 +220,7 @@ func (w *Writer) take(last bool) error {
 	}
 	w.pending, w.writing, w.reached = w.writing[:0], w.pending, w.tail
 	w.now, w.later = w.later, nil
+	w.stage.swap()
 	if last {
 		w.err = ErrClosed
 		close(w.stopped)

@@ -77,7 +77,7 @@ func TestACheckpointForWhichTheJournalDoesNotSpeakIsPassedOver(t *testing.T) {
 	slots, saved, faults, err := journal.OpenCheckpoints("memory/journal", b.JournalID, 0, &journal.Options{Storage: disk})
 	require.NoError(t, err)
 	require.Empty(t, faults)
-	require.Len(t, saved, journal.DefaultSlots)
+	require.Len(t, saved, journal.DefaultCheckpoints)
 	require.Contains(t, risen(t, b, disk, rec).words, "follows from checkpoint 14 after record")
 
 	// One that no record names: it is newer, whole, and after a record of this journal.

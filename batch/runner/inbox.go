@@ -22,23 +22,24 @@ const (
 
 // inbox takes in from any goroutine and never blocks. The loop takes out: commands and answers of devices before samples.
 type inbox struct {
-	mu        sync.Mutex
-	answers   []batch.Event
-	commands  []batch.Event
-	samples   []arrived
-	head      int   // first sample not taken
-	place     []int // by tag: place of its newest sample in samples, or -1
-	seq       uint64
-	coalesced int64
-	unmapped  map[string]bool   // channels that the map does not name and that had values
-	read      []bool            // by tag: it had a value
-	portErr   error             // why the port was lost last
-	ids       map[string]tag.ID // by channel
-	tags      []iomap.Tag
-	failed    error
-	over      bool
-	finished  []func(l *loop) // what work beside the loop has come to: one of each sort at most
-	ready     chan struct{}   // has room for one: something came in
+	mu         sync.Mutex
+	answers    []batch.Event
+	commands   []batch.Event
+	samples    []arrived
+	head       int   // first sample not taken
+	place      []int // by tag: place of its newest sample in samples, or -1
+	seq        uint64
+	coalesced  int64
+	unmapped   map[string]bool   // channels that the map does not name and that had values
+	read       []bool            // by tag: it had a value
+	portErr    error             // why the port was lost last
+	ids        map[string]tag.ID // by channel
+	tags       []iomap.Tag
+	failed     error
+	lostAnchor string // why the journal has lost its anchor; "" once that was taken
+	over       bool
+	finished   []func(l *loop) // what work beside the loop has come to: one of each sort at most
+	ready      chan struct{}   // has room for one: something came in
 }
 
 // arrived is a sample with the time at which it was true, 0 where that is when it is taken.

@@ -71,7 +71,7 @@ func (m *measures) waiting(inputs int, crowded bool) {
 
 // due is when the next note is due.
 func (m *measures) due() int64 {
-	if m.v.Pressure > 0 || m.v.Commit > SlowCommit {
+	if m.v.Pressure > 0 || m.v.Commit > SlowCommit || m.v.Anchor != "" {
 		return max(m.from+measureLeast, m.after)
 	}
 	return max(m.from+measureEvery, m.after)

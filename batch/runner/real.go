@@ -77,10 +77,11 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		return
 	}
 	l.begin(c.clock.Now(), wall, readback)
-	c.wg.Add(3)
+	c.wg.Add(4)
 	go c.keep(logged)
 	go c.reserve(logged)
 	go c.beside(logged)
+	go c.stage(logged, l.next-1)
 	if err := c.r.startCommand(); l.failed == nil {
 		l.failed = err
 	}
@@ -98,6 +99,9 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			continue
 		}
 		now := c.clock.Now()
+		if why := in.anchored(); why != "" {
+			l.gauge.v.Anchor = why
+		}
 		noted := min(l.measure(now), l.beside(now))
 		durable, failed := in.status()
 		if l.failed == nil {

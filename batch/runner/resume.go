@@ -140,6 +140,12 @@ func (r *Runner) follow(dir string, rec *journal.Recovery, from *journal.Checkpo
 		p.words = fmt.Sprintf("%s; the state follows from checkpoint %d after record %d and the records after that up to %d",
 			rec.Outcome, from.Generation, start, rec.Head.N)
 	}
+	if rec.Ringed > 0 {
+		p.words += fmt.Sprintf("; the last %d of them were only in the anchor", rec.Ringed)
+	}
+	if rec.Anchor == journal.AnchorNew || rec.Anchor > journal.AnchorHeld {
+		p.words += fmt.Sprintf("; the anchor is %s and proves nothing of them", rec.Anchor)
+	}
 	if rec.Outcome == journal.TornTail {
 		p.words += fmt.Sprintf("; %d bytes after them set aside before", rec.TailBytes)
 	}
@@ -182,6 +188,8 @@ func (r *Runner) pack(head journal.Chain, err error) (Result, error) {
 	if r.opt.Storage == nil && !errors.Is(err, ErrEvidence) {
 		if _, perr := evidence.Pack(r.rig.Dir, r.b); perr != nil {
 			err = errors.Join(err, fmt.Errorf("runner: the journal is whole but its package could not be made: %w", perr))
+		} else if evidence.Sealed(r.rig.Dir) {
+			err = errors.Join(err, r.release())
 		}
 	}
 	return res, err
@@ -211,7 +219,8 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	l.prev = max(now, 1)
 	seen := l.observation(wall)
 	l.prev = seen.Mono
-	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words, Last: p.head.N, Tail: p.tail, LossMS: -1}
+	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words,
+		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept}
 	switch {
 	case p.utc == 0 || seen.Sync == timebase.Unset:
 		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"

@@ -67,6 +67,7 @@ type Rig struct {
 	// the loop, and may block for as long as a disk does. What it says is a storage_health record. Nil: there are none. How the
 	// medium stands after a batch is for the caller to record, with Result.Written: nothing follows batch_end.
 	Health func() hal.StorageHealth
+	FRAM   *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
@@ -161,7 +162,8 @@ type Runner struct {
 	opt  Options
 	in   *inbox
 	loop *loop
-	past *past // what the journal of a batch that is continued leads to; nil for a new one
+	past *past  // what the journal of a batch that is continued leads to; nil for a new one
+	kept string // where the head of the journal is kept besides, for the record of the boot; "" without a chip
 
 	slots *journal.Checkpoints // nil where there are none
 	saved []journal.Checkpoint // what they hold, the newest first
@@ -266,7 +268,8 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 // abandoned drives the outputs safe where a batch was cut short and cannot be continued: nobody else will. Which they are says its own
 // map, where that can be read. One that a living runner has is not touched.
 func (r *Runner) abandoned(ctx context.Context, found *Remains, unread bool, why error) error {
-	begun := found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
+	begun := errors.Is(why, journal.ErrDamaged) ||
+		found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
 	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || !begun && !unread {
 		return why
 	}
@@ -290,14 +293,7 @@ func (r *Runner) open() (*journal.Writer, error) {
 	if r.opt.Virtual == nil {
 		jopt.OnDurable = r.in.durable
 	}
-	head := journal.Header{JournalID: r.b.JournalID}
-	w, rec, err := journal.Open(dir, head, jopt)
-	if errors.Is(err, journal.ErrNone) {
-		rec = &journal.Recovery{}
-		if err = r.prepare(); err == nil {
-			w, err = journal.Create(dir, head, jopt)
-		}
-	}
+	w, rec, err := r.anchored(dir, jopt)
 	switch {
 	case errors.Is(err, ErrUsed):
 		return nil, err

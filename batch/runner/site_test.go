@@ -282,6 +282,8 @@ type disk struct {
 	bad   error  // what they fail with
 	room  int64  // when files cease to grow, 0: never
 	deny  string // directory in which no file can be made
+
+	anchor func() *journal.Anchor // of the batch's journal; nil: none
 }
 
 type diskFile struct {
@@ -329,10 +331,14 @@ func (f *diskFile) Sync() error {
 
 // scan reads what is durable.
 func (d *disk) scan(t testing.TB) (bodies [][]byte, found *journal.Recovery) {
+	opt := &journal.Options{Storage: d.safe}
+	if d.anchor != nil {
+		opt.Anchor = d.anchor()
+	}
 	found, err := journal.Scan("memory/journal", func(_ uint64, body []byte, _ journal.Chain) error {
 		bodies = append(bodies, slices.Clone(body))
 		return nil
-	}, &journal.Options{Storage: d.safe})
+	}, opt)
 	require.NoError(t, err)
 	return bodies, found
 }

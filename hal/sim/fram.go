@@ -11,8 +11,9 @@ import (
 	"github.com/batchkit/batchkit/hal"
 )
 
-// FRAM is the FRAM of a Board and implements hal.FRAM. In a file it has the layout of the chip but not its speed: WriteAt waits
-// for the file system to say that the bytes are on the disk.
+// FRAM is the FRAM of a Board and implements hal.FRAM. In a file it is a stand-in for laptops and tests: it has the layout of the
+// chip but not its speed, since WriteAt waits for the file system to say that the bytes are on the disk, and it protects nothing
+// from roll-back, since it is put back with the disk that it lies on. Its Model says so.
 type FRAM struct {
 	board  *Board
 	size   int64
@@ -29,6 +30,9 @@ const signalTear = 1 << 32 // of draw: where a write is torn, and what the byte 
 
 // Size implements hal.FRAM.
 func (f *FRAM) Size() int64 { return f.size }
+
+// Model implements hal.FRAM: a cut tears one byte, and a file is not apart from its disk.
+func (f *FRAM) Model() hal.Model { return hal.Model{Tear: 1, Apart: f.cells != nil} }
 
 // ReadAt implements hal.FRAM.
 func (f *FRAM) ReadAt(p []byte, off int64) (n int, err error) {

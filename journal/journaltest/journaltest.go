@@ -3,11 +3,12 @@
 // Package journaltest takes power from a journal at every call it makes of its
 // storage, breaks every bit of what it wrote, and judges what recovery says.
 //
-// Start with [Crash] and [Flips]: each runs its enumeration and returns an
+// Start with [Crash], [Flips] and [Anchors]: each runs its enumeration and returns an
 // error that names every state in which the journal was wrong. [Disk] is the
 // simulated [journal.Storage] below them, exact to the sector, for tests of
 // single cases. Whoever makes a journal.Storage that stands on another one
-// hands it to both as Options.Wrap.
+// hands it to the first two as Options.Wrap. [Cells] is a hal.FRAM, exact to the
+// byte.
 //
 // # The rule that must not be broken
 //
@@ -26,7 +27,9 @@
 // (nested); lets every call fail in every way, and then cuts (fault); and takes
 // back the last sectors of flushes that were acknowledged (lie). After each it
 // scans, opens, appends, cuts, scans and opens again. Flips changes what lies
-// on a disk: bits, sectors and whole segments.
+// on a disk: bits, sectors and whole segments. Anchors has words of its own: it
+// cuts power at every byte that is written to a chip, with what the disk may
+// be at that moment, puts disks and chips back, and damages cells.
 //
 // # What it does not do
 //

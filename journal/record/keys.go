@@ -14,6 +14,7 @@ const (
 	ActiveSlot                     // slot that names the active version, A or B
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
+	Anchor                         // where the head of the journal is kept besides, and what was found there
 	AnchoredJournalID              // journal whose head is anchored in this one
 	ApprovalID                     // approval that covers an object
 	ApprovedBy                     // who approved
@@ -168,6 +169,7 @@ var keys = [keyCount]struct {
 	ActiveSlot:          {"active_slot", formText},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
+	Anchor:              {"anchor", formText},
 	AnchoredJournalID:   {"anchored_journal_id", formText},
 	ApprovalID:          {"approval_id", formText},
 	ApprovedBy:          {"approved_by", formText},

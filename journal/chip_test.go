@@ -1,0 +1,189 @@
+// The chip: its table under cuts at every byte, its slots, and chips that are refused.
+
+package journal_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/journaltest"
+)
+
+// board returns a simulated board whose chip has two slots.
+func board(t testing.TB, seed uint64, size int64) *sim.Board {
+	t.Helper()
+	b, err := sim.NewBoard(seed, &sim.BoardOptions{FRAMSize: size})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	require.NoError(t, journal.FormatChip(b.FRAM(), 2, ""))
+	return b
+}
+
+func opened(t testing.TB, f hal.FRAM) *journal.Chip {
+	t.Helper()
+	c, err := journal.OpenChip(f, "")
+	require.NoError(t, err)
+	return c
+}
+
+func TestACutAtAnyByteOfAChangeOfTheTableLeavesTheOldOneOrTheNew(t *testing.T) {
+	const size = 4 << 10
+	for what, change := range map[string]func(c *journal.Chip) error{
+		"take":    func(c *journal.Chip) error { _, err := c.Take("B-0002"); return err },
+		"release": func(c *journal.Chip) error { return c.Release("B-0001") },
+		"format":  nil,
+	} {
+		old := []string{"B-0001", ""}
+		fresh := map[string][]string{"take": {"B-0001", "B-0002"}, "release": {"", ""}}[what]
+		done := false
+		for cut := int64(0); !done; cut += 3 {
+			b := board(t, uint64(cut), size)
+			c := opened(t, b.FRAM())
+			_, err := c.Take("B-0001")
+			require.NoError(t, err)
+			if what == "format" {
+				require.ErrorIs(t, journal.FormatChip(b.FRAM(), 3, ""), journal.ErrInUse, "a slot is taken")
+				require.NoError(t, c.Release("B-0001"))
+				old = []string{"", ""}
+				change = func(*journal.Chip) error { return journal.FormatChip(b.FRAM(), 2, "") }
+				fresh = old
+			}
+			b.CutAtByte(cut)
+			err = change(c)
+			if done = err == nil; !done {
+				require.ErrorIs(t, err, hal.ErrPowerLost)
+			}
+			b.CutAtByte(-1)
+			b.Boot(1)
+			ids, err := opened(t, b.FRAM()).Journals()
+			require.NoError(t, err, "%s, byte %d", what, cut)
+			require.Contains(t, [][]string{old, fresh}, ids, "%s, byte %d", what, cut)
+			if done {
+				require.Equal(t, fresh, ids)
+			}
+			_, err = opened(t, b.FRAM()).Take("B-0003")
+			if ids[1] == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, journal.ErrNoSlot)
+			}
+		}
+	}
+}
+
+func TestASlotBelongsToItsJournalUntilItIsReleased(t *testing.T) {
+	b := board(t, 1, 128<<10)
+	c := opened(t, b.FRAM())
+	a, err := c.Take("B-0001")
+	require.NoError(t, err)
+	_, err = c.Take("B-0002")
+	require.NoError(t, err)
+	_, err = c.Take("B-0003")
+	require.ErrorIs(t, err, journal.ErrNoSlot)
+	require.ErrorContains(t, err, `they belong to ["B-0001" "B-0002"]; release one whose journal has ended`)
+	none, err := c.Find("B-0003")
+	require.NoError(t, err)
+	require.Nil(t, none)
+
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	write(t, w, []int{30})
+	require.ErrorIs(t, c.Release("B-0001"), journal.ErrInUse)
+	_, _, err = journal.Open("copy", head, anchored(journaltest.NewDisk(), a))
+	require.ErrorIs(t, err, journal.ErrDamaged, "a directory without the journal")
+	_, err = journal.Create("copy", journal.Header{JournalID: "B-0002"}, anchored(d, a))
+	require.ErrorContains(t, err, `Options.Anchor is the slot of journal "B-0001", not of "B-0002"`)
+	require.NoError(t, w.Close())
+
+	require.NoError(t, c.Release("B-0001"))
+	require.NoError(t, c.Release("B-0001"), "it has none any more")
+	_, _, err = journal.Open(dir, head, anchored(d, a))
+	require.ErrorIs(t, err, journal.ErrNoSlot, "the slot was released meanwhile")
+	a, err = c.Take("B-0001")
+	require.NoError(t, err)
+	w, rec, err := journal.Open(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	require.Equal(t, journal.AnchorNew, rec.Anchor, "a slot that is taken knows nothing")
+	require.NoError(t, w.Close())
+}
+
+func TestProcessesShareAChipByALockFile(t *testing.T) {
+	b := board(t, 1, 128<<10)
+	lock := filepath.Join(t.TempDir(), "fram")
+	one, err := journal.OpenChip(b.FRAM(), lock)
+	require.NoError(t, err)
+	other, err := journal.OpenChip(b.FRAM(), lock) // as another process would
+	require.NoError(t, err)
+	a, err := one.Take("B-0001")
+	require.NoError(t, err)
+	same, err := other.Find("B-0001")
+	require.NoError(t, err)
+	w, err := journal.Create(dir, head, anchored(journaltest.NewDisk(), a))
+	require.NoError(t, err)
+	_, err = journal.Create(dir, head, anchored(journaltest.NewDisk(), same))
+	require.ErrorIs(t, err, journal.ErrInUse)
+	require.ErrorIs(t, other.Release("B-0001"), journal.ErrInUse)
+	require.NoError(t, w.Close())
+	require.NoError(t, other.Release("B-0001"))
+}
+
+func TestAChipThatTheLayoutCannotBearIsRefused(t *testing.T) {
+	for tear, ok := range map[int]bool{-1: false, 0: false, 1: true, 2: true, 3: false, 4: true, 8: true, 16: false, 256: false} {
+		c := journaltest.NewCells(32 << 10)
+		c.As = hal.Model{Tear: tear, Apart: true}
+		err := journal.FormatChip(c, 1, "")
+		if ok {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, journal.ErrChip)
+		require.ErrorContains(t, err, "the layout bears 1, 2, 4 or 8")
+	}
+	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(2<<10), 1, ""), journal.ErrChip)
+	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(8<<10), 17, ""), journal.ErrChip)
+	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(8<<10), 0, ""), journal.ErrChip)
+	_, err := journal.OpenChip(journaltest.NewCells(8<<10), "")
+	require.ErrorIs(t, err, journal.ErrChip)
+	require.ErrorContains(t, err, "neither copy of its table can be read; format it")
+	stuck := journaltest.NewCells(8 << 10)
+	stuck.Stuck = map[int64]byte{700: 0x55}
+	require.ErrorContains(t, journal.FormatChip(stuck, 1, ""), "cells do not hold what was written; replace the chip")
+}
+
+func TestAFRAMInAFileIsNoAnchor(t *testing.T) {
+	b, err := sim.NewBoard(1, &sim.BoardOptions{FRAMSize: 64 << 10, FRAMFile: filepath.Join(t.TempDir(), "fram")})
+	require.NoError(t, err)
+	defer b.Close()
+	require.NoError(t, journal.FormatChip(b.FRAM(), 1, ""))
+	a, err := opened(t, b.FRAM()).Take(head.JournalID)
+	require.NoError(t, err)
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	stage(t, w, 20, 30)
+	require.NoError(t, w.Close())
+	rec, _ := scan(t, dir, anchored(d, a))
+	require.Equal(t, "none", rec.Anchor.String())
+}
+
+func TestCellsThatAreStuckUnderAHeadAreFoundWhenTheJournalIsOpened(t *testing.T) {
+	cells, a := slot(t, 64<<10)
+	cells.Stuck = map[int64]byte{2*1280 + 40: 0x55}
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	require.ErrorIs(t, w.Anchored(), journal.ErrAnchor)
+	require.ErrorContains(t, w.Anchored(), "replace the chip")
+	require.NoError(t, w.Append(1, []byte("x")))
+	require.ErrorIs(t, w.Stage(), journal.ErrAnchor)
+	require.NoError(t, w.Commit())
+	require.NoError(t, w.Close())
+	rec, _ := scan(t, dir, options(d))
+	require.Equal(t, uint64(1), rec.Head.N)
+}
