@@ -59,8 +59,8 @@ func TestAWholePackageVerifiesAndReplays(t *testing.T) {
 	dir := demoRun(t, 1)
 	code, out, errs := command("verify", dir)
 	require.Equal(t, exitOK, code, out+errs)
-	require.Equal(t, 10, strings.Count(out, "ok    "))
-	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 10 checks hold; no anchor, no signature\n"), out)
+	require.Equal(t, 11, strings.Count(out, "ok    "))
+	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 11 checks hold; no anchor, no signature\n"), out)
 	require.Equal(t, 1, strings.Count(out, "ran without approval"))
 	require.NotContains(t, out, "ATTENTION")
 	require.Contains(t, out, "batch B-0001 is Complete")
@@ -98,7 +98,7 @@ func TestARecordThatWasTouchedIsNamed(t *testing.T) {
 	code, out, _ := command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "FAIL  chain: record 12: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 4 of 10 checks failed: sums, chain, records, journal\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 4 of 11 checks failed: sums, chain, records, journal\n"), out)
 	require.Equal(t, 1, strings.Count(out, "FAIL  chain"))
 	require.NotContains(t, out, "\nproven:")
 	code, _, errs := command("replay", dir)
@@ -128,7 +128,7 @@ func TestARunThatHasNotEndedIsToldLoudlyAndOnce(t *testing.T) {
 	code, out, _ = command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "\nATTENTION: the run has not ended: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 2 of 10 checks failed: sums, manifest\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 2 of 11 checks failed: sums, manifest\n"), out)
 }
 
 func TestOutputsThatWereNotConfirmedSafeAreToldLoudly(t *testing.T) {

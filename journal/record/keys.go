@@ -47,7 +47,9 @@ const (
 	EventType                      // kind of the record
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
+	ExportRef                      // SHA-256 of the manifest of an evidence package, hex
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
+	ChainVerifyResult              // what verifying the hash chain of a package came to: PASS or FAIL
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
@@ -168,7 +170,9 @@ var keys = [keyCount]struct {
 	EventType:           {"event_type", formText},
 	EventsPerSecond:     {"events_per_second", formTexts},
 	Expiry:              {"expiry", formTime},
+	ExportRef:           {"export_ref", formText},
 	FirstMonoNS:         {"first_mono_ns", formCount},
+	ChainVerifyResult:   {"hash_chain_verify_result", formText},
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
 	ImpactScope:         {"impact_scope", formText},

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // ErrRecord is wrapped by every refusal of this package.
@@ -87,6 +88,8 @@ const (
 	KindEngineFault         // an invariant of the engine broke
 	KindLibraryChange       // a governed object changed its state
 	KindMeasures            // how the shell kept up since the last of these
+	KindExport              // an evidence package was exported
+	KindVerification        // an evidence package was verified
 	kindCount
 )
 
@@ -167,6 +170,9 @@ var specs = [kindCount]Spec{
 	KindLibraryChange: {Name: "library_change", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ObjectVersion, Digest, ApprovalID},
 		May:  []Key{EffectiveFrom, Expiry, ApprovedBy}},
+	KindExport: {Name: "export", Class: System, Alone: true, Must: []Key{Actor, ExportRef, ObjectID, Values}, May: []Key{Detail}},
+	KindVerification: {Name: "verification", Class: System, Alone: true,
+		Must: []Key{Actor, ExportRef, ChainVerifyResult, ObjectID, Result, Values}, May: []Key{Detail}},
 }
 
 // Spec returns the declaration of a kind. The slices are read-only.
@@ -195,6 +201,13 @@ func ParseKind(name string) (Kind, bool) {
 		}
 	}
 	return KindNone, false
+}
+
+// Common returns the keys that every record carries, and those that every record may carry where they apply, in their order.
+func Common() []Key {
+	out := slices.Concat(stamps, joins)
+	slices.Sort(out)
+	return out
 }
 
 // keySet is a set of keys.

@@ -85,7 +85,7 @@ func TestTheKindsThatMayStandOutsideABatchAreExactlyThese(t *testing.T) {
 			require.Equal(t, !spec.Alone, mustSets[k].has(key), "%s and %s", spec.Name, key)
 		}
 	})
-	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "engine_fault", "library_change"}, alone)
+	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "engine_fault", "library_change", "export", "verification"}, alone)
 }
 
 func TestARecordWithABatchCarriesAllThatARecordOfABatchDoes(t *testing.T) {

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Verifies an evidence package of format 2 with bash and coreutils: bash verify.sh [DIR]; without DIR the package that it lies in.
+# Exit code 0: no fault found. 1: a fault was found. 2: it could not be checked.
+export LC_ALL=C
+shopt -s nullglob dotglob
+tab=$'\t' zero=$(printf '%064d' 0) hex='^[0-9a-f]{64}$' longest=65687 failed=0
+die() { echo "verify.sh: $1" >&2; exit 2; }
+((BASH_VERSINFO[0] >= 4)) || die 'bash 4 or later is needed'
+for tool in sha256sum tr wc mktemp rm dirname; do command -v "$tool" >/dev/null || die "$tool is needed; install coreutils"; done
+cd -- "${1:-$(dirname -- "${BASH_SOURCE[0]}")}" || die 'no such directory'
+[[ -e manifest.json || -e events.tsv ]] || die 'no evidence package: neither events.tsv nor manifest.json is there'
+tmp=$(mktemp -d) || die 'no room for temporary files'
+trap 'rm -rf -- "$tmp"' EXIT
+
+say() { printf '%s %s: %s\n' "$1" "$2" "$3" | tr -c '\n -~' '?'; [[ $2 != FAILS ]] || failed=1; }
+whole() { [[ -f $1 && ! -L $1 && $(tr -d '\0' <"$1" | wc -c) -eq $(wc -c <"$1") ]]; } # a regular file of text: no zero byte in it
+
+# belongs tells whether a name is that of a file of a package, which SHA256SUMS covers.
+belongs() {
+  case $1 in
+  events.tsv | manifest.json | verify.sh | verify.py | derived/events.csv | derived/events.jsonl) ;;
+  files/?* | samples/?* | notes/?* | keys/?*) ;;
+  journal/segments/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].seg) ;;
+  journal/quarantine/?*) [[ ${1#journal/quarantine/} != */* ]] ;;
+  *) return 1 ;;
+  esac
+}
+
+declare -A there=() listed=()
+odd='' journal=0 other=()
+walk() { # every file below a directory: into there, other or odd; links are not followed
+  local f
+  for f in "$1"*; do
+    if [[ ! -L $f && -d $f ]]; then
+      walk "$f/"
+    elif [[ -L $f || ! -f $f ]]; then
+      odd=${odd:-$f}
+    elif ! belongs "$f"; then
+      [[ $f == SHA256SUMS || $f == journal/lock ]] || other+=("$f")
+    elif [[ $f == *[$'\n\r\\']* ]]; then
+      odd=${odd:-$f}
+    else
+      there[$f]=1
+      [[ $f != journal/* ]] || journal=1
+    fi
+  done
+}
+
+sums() { # V0; what is wrong goes to why
+  local n=0 last='' row name left=0
+  walk ''
+  [[ -z $odd ]] || { why="$odd: it is no regular file with a plain name"; return 1; }
+  whole SHA256SUMS || { why='SHA256SUMS: it is not there, or no text'; return 1; }
+  while IFS= read -r row || [[ -n $row ]]; do
+    n=$((n + 1)) name=${row:66}
+    [[ ${row:0:64} =~ $hex && ${row:64:2} == '  ' && $name > $last ]] || { why="SHA256SUMS: line $n is no digest and name in order"; return 1; }
+    last=$name
+    if [[ -z ${there[$name]:-} ]]; then
+      [[ $name == journal/* && $journal == 0 ]] && { left=$((left + 1)); continue; }
+      why="$name: listed and absent, or no file of a package"
+      return 1
+    fi
+    listed[$name]=1
+    printf '%s\n' "$row" >&3
+  done <SHA256SUMS 3>"$tmp/sums"
+  [[ ! -s SHA256SUMS || -z $(tail -c 1 SHA256SUMS) ]] || { why='SHA256SUMS: its last line is cut off'; return 1; }
+  for name in "${!there[@]}"; do
+    [[ -n ${listed[$name]:-} ]] || { why="$name: it is not listed in SHA256SUMS"; return 1; }
+  done
+  ((${#listed[@]} > 0)) && row=$(sha256sum --check --strict --quiet "$tmp/sums" 2>/dev/null) || { why="${row%%$'\n'*}"; return 1; }
+  why="${#listed[@]} files have the digests of SHA256SUMS"
+  ((left == 0)) || why+="; journal/ is left out as a whole"
+}
+
+# settle hashes what was put aside of up to 256 records and names the first that is not what it says.
+marks=() wants=()
+settle() {
+  local i=0 got rest
+  ((${#marks[@]} > 0)) || return 0
+  while read -r got rest; do
+    [[ $got == "${wants[i]}" ]] || { why="record ${marks[i]}"; marks=() wants=(); return 1; }
+    i=$((i + 1))
+  done < <(cd "$tmp" && sha256sum -- "${names[@]}")
+  ((i == ${#marks[@]})) || { why='it could not be hashed'; return 1; }
+  marks=() wants=() names=()
+}
+
+chain() { # V1
+  local n=0 bodies=0 prev=$zero line seq rest leaf link body bad manifest='' part=0
+  names=()
+  if whole manifest.json; then manifest=$(<manifest.json); fi
+  [[ $manifest != *'"selection":{'* ]] || part=1
+  [[ -f events.tsv && ! -L events.tsv ]] || { why='events.tsv: it is not there'; return 1; }
+  whole events.tsv || zeros=1
+  while IFS= read -r line || { [[ -n $line ]] && cut=1; }; do
+    n=$((n + 1)) bad=''
+    seq=${line%%"$tab"*} rest=${line#*"$tab"}
+    leaf=${rest%%"$tab"*} rest=${rest#*"$tab"}
+    link=${rest%%"$tab"*} body=${rest#*"$tab"}
+    if [[ -n ${cut:-} ]]; then bad='its line is cut off'
+    elif ((${#line} > longest)); then bad='its line is longer than that of a record can be'
+    elif [[ $line != *"$tab"*"$tab"*"$tab"* ]]; then bad='its line has no four fields'
+    elif [[ $seq != "$n" ]]; then bad="another number stands in its place"
+    elif [[ ! $leaf =~ $hex || ! $link =~ $hex ]]; then bad='its leaf or link is no digest'
+    elif [[ -z $body && $part == 0 ]]; then bad='it has no body'
+    fi
+    if [[ -n $bad ]]; then
+      settle || return 1
+      why="record $n: $bad"
+      return 1
+    fi
+    if [[ -n $body ]]; then
+      bodies=$((bodies + 1))
+      printf '\0%s' "$body" >"$tmp/$n.leaf"
+      names+=("$n.leaf") marks+=("$n: its body is not the one that its leaf was made of") wants+=("$leaf")
+    fi
+    printf '%s\n' "$n" "$prev" "$leaf" >"$tmp/$n.link"
+    names+=("$n.link") marks+=("$n: its link does not follow from its leaf and the record before it") wants+=("$link")
+    prev=$link
+    ((n % 256 != 0)) || { settle || return 1; rm -f -- "$tmp"/*.l*; }
+  done < <(if [[ -n ${zeros:-} ]]; then tr '\0' '\1' <events.tsv; else cat events.tsv; fi)
+  settle || return 1
+  ((n > 0)) || { why='events.tsv: it holds no record'; return 1; }
+  [[ $manifest == *"\"last_link\":\"$prev\",\"last_seq\":\"$n\""* && $manifest == *"\"bodies\":\"$bodies\","* ]] &&
+    [[ $part == 1 || ($bodies == "$n" && $manifest == *'"selection":null'*) ]] ||
+    { why="manifest.json: it does not say that record $n is the last, with this link and $bodies bodies"; return 1; }
+  why="records 1 to $n follow from each other, $bodies of them with their bodies; the last link is $prev"
+}
+
+sums && say V0 HOLDS "$why" || say V0 FAILS "$why"
+chain && say V1 HOLDS "$why" || say V1 FAILS "$why"
+say V2 'NOT CHECKED' 'tree and signatures'
+say V3 'NOT CHECKED' 'anchors: compare the last link with one that is kept elsewhere'
+say V4 'NOT CHECKED' 'records, approvals, samples and totals; journal/, derived/ and what else manifest.json says'
+for f in "${other[@]}"; do say beside 'NOT CHECKED' "$f"; done
+exit "$failed"
