@@ -15,7 +15,7 @@ const (
 )
 
 // Budget is about how many bytes the evidence of the batch takes if its phases take all the time that they may: the journal, and the
-// package beside it, which says all of it again. It is an estimate from the time-outs of the recipe and the stale_after of the map's
+// package beside it, which says all of it again three times: as lines, as CSV and as JSON. It is an estimate from the time-outs of the recipe and the stale_after of the map's
 // tags, not a limit. Time that the batch is held, and inputs that come oftener, are not in it.
 func (b *Batch) Budget() int64 {
 	rate := int64(perSecond)
@@ -29,7 +29,7 @@ func (b *Batch) Budget() int64 {
 	for i := range b.Plan.Files {
 		journal += int64(len(b.Plan.Files[i].Data))
 	}
-	return 2*journal + segments
+	return 5*journal + segments
 }
 
 // extent is the number of actions in an element, and the longest time in ns that they may take.

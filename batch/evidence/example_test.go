@@ -48,6 +48,7 @@ func Example() {
 	// samples true
 	// totals true
 	// journal true
+	// derived true
 	// manifest true
 	// divergences: false
 }

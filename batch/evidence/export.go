@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -196,6 +198,11 @@ func (x *exporter) run(dir string) (*Manifest, error) {
 	}
 	for _, w := range e.windows {
 		keep = append(keep, samplesDir+"/"+w.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.source.files)) {
+		if dir, _, _ := strings.Cut(name, "/"); dir == notesDir || dir == keysDir {
+			keep = append(keep, name)
+		}
 	}
 	for _, name := range keep {
 		if err := x.copy(name); err != nil {

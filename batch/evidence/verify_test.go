@@ -224,9 +224,9 @@ func TestSumsThatAreNoSumsAreRefusedAndNoNameLeadsOut(t *testing.T) {
 		{"no line feed at the end", strings.TrimSuffix(sums, "\n"), sumsName},
 		{"a line twice", first + sums, sumsName},
 		{"no sums at all", "hello\n", sumsName},
-		{"an empty file", "", eventsName},
+		{"an empty file", "", csvName},
 		{"upper case", strings.ToUpper(first) + sums[len(first):], sumsName},
-		{"a digit of a digest", digit + sums[1:], eventsName},
+		{"a digit of a digest", digit + sums[1:], csvName},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			put(t, dir, sumsName, []byte(c.sums))

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Verifies an evidence package of format 2 with bash and coreutils: bash verify.sh [DIR]; without DIR the package that it lies in.
+# Verifies an evidence package of format 2 with bash, coreutils and openssl: bash verify.sh [DIR]; without DIR the package that it lies in.
 # Exit code 0: no fault found. 1: a fault was found. 2: it could not be checked.
 export LC_ALL=C
 shopt -s nullglob dotglob
 tab=$'\t' zero=$(printf '%064d' 0) hex='^[0-9a-f]{64}$' longest=65687 failed=0
 die() { echo "verify.sh: $1" >&2; exit 2; }
 ((BASH_VERSINFO[0] >= 4)) || die 'bash 4 or later is needed'
-for tool in sha256sum tr wc mktemp rm dirname; do command -v "$tool" >/dev/null || die "$tool is needed; install coreutils"; done
+for tool in sha256sum base64 od tr wc head tail cat mktemp rm dirname; do command -v "$tool" >/dev/null || die "$tool is needed; install coreutils"; done
 cd -- "${1:-$(dirname -- "${BASH_SOURCE[0]}")}" || die 'no such directory'
 [[ -e manifest.json || -e events.tsv ]] || die 'no evidence package: neither events.tsv nor manifest.json is there'
 tmp=$(mktemp -d) || die 'no room for temporary files'
@@ -73,7 +73,7 @@ sums() { # V0; what is wrong goes to why
 }
 
 # settle hashes what was put aside of up to 256 records and names the first that is not what it says.
-marks=() wants=()
+marks=() wants=() names=() leaves=() keyed='' heads=()
 settle() {
   local i=0 got rest
   ((${#marks[@]} > 0)) || return 0
@@ -86,8 +86,7 @@ settle() {
 }
 
 chain() { # V1
-  local n=0 bodies=0 prev=$zero line seq rest leaf link body bad manifest='' part=0
-  names=()
+  local n=0 bodies=0 prev=$zero line seq rest leaf link body bad part=0
   if whole manifest.json; then manifest=$(<manifest.json); fi
   [[ $manifest != *'"selection":{'* ]] || part=1
   [[ -f events.tsv && ! -L events.tsv ]] || { why='events.tsv: it is not there'; return 1; }
@@ -114,6 +113,9 @@ chain() { # V1
       printf '\0%s' "$body" >"$tmp/$n.leaf"
       names+=("$n.leaf") marks+=("$n: its body is not the one that its leaf was made of") wants+=("$leaf")
     fi
+    leaves+=("$leaf")
+    if [[ $body == *'"event_type":"key_event"'* && $body =~ '"public_key":"'([A-Za-z0-9+/=]+)'"' ]]; then keyed+=" ${BASH_REMATCH[1]} "; fi
+    if [[ $body == *'"event_type":"head_signed"'* && $body =~ '"head_size":"'([0-9]+)'"' ]]; then heads+=("${BASH_REMATCH[1]}"); fi
     printf '%s\n' "$n" "$prev" "$leaf" >"$tmp/$n.link"
     names+=("$n.link") marks+=("$n: its link does not follow from its leaf and the record before it") wants+=("$link")
     prev=$link
@@ -127,9 +129,132 @@ chain() { # V1
   why="records 1 to $n follow from each other, $bodies of them with their bodies; the last link is $prev"
 }
 
+# raw turns hex into what printf %b makes bytes of.
+raw() {
+  local h=$1
+  bytes=''
+  while [[ -n $h ]]; do bytes+="\\x${h:0:2}" h=${h:2}; done
+}
+
+# join gives the node of a tree above two others (RFC 9162).
+join() {
+  local left
+  raw "$1"; left=$bytes
+  raw "$2"
+  node=$(printf '%b' "\\x01$left$bytes" | sha256sum) node=${node%% *}
+}
+
+declare -A tree=()
+full=0 # leaves below the full nodes that are in tree
+root() { # of the first $1 leaves, from the full trees that they fall into
+  local n=$1 k=0 i at=0 size part=()
+  for ((; full < n; full++)); do
+    tree[0,$full]=${leaves[full]}
+    for ((k = 0, i = full; i % 2 == 1; k++, i /= 2)); do
+      join "${tree[$k,$((i - 1))]}" "${tree[$k,$i]}"
+      tree[$((k + 1)),$((i / 2))]=$node
+    done
+  done
+  for ((k = 62; k >= 0; k--)); do
+    size=$((1 << k))
+    (((n & size) == 0)) || { part+=("${tree[$k,$((at / size))]}") at=$((at + size)); }
+  done
+  node=${part[-1]}
+  for ((i = ${#part[@]} - 2; i >= 0; i--)); do join "${part[i]}" "$node"; done
+}
+
+# signed tells whether the signature line $1 is of the text in $tmp/text; 0: it is, 1: it is not, 2: its key is not in the package.
+signed() {
+  local name=${1#— } sig id der key kind
+  sig=${name##* } name=${name% *}
+  printf %s "$sig" | base64 -d >"$tmp/sig" 2>/dev/null || return 1
+  id=$(head -c 4 "$tmp/sig" | sha4) key=keys/$id.pem
+  [[ -n ${there[$key]:-} ]] || return 2
+  tail -c +5 "$tmp/sig" >"$tmp/sig.raw"
+  der=$(<"$key") der=${der#-----BEGIN PUBLIC KEY-----} der=${der%-----END PUBLIC KEY-----*} der=${der//$'\n'/}
+  [[ $keyed == *" $der "* ]] || return 1
+  printf %s "$der" | base64 -d >"$tmp/der" 2>/dev/null || return 1
+  case $(wc -c <"$tmp/der") in
+  *44) # Ed25519
+    [[ $({ printf '%s\n\001' "$name"; tail -c 32 "$tmp/der"; } | sha256sum) == "$id"* ]] || return 1
+    openssl pkeyutl -verify -pubin -inkey "$key" -rawin -in "$tmp/text" -sigfile "$tmp/sig.raw" >/dev/null 2>&1
+    ;;
+  *91) # P-256
+    [[ $(sha256sum <"$tmp/der") == "$id"* ]] || return 1
+    openssl dgst -sha256 -verify "$key" -signature "$tmp/sig.raw" "$tmp/text" >/dev/null 2>&1
+    ;;
+  *) return 1 ;;
+  esac || return 1
+}
+
+# sha4 gives the bytes that it reads as hex.
+sha4() {
+  local b out=''
+  while read -r b; do out+=$b; done < <(od -An -v -tx1 -w1 | tr -d ' ')
+  printf %s "$out"
+}
+
+note() { # $1: notes/N.note
+  local n lines=() line good=0 i origin
+  [[ $1 =~ ^notes/([1-9][0-9]{0,17})\.note$ ]] || { why="$1: it is no note"; return 1; }
+  n=${BASH_REMATCH[1]}
+  ((n <= ${#leaves[@]})) || { why="$1: there are not as many records"; return 1; }
+  whole "$1" && (($(wc -c <"$1") <= 16384)) && [[ -z $(tail -c 1 "$1") ]] && mapfile -t lines <"$1" &&
+    ((${#lines[@]} >= 5 && ${#lines[@]} <= 20)) && [[ ${lines[1]} == "$n" && -z ${lines[3]} ]] || { why="$1: it is no note"; return 1; }
+  origin=${lines[0]} good=''
+  while [[ $origin == */* ]]; do
+    origin=${origin#*/}
+    [[ $manifest != *"\"journal_id\":\"$origin\","* ]] || good=1
+  done
+  [[ -n $good ]] || { why="$1: it is of another journal"; return 1; }
+  root "$n"
+  raw "$node"
+  [[ $(printf '%b' "$bytes" | base64 -w 0) == "${lines[2]}" ]] || { why="$1: it signs another tree than that of records 1 to $n"; return 1; }
+  printf '%s\n' "${lines[@]:0:3}" >"$tmp/text"
+  good=0
+  for line in "${lines[@]:4}"; do
+    [[ $line == '— '?*' '?* ]] || { why="$1: a line is no signature"; return 1; }
+    signed "$line"
+    case $? in
+    0) good=$((good + 1)) ;;
+    1) why="$1: a signature is not that of its key"; return 1 ;;
+    esac
+  done
+  ((good > 0)) || { why="$1: no key of the package has signed it"; return 1; }
+}
+
+signatures() { # V2
+  local name n most=0 count=0 of='' rest=''
+  for name in "${!there[@]}"; do
+    [[ $name != keys/* || $name =~ ^keys/[0-9a-f]{8}\.pem$ ]] || { why="$name: it is no key"; return 1; }
+  done
+  for n in "${heads[@]}"; do
+    [[ -n ${there[notes/$n.note]:-} ]] || { why="notes/$n.note: a record holds it, and it is not there"; return 1; }
+  done
+  for name in "${!there[@]}"; do
+    [[ $name == notes/* ]] || continue
+    note "$name" || return 1
+    n=${name#notes/} n=${n%.note} count=$((count + 1))
+    ((n <= most)) || most=$n
+  done
+  rest=$((${#leaves[@]} - most))
+  why="$count signed heads; the last is of records 1 to $most, and $rest records after it are not signed"
+}
+
+signs() { # says what became of V2
+  local name any=''
+  for name in "${!there[@]}"; do [[ $name != notes/* && $name != keys/* ]] || any=1; done
+  if [[ -z $any && ${#heads[@]} == 0 ]]; then say V2 NONE 'there is no signature'
+  elif [[ -z $chained ]]; then say V2 'NOT CHECKED' 'tree and signatures, because the chain does not hold'
+  elif ! command -v openssl >/dev/null; then say V2 'NOT CHECKED' 'tree and signatures; install openssl'
+  else signatures && say V2 HOLDS "$why" || say V2 FAILS "$why"
+  fi
+}
+
+manifest='' chained=''
 sums && say V0 HOLDS "$why" || say V0 FAILS "$why"
-chain && say V1 HOLDS "$why" || say V1 FAILS "$why"
-say V2 'NOT CHECKED' 'tree and signatures'
+if chain; then chained=1; say V1 HOLDS "$why"; else say V1 FAILS "$why"; fi
+signs
 say V3 'NOT CHECKED' 'anchors: compare the last link with one that is kept elsewhere'
 say V4 'NOT CHECKED' 'records, approvals, samples and totals; journal/, derived/ and what else manifest.json says'
 for f in "${other[@]}"; do say beside 'NOT CHECKED' "$f"; done
