@@ -67,8 +67,6 @@ const (
 	manifestName  = "manifest.json"
 	sumsName      = "SHA256SUMS"
 	derivedDir    = "derived"
-	notesDir      = "notes"
-	keysDir       = "keys"
 	csvName       = "derived/events.csv"
 	jsonlName     = "derived/events.jsonl"
 	verifyShName  = "verify.sh"

@@ -200,7 +200,7 @@ func (x *exporter) run(dir string) (*Manifest, error) {
 		keep = append(keep, samplesDir+"/"+w.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.source.files)) {
-		if dir, _, _ := strings.Cut(name, "/"); dir == notesDir || dir == keysDir {
+		if dir, _, _ := strings.Cut(name, "/"); dir == "notes" || dir == "keys" {
 			keep = append(keep, name)
 		}
 	}

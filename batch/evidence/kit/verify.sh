@@ -19,7 +19,9 @@ whole() { [[ -f $1 && ! -L $1 && $(tr -d '\0' <"$1" | wc -c) -eq $(wc -c <"$1") 
 belongs() {
   case $1 in
   events.tsv | manifest.json | verify.sh | verify.py | derived/events.csv | derived/events.jsonl) ;;
-  files/?* | samples/?* | notes/?* | keys/?*) ;;
+  files/?* | samples/?*) ;;
+  notes/*.note) [[ $1 =~ ^notes/(0|[1-9][0-9]{0,18})\.note$ ]] ;;
+  keys/*.pem) [[ $1 =~ ^keys/[0-9a-f]{8}\.pem$ ]] ;;
   journal/segments/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].seg) ;;
   journal/quarantine/?*) [[ ${1#journal/quarantine/} != */* ]] ;;
   *) return 1 ;;
@@ -145,16 +147,26 @@ join() {
 }
 
 declare -A tree=()
-full=0 # leaves below the full nodes that are in tree
-root() { # of the first $1 leaves, from the full trees that they fall into
-  local n=$1 k=0 i at=0 size part=()
-  for ((; full < n; full++)); do
-    tree[0,$full]=${leaves[full]}
-    for ((k = 0, i = full; i % 2 == 1; k++, i /= 2)); do
-      join "${tree[$k,$((i - 1))]}" "${tree[$k,$i]}"
-      tree[$((k + 1)),$((i / 2))]=$node
+build() { # every full tree below the leaves: tree[level,place]
+  local k=0 n=${#leaves[@]} i j end left got rest
+  for ((i = 0; i < n; i++)); do tree[0,$i]=${leaves[i]}; done
+  for (( ; n > 1; n /= 2, k++)); do
+    for ((i = 0; i < n / 2; i = end)); do
+      names=() end=$((i + 256 < n / 2 ? i + 256 : n / 2))
+      for ((j = i; j < end; j++)); do
+        raw "${tree[$k,$((2 * j))]}"; left=$bytes
+        raw "${tree[$k,$((2 * j + 1))]}"
+        printf '%b' "\\x01$left$bytes" >"$tmp/$j.node"
+        names+=("$j.node")
+      done
+      j=$i
+      while read -r got rest; do tree[$((k + 1)),$j]=$got j=$((j + 1)); done < <(cd "$tmp" && sha256sum -- "${names[@]}" && rm -f -- "${names[@]}")
     done
   done
+}
+
+root() { # of the first $1 leaves, from the full trees that they fall into
+  local n=$1 k i at=0 size part=()
   for ((k = 62; k >= 0; k--)); do
     size=$((1 << k))
     (((n & size) == 0)) || { part+=("${tree[$k,$((at / size))]}") at=$((at + size)); }
@@ -225,12 +237,10 @@ note() { # $1: notes/N.note
 
 signatures() { # V2
   local name n most=0 count=0 of='' rest=''
-  for name in "${!there[@]}"; do
-    [[ $name != keys/* || $name =~ ^keys/[0-9a-f]{8}\.pem$ ]] || { why="$name: it is no key"; return 1; }
-  done
   for n in "${heads[@]}"; do
     [[ -n ${there[notes/$n.note]:-} ]] || { why="notes/$n.note: a record holds it, and it is not there"; return 1; }
   done
+  build
   for name in "${!there[@]}"; do
     [[ $name == notes/* ]] || continue
     note "$name" || return 1
@@ -238,7 +248,8 @@ signatures() { # V2
     ((n <= most)) || most=$n
   done
   rest=$((${#leaves[@]} - most))
-  why="$count signed heads; the last is of records 1 to $most, and $rest records after it are not signed"
+  why="$count heads are signed by keys that the records declare; whose keys these are is not shown; the last is of records 1 to $most, "
+  why+="and $rest records after it are not signed"
 }
 
 signs() { # says what became of V2
