@@ -114,7 +114,7 @@ func (q *Query) numbers(value string) (err error) {
 	if last != "" && err == nil {
 		q.Last, err = strconv.ParseUint(last, 10, 64)
 	}
-	if err != nil || first != "" && q.First == 0 || last != "" && q.Last < max(q.First, 1) || value == ".." {
+	if err != nil || first != "" && q.First == 0 || last != "" && q.Last < max(q.First, 1) || value == ".." || value == "" {
 		return fmt.Errorf("%w: seq=%.80q is no range of numbers such as 3..40", ErrQuery, value)
 	}
 	return nil
