@@ -168,8 +168,18 @@ func TestBothProgramsVerifySignedHeadsAndFindWhatIsWrongWithThem(t *testing.T) {
 			require.Contains(t, string(out), "\nV2 "+c.want+": ", "%s by %s: %s", c.name, program, out)
 		}
 	}
+}
+
+func TestASignatureOfWhichOneBitIsChangedIsThatOfNoKey(t *testing.T) {
+	tools := map[string]string{verifyShName: tool(t, "bash", "bash"), verifyPyName: tool(t, "python3", "Python 3")}
+	tool(t, "openssl", "openssl")
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	one, two := newSigner(t, "CTRL-01 soft", ed), newSigner(t, "CTRL-01+se", ec)
 	dir := signedPackage(t, 23, []int{11}, one, two)
-	for program, run := range tools { // a signature of each kind that has one bit changed
+	for program, run := range tools {
 		for k, s := range []*signer{one, two} {
 			note := slurp(t, dir, "notes/11.note")
 			text := note[:bytes.Index(note, []byte("\n\n"))+1]

@@ -76,6 +76,9 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		return res, false, err
 	}
 	report, unread := evidence.Verify(rig.Dir)
+	if report != nil {
+		verified(f, j.b.Plan.Map.Device, report, stderr)
+	}
 	switch {
 	case err == nil:
 		err = unread

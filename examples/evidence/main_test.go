@@ -98,7 +98,7 @@ func TestARecordThatWasTouchedIsNamed(t *testing.T) {
 	code, out, _ := command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "FAIL  chain: record 12: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 4 of 11 checks failed: sums, chain, records, journal\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 5 of 11 checks failed: sums, chain, records, journal, derived\n"), out)
 	require.Equal(t, 1, strings.Count(out, "FAIL  chain"))
 	require.NotContains(t, out, "\nproven:")
 	code, _, errs := command("replay", dir)
@@ -128,7 +128,7 @@ func TestARunThatHasNotEndedIsToldLoudlyAndOnce(t *testing.T) {
 	code, out, _ = command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "\nATTENTION: the run has not ended: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 2 of 11 checks failed: sums, manifest\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 3 of 11 checks failed: sums, chain, manifest\n"), out)
 }
 
 func TestOutputsThatWereNotConfirmedSafeAreToldLoudly(t *testing.T) {
