@@ -160,11 +160,12 @@ func Export(dir, to string, q *Query) (*Manifest, error) {
 	defer root.Close()
 	p := &packer{dir: to, root: root}
 	defer p.discard()
-	x := &exporter{p: p, from: from, source: have, e: &excerpt{query: q, tree: have, breach: func(_ string, seq uint64, format string, args ...any) {
+	e := &excerpt{query: q, tree: have, breach: func(_ string, seq uint64, format string, args ...any) {
 		if p.breach == nil {
 			p.breach = errors.New(where(seq) + fmt.Sprintf(format, args...))
 		}
-	}}}
+	}}
+	x := &exporter{p: p, from: from, source: have, e: e}
 	return x.run(dir)
 }
 

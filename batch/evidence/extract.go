@@ -135,20 +135,21 @@ func (e *excerpt) window(rec *record.Record) {
 	if sum.String() != digest {
 		e.breach("samples", rec.Seq(), "the SHA-256 of %s/%s is not samples_digest of the record", samplesDir, base)
 	}
-	e.windows = append(e.windows, ManifestWindow{Digest: sum.String(), MeterWindowID: id, Name: base, Samples: rec.Count(record.Samples)})
+	e.windows = append(e.windows, ManifestWindow{Digest: sum.String(), MeterWindowID: id, Name: base,
+		Samples: rec.Count(record.Samples)})
 }
 
 // manifest makes the manifest of an extract.
 func (e *excerpt) manifest(head journal.Chain) *Manifest {
 	return &Manifest{Anchor: "none", BatchID: e.same[0], Bodies: e.bodies, Derived: derivedNames(), DeviceID: e.same[1],
-		EquipmentID: e.same[2], Files: append([]ManifestFile{}, e.files...), FirstSeq: min(head.N, 1), Format: Format, JournalID: e.same[3],
-		LastLink: head.Link.String(), LastSeq: head.N, NotProven: e.notProven(head.N), Proven: e.proven(), Selection: e.query,
+		EquipmentID: e.same[2], Files: append([]ManifestFile{}, e.files...), FirstSeq: min(head.N, 1), Format: Format,
+		JournalID: e.same[3], LastLink: head.Link.String(), LastSeq: head.N, NotProven: e.notProven(head.N), Proven: e.proven(), Selection: e.query,
 		Unsafe: []string{}, Windows: append([]ManifestWindow{}, e.windows...)}
 }
 
 func (e *excerpt) proven() []string {
-	return []string{"every body that is there is the one that was hashed into last_link, at its number; none of the records left out " +
-		"was changed, added or moved without changing that link"}
+	return []string{"every body that is there is the one that was hashed into last_link, at its number; none of the records left " +
+		"out was changed, added or moved without changing that link"}
 }
 
 func (e *excerpt) notProven(last uint64) []string {

@@ -27,10 +27,12 @@ const (
 // levels is the table of levels. A check that is not named here belongs to the last.
 func levels() []Level {
 	return []Level{
-		{Name: "V0", Title: "sums", Checks: []string{"sums"}, Words: "the files are those of " + sumsName + ", which anyone can make anew"},
+		{Name: "V0", Title: "sums", Checks: []string{"sums"},
+			Words: "the files are those of " + sumsName + ", which anyone can make anew"},
 		{Name: "V1", Title: "chain", Checks: []string{"chain"},
 			Words: "the records follow from each other up to the one that the manifest names; a chain can be cut at its end or made anew"},
-		{Name: "V2", Title: "tree and signatures", Checks: []string{"signatures"}, Words: "heads of the chain are signed by keys of the package"},
+		{Name: "V2", Title: "tree and signatures", Checks: []string{"signatures"},
+			Words: "heads of the chain are signed by keys of the package"},
 		{Name: "V3", Title: "anchors", Checks: []string{"anchors"}, Words: "the head of the chain is kept elsewhere, too"},
 		{Name: "V4", Title: "semantics", Words: "the records, and all that is in the package beside them, agree with each other"},
 	}

@@ -60,7 +60,8 @@ type ManifestWindow struct {
 // manifest makes the manifest of the records that were seen.
 func (r *records) manifest(head journal.Chain, outcome string) *Manifest {
 	engine, _ := strconv.ParseInt(r.text(record.Engine), 10, 64)
-	m := &Manifest{Anchor: "none", BatchID: r.text(record.BatchID), BatchState: r.state, Bodies: r.n, Derived: derivedNames(), DeviceID: r.text(record.DeviceID),
+	m := &Manifest{Anchor: "none", BatchID: r.text(record.BatchID), BatchState: r.state, Bodies: r.n,
+		Derived: derivedNames(), DeviceID: r.text(record.DeviceID),
 		Ending: r.ending(), Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
 		JournalID: r.text(record.JournalID), JournalOutcome: outcome, LastLink: head.Link.String(), LastSeq: head.N,
 		NotProven: r.notProven(), Proven: proven(), Unapproved: r.unapproved(), Unsafe: []string{}, Windows: []ManifestWindow{}}

@@ -58,7 +58,8 @@ func (r *Report) Verdict() string {
 				open++
 			}
 		}
-		return fmt.Sprintf("an extract, verified as far as it goes, %d checks hold and %d are open; no anchor, no signature", len(r.Checks)-open, open)
+		return fmt.Sprintf("an extract, verified as far as it goes, %d checks hold and %d are open; no anchor, no signature",
+			len(r.Checks)-open, open)
 	}
 	if !r.Ended {
 		verdict = fmt.Sprintf("what is recorded so far is whole, %d checks hold; no anchor, no signature", len(r.Checks))

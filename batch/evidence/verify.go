@@ -27,7 +27,8 @@ func Verify(dir string) (*Report, error) {
 		return nil, err
 	}
 	defer v.root.Close()
-	steps := []func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal, v.checkDerived, v.checkManifest}
+	steps := []func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal,
+		v.checkDerived, v.checkManifest}
 	if v.readPart(); v.part != nil {
 		steps = []func() error{v.checkSums, v.checkExtract, v.checkDerived, v.checkManifest}
 	}

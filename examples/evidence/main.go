@@ -142,7 +142,8 @@ func export(dir, to string, words []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(to, err, stderr)
 	}
-	fmt.Fprintf(stdout, "%s: %d of %d records with their bodies: %s\nexport_ref %s\n", to, m.Bodies, m.LastSeq, evidence.Plain(q.String()), ref)
+	fmt.Fprintf(stdout, "%s: %d of %d records with their bodies: %s\n", to, m.Bodies, m.LastSeq, evidence.Plain(q.String()))
+	fmt.Fprintf(stdout, "export_ref %s\n", ref)
 	return exitOK
 }
 

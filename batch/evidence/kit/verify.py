@@ -15,7 +15,8 @@ HEX = re.compile(rb"[0-9a-f]{64}\Z")
 LONGEST = 65688  # bytes of a line of events.tsv, its line feed included
 BELONGS = re.compile(
     rb"(events\.tsv|manifest\.json|verify\.sh|verify\.py|derived/events\.(csv|jsonl)|(files|samples)/.+"
-    rb"|notes/(0|[1-9][0-9]{0,18})\.note|keys/[0-9a-f]{8}\.pem|journal/segments/[0-9]{8}\.seg|journal/quarantine/[^/]+)\Z", re.DOTALL)
+    rb"|notes/(0|[1-9][0-9]{0,18})\.note|keys/[0-9a-f]{8}\.pem"
+    rb"|journal/segments/[0-9]{8}\.seg|journal/quarantine/[^/]+)\Z", re.DOTALL)
 
 
 class Fault(Exception):
@@ -349,8 +350,8 @@ def signatures():
         manifest = f.read()
     sizes = [note(name, manifest, there) for name in sorted(there) if name.startswith(b"notes/")]
     most = max(sizes, default=0)
-    return ("%d heads are signed by keys that the records declare; whose keys these are is not shown; the last is of records 1 to %d, "
-            "and %d records after it are not signed" % (len(sizes), most, len(LEAVES) - most))
+    return ("%d heads are signed by keys that the records declare; whose keys these are is not shown; "
+            "the last is of records 1 to %d, and %d records after it are not signed" % (len(sizes), most, len(LEAVES) - most))
 
 
 def show(name):
