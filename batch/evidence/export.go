@@ -183,7 +183,7 @@ func (x *exporter) run(dir string) (*Manifest, error) {
 		return nil, err
 	}
 	head, err := rows(x.from, dir, func(r *Row) error {
-		if r.Record != nil && e.query.Means(r.Record) {
+		if r.Record != nil && e.keeps(r.Record) {
 			e.add(r.Seq, r.Body)
 		} else {
 			r.Body, r.Record = nil, nil

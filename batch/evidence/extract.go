@@ -83,7 +83,7 @@ func (e *excerpt) add(n uint64, body []byte) *record.Record {
 		return nil
 	case rec.Seq() != n:
 		e.breach("records", n, "its body says that it is record %d", rec.Seq())
-	case !e.query.Means(rec):
+	case !e.keeps(rec):
 		e.breach("records", n, "its body is there, and was not selected: %s", e.query)
 	}
 	for i, k := range common() {
@@ -104,6 +104,13 @@ func (e *excerpt) add(n uint64, body []byte) *record.Record {
 	}
 	return rec
 }
+
+// keyEvent is the event_type of records that declare the keys by which heads are signed.
+const keyEvent = "key_event"
+
+// keeps tells whether an extract holds the body of a record: where the query means it, and where the notes of signed heads, which go
+// along whole, cannot be verified without it.
+func (e *excerpt) keeps(rec *record.Record) bool { return rec.Kind.String() == keyEvent || e.query.Means(rec) }
 
 // file looks for the governed file that a record names.
 func (e *excerpt) file(rec *record.Record) {
@@ -157,6 +164,7 @@ func (e *excerpt) notProven(last uint64) []string {
 		fmt.Sprintf("what the %d records say whose bodies were left out, and that none of them should have been selected", last-e.bodies),
 		"approvals, totals, verdicts and how the run ended: they need all records, which the whole package has",
 		"that the end is whole, and that the whole was not made anew: there is no anchor; compare last_link with one kept elsewhere",
+		"who made it, beyond what the notes of signed heads show where there are any",
 		"that the inputs were true: what devices and people gave is recorded as it came",
 	}
 	if len(e.missing) > 0 {
