@@ -138,6 +138,13 @@ func TestWhatCannotBeExportedIsRefused(t *testing.T) {
 	require.NoDirExists(t, to)
 	_, err = Select(full, nil, func(*Row) error { return nil })
 	require.ErrorIs(t, err, ErrChain)
+	part := filepath.Join(t.TempDir(), "y")
+	_, err = Export(filepath.Join(full, journalDir), part, nil)
+	require.NoError(t, err)
+	before := relative(t, part)
+	_, err = Pack(part, tinyBatch(t, "B-0001", approved{}))
+	require.ErrorIs(t, err, ErrOther)
+	require.Equal(t, before, relative(t, part), "an extract is not packed over")
 	_, err = Export(full, to, &Query{Kinds: []string{"b", "a"}})
 	require.ErrorIs(t, err, ErrQuery)
 }

@@ -110,7 +110,9 @@ const keyEvent = "key_event"
 
 // keeps tells whether an extract holds the body of a record: where the query means it, and where the notes of signed heads, which go
 // along whole, cannot be verified without it.
-func (e *excerpt) keeps(rec *record.Record) bool { return rec.Kind.String() == keyEvent || e.query.Means(rec) }
+func (e *excerpt) keeps(rec *record.Record) bool {
+	return rec.Kind.String() == keyEvent || e.query.Means(rec)
+}
 
 // file looks for the governed file that a record names.
 func (e *excerpt) file(rec *record.Record) {

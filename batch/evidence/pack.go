@@ -117,6 +117,9 @@ func (p *packer) before(b *batch.Batch) error {
 		if p.prior.BatchID != b.ID || p.prior.JournalID != b.JournalID {
 			return fmt.Errorf("%w: %s holds batch %s, journal %s", ErrOther, p.dir, p.prior.BatchID, p.prior.JournalID)
 		}
+		if p.prior.Selection != nil {
+			return fmt.Errorf("%w: %s holds an extract; pack in the directory of the run", ErrOther, p.dir)
+		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("evidence: %w", err)
 	}
