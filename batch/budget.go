@@ -18,7 +18,7 @@ const (
 )
 
 // Budget is about how many bytes the evidence of the batch takes if its phases take all the time that they may: the journal, and the
-// package beside it, which says all of it again. It is an estimate from the time-outs of the recipe and the stale_after of the map's
+// package beside it, which says all of it again three times: as lines, as CSV and as JSON. It is an estimate from the time-outs of the recipe and the stale_after of the map's
 // tags, not a limit. Time that the batch is held, and inputs that come oftener, are not in it.
 func (b *Batch) Budget() int64 {
 	actions, time := b.extent(0)
@@ -26,7 +26,7 @@ func (b *Batch) Budget() int64 {
 	for i := range b.Plan.Files {
 		journal += int64(len(b.Plan.Files[i].Data))
 	}
-	return 2*journal + 3*int64(b.Segment()) // one that is full in part, one in reserve, one for the abort of the batch
+	return 5*journal + 3*int64(b.Segment()) // one that is full in part, one in reserve, one for the abort of the batch
 }
 
 // Segment is the size in bytes that the segments of the batch's journal have: with one in reserve, a disk that has become full has

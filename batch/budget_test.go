@@ -25,14 +25,14 @@ func TestABudgetFollowsTimeOutsDelaysAndBranches(t *testing.T) {
 		require.NoError(t, err)
 		b, err := plan.Bind("B-1", "", Unapproved, nil)
 		require.NoError(t, err)
-		return b.Budget() - 2*int64(len(r)+len(mapping)+perBatch) - 3*least
+		return b.Budget() - 5*int64(len(r)+len(mapping)+perBatch) - 3*least
 	}
 	delay := "      actions:\n        - delay: 1000 s\n"
 	wait := "      timeout: 600 s\n      actions:\n        - wait: ZS1\n"
 	const rate = perSecond + perBlock + readings*perReading/2
-	require.EqualValues(t, 2*(perAction+1000*rate), budget("sequence", delay))
-	require.EqualValues(t, 2*(perAction+600*rate), budget("sequence", wait))
-	require.EqualValues(t, 2*(2*perAction+1600*rate), budget("sequence", delay, wait))
-	require.EqualValues(t, 2*(2*perAction+1000*rate), budget("parallel", delay, wait))
-	require.EqualValues(t, 2*(perAction+1_000_000*rate), budget("sequence", strings.Replace(delay, "1000 s", "1000000 s", 1)))
+	require.EqualValues(t, 5*(perAction+1000*rate), budget("sequence", delay))
+	require.EqualValues(t, 5*(perAction+600*rate), budget("sequence", wait))
+	require.EqualValues(t, 5*(2*perAction+1600*rate), budget("sequence", delay, wait))
+	require.EqualValues(t, 5*(2*perAction+1000*rate), budget("parallel", delay, wait))
+	require.EqualValues(t, 5*(perAction+1_000_000*rate), budget("sequence", strings.Replace(delay, "1000 s", "1000000 s", 1)))
 }

@@ -36,7 +36,7 @@ func TestTheWordsOfARunSayWhatMustBeKnownFirst(t *testing.T) {
 		verdict := rep.Verdict()
 		require.True(t, strings.HasPrefix(verdict, c.want), verdict)
 		require.Equal(t, c.run.Ended, strings.Contains(verdict, "verified"), verdict)
-		require.Contains(t, verdict, "11 checks hold; no anchor, no signature")
+		require.Contains(t, verdict, "12 checks hold; no anchor, no signature")
 	}
 }
 
@@ -53,7 +53,7 @@ func TestARunThatHasNotEndedIsNotCalledVerified(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, rep.OK())
 	require.Equal(t, "the run has not ended: last state Running, window A open; ran without approval; "+
-		"what is recorded so far is whole, 11 checks hold; no anchor, no signature", rep.Verdict())
+		"what is recorded so far is whole, 12 checks hold; no anchor, no signature", rep.Verdict())
 	replay, err := Replay(dir)
 	require.NoError(t, err)
 	require.Equal(t, rep.Run, replay.Run)

@@ -92,6 +92,7 @@ func parseHash(text []byte) (h journal.Hash, ok bool) {
 type chain struct {
 	n    uint64       // number of the last line, as it should be
 	link journal.Hash // of the last line, as it is stated
+	part bool         // of an extract: bodies may be left out
 	lost bool         // the last line could not be taken apart, so its link is not known
 }
 
@@ -106,9 +107,9 @@ func (c *chain) check(ln *line) (n uint64, wrong string) {
 	case ln.seq != n:
 		c.n = ln.seq
 		return n, fmt.Sprintf("record %d stands in its place", ln.seq)
-	case len(ln.body) == 0:
+	case len(ln.body) == 0 && !c.part:
 		return n, "it has no body"
-	case journal.Leaf(ln.body) != ln.leaf:
+	case len(ln.body) > 0 && journal.Leaf(ln.body) != ln.leaf:
 		return n, "its body is not the one that its leaf was made of"
 	case !lost && journal.Link(n, prev, ln.leaf) != ln.link:
 		return n, "its link does not follow from its leaf and the record before it"

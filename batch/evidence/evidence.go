@@ -9,8 +9,14 @@
 //	samples/       <meter_window_id>.tsv for each closed window: time, raw value, quality
 //	notes/         <size>.note for each signed head: a C2SP signed note; the last one covers all records
 //	keys/          <key id>.pem for each key that the records name: what openssl takes to verify the notes
+//	derived/       events.csv and events.jsonl: the records for spreadsheets and queries, with hash_prev and hash_curr
 //	manifest.json  what the package holds, what it proves and what it does not
+//	verify.sh      verifies sums and chain with bash and coreutils, and nothing of ours
+//	verify.py      the same with Python
 //	SHA256SUMS     digests of all other files, for sha256sum -c
+//
+// [Export] makes an extract, a package of its own: the rows of all records, so that the chain holds, and the bodies of those that
+// a [Query] means. [Select] hands over the records themselves.
 //
 // The rule that must not be broken: a package says no more than its records do. All in it can be made again from the records and
 // the governed files, and whatever differs is found and named by record or file. What cannot be proven is said in words.
@@ -22,13 +28,14 @@ package evidence
 import "errors"
 
 // Format is the version of the package's layout that this build writes and reads.
-const Format = 1
+const Format = 2
 
 // Limits of a package. What is beyond them is refused.
 const (
 	MaxFiles    = 100_000         // files and directories in a package
 	MaxBytes    = int64(16 << 30) // bytes of all files together
 	MaxEvents   = int64(4 << 30)  // bytes of events.tsv, and of one file in samples/
+	MaxDerived  = int64(8 << 30)  // bytes of one file in derived/
 	MaxManifest = 4 << 20         // bytes of manifest.json
 	maxGoverned = 16              // files in files/
 	maxWindows  = 10_000          // metering windows of a batch
@@ -36,6 +43,7 @@ const (
 	maxName     = 4096            // bytes of a path within a package
 	maxSums     = 16 << 20        // bytes of SHA256SUMS
 	maxSegment  = 64 << 20        // bytes of one file of the journal
+	maxProgram  = 1 << 20         // bytes of verify.sh and of verify.py
 )
 
 // What is refused, to be told apart with errors.Is.
@@ -60,6 +68,11 @@ const (
 	eventsName    = "events.tsv"
 	manifestName  = "manifest.json"
 	sumsName      = "SHA256SUMS"
+	derivedDir    = "derived"
+	csvName       = "derived/events.csv"
+	jsonlName     = "derived/events.jsonl"
+	verifyShName  = "verify.sh"
+	verifyPyName  = "verify.py"
 	lockName      = "journal/lock"
 	tempSuffix    = ".tmp"
 	sampleSuffix  = ".tsv"

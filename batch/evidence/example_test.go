@@ -49,6 +49,7 @@ func Example() {
 	// totals true
 	// journal true
 	// signatures true
+	// derived true
 	// manifest true
 	// divergences: false
 }

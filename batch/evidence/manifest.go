@@ -17,7 +17,9 @@ import (
 type Manifest struct {
 	Anchor         string           `json:"anchor"` // where the head of the chain is kept besides; "none"
 	BatchID        string           `json:"batch_id"`
-	BatchState     string           `json:"batch_state"` // last state of the batch
+	BatchState     string           `json:"batch_state"`   // last state of the batch
+	Bodies         uint64           `json:"bodies,string"` // records whose bodies are there; in an extract the rest are left out
+	Derived        []string         `json:"derived"`       // files that are made of the records and prove nothing themselves
 	DeviceID       string           `json:"device_id"`
 	Ending         string           `json:"ending"` // outputs_safe, outputs_not_confirmed, engine_fault; "" where the run has not ended
 	Engine         int64            `json:"engine"` // engine number that decided
@@ -31,6 +33,7 @@ type Manifest struct {
 	LastSeq        uint64           `json:"last_seq,string"`
 	NotProven      []string         `json:"not_proven"` // what the package cannot show, in words
 	Proven         []string         `json:"proven"`     // what it shows where Verify finds no fault, in words
+	Selection      *Query           `json:"selection"`  // which bodies an extract holds; null where the package is whole
 	Unapproved     bool             `json:"unapproved"` // the batch ran without approval
 	Unsafe         []string         `json:"unsafe"`     // outputs that were not confirmed to be safe when the run ended
 	Windows        []ManifestWindow `json:"windows"`    // closed windows, in the order in which they opened
@@ -57,7 +60,8 @@ type ManifestWindow struct {
 // manifest makes the manifest of the records that were seen.
 func (r *records) manifest(head journal.Chain, outcome string) *Manifest {
 	engine, _ := strconv.ParseInt(r.text(record.Engine), 10, 64)
-	m := &Manifest{Anchor: "none", BatchID: r.text(record.BatchID), BatchState: r.state, DeviceID: r.text(record.DeviceID),
+	m := &Manifest{Anchor: "none", BatchID: r.text(record.BatchID), BatchState: r.state, Bodies: r.n,
+		Derived: derivedNames(), DeviceID: r.text(record.DeviceID),
 		Ending: r.ending(), Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
 		JournalID: r.text(record.JournalID), JournalOutcome: outcome, LastLink: head.Link.String(), LastSeq: head.N,
 		NotProven: r.notProven(), Proven: append(proven(), r.signed.proven()...), Unapproved: r.unapproved(), Unsafe: []string{}, Windows: []ManifestWindow{}}

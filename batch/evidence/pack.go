@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal"
@@ -101,6 +102,9 @@ type packer struct {
 	outcome string
 	breach  error // why the records cannot be packed
 	temps   []*temp
+	events  *temp // and the files that are written beside it
+	derived *deriver
+	buf     []byte
 }
 
 // before looks at what lies in the directory.
@@ -112,6 +116,9 @@ func (p *packer) before(b *batch.Batch) error {
 		}
 		if p.prior.BatchID != b.ID || p.prior.JournalID != b.JournalID {
 			return fmt.Errorf("%w: %s holds batch %s, journal %s", ErrOther, p.dir, p.prior.BatchID, p.prior.JournalID)
+		}
+		if p.prior.Selection != nil {
+			return fmt.Errorf("%w: %s holds an extract; pack in the directory of the run", ErrOther, p.dir)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("evidence: %w", err)
@@ -149,22 +156,22 @@ func (p *packer) before(b *batch.Batch) error {
 
 // scan reads the journal and writes events.tsv and the samples under other names.
 func (p *packer) scan(b *batch.Batch) error {
-	events, err := p.temp(eventsName)
-	if err != nil {
+	if err := p.openRows(); err != nil {
 		return err
 	}
 	kept := p.prior == nil
-	var buf []byte
+	var prev journal.Hash
 	found, err := journal.Scan(filepath.Join(p.dir, journalDir), func(seq uint64, body []byte, c journal.Chain) error {
-		if p.recs.add(seq, body) == nil {
+		rec := p.recs.add(seq, body)
+		if rec == nil {
 			return p.breach
 		}
 		if p.prior != nil && seq == p.prior.LastSeq {
 			kept = c.Link.String() == p.prior.LastLink
 		}
-		buf = appendLine(buf[:0], seq, journal.Leaf(body), c.Link, body)
-		_, err := events.w.Write(buf)
-		return errors.Join(err, p.recs.windows.err)
+		row := Row{Seq: seq, Prev: prev, Leaf: journal.Leaf(body), Link: c.Link, Body: body, Record: rec}
+		prev = c.Link
+		return errors.Join(p.row(&row), p.recs.windows.err)
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("evidence: %s: %w", p.dir, err)
@@ -187,7 +194,7 @@ func (p *packer) scan(b *batch.Batch) error {
 
 // finish puts the files in place.
 func (p *packer) finish() (*Manifest, error) {
-	closed := map[string]bool{eventsName: true}
+	closed := map[string]bool{eventsName: true, csvName: true, jsonlName: true}
 	for _, w := range p.recs.windows.closed() {
 		closed[samplesDir+"/"+w.id+sampleSuffix] = true
 	}
@@ -203,19 +210,55 @@ func (p *packer) finish() (*Manifest, error) {
 		return nil, err
 	}
 	m := p.recs.manifest(p.head, p.outcome)
-	data, err := m.encode()
-	if err != nil {
+	if err := p.seal(m); err != nil {
 		return nil, err
 	}
+	return m, syncDirs(p.root, samplesDir)
+}
+
+// openRows begins the files that have a row for each record.
+func (p *packer) openRows() (err error) {
+	if err := p.root.MkdirAll(derivedDir, 0o750); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	var t [3]*temp
+	for i, name := range [...]string{eventsName, csvName, jsonlName} {
+		if t[i], err = p.temp(name); err != nil {
+			return err
+		}
+	}
+	p.events = t[0]
+	p.derived, err = newDeriver(t[1].w, t[2].w)
+	return err
+}
+
+// row writes the rows of one record.
+func (p *packer) row(r *Row) error {
+	p.buf = appendLine(p.buf[:0], r.Seq, r.Leaf, r.Link, r.Body)
+	_, err := p.events.w.Write(p.buf)
+	return errors.Join(err, p.derived.row(strconv.FormatUint(r.Seq, 10), r.Prev, r.Link, r.Record))
+}
+
+// seal writes manifest and programs, and the sums last.
+func (p *packer) seal(m *Manifest) error {
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	for _, k := range kit() {
+		if err := replace(p.root, k.name, []byte(k.text)); err != nil {
+			return err
+		}
+	}
 	if err := replace(p.root, manifestName, data); err != nil {
-		return nil, err
+		return err
 	}
 	t, err := list(p.root)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := replace(p.root, sumsName, t.sums()); err != nil {
-		return nil, err
+		return err
 	}
-	return m, syncDirs(p.root, samplesDir, ".")
+	return syncDirs(p.root, derivedDir, ".")
 }

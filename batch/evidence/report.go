@@ -15,6 +15,8 @@ type Report struct {
 	JournalID string
 	Records   uint64   // number of the last record
 	Link      string   // link of the last record, hex
+	Ref       string   // export_ref of the package, hex; "" where there is no manifest
+	Extract   bool     // bodies were left out; how the run ended is not known then
 	Checks    []Check  // in the order in which they were made
 	Other     []string // files beside the package, which nothing here vouches for
 	Proven    []string // what the package proves, in words; nothing where a check failed
@@ -25,7 +27,7 @@ type Report struct {
 // newReport is a report in which no check has been made yet.
 func newReport() (r Report) {
 	for _, name := range [...]string{"sums", "chain", "records", "identity", "files", "approval", "samples", "totals",
-		"journal", "signatures", "manifest"} {
+		"journal", "signatures", "derived", "manifest"} {
 		r.Checks = append(r.Checks, Check{Name: name})
 	}
 	return r
@@ -50,6 +52,16 @@ func (r *Report) Verdict() string {
 		}
 	}
 	verdict := fmt.Sprintf("verified, %d checks hold; no anchor, %s", len(r.Checks), r.Signed.Words())
+	if r.Extract {
+		open := 0
+		for i := range r.Checks {
+			if r.Checks[i].Open {
+				open++
+			}
+		}
+		return fmt.Sprintf("an extract, verified as far as it goes, %d checks hold and %d are open; no anchor, signatures not checked",
+			len(r.Checks)-open, open)
+	}
 	if !r.Ended {
 		verdict = fmt.Sprintf("what is recorded so far is whole, %d checks hold; no anchor, %s", len(r.Checks), r.Signed.Words())
 	}
@@ -61,8 +73,9 @@ func (r *Report) Verdict() string {
 
 // Check is one claim of a package and what became of it.
 type Check struct {
-	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal, signatures or manifest
+	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal, signatures, derived or manifest
 	Failed bool   `json:"failed"`
+	Open   bool   `json:"open,omitempty"`       // it could not be made; Detail says why. It shows nothing, and is no fault
 	Seq    uint64 `json:"seq,omitempty,string"` // record at which it fails first; 0 where it is no matter of one record
 	File   string `json:"file,omitempty"`       // file in which it fails first, relative to the package; "" where it is no matter of one file
 	Detail string `json:"detail"`               // what was found; of a failed check what is wrong
@@ -71,7 +84,10 @@ type Check struct {
 
 // String gives the check on one line, with the record or file that it fails at.
 func (c *Check) String() string {
-	if !c.Failed {
+	switch {
+	case c.Open && !c.Failed:
+		return "open  " + c.Name + ": " + c.Detail
+	case !c.Failed:
 		return "ok    " + c.Name + ": " + c.Detail
 	}
 	s := "FAIL  " + c.Name + ": "

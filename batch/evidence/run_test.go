@@ -5,10 +5,13 @@ package evidence
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +19,7 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -284,6 +288,7 @@ func forge(t testing.TB, dir string, edit func(n uint64, body []byte) []byte) st
 		all[i] = edit(uint64(i)+1, all[i])
 	}
 	put(t, dir, eventsName, chained(all))
+	rederive(t, dir)
 	v, err := openPackage(dir)
 	require.NoError(t, err)
 	defer v.root.Close()
@@ -293,6 +298,27 @@ func forge(t testing.TB, dir string, edit func(n uint64, body []byte) []byte) st
 	put(t, dir, manifestName, m)
 	resum(t, dir)
 	return dir
+}
+
+// rederive makes derived/ anew from events.tsv, as a forger would.
+func rederive(t testing.TB, dir string) {
+	t.Helper()
+	var csv, jsonl bytes.Buffer
+	d, err := newDeriver(&csv, &jsonl)
+	require.NoError(t, err)
+	lines, prev := newLineReader(bytes.NewReader(slurp(t, dir, eventsName))), journal.Hash{}
+	for {
+		ln, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		rec, _ := record.Parse(ln.body)
+		require.NoError(t, d.row(strconv.FormatUint(ln.seq, 10), prev, ln.link, rec))
+		prev = ln.link
+	}
+	put(t, dir, csvName, csv.Bytes())
+	put(t, dir, jsonlName, jsonl.Bytes())
 }
 
 // fields edits the fields of the nth record of a kind, from 1; of every record where kind is "". Values are strings, numbers,

@@ -36,6 +36,10 @@ func limit(name string) int64 {
 		return MaxEvents
 	case name == manifestName:
 		return MaxManifest
+	case name == csvName || name == jsonlName:
+		return MaxDerived
+	case name == verifyShName || name == verifyPyName:
+		return maxProgram
 	case strings.HasPrefix(dir, filesDir+"/"):
 		return batch.MaxFile
 	case isNoteName(name):

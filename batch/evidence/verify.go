@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/batchkit/batchkit/journal"
@@ -31,23 +32,42 @@ func VerifyTrusting(dir string, trusted []*journal.PublicKey) (*Report, error) {
 	}
 	defer v.root.Close()
 	v.trusted = trusted
-	for _, step := range [...]func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal,
-		v.checkSignatures, v.checkManifest} {
+	steps := []func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal,
+		v.checkSignatures, v.checkDerived, v.checkManifest}
+	if v.readPart(); v.part != nil {
+		steps = []func() error{v.checkSums, v.checkExtract, v.checkDerived, v.checkManifest}
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", dir, err)
 		}
 	}
 	r := &v.report
-	r.BatchID, r.JournalID = Plain(v.recs.text(record.BatchID)), Plain(v.recs.text(record.JournalID))
-	r.Records, r.Link, r.Run = v.head.N, v.head.Link.String(), v.recs.run()
-	r.NotProven = v.recs.notProven(r.Signed.notProven(v.head.N)...)
+	r.Records, r.Link = v.head.N, v.head.Link.String()
+	if r.Ref, err = Ref(dir); err != nil {
+		r.Ref = ""
+	}
+	r.Proven = v.told()
 	for _, name := range v.tree.other {
 		r.Other = append(r.Other, Plain(name))
 	}
-	if r.OK() {
-		r.Proven = append(proven(), r.Signed.proven()...)
+	if !r.OK() {
+		r.Proven = nil
 	}
 	return r, nil
+}
+
+// told takes over what the records say of the batch, and returns what they prove where no check failed.
+func (v *verifier) told() (proves []string) {
+	r := &v.report
+	if e := v.excerpt; e != nil {
+		r.Extract = true
+		r.BatchID, r.JournalID, r.NotProven = Plain(e.same[0]), Plain(e.same[3]), e.notProven(v.head.N)
+		return e.proven()
+	}
+	r.BatchID, r.JournalID, r.Run = Plain(v.recs.text(record.BatchID)), Plain(v.recs.text(record.JournalID)), v.recs.run()
+	r.NotProven = v.recs.notProven(r.Signed.notProven(v.head.N)...)
+	return append(proven(), r.Signed.proven()...)
 }
 
 // verifier is one verification under way.
@@ -55,8 +75,11 @@ type verifier struct {
 	dir     string
 	root    *os.Root
 	tree    *tree
-	recs    *records
+	recs    *records      // nil of an extract
+	excerpt *excerpt      // of an extract, else nil
 	head    journal.Chain // of events.tsv, as it is stated
+	part    *Query        // of an extract: what its manifest says that was selected; nil where the package is whole
+	derived *derivedSums  // what derived/ should hold
 	outcome string        // of reading the journal; "" where it is not there or not the same
 	report  Report
 	trusted []*journal.PublicKey // keys of which the caller knows whose they are
@@ -107,10 +130,11 @@ func (v *verifier) checkRecords() error {
 		return err
 	}
 	defer f.Close()
-	if v.head, err = v.readEvents(f); err != nil {
+	if v.head, err = v.readEvents(f, v.recs.add); err != nil {
 		return err
 	}
 	v.recs.finish()
+	v.checkHead(v.recs.n)
 	c.found("records 1 to %d follow from each other; the last link is %s", v.head.N, v.head.Link)
 	v.check("records").found("%d records in canonical form, %d of them bind governed files", v.recs.n, len(v.recs.bound))
 	v.check("identity").found("batch %s, recipe %s %s, mapping %s, equipment %s throughout", v.recs.text(record.BatchID),
@@ -119,10 +143,11 @@ func (v *verifier) checkRecords() error {
 }
 
 // readEvents holds the lines of an events file against the chain and takes in the records.
-func (v *verifier) readEvents(r io.Reader) (journal.Chain, error) {
+func (v *verifier) readEvents(r io.Reader, take func(n uint64, body []byte) *record.Record) (journal.Chain, error) {
 	c := v.check("chain")
 	lines := newLineReader(r)
-	var ch chain
+	ch := chain{part: v.part != nil}
+	v.derived = newDerivedSums()
 	for {
 		ln, err := lines.next()
 		if errors.Is(err, io.EOF) {
@@ -131,12 +156,14 @@ func (v *verifier) readEvents(r io.Reader) (journal.Chain, error) {
 		if err != nil {
 			return journal.Chain{}, err
 		}
+		prev := ch.link
 		n, wrong := ch.check(&ln)
 		if wrong != "" {
 			c.fail(n, "", "%s", wrong)
 		}
 		if ln.bad == "" {
-			v.recs.add(ln.seq, ln.body)
+			rec := take(ln.seq, ln.body)
+			_ = v.derived.row(strconv.FormatUint(ln.seq, 10), prev, ln.link, rec) // a hash takes everything
 		}
 	}
 	if ch.n == 0 {
@@ -217,11 +244,15 @@ func (v *verifier) checkManifest() error {
 		c.fail(0, manifestName, "%.300s", err)
 		return nil
 	}
+	if m.Format != Format {
+		c.fail(0, manifestName, "the package is of format %d, and this build reads format %d", m.Format, Format)
+	}
 	outcome := v.outcome
 	if outcome == "" && (m.JournalOutcome == journal.Clean.String() || m.JournalOutcome == journal.TornTail.String()) {
 		outcome = m.JournalOutcome
 	}
-	want, err := v.recs.manifest(v.head, outcome).encode()
+	made := v.manifest(outcome)
+	want, err := made.encode()
 	if err != nil {
 		return err
 	}
@@ -231,4 +262,11 @@ func (v *verifier) checkManifest() error {
 	}
 	c.found("it says what records and files say")
 	return nil
+}
+
+func (v *verifier) manifest(outcome string) *Manifest {
+	if v.excerpt != nil {
+		return v.excerpt.manifest(v.head)
+	}
+	return v.recs.manifest(v.head, outcome)
 }

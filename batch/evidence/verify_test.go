@@ -42,7 +42,7 @@ func TestEveryCheckOfAWholePackageHoldsAndTheReportSaysWhatIsNotProven(t *testin
 		rep, err := Verify(dir)
 		require.NoError(t, err)
 		require.True(t, rep.OK(), rep.Verdict())
-		require.Len(t, rep.Checks, 11)
+		require.Len(t, rep.Checks, 12)
 		require.Equal(t, "B-0001", rep.BatchID)
 		require.Equal(t, "Complete", rep.State)
 		require.NotEmpty(t, rep.Proven)
@@ -64,7 +64,7 @@ func verifyEvents(t testing.TB, files []governed, events []byte) *Report {
 		v.check(check).fail(seq, "", format, args...)
 	})
 	var err error
-	v.head, err = v.readEvents(bytes.NewReader(events))
+	v.head, err = v.readEvents(bytes.NewReader(events), v.recs.add)
 	require.NoError(t, err)
 	v.recs.finish()
 	return &v.report
@@ -224,9 +224,9 @@ func TestSumsThatAreNoSumsAreRefusedAndNoNameLeadsOut(t *testing.T) {
 		{"no line feed at the end", strings.TrimSuffix(sums, "\n"), sumsName},
 		{"a line twice", first + sums, sumsName},
 		{"no sums at all", "hello\n", sumsName},
-		{"an empty file", "", eventsName},
+		{"an empty file", "", csvName},
 		{"upper case", strings.ToUpper(first) + sums[len(first):], sumsName},
-		{"a digit of a digest", digit + sums[1:], eventsName},
+		{"a digit of a digest", digit + sums[1:], csvName},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			put(t, dir, sumsName, []byte(c.sums))

@@ -84,6 +84,9 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		anchor(f, j.b, &res, stderr)
 	}
 	report, unread := evidence.Verify(rig.Dir)
+	if report != nil {
+		verified(f, j.b.Plan.Map.Device, report, stderr)
+	}
 	switch {
 	case err == nil:
 		err = unread

@@ -1,5 +1,5 @@
-// The device journal of a controller: what changes in its library of approved files is a record there, and so is the head of every
-// batch's journal when the batch has ended.
+// The device journal of a controller: what changes in its library of approved files is a record there, and so are the head of every
+// batch's journal when the batch has ended, and what verifications came to.
 
 package main
 
@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -160,4 +161,20 @@ func (d *device) Close() error {
 		return nil
 	}
 	return d.w.Close()
+}
+
+// verified records in the device journal, if there is one, what verifying a package came to. Where that fails it says so on stderr:
+// the package is as good as before.
+func verified(f *flags, name string, report *evidence.Report, stderr io.Writer) {
+	d, err := openDevice(f.out, name, io.Discard) // what is to be said of it was said when it was opened before
+	if err == nil && d.id == "" {
+		return
+	}
+	if err == nil {
+		_, err = evidence.LogVerification(d, "controller", report)
+		err = errors.Join(err, d.Close())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "controller: the verification of the package is not on record: %v\n", err)
+	}
 }

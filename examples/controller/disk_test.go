@@ -103,7 +103,7 @@ func crowd(t *testing.T, disk string, but int) (done func()) {
 }
 
 func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T) {
-	disk := small(t, "80000")
+	disk := small(t, "200000")
 	workplace(t)
 	crowded := crowd(t, disk, 900)                       // three segments of the journal, and not sixteen
 	edit(t, "recipe.yaml", "value: 5 s,", "value: 1 h,") // with the heater on
@@ -140,7 +140,7 @@ func TestADiskWithoutRoomForTheEvidenceStartsNothing(t *testing.T) {
 	o := controller("-virtual", "-unapproved", "-out", disk)
 	require.Equal(t, exitFailed, o.code)
 	require.Empty(t, o.out)
-	require.Regexp(t, `^runner: evidence can no longer be kept: \S+B-0001: disk full: the evidence of this batch may take \d{5} kB, and \d{5} kB are free; free some space, or give a directory `+
+	require.Regexp(t, `^runner: evidence can no longer be kept: \S+B-0001: disk full: the evidence of this batch may take \d{6} kB, and \d{5} kB are free; free some space, or give a directory `+
 		`on another disk\nnothing was started; see to the disk, or give another -out\n`, o.err)
 	require.NoDirExists(t, filepath.Join(disk, "B-0001"))
 	full := small(t, "100")
@@ -153,8 +153,8 @@ func TestADiskWithoutRoomForTheEvidenceStartsNothing(t *testing.T) {
 func TestADiskWithoutRoomForThePackageKeepsTheJournal(t *testing.T) {
 	disk := small(t, "9000")
 	workplace(t)
-	edit(t, "recipe.yaml", "timeout: 2 h", "timeout: 2 min")
-	edit(t, "recipe.yaml", "timeout: 30 min", "timeout: 2 min") // the evidence of ten minutes fits
+	edit(t, "recipe.yaml", "timeout: 2 h", "timeout: 40 s")
+	edit(t, "recipe.yaml", "timeout: 30 min", "timeout: 40 s") // the evidence of some minutes fits
 	crowded := crowd(t, disk, 100)
 	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk, "-json")
 	crowded()

@@ -30,7 +30,7 @@ func TestTheDemoEndsWithTotalsReconciliationVerdictAndThePlaceOfTheEvidence(t *t
 		" kg, target 120.00, delta ", "tolerance 0.30: PASS\n",
 		"reconciliation with the meter's own total, ", " kg: PASS; historian: none\n",
 		"outputs  all at their safe values\n",
-		": verified, 11 checks hold; no anchor, no signature\n",
+		": verified, 12 checks hold; no anchor, no signature\n",
 		"\nevidence out",
 		"evidence verify out", "evidence replay out",
 	} {

@@ -1,12 +1,15 @@
-// Evidence verifies and replays the evidence package of a batch, without the controller that made it.
+// Evidence verifies, replays, queries and exports the evidence package of a batch, without the controller that made it.
 //
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
+//	go run ./examples/evidence query DIR kind=window_stop    print records with their place in the chain
+//	go run ./examples/evidence export DIR TO meter_window_id=A    an extract: all rows, and the bodies of some records
 //
 // It holds no check of its own: what is checked, and how, is package batch/evidence.
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -20,11 +23,22 @@ import (
 
 const usage = `usage: evidence verify DIR
        evidence replay DIR
+       evidence query DIR [WORD...]
+       evidence export DIR TO [WORD...]
 
 verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
 they name, the samples, totals and verdicts of every metering window, and that all of them agree. It names
 the record that was touched.
 replay decides everything again from the recorded inputs and compares it with the records, byte for byte.
+query prints the records that all words mean, one a line, parted by tabs: number, link before, leaf, link,
+body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
+export makes an extract in the new directory TO: the rows of all records, so that the chain holds, and the
+bodies of those that are meant. Words are:
+  seq=3..40               numbers; either end may be left out
+  kind=window_stop        kind of the record
+  from=TIME to=TIME       ts_utc, such as 2026-01-31T06:00:00.000000000Z; to is not in it
+  KEY=VALUE               any key of a record, such as batch_id=B-0001 or meter_window_id=A
+Of words with the same key one must be met, and all keys must be.
 
 DIR is the directory of the package, for example out/B-0001.
 Exit code 0: nothing was found. 1: something was, or the package cannot be read. 2: this text.
@@ -42,13 +56,15 @@ const (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	if len(args) == 2 {
-		switch args[0] {
-		case "verify":
-			return verify(args[1], stdout, stderr)
-		case "replay":
-			return replay(args[1], stdout, stderr)
-		}
+	switch {
+	case len(args) == 2 && args[0] == "verify":
+		return verify(args[1], stdout, stderr)
+	case len(args) == 2 && args[0] == "replay":
+		return replay(args[1], stdout, stderr)
+	case len(args) >= 2 && args[0] == "query":
+		return query(args[1], args[2:], stdout, stderr)
+	case len(args) >= 3 && args[0] == "export":
+		return export(args[1], args[2], args[3:], stdout, stderr)
 	}
 	fmt.Fprint(stderr, usage)
 	return exitUsage
@@ -68,6 +84,11 @@ func verify(dir string, stdout, stderr io.Writer) int {
 			failed = append(failed, c.Name)
 		}
 	}
+	fmt.Fprintln(stdout)
+	levels := rep.Levels()
+	for i := range levels {
+		fmt.Fprintln(stdout, levels[i].String())
+	}
 	list(stdout, "beside the package, and not vouched for:", rep.Other)
 	list(stdout, "proven:", rep.Proven)
 	list(stdout, "not proven:", rep.NotProven)
@@ -76,20 +97,59 @@ func verify(dir string, stdout, stderr io.Writer) int {
 		ended = " is " + rep.State
 	}
 	fmt.Fprintf(stdout, "\nbatch %s%s: %d records, last link %s\n", rep.BatchID, ended, rep.Records, rep.Link)
+	fmt.Fprintf(stdout, "export_ref %s\n", rep.Ref)
 	if len(failed) == 0 {
 		fmt.Fprintln(stdout, attention(&rep.Run)+rep.Verdict())
 		return exitOK
 	}
-	if words := rep.Words(); words != "" {
+	if words := rep.Words(); words != "" && !rep.Extract {
 		fmt.Fprintln(stdout, attention(&rep.Run)+words)
 	}
 	fmt.Fprintf(stdout, "NOT VERIFIED: %d of %d checks failed: %s\n", len(failed), len(rep.Checks), strings.Join(failed, ", "))
 	return exitFound
 }
 
+// query prints the records that are meant, each with its place in the chain.
+func query(dir string, words []string, stdout, stderr io.Writer) int {
+	q, err := evidence.ParseQuery(words)
+	if err != nil {
+		return refuse(dir, err, stderr)
+	}
+	out := bufio.NewWriter(stdout)
+	var line []byte
+	_, err = evidence.Select(dir, q, func(r *evidence.Row) error {
+		line = r.Append(line[:0])
+		_, err := out.Write(line)
+		return err
+	})
+	if err = errors.Join(out.Flush(), err); err != nil {
+		return refuse(dir, err, stderr)
+	}
+	return exitOK
+}
+
+// export makes an extract and prints what it is known by.
+func export(dir, to string, words []string, stdout, stderr io.Writer) int {
+	q, err := evidence.ParseQuery(words)
+	if err != nil {
+		return refuse(dir, err, stderr)
+	}
+	m, err := evidence.Export(dir, to, q)
+	if err != nil {
+		return refuse(dir, err, stderr)
+	}
+	ref, err := evidence.Ref(to)
+	if err != nil {
+		return refuse(to, err, stderr)
+	}
+	fmt.Fprintf(stdout, "%s: %d of %d records with their bodies: %s\n", to, m.Bodies, m.LastSeq, evidence.Plain(q.String()))
+	fmt.Fprintf(stdout, "export_ref %s\n", ref)
+	return exitOK
+}
+
 // attention stands before words on a run that nobody may take for one that ended well.
 func attention(r *evidence.Run) string {
-	if r.Ended && len(r.Unsafe) == 0 {
+	if r.Ended && len(r.Unsafe) == 0 || r.State == "" { // of an extract it is not known
 		return ""
 	}
 	return "ATTENTION: "

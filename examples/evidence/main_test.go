@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -59,8 +61,8 @@ func TestAWholePackageVerifiesAndReplays(t *testing.T) {
 	dir := demoRun(t, 1)
 	code, out, errs := command("verify", dir)
 	require.Equal(t, exitOK, code, out+errs)
-	require.Equal(t, 11, strings.Count(out, "ok    "))
-	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 11 checks hold; no anchor, no signature\n"), out)
+	require.Equal(t, 12, strings.Count(out, "ok    "))
+	require.True(t, strings.HasSuffix(out, "\nran without approval; verified, 12 checks hold; no anchor, no signature\n"), out)
 	require.Equal(t, 1, strings.Count(out, "ran without approval"))
 	require.NotContains(t, out, "ATTENTION")
 	require.Contains(t, out, "batch B-0001 is Complete")
@@ -98,7 +100,7 @@ func TestARecordThatWasTouchedIsNamed(t *testing.T) {
 	code, out, _ := command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "FAIL  chain: record 12: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 4 of 11 checks failed: sums, chain, records, journal\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 5 of 12 checks failed: sums, chain, records, journal, derived\n"), out)
 	require.Equal(t, 1, strings.Count(out, "FAIL  chain"))
 	require.NotContains(t, out, "\nproven:")
 	code, _, errs := command("replay", dir)
@@ -128,7 +130,7 @@ func TestARunThatHasNotEndedIsToldLoudlyAndOnce(t *testing.T) {
 	code, out, _ = command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "\nATTENTION: the run has not ended: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 2 of 11 checks failed: sums, manifest\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 3 of 12 checks failed: sums, chain, manifest\n"), out)
 }
 
 func TestOutputsThatWereNotConfirmedSafeAreToldLoudly(t *testing.T) {
@@ -178,5 +180,39 @@ func TestAnythingElseShowsHowItIsUsed(t *testing.T) {
 		require.Equal(t, exitUsage, code)
 		require.Empty(t, out)
 		require.Equal(t, usage, errs)
+	}
+}
+
+func TestAnExtractIsExportedVerifiesAndIsQueried(t *testing.T) {
+	dir, to := demoRun(t, 1), filepath.Join(t.TempDir(), "x")
+	code, out, errs := command("export", dir, to, "kind=window_stop", "kind=command")
+	require.Equal(t, exitOK, code, errs)
+	require.Regexp(t, `: 3 of \d+ records with their bodies: kind=command kind=window_stop\nexport_ref [0-9a-f]{64}\n$`, out)
+	_, ref, _ := strings.Cut(out, "\n")
+	code, out, errs = command("verify", to)
+	require.Equal(t, exitOK, code, out+errs)
+	require.Contains(t, out, ref, "the same export_ref")
+	require.Equal(t, 3, strings.Count(out, "open  "))
+	for _, line := range []string{"V0 sums: HOLDS", "V1 chain: HOLDS", "V2 tree and signatures: NONE", "V3 anchors: NONE", "V4 semantics: IN PART"} {
+		require.Contains(t, out, "\n"+line)
+	}
+	require.NotContains(t, out, "ATTENTION", "how the run ended is not known")
+
+	for _, from := range []string{dir, to, filepath.Join(dir, "journal")} {
+		code, out, errs = command("query", from, "meter_window_id=A", "kind=window_stop")
+		require.Equal(t, exitOK, code, errs)
+		require.Equal(t, 1, strings.Count(out, "\n"))
+		part := strings.Split(strings.TrimSuffix(out, "\n"), "\t")
+		require.Len(t, part, 5)
+		leaf := sha256.Sum256([]byte("\x00" + part[4]))
+		require.Equal(t, hex.EncodeToString(leaf[:]), part[2])
+		link := sha256.Sum256([]byte(part[0] + "\n" + part[1] + "\n" + part[2] + "\n"))
+		require.Equal(t, hex.EncodeToString(link[:]), part[3])
+	}
+	for _, args := range [][]string{{"query", dir, "colour=red"}, {"export", dir, to}, {"export", dir, filepath.Join(to, "y"), "seq=0"}} {
+		code, out, errs = command(args...)
+		require.Equal(t, exitFound, code)
+		require.Empty(t, out)
+		require.NotEmpty(t, errs)
 	}
 }

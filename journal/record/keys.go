@@ -56,9 +56,11 @@ const (
 	EventType                      // kind of the record
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
+	ExportRef                      // SHA-256 of the manifest of an evidence package, hex
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
 	Flushes                        // flushes that the journal waited for
 	FromVersion                    // version that was active before
+	ChainVerifyResult              // what verifying the hash chain of a package came to: PASS or FAIL
 	HeadLink                       // link of the last record that a head covers, hex
 	HeadRoot                       // root of the tree over the records that a head covers, hex
 	HeadSize                       // number of records that a head covers, from record 1
@@ -211,9 +213,11 @@ var keys = [keyCount]struct {
 	EventType:           {"event_type", formText},
 	EventsPerSecond:     {"events_per_second", formTexts},
 	Expiry:              {"expiry", formTime},
+	ExportRef:           {"export_ref", formText},
 	FirstMonoNS:         {"first_mono_ns", formCount},
 	Flushes:             {"flushes", formCount},
 	FromVersion:         {"from_version", formText},
+	ChainVerifyResult:   {"hash_chain_verify_result", formText},
 	HeadLink:            {"head_link", formText},
 	HeadRoot:            {"head_root", formText},
 	HeadSize:            {"head_size", formCount},

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // ErrRecord is wrapped by every refusal of this package.
@@ -94,6 +95,8 @@ const (
 	KindHeadSigned           // the head of this journal at some record before, signed
 	KindHeadUnsigned         // a head that the signer could not sign
 	KindHeadAnchored         // the head of another journal, kept in this one
+	KindExport               // an evidence package was exported
+	KindVerification         // an evidence package was verified
 	KindMeasures             // how the shell kept up since the last of these
 	kindCount
 )
@@ -195,6 +198,9 @@ var specs = [kindCount]Spec{
 		Must: []Key{CheckpointID, CheckpointLastSeq, CheckpointPeriod, Result}, May: []Key{Digest, Detail}},
 	KindMediumReplaced: {Name: "medium_replaced", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope}},
+	KindExport: {Name: "export", Class: System, Alone: true, Must: []Key{Actor, ExportRef, ObjectID, Values}, May: []Key{Detail}},
+	KindVerification: {Name: "verification", Class: System, Alone: true,
+		Must: []Key{Actor, ExportRef, ChainVerifyResult, ObjectID, Result, Values}, May: []Key{Detail}},
 }
 
 // Spec returns the declaration of a kind. The slices are read-only.
@@ -223,6 +229,13 @@ func ParseKind(name string) (Kind, bool) {
 		}
 	}
 	return KindNone, false
+}
+
+// Common returns the keys that every record carries, and those that every record may carry where they apply, in their order.
+func Common() []Key {
+	out := slices.Concat(stamps, joins)
+	slices.Sort(out)
+	return out
 }
 
 // keySet is a set of keys.

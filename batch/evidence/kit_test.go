@@ -1,0 +1,236 @@
+// Tests of the programs in a package: they come to the verdict that Verify comes to, on whole packages and on damaged ones.
+
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/journal"
+)
+
+// kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
+var kitOf2 = map[string]string{
+	verifyPyName: "4b8877dcb4e5063eda2f3b4f23ebd8ea66b9917413baf68b09c8e07208268da5",
+	verifyShName: "9a14eecf94c8dc5ad00d2935ea8370bf152c748d62b42dbc6cbc3902c92ffc16",
+}
+
+func TestTheProgramsOfAFormatNeverChange(t *testing.T) {
+	require.Equal(t, 2, Format)
+	for _, p := range kit() {
+		sum := sha256.Sum256([]byte(p.text))
+		require.Equal(t, kitOf2[p.name], hex.EncodeToString(sum[:]), "%s: packages of format %d hold another", p.name, Format)
+		require.NotContains(t, p.text, "\r")
+	}
+}
+
+// long tells whether large campaigns are wanted.
+func long() bool { return os.Getenv("BATCHKIT_LONG") == "1" }
+
+// shown is what a verifier says of levels V0 and V1: HOLDS or FAILS, and the record that V1 names, "" for none.
+type saidOf struct{ v0, v1, at string }
+
+var atRecord = regexp.MustCompile(`(?m)^V1 FAILS: record ([0-9]+):`)
+
+// byProgram runs a program of the repository on a package.
+func byProgram(t testing.TB, tool, program, dir string) (said saidOf) {
+	t.Helper()
+	out, err := exec.Command(tool, filepath.Join("kit", program), dir).CombinedOutput()
+	text := string(out)
+	level := func(name string) string {
+		_, rest, ok := strings.Cut("\n"+text, "\n"+name+" ")
+		require.True(t, ok, "%s says nothing of %s:\n%s", program, name, text)
+		state, _, _ := strings.Cut(rest, ":")
+		return state
+	}
+	said.v0, said.v1 = level("V0"), level("V1")
+	if m := atRecord.FindStringSubmatch(text); m != nil {
+		said.at = m[1]
+	}
+	require.Equal(t, said.v0 == LevelFails || said.v1 == LevelFails, err != nil, "exit code of %s:\n%s", program, text)
+	return said
+}
+
+// byVerify says the same of Verify.
+func byVerify(t testing.TB, dir string) (said saidOf, whole bool) {
+	t.Helper()
+	rep, err := Verify(dir)
+	require.NoError(t, err)
+	levels := rep.Levels()
+	said.v0, said.v1 = levels[0].State, levels[1].State
+	if c := found(rep, "chain"); c.Failed && c.Seq != 0 {
+		said.at = strconv.FormatUint(c.Seq, 10)
+	}
+	return said, rep.OK()
+}
+
+// short packs a run of at most 40 records.
+func short(t testing.TB, seed uint64) string {
+	t.Helper()
+	b, dir := tinyBatch(t, "B-"+strconv.FormatUint(seed, 10), approved{}), t.TempDir()
+	r := begin(t, dir, b)
+	r.rounds(0, int(seed%6))
+	r.end()
+	m, err := Pack(dir, b)
+	require.NoError(t, err)
+	require.LessOrEqual(t, m.LastSeq, uint64(40))
+	return dir
+}
+
+func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
+	bash, python := tool(t, "bash", "bash"), tool(t, "python3", "Python 3")
+	tool(t, "sha256sum", "GNU coreutils")
+	n := 20
+	if long() {
+		n = 1000
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	count, records := map[saidOf]int{}, 0
+	for i := range n {
+		dir := short(t, rnd.Uint64())
+		if i%4 == 3 { // an extract
+			to := filepath.Join(t.TempDir(), "x")
+			q, err := ParseQuery([]string{"seq=2.." + strconv.Itoa(3+i%20)})
+			require.NoError(t, err)
+			m, err := Export(dir, to, q)
+			require.NoError(t, err)
+			records += int(m.LastSeq)
+			dir = to
+		}
+		want, whole := byVerify(t, dir)
+		require.True(t, whole)
+		require.Equal(t, saidOf{LevelHolds, LevelHolds, ""}, want)
+		require.Equal(t, want, byProgram(t, bash, verifyShName, dir))
+		require.Equal(t, want, byProgram(t, python, verifyPyName, dir))
+
+		what := damage(t, rnd, dir)
+		want, whole = byVerify(t, dir)
+		require.False(t, whole, what)
+		require.Equal(t, want, byProgram(t, bash, verifyShName, dir), "%s, seed %d", what, seed)
+		require.Equal(t, want, byProgram(t, python, verifyPyName, dir), "%s, seed %d", what, seed)
+		want.at = ""
+		count[want]++
+		require.NoError(t, os.RemoveAll(dir))
+	}
+	t.Logf("%d whole packages and %d damaged ones; of the damaged ones %v", n, n, count)
+}
+
+// damage damages a package at random: a byte, a line or the end of a file of text, with or without the sums made anew. It says how.
+func damage(t testing.TB, rnd *rand.Rand, dir string) string {
+	names := []string{eventsName, eventsName, eventsName, manifestName, sumsName, csvName, verifyShName}
+	for {
+		name := names[rnd.IntN(len(names))]
+		data := slurp(t, dir, name)
+		how, touched := spoil(rnd, data)
+		if bytes.Equal(touched, data) {
+			continue
+		}
+		put(t, dir, name, touched)
+		if name != sumsName && rnd.IntN(3) > 0 {
+			resum(t, dir)
+			how += ", sums made anew"
+		}
+		if _, err := Verify(dir); err != nil { // a name that cannot stand in sums
+			put(t, dir, name, data)
+			continue
+		}
+		return name + ": " + how
+	}
+}
+
+// spoil edits, drops, doubles, moves, cuts off or splices parts of a text.
+func spoil(rnd *rand.Rand, data []byte) (how string, out []byte) {
+	out = bytes.Clone(data)
+	lines := bytes.SplitAfter(data, []byte{'\n'})
+	if len(lines[len(lines)-1]) == 0 {
+		lines = lines[:len(lines)-1]
+	}
+	i, j, at := rnd.IntN(len(lines)), rnd.IntN(len(lines)), rnd.IntN(len(data))
+	switch rnd.IntN(8) {
+	case 0:
+		out[at] ^= 1 << rnd.IntN(8)
+		return "bit flipped at " + strconv.Itoa(at), out
+	case 1:
+		n := min(1+rnd.IntN(20), len(data)-at)
+		return "bytes dropped at " + strconv.Itoa(at), append(out[:at], data[at+n:]...)
+	case 2:
+		some := []string{"\x00", "\t", "\n", " ", "\r", "\\", "0", "\xff"}[rnd.IntN(8)]
+		return "byte " + strconv.Quote(some) + " put in at " + strconv.Itoa(at), append(append(out[:at], some...), data[at:]...)
+	case 3:
+		return "cut off at " + strconv.Itoa(at), out[:at]
+	case 4:
+		lines[i], lines[j] = lines[j], lines[i]
+		return "two lines exchanged", bytes.Join(lines, nil)
+	case 5:
+		return "a line dropped", bytes.Join(append(lines[:i:i], lines[i+1:]...), nil)
+	case 6:
+		return "a line doubled", bytes.Join(append(lines[:i+1:i+1], lines[i:]...), nil)
+	}
+	k := rnd.IntN(len(data))
+	return "a part put over another", append(out[:at], data[k:]...)
+}
+
+func TestTheProgramsNameTheRecordThatWasTouched(t *testing.T) {
+	tools := map[string]string{verifyShName: tool(t, "bash", "bash"), verifyPyName: tool(t, "python3", "Python 3")}
+	dir := short(t, 4)
+	lines := bytes.SplitAfter(slurp(t, dir, eventsName), []byte{'\n'})
+	whole := bytes.Join(lines, nil)
+	last := bytes.TrimSuffix(lines[len(lines)-2], []byte{'\n'})
+	odd := append(bytes.Clone(parseLine(last).body), 1) // hashed with one byte and written with another, which a shell might take for it
+	prev := parseLine(bytes.TrimSuffix(lines[len(lines)-3], []byte{'\n'}))
+	forged := appendLine(nil, prev.seq+1, journal.Leaf(odd), journal.Link(prev.seq+1, prev.link, journal.Leaf(odd)), odd)
+	forged[len(forged)-2] = 0
+	for program, run := range tools {
+		put(t, dir, eventsName, append(bytes.Join(lines[:len(lines)-2], nil), forged...))
+		require.Equal(t, strconv.Itoa(len(lines)-1), byProgram(t, run, program, dir).at)
+		for _, n := range []int{1, 2, 7, len(lines) - 1} {
+			start := len(bytes.Join(lines[:n-1], nil))
+			for _, off := range []int{0, 3, 80, 150, len(lines[n-1]) / 2} {
+				touched := bytes.Clone(whole)
+				touched[start+off] ^= 1
+				put(t, dir, eventsName, touched)
+				said := byProgram(t, run, program, dir)
+				require.Equal(t, saidOf{LevelFails, LevelFails, strconv.Itoa(n)}, said)
+			}
+		}
+		for _, text := range []string{"\x00", " ", "\t"} { // what a shell would pass over
+			put(t, dir, eventsName, append(bytes.TrimSuffix(bytes.Clone(whole), []byte{'\n'}), text+"\n"...))
+			require.Equal(t, strconv.Itoa(len(lines)-1), byProgram(t, run, program, dir).at, "%q", text)
+		}
+		put(t, dir, eventsName, whole)
+	}
+}
+
+func TestALongPackageIsVerifiedByTheShellInParts(t *testing.T) {
+	bash := tool(t, "bash", "bash")
+	dir := t.TempDir()
+	var c journal.Chain
+	var events []byte
+	for n := range 700 {
+		body := []byte(`{"a":"` + strings.Repeat("x", n) + `"}`)
+		c.Add(body)
+		events = appendLine(events, c.N, journal.Leaf(body), c.Link, body)
+	}
+	put(t, dir, eventsName, events)
+	put(t, dir, manifestName, []byte(`{"bodies":"700","last_link":"`+c.Link.String()+`","last_seq":"700","selection":null}`))
+	resum(t, dir)
+	require.Equal(t, saidOf{LevelHolds, LevelHolds, ""}, byProgram(t, bash, verifyShName, dir))
+	at := bytes.Index(events, []byte("\n600\t"))
+	events[at+200] ^= 1
+	put(t, dir, eventsName, events)
+	require.Equal(t, saidOf{LevelFails, LevelFails, "600"}, byProgram(t, bash, verifyShName, dir))
+}

@@ -1,0 +1,74 @@
+// What becomes of packages is recorded, too: that one was exported, and what verifying one came to.
+
+package evidence
+
+import (
+	"fmt"
+
+	"github.com/batchkit/batchkit/journal/record"
+)
+
+// Log takes records of what becomes of packages: the device journal, as recipe/library knows it.
+type Log interface {
+	// Append makes a record and returns its event_seq once it is durable. It calls fill, which begins the body, and adds the stamps.
+	Append(fill func(b *record.Body)) (seq uint64, err error)
+}
+
+// maxActor is the most bytes of the name of an actor.
+const maxActor = 256
+
+// LogExport records that the package in dir was exported by actor: its export_ref, the journal it is of, and what it holds. It
+// returns the number of the record once that is durable.
+func LogExport(log Log, actor, dir string, m *Manifest) (seq uint64, err error) {
+	ref, err := Ref(dir)
+	if err == nil && (actor == "" || len(actor) > maxActor) {
+		err = fmt.Errorf("evidence: an export needs the name of who made it, of at most %d bytes", maxActor)
+	}
+	if err != nil {
+		return 0, err
+	}
+	what := "all"
+	if m.Selection != nil {
+		what = m.Selection.String()
+	}
+	return log.Append(func(b *record.Body) {
+		b.Begin(record.KindExport)
+		b.Text(record.Actor, actor)
+		b.Text(record.ExportRef, ref)
+		b.Text(record.ObjectID, m.JournalID)
+		b.Texts(record.Values, []string{"batch_id=" + m.BatchID, fmt.Sprintf("bodies=%d", m.Bodies), "last_link=" + m.LastLink,
+			fmt.Sprintf("last_seq=%d", m.LastSeq)})
+		b.Text(record.Detail, what)
+	})
+}
+
+// LogVerification records what a verification by actor came to: hash_chain_verify_result is PASS where sums and chain hold,
+// result where no check failed; the levels stand beside them. It returns the number of the record once that is durable.
+func LogVerification(log Log, actor string, r *Report) (seq uint64, err error) {
+	if actor == "" || len(actor) > maxActor {
+		return 0, fmt.Errorf("evidence: a verification needs the name of who made it, of at most %d bytes", maxActor)
+	}
+	chain, whole := "PASS", "PASS"
+	var values []string
+	levels := r.Levels()
+	for i := range levels {
+		l := &levels[i]
+		values = append(values, l.Name+"="+l.State)
+		if i <= 1 && l.State != LevelHolds {
+			chain = "FAIL"
+		}
+	}
+	if !r.OK() {
+		whole = "FAIL"
+	}
+	return log.Append(func(b *record.Body) {
+		b.Begin(record.KindVerification)
+		b.Text(record.Actor, actor)
+		b.Text(record.ExportRef, r.Ref)
+		b.Text(record.ChainVerifyResult, chain)
+		b.Text(record.ObjectID, r.JournalID)
+		b.Text(record.Result, whole)
+		b.Texts(record.Values, values)
+		b.Text(record.Detail, r.Verdict())
+	})
+}
