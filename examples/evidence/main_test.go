@@ -192,7 +192,7 @@ func TestAnExtractIsExportedVerifiesAndIsQueried(t *testing.T) {
 	code, out, errs = command("verify", to)
 	require.Equal(t, exitOK, code, out+errs)
 	require.Contains(t, out, ref, "the same export_ref")
-	require.Equal(t, 3, strings.Count(out, "open  "))
+	require.Equal(t, 4, strings.Count(out, "open  "))
 	for _, line := range []string{"V0 sums: HOLDS", "V1 chain: HOLDS", "V2 tree and signatures: NONE", "V3 anchors: NONE", "V4 semantics: IN PART"} {
 		require.Contains(t, out, "\n"+line)
 	}
