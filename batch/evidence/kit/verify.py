@@ -327,9 +327,10 @@ def note(name, manifest, there):
         if not part:
             raise Fault("%s: a line is no signature" % show(name))
         try:
-            right = signed(part.group(1), base64.b64decode(part.group(2), validate=True), b"\n".join(lines[:3]) + b"\n", there)
+            sig = base64.b64decode(part.group(2), validate=True)
         except binascii.Error:
-            right = False
+            sig = b""
+        right = base64.b64encode(sig) == part.group(2) and signed(part.group(1), sig, b"\n".join(lines[:3]) + b"\n", there)
         if right is False:
             raise Fault("%s: a signature is not that of its key" % show(name))
         good += right is True

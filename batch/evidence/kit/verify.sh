@@ -190,7 +190,7 @@ root() { # of the first $1 leaves, from the full trees that they fall into
 signed() {
   local name=${1#— } sig id der key kind
   sig=${name##* } name=${name% *}
-  printf %s "$sig" | base64 -d >"$tmp/sig" 2>/dev/null || return 1
+  printf %s "$sig" | base64 -d >"$tmp/sig" 2>/dev/null && [[ $(base64 -w 0 <"$tmp/sig") == "$sig" ]] || return 1
   id=$(head -c 4 "$tmp/sig" | sha4) key=keys/$id.pem
   [[ -n ${there[$key]:-} ]] || return 2
   tail -c +5 "$tmp/sig" >"$tmp/sig.raw"
