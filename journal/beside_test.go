@@ -43,7 +43,9 @@ func TestAFileThatHoldsSomethingIsNotWrittenOverWhenItsNumberComes(t *testing.T)
 	for _, quick := range []bool{false, true} {
 		d := long(t)
 		precious := []byte("what a person has put here may be evidence")
-		d.Put(path("j/segments/00000009.seg"), precious)
+		for _, name := range []string{"j/segments/00000009.seg", "j/segments/00000010.seg"} {
+			d.Put(path(name), precious)
+		}
 		opt := options(d)
 		opt.Quick = quick
 		w, _, err := journal.Open(dir, head, opt)
@@ -52,10 +54,11 @@ func TestAFileThatHoldsSomethingIsNotWrittenOverWhenItsNumberComes(t *testing.T)
 		write(t, w, []int{50_000}, []int{50_000}, []int{50_000})
 		require.NoError(t, w.Close())
 		require.Equal(t, precious, d.Content(path("j/segments/00000009.seg")))
+		require.Equal(t, precious, d.Content(path("j/segments/00000010.seg")))
 		rec, _ := scan(t, dir, options(d))
 		require.Equal(t, journal.Clean, rec.Outcome, rec.Path)
 		require.EqualValues(t, 10, rec.Head.N)
-		require.EqualValues(t, 11, rec.Segment)
+		require.EqualValues(t, 12, rec.Segment)
 	}
 }
 

@@ -49,6 +49,8 @@ func TestAQuickOpenReadsAllWhereAHeaderDoesNotFollow(t *testing.T) {
 			}
 		}),
 	}
+	all["a link that its records do not lead to"] = one(5, func(h *header) { h.before[0] ^= 1 })
+	all["a number that its records do not lead to"] = one(5, func(h *header) { h.first++ })
 	for i := 1; i < 5; i++ {
 		all[fmt.Sprint(i, ": another id")] = one(i, func(h *header) { h.id = "B-2" })
 		all[fmt.Sprint(i, ": another predecessor")] = one(i, func(h *header) { h.prev-- })

@@ -110,12 +110,15 @@ func TestAnInterruptedCopyInQuarantineIsMadeWhole(t *testing.T) {
 	d.Put(path(seg2), raw)
 	_, rec, err := journal.Open(dir, head, options(d.Copy()))
 	require.NoError(t, err)
-	d.Put(rec.Quarantined, []byte("to"))
-	_, rec, err = journal.Open(dir, head, options(d))
-	require.NoError(t, err)
-	torn := d.Content(rec.Quarantined)
-	require.Len(t, torn, int(rec.TailBytes))
-	require.True(t, strings.HasSuffix(string(torn), "torn bytes"))
+	for _, copied := range [][]byte{[]byte("to"), make([]byte, rec.TailBytes)} {
+		d := d.Copy()
+		d.Put(rec.Quarantined, copied)
+		_, rec, err := journal.Open(dir, head, options(d))
+		require.NoError(t, err)
+		torn := d.Content(rec.Quarantined)
+		require.Len(t, torn, int(rec.TailBytes))
+		require.True(t, strings.HasSuffix(string(torn), "torn bytes"))
+	}
 }
 
 func TestAWholeCopyInQuarantineIsNotWrittenAgain(t *testing.T) {
@@ -144,13 +147,14 @@ func TestAWholeCopyInQuarantineIsNotWrittenAgain(t *testing.T) {
 
 func TestStrangersBesideTheSegmentsAreLeftAlone(t *testing.T) {
 	d := newSample(t, true).d
-	for _, name := range []string{"x.tmp", "zz"} {
+	for _, name := range []string{"x.tmp", "zz", "1.seg", "00000000.seg", "000000001.seg", "100000000.seg", "00000002.seg.tmp"} {
 		d.Put(filepath.Join(dir, "segments", name), []byte("x"))
 	}
 	d.Trace()
 	_, rec, err := journal.Open(dir, head, options(d))
 	require.NoError(t, err)
 	require.Contains(t, rec.Path, `"zz" is no segment; left alone`)
+	require.Contains(t, rec.Path, `"100000000.seg" is no segment; left alone`)
 	trace := sinceThen(d)
 	require.Contains(t, trace, "settle 00000001.seg\nsettle 00000002.seg\n")
 	require.NotContains(t, trace, "zz")
@@ -212,6 +216,22 @@ func TestAnEmptySegmentFileIsUsedAndAnUnfinishedOneLeftAlone(t *testing.T) {
 		wantBodies(t, got, 10)
 		require.Equal(t, path(c.want), filepath.Join(dir, "segments", fmt.Sprintf("%08d.seg", rec.Segment)), name)
 	}
+}
+
+func TestWhatAnUnfinishedSegmentIsReadIntoIsUsedForOneFileAtATime(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	d.Put(path(seg1), append([]byte("bkjour"), make([]byte, small-6)...))
+	w, err = journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	write(t, w, []int{60000}, []int{60000}, []int{60000})
+	require.NoError(t, w.Close())
+	rec, got := scan(t, dir, options(d))
+	require.Equal(t, journal.Clean, rec.Outcome, "%v", rec.Path)
+	require.Equal(t, uint32(4), rec.Segment)
+	wantBodies(t, got, 60000, 60000, 60000)
 }
 
 func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {

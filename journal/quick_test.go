@@ -4,6 +4,7 @@ package journal_test
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,7 @@ func TestAQuickOpenReadsTheHeadersAndTheLastThreeSegments(t *testing.T) {
 	d := long(t)
 	full, _ := scan(t, dir, quickly(d))
 	require.EqualValues(t, 1, full.From, "Scan reads all")
-	reads := 0
+	reads, settles := 0, d.Calls("settle")
 	d.Fault = func(_ int, op, _ string) *journaltest.Fault {
 		if op == "read" {
 			reads++
@@ -43,6 +44,7 @@ func TestAQuickOpenReadsTheHeadersAndTheLastThreeSegments(t *testing.T) {
 		return nil
 	}
 	w, rec, err := journal.Open(dir, head, quickly(d))
+	require.Equal(t, 2, d.Calls("settle")-settles, "only there can be what was not flushed")
 	require.NoError(t, err)
 	require.Equal(t, full.Head, rec.Head)
 	require.Equal(t, journal.Clean, rec.Outcome)
@@ -118,4 +120,40 @@ func flipped(d *journaltest.Disk, name string, at int) *journaltest.Disk {
 	assert(err)
 	assert(f.Sync())
 	return d
+}
+
+func TestAFailedReadOfAQuickOpenIsTold(t *testing.T) {
+	whole := long(t)
+	for failing := 1; failing <= 9; failing++ {
+		d, reads := whole.Copy(), 0
+		d.Fault = func(_ int, op, _ string) *journaltest.Fault {
+			if op == "read" {
+				reads++
+			}
+			if op == "read" && reads == failing {
+				return &journaltest.Fault{Err: syscall.EIO}
+			}
+			return nil
+		}
+		_, _, err := journal.Open(dir, head, quickly(d))
+		require.ErrorIs(t, err, syscall.EIO, "read %d", failing)
+		require.Equal(t, failing, reads, "nothing is read after it")
+	}
+}
+
+func TestAQuickOpenOfAJournalWithoutRecords(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, quickly(d))
+	for range 5 {
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		w, _, err = journal.Open(dir, head, quickly(d))
+	}
+	require.NoError(t, err)
+	write(t, w, []int{10})
+	require.NoError(t, w.Close())
+	rec, got := scan(t, dir, options(d))
+	require.Equal(t, journal.Clean, rec.Outcome)
+	require.EqualValues(t, 6, rec.Segment)
+	wantBodies(t, got, 10)
 }

@@ -42,9 +42,9 @@ func TestWritesPastTheCacheAndThroughItMeetInTheFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	f, err := openFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	require.NoError(t, err)
-	want := make([]byte, 8192)
+	refused, want := false, make([]byte, 8192)
 	buffer := make([]byte, 1<<20)
-	for i, part := range [][2]int{{0, 8192}, {512, 1024}, {700, 40}, {1024, 512}, {1500, 3000}, {4096, 4096}, {8000, 192}} {
+	for i, part := range [][2]int{{0, 8192}, {512, 1024}, {700, 40}, {1024, 512}, {1500, 3000}, {4096, 4096}, {8000, 192}, {2048, 700}, {3000, 512}} {
 		p := buffer[:part[1]]
 		copy(p, bytes.Repeat([]byte{'a' + byte(i)}, len(p)))
 		copy(want[part[0]:], p)
@@ -53,7 +53,11 @@ func TestWritesPastTheCacheAndThroughItMeetInTheFile(t *testing.T) {
 		got, err := os.ReadFile(name)
 		require.NoError(t, err)
 		require.Equal(t, want, got, "after part %d", i)
+		if i == 0 {
+			refused = f.(*directFile).refused // all of it, by this file system
+		}
 	}
+	require.Equal(t, refused, f.(*directFile).refused, "what is no whole sectors was not tried")
 	require.NoError(t, f.Sync())
 	require.NoError(t, f.Close())
 	require.Error(t, f.Sync())
@@ -131,4 +135,19 @@ func TestNoFileStaysOpen(t *testing.T) {
 		}
 		require.Equal(t, before, opened())
 	}
+}
+
+func TestAFlushThatTheSystemRefusesIsAnError(t *testing.T) {
+	require.ErrorIs(t, system{}.SyncDir("/proc"), unix.EINVAL)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, unix.Mkfifo(pipe, 0o600))
+	require.ErrorIs(t, system{}.Settle(pipe), unix.EINVAL)
+}
+
+func TestALinkIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "00000001.seg")
+	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere"), name))
+	_, err := system{}.Create(name)
+	require.ErrorIs(t, err, unix.ELOOP)
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -121,4 +122,28 @@ func TestAFailureIsToldToThoseWhoWaitForTheNextGroup(t *testing.T) {
 			require.ErrorIs(t, <-told, syscall.EIO)
 		}
 	})
+}
+
+func TestCloseWaitsForACommitUnderWay(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create(dir, head, options(d))
+	require.NoError(t, err)
+	under, stall := make(chan struct{}, 2), make(chan struct{})
+	d.OnSync = func() {
+		under <- struct{}{}
+		<-stall
+	}
+	require.NoError(t, w.Append(1, body(1, 10)))
+	ended := make(chan error, 2)
+	go func() { ended <- w.Commit() }()
+	<-under
+	go func() { ended <- w.Close() }()
+	time.Sleep(20 * time.Millisecond)
+	require.Zero(t, d.Calls("close"))
+	close(stall)
+	require.NoError(t, <-ended)
+	require.NoError(t, <-ended)
+	rec, got := scan(t, dir, options(d))
+	require.Equal(t, journal.Clean, rec.Outcome)
+	wantBodies(t, got, 10)
 }

@@ -303,6 +303,15 @@ func TestRunEndsWithCloseAndWithFailure(t *testing.T) {
 
 		w, _, err = journal.Open(dir, head, options(d))
 		require.NoError(t, err)
+		idle, cancel := context.WithCancel(t.Context())
+		go func() { done <- w.Run(idle) }()
+		synctest.Wait()
+		cancel()
+		require.NoError(t, <-done, "nothing was appended")
+		require.NoError(t, w.Close())
+
+		w, _, err = journal.Open(dir, head, options(d))
+		require.NoError(t, err)
 		go func() { done <- w.Run(t.Context()) }()
 		d.Fault = func(int, string, string) *journaltest.Fault { return &journaltest.Fault{Err: syscall.EIO} }
 		require.NoError(t, w.Append(1, []byte("x")))

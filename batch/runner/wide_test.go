@@ -69,7 +69,7 @@ func (f flat) Watch(ctx context.Context, emit func(tag.Raw)) error {
 func (f flat) Write(context.Context, tag.Write) error { return nil }
 
 // ride runs a batch on a flat port with inputs every so many ns, and returns what came of it and what is on the disk.
-func ride(t *testing.T, b *batch.Batch, every int64, schedule []Scheduled, prepare func(d *disk)) (Result, error, *disk) {
+func ride(t *testing.T, b *batch.Batch, every int64, schedule []Scheduled, prepare func(d *disk)) (Result, *disk, error) {
 	t.Helper()
 	clock := system.NewClock(1)
 	d := &disk{memory: newMemory(), safe: newMemory(), clock: clock}
@@ -90,14 +90,14 @@ func ride(t *testing.T, b *batch.Batch, every int64, schedule []Scheduled, prepa
 	late.Set(7200 * second)
 	defer late.Stop()
 	res, err := Run(ctx, b, rig, &Options{Storage: d, Schedule: schedule})
-	return res, err, d
+	return res, d, err
 }
 
 func TestADiskThatBecomesFullHasRoomForTheAbortOfTheLargestBatch(t *testing.T) {
 	for _, size := range [][3]int{{batch.MaxOutputs, 256, batch.MaxPhases}, {128, 128, 128}, {2, 700, 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			b := wide(t, size[0], size[1], size[2], "3 s")
-			res, err, d := ride(t, b, 200_000_000, nil, func(d *disk) { d.room = 20 * second })
+			res, d, err := ride(t, b, 200_000_000, nil, func(d *disk) { d.room = 20 * second })
 			require.NoError(t, err, "%v", size)
 			require.Equal(t, sequencer.Aborted, res.State, "%v", size)
 			bodies, found := d.scan(t)
@@ -115,7 +115,7 @@ func TestNotesThatFoundNoRoomUntilTheEndFollowTheLastDecision(t *testing.T) {
 		abort := []Scheduled{{At: 80 * second, Do: func(r *Runner) {
 			require.NoError(t, r.Tell(Command{Command: sequencer.Abort, Operator: "op1", Reason: "test"}))
 		}}}
-		res, err, d := ride(t, b, 50_000_000, abort, func(d *disk) { d.stall = span{20 * second, 90 * second} })
+		res, d, err := ride(t, b, 50_000_000, abort, func(d *disk) { d.stall = span{20 * second, 90 * second} })
 		require.NoError(t, err)
 		require.Equal(t, sequencer.Aborted, res.State)
 		require.Greater(t, res.LossWindow, int64(MaxAge)+69*second, "inputs waited for the disk")
@@ -140,7 +140,7 @@ func TestEvidenceStaysWithinItsBudget(t *testing.T) {
 	}{{1, "60 s", 10 * second}, {20, "10 s", 650_000_000}, {200, "3 s", 200_000_000}} {
 		synctest.Test(t, func(t *testing.T) {
 			b := wide(t, 2, c.inputs, 1, c.stale)
-			res, err, d := ride(t, b, c.every, nil, func(*disk) {})
+			res, d, err := ride(t, b, c.every, nil, func(*disk) {})
 			require.NoError(t, err)
 			require.Equal(t, sequencer.Complete, res.State)
 			_, found := d.scan(t)
