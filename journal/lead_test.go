@@ -49,6 +49,19 @@ func TestAQuickOpenReadsAllWhereAHeaderDoesNotFollow(t *testing.T) {
 			}
 		}),
 	}
+	renamed := sevenSegments(1, 1, func(i int, h *header) { // there never was a segment 3, and 4 has its name
+		if i >= 2 {
+			h.number++
+		}
+		if i >= 3 {
+			h.prev++
+		}
+	})
+	for n := uint32(7); n >= 4; n-- {
+		renamed.files[segmentName(n+1)] = renamed.files[segmentName(n)]
+	}
+	delete(renamed.files, segmentName(4))
+	all["a name of another"] = renamed
 	all["a link that its records do not lead to"] = one(5, func(h *header) { h.before[0] ^= 1 })
 	all["a number that its records do not lead to"] = one(5, func(h *header) { h.first++ })
 	for i := 1; i < 5; i++ {
