@@ -152,3 +152,30 @@ func TestEveryFileIsClosedWhateverFails(t *testing.T) {
 		require.Equal(t, opened, d.Calls("close"), "call %d, %s", call, failed)
 	}
 }
+
+func TestAFailureWhereASegmentEndsIsFinal(t *testing.T) {
+	begun := func() (*journaltest.Disk, *journal.Writer) {
+		d := journaltest.NewDisk()
+		w, err := journal.Create(dir, head, options(d))
+		require.NoError(t, err)
+		write(t, w, []int{30000, 30000})
+		require.NoError(t, w.Append(3, body(3, 30000))) // does not fit any more
+		return d, w
+	}
+	d, w := begun()
+	first := d.Calls("") + 1
+	require.NoError(t, w.Commit())
+	for call := first; call <= d.Calls(""); call++ {
+		d, w := begun()
+		d.Fault = at(call, journaltest.Fault{Err: syscall.EIO})
+		err := w.Commit()
+		require.ErrorIs(t, err, syscall.EIO, "call %d", call)
+		require.ErrorIs(t, err, journal.ErrFailed, "call %d", call)
+		calls := d.Calls("")
+		require.Equal(t, err, w.Append(4, []byte("x")))
+		require.Equal(t, err, w.Commit())
+		require.Equal(t, calls, d.Calls(""), "storage is not used again")
+		require.Equal(t, uint64(2), w.Durable())
+		require.ErrorIs(t, w.Close(), journal.ErrFailed)
+	}
+}

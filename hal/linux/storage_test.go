@@ -99,7 +99,7 @@ func TestBytesWrittenAreTheGreatestCountThatThereIsWithItsBasis(t *testing.T) {
 	require.Contains(t, h.Reasons, "bytes_written_total: to mmcblk0 since the system started")
 	tree["fs/f2fs/mmcblk0p2/lifetime_write_kbytes"] = &fstest.MapFile{Data: []byte("9000")}
 	require.Equal(t, int64(9000<<10), StorageHealth(tree, m, nil).BytesWritten)
-	for _, odd := range []string{"", "x", "-5", "99999999999999999999", fmt.Sprint(1 << 60)} {
+	for _, odd := range []string{"", "x", "-5", "99999999999999999999", fmt.Sprint(int64(1 << 60))} {
 		tree["fs/f2fs/mmcblk0p2/lifetime_write_kbytes"].Data = []byte(odd)
 		require.Equal(t, int64(2048*512), StorageHealth(tree, m, nil).BytesWritten, odd)
 	}
