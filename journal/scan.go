@@ -26,11 +26,13 @@ func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Opti
 		anchor = opt.Anchor
 	}
 	var last found
+	delivered := uint64(0)
 	for try := 1; ; try++ {
-		f, err := read(storageOf(opt), dir, false, anchor, after(last.Head.N, fn))
+		f, err := read(storageOf(opt), dir, false, anchor, after(delivered, fn))
 		if err != nil {
 			return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
 		}
+		delivered = max(delivered, f.Head.N)
 		same := f.Head == last.Head && f.Reason == last.Reason
 		if last = f; f.Outcome != Damaged && f.Outcome != TailLost && f.Outcome != Rewritten || same || try == mostScans {
 			return &f.Recovery, nil

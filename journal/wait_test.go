@@ -147,3 +147,23 @@ func TestCloseWaitsForACommitUnderWay(t *testing.T) {
 	require.Equal(t, journal.Clean, rec.Outcome)
 	wantBodies(t, got, 10)
 }
+
+func TestRunCommitsWhatWasAppendedWhileItFlushedAsItsContextEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := journaltest.NewDisk()
+		w, err := journal.Create(dir, head, options(d))
+		require.NoError(t, err)
+		stall := make(chan struct{})
+		d.OnSync = func() { <-stall }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		require.NoError(t, w.Append(1, body(1, 100)))
+		synctest.Wait() // Run is now in the flush
+		require.NoError(t, w.Append(2, body(2, 100)))
+		cancel()
+		close(stall)
+		require.NoError(t, <-done)
+		require.Equal(t, uint64(2), w.Durable(), "Run commits what is left")
+	})
+}

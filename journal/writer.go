@@ -163,11 +163,12 @@ func (w *Writer) Run(ctx context.Context) error {
 		case <-w.stopped:
 		case <-w.wake:
 		}
+		ended := ctx.Err() != nil // before the commit: what is appended during it is left for another
 		err := w.Commit()
 		if errors.Is(err, ErrClosed) {
 			return nil
 		}
-		if err != nil || ctx.Err() != nil {
+		if err != nil || ended {
 			return err
 		}
 	}
