@@ -4,10 +4,10 @@ package journal_test
 
 import (
 	"context"
+	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -138,7 +138,9 @@ func TestCloseWaitsForACommitUnderWay(t *testing.T) {
 	go func() { ended <- w.Commit() }()
 	<-under
 	go func() { ended <- w.Close() }()
-	time.Sleep(20 * time.Millisecond)
+	for range 10_000 { // Close waits for a mutex, of which no bubble can tell
+		runtime.Gosched()
+	}
 	require.Zero(t, d.Calls("close"))
 	close(stall)
 	require.NoError(t, <-ended)
