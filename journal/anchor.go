@@ -19,11 +19,9 @@ type Anchor struct {
 	ring int // bytes; 0: heads only
 }
 
-// Ring returns the bytes of its ring, 0 where it holds heads only. A record
-// takes the length of its body, rounded up to a multiple of 8, and 64 more.
-func (a *Anchor) Ring() int { return a.ring }
-
-// String tells what it is, as records spell it; a stand-in is none.
+// String tells what it is, as records spell it; a stand-in is none. Of the
+// bytes of a ring a record takes the length of its body, rounded up to a
+// multiple of 8, and 64 more.
 func (a *Anchor) String() string {
 	switch {
 	case !a.chip.f.Model().Apart:
@@ -52,7 +50,8 @@ const (
 	// AnchorForeign: the head in it is another journal's, as after a copy of
 	// another chip. It says nothing of this one.
 	AnchorForeign
-	// AnchorUnreadable: neither copy of the head can be read.
+	// AnchorUnreadable: neither copy of the head can be read, or both are
+	// blank and the ring is not.
 	AnchorUnreadable
 )
 
@@ -114,7 +113,7 @@ func (m *mark) encode(b []byte) []byte {
 	return b
 }
 
-// decodeMark accepts exactly what encode writes.
+// decodeMark accepts exactly what encode writes, and no generation behind which there is none.
 func decodeMark(b []byte) (mark, bool) {
 	n := binary.LittleEndian.Uint32(b[84:])
 	if string(b[:8]) != markMagic || n > maxJournalID ||
@@ -127,7 +126,7 @@ func decodeMark(b []byte) (mark, bool) {
 		at:    Chain{N: binary.LittleEndian.Uint64(b[32:]), Link: Hash(b[48:80])},
 		flags: binary.LittleEndian.Uint32(b[80:]),
 	}
-	return m, string(m.encode(nil)) == string(b[:markSize])
+	return m, m.generation != 0 && m.generation != 1<<64-1 && string(m.encode(nil)) == string(b[:markSize])
 }
 
 // memory is what an anchor held when it was read.
@@ -164,6 +163,9 @@ func (a *Anchor) recall() (*memory, error) {
 	}
 	m.choose(heads, ok, blank)
 	m.ring = b[slotHeads:]
+	if m.state == AnchorNew && used(m.ring) > 0 {
+		m.state = AnchorUnreadable // a ring is written behind a head
+	}
 	m.records = searchRing(m.ring, a.id, m.mark.at.N)
 	m.know(m.mark.at)
 	for _, r := range m.records {
@@ -184,7 +186,7 @@ func (m *memory) choose(heads [2]mark, ok, blank [2]bool) {
 		}
 	}
 	for i, h := range heads {
-		if ok[i] && (!ok[1-i] || h.generation > heads[1-i].generation) {
+		if ok[i] && (!ok[1-i] || h.generation >= heads[1-i].generation) {
 			m.mark, m.copy, m.state = h, i, AnchorHeld
 		}
 	}
@@ -226,7 +228,7 @@ func (a *Anchor) claim() (io.Closer, error) {
 		switch {
 		case err != nil:
 			return err
-		case a.slot >= len(t.ids) || t.ids[a.slot] != a.id || t.offset(a.slot) != a.base:
+		case a.slot >= len(t.ids) || *c.anchor(&t, a.slot) != *a: // also where the chip was parted anew meanwhile
 			return fmt.Errorf("slot %d is no longer that of journal %q: %w; take one anew", a.slot, a.id, ErrNoSlot)
 		case c.held[a.slot]:
 			return fmt.Errorf("slot %d: %w", a.slot, ErrInUse)

@@ -130,7 +130,7 @@ func TestADiskThatWasPutBackIsTold(t *testing.T) {
 func TestWhileTheRingIsFullDurabilityFollowsTheDisk(t *testing.T) {
 	d := journaltest.NewDisk()
 	_, a := slot(t, 32<<10)
-	require.Equal(t, 32<<10-2*1280-512, a.Ring())
+	require.Equal(t, "fram: slot 0, a ring of 29696 bytes", a.String())
 	w, err := journal.Create(dir, head, anchored(d, a))
 	require.NoError(t, err)
 	stage(t, w, 10_000, 10_000, 10_000)
@@ -206,7 +206,7 @@ func TestAChipThatCannotBeReadKeepsItsJournalClosed(t *testing.T) {
 func TestHeadsOnlyCountWhatWasAccepted(t *testing.T) {
 	d := journaltest.NewDisk()
 	cells, a := slot(t, 16<<10)
-	require.Zero(t, a.Ring())
+	require.Equal(t, "fram: slot 0, heads only", a.String())
 	w, err := journal.Create(dir, head, anchored(d, a))
 	require.NoError(t, err)
 	write(t, w, []int{10})

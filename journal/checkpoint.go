@@ -26,6 +26,7 @@ const (
 	checkpointMagic  = "bkcheckp"
 	checkpointHeader = 512
 	checkpointSum    = checkpointHeader - sha256.Size
+	lastGeneration   = 1<<64 - 2
 )
 
 // Checkpoint is a state as it was after a record of a journal. It is a shortcut and no evidence: all that is in it follows from the
@@ -97,7 +98,11 @@ func (s *Checkpoints) slot(i int) string { return filepath.Join(s.dir, fmt.Sprin
 // them comes after that. After an error the slot is the next to be written; the others are as they were.
 func (s *Checkpoints) Write(head Chain, payload []byte) (Checkpoint, error) {
 	c := Checkpoint{Generation: s.last + 1, Head: head, Payload: payload}
-	if len(payload) == 0 || len(payload) > MaxCheckpoint || head.N == 0 || c.Generation == 0 {
+	if s.last >= lastGeneration {
+		return c, fmt.Errorf("journal: checkpoint after record %d: a slot in %q has generation %d, the last one; remove it",
+			head.N, s.dir, s.last)
+	}
+	if len(payload) == 0 || len(payload) > MaxCheckpoint || head.N == 0 {
 		return c, fmt.Errorf("journal: checkpoint after record %d: a state of %d bytes: 1 to %d are wanted, after a record",
 			head.N, len(payload), MaxCheckpoint)
 	}
@@ -188,7 +193,7 @@ func (s *Checkpoints) decode(b []byte) (c Checkpoint, why string) {
 	c.Generation, c.Head.N = binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
 	c.Head.Link = Hash(b[32:64])
 	c.Payload = b[checkpointHeader : checkpointHeader+size]
-	if c.Generation == 0 || c.Generation == 1<<64-1 || c.Head.N == 0 {
+	if c.Generation == 0 || c.Generation > lastGeneration || c.Head.N == 0 {
 		return c, "it is after no record, or of no generation"
 	}
 	return c, ""

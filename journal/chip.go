@@ -15,10 +15,8 @@ import (
 	"github.com/batchkit/batchkit/hal"
 )
 
-// MaxSlots is the largest number of slots on one chip.
-const MaxSlots = 16
-
 const (
+	maxSlots  = 16
 	chipMagic = "bkfram01"
 	tableSize = 1280
 	tableCRC  = tableSize - 4
@@ -50,8 +48,10 @@ var (
 // A table on the chip says which slot is whose; it is written whole, in two
 // copies one after the other, so that a cut leaves the old one or the new.
 // Methods may be called from several goroutines. They block for the transfer
-// (the whole slot where Take finds a new one, 0.4 us per byte on SPI), and for
-// up to 2 s while another process has the table.
+// (where Take finds a new slot, all of it is written and read back, 0.4 us per
+// byte and way on SPI), and for up to 2 s while another process has the table,
+// which ends in ErrInUse. What they have changed is in the cells when they
+// return nil; a chip that fails is ErrAnchor.
 //
 // The layout, all numbers little endian: two copies of the table, of 1280
 // bytes each, then the slots, all of one size. A slot holds two copies of a
@@ -95,9 +95,9 @@ func FormatChip(f hal.FRAM, slots int, lock string) error {
 			return err
 		}
 		size := (f.Size() - 2*tableSize) / max(int64(slots), 1) / slotUnit * slotUnit
-		if slots < 1 || slots > MaxSlots || size < slotHeads {
+		if slots < 1 || slots > maxSlots || size < slotHeads {
 			return fmt.Errorf("formatting: %w: %d slots on %d bytes: there may be 1 to %d of %d bytes at least",
-				ErrChip, slots, f.Size(), MaxSlots, slotHeads)
+				ErrChip, slots, f.Size(), maxSlots, slotHeads)
 		}
 		return c.write(table{chip: f.Size(), slot: size, ids: make([]string, slots)}, 0)
 	})
@@ -107,7 +107,8 @@ func FormatChip(f hal.FRAM, slots int, lock string) error {
 // than one process uses the chip, lock is the path of a file, the same for
 // all of them and in a directory that is there, by which they wait for each
 // other; beside it there will be a file for each slot in use. With "" the
-// caller promises that no other process has the chip.
+// caller promises that this Chip is the only one that is open on these cells,
+// in any process: nothing else keeps two Writers out of one slot.
 func OpenChip(f hal.FRAM, lock string) (*Chip, error) {
 	c, err := newChip(f, lock)
 	if err != nil {
@@ -161,7 +162,8 @@ func named(err error) error {
 }
 
 // Take returns the slot of a journal, and gives it a free one where it has
-// none; that is zeroed first. The error is ErrNoSlot where there is none.
+// none; that is zeroed first. The error is ErrNoSlot where there is none. The
+// slot stays the journal's over power cuts, until Release.
 func (c *Chip) Take(journalID string) (a *Anchor, err error) {
 	if !validID(journalID) {
 		return nil, fmt.Errorf("journal: chip: journal id %q: must be 1 to %d of A-Z a-z 0-9 . _ -", journalID, maxJournalID)
@@ -276,7 +278,7 @@ func decodeTable(b []byte, chip int64) (table, bool) {
 		chip:       int64(binary.LittleEndian.Uint64(b[16:])), slot: int64(binary.LittleEndian.Uint64(b[24:])),
 	}
 	n := binary.LittleEndian.Uint32(b[32:])
-	if n < 1 || n > MaxSlots || t.chip != chip || t.slot < slotHeads || t.slot > chip || t.slot%slotUnit != 0 ||
+	if n < 1 || n > maxSlots || t.chip != chip || t.slot < slotHeads || t.slot > chip || t.slot%slotUnit != 0 ||
 		t.offset(int(n)) > chip {
 		return table{}, false
 	}

@@ -136,7 +136,7 @@ type Options struct {
 	Quick bool
 	// OnDurable, if set, is called with the last seq that is durable whenever
 	// there are more, in order and never twice at a time, on the goroutine
-	// that commits or stages. Until it returns nothing else is written. It
+	// that commits or stages, which writes nothing else until it returns. It
 	// must not call Commit, Stage or Close.
 	OnDurable func(seq uint64)
 	// Anchor is a part of a chip that remembers the journal's head, and in a

@@ -38,9 +38,12 @@ const (
 	SecureElement                       // another part that does not give it away
 )
 
-// String returns the protection as records spell it.
+// String returns the protection as records spell it, "" for what is none.
 func (p Protection) String() string {
-	return [...]string{"", "software", "tpm", "secure_element"}[min(p, SecureElement)]
+	if p > SecureElement {
+		return ""
+	}
+	return [...]string{"", "software", "tpm", "secure_element"}[p]
 }
 
 // ParseProtection finds the protection that String spells so.
@@ -59,7 +62,7 @@ type PublicKey struct {
 	spki string           // DER
 }
 
-// NewPublicKey takes an ed25519.PublicKey or an *ecdsa.PublicKey on P-256; any other is refused with ErrKey.
+// NewPublicKey takes a copy of an ed25519.PublicKey or an *ecdsa.PublicKey on P-256; any other is refused with ErrKey.
 func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
@@ -67,20 +70,23 @@ func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 			return nil, fmt.Errorf("%w: an Ed25519 key of %d bytes", ErrKey, len(k))
 		}
 	case *ecdsa.PublicKey:
-		if k == nil || k.Curve != elliptic.P256() {
+		if k == nil || k.Curve != elliptic.P256() || k.X == nil || k.Y == nil {
 			return nil, fmt.Errorf("%w: of ECDSA keys only P-256 is taken", ErrKey)
 		}
 	default:
 		return nil, fmt.Errorf("%w: a %T is neither Ed25519 nor ECDSA P-256", ErrKey, key)
 	}
 	spki, err := x509.MarshalPKIXPublicKey(key)
+	if err == nil {
+		key, err = x509.ParsePKIXPublicKey(spki) // a copy, which the caller cannot change
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	return &PublicKey{key, string(spki)}, nil
 }
 
-// ParsePublicKey reads a SubjectPublicKeyInfo in DER.
+// ParsePublicKey reads a SubjectPublicKeyInfo in DER, of MaxPEM bytes at most; what is none, byte for byte, is refused with ErrKey.
 func ParsePublicKey(spki []byte) (*PublicKey, error) {
 	if len(spki) > MaxPEM {
 		return nil, fmt.Errorf("%w: %d bytes are too many", ErrKey, len(spki))
@@ -90,20 +96,25 @@ func ParsePublicKey(spki []byte) (*PublicKey, error) {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	k, err := NewPublicKey(key)
-	if err == nil && k.spki != string(spki) {
-		err = fmt.Errorf("%w: it is not in the form that its algorithm has in DER", ErrKey)
+	if err != nil {
+		return nil, err
 	}
-	return k, err
+	if k.spki != string(spki) {
+		return nil, fmt.Errorf("%w: it is not in the form that its algorithm has in DER", ErrKey)
+	}
+	return k, nil
 }
 
-// ParsePEM reads a file that holds one PEM block "PUBLIC KEY" and nothing else, as PEM gives it and openssl reads it.
+// ParsePEM reads a file that holds one PEM block "PUBLIC KEY" and nothing else, as PEM and openssl give it; lines may end in CR LF,
+// and space around the block is passed over. Anything else is refused with ErrKey.
 func ParsePEM(data []byte) (*PublicKey, error) {
 	if len(data) > MaxPEM {
 		return nil, fmt.Errorf("%w: a file of %d bytes is too large", ErrKey, len(data))
 	}
-	block, rest := pem.Decode(data)
-	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fmt.Errorf("%w: it is not one PEM block PUBLIC KEY", ErrKey)
+	text := bytes.TrimSpace(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")))
+	block, _ := pem.Decode(text)
+	if block == nil || !bytes.Equal(text, bytes.TrimSpace(pemOf(block.Bytes))) { // Decode passes over what it does not know
+		return nil, fmt.Errorf("%w: it is not one PEM block PUBLIC KEY and nothing else", ErrKey)
 	}
 	return ParsePublicKey(block.Bytes)
 }
@@ -112,8 +123,10 @@ func ParsePEM(data []byte) (*PublicKey, error) {
 func (k *PublicKey) SPKI() []byte { return []byte(k.spki) }
 
 // PEM returns the key as a PEM file.
-func (k *PublicKey) PEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte(k.spki)})
+func (k *PublicKey) PEM() []byte { return pemOf([]byte(k.spki)) }
+
+func pemOf(spki []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
 }
 
 // Equal tells whether two keys are the same.
@@ -193,12 +206,14 @@ func (k *Key) Public() *PublicKey { return k.public }
 // Protection says where the private half lies.
 func (k *Key) Protection() Protection { return k.protection }
 
-// KeyHash is the id as a number. With Name and Sign it makes a Key a note.Signer.
-func (k *Key) KeyHash() uint32 { return k.public.hash(k.name) }
+// signer is a Key as package note takes it.
+type signer struct{ *Key }
+
+func (k signer) KeyHash() uint32 { return k.public.hash(k.name) }
 
 // Sign signs a text: Ed25519 over the text, P-256 over its SHA-256, in DER. A signature that the public half does not verify is
 // refused. It blocks for as long as the signer does.
-func (k *Key) Sign(text []byte) (sig []byte, err error) {
+func (k signer) Sign(text []byte) (sig []byte, err error) {
 	switch key := k.signer.(type) {
 	case *ecdsa.PrivateKey: // RFC 6979: no signature hangs on the randomness that a board has when it is switched on
 		sig, err = k.digested(nil, text)

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// MaxNote is the largest note that is read, in bytes, and MaxSignatures how many signatures it may have.
-const (
-	MaxNote       = 16 << 10
-	MaxSignatures = 16
-)
+// MaxNote is the largest note that is read, in bytes.
+const MaxNote = 16 << 10
+
+// maxSignatures is how many signatures a note may have.
+const maxSignatures = 16
 
 // ErrNote is wrapped by every refusal of a note.
 var ErrNote = errors.New("journal: note refused")
@@ -28,7 +28,8 @@ type Head struct {
 	Root   Hash   // of the Tree over their leaves
 }
 
-// Origin is the first line of the notes of a journal.
+// Origin is the first line of the notes of a journal. A device id has 1 to 128 visible ASCII characters without '+', a journal id
+// is as in Header.
 func Origin(deviceID, journalID string) string { return deviceID + "/" + journalID }
 
 // Text is what is signed: three lines, each ended by LF: origin, size in decimal, root in base64.
@@ -36,7 +37,8 @@ func (h *Head) Text() string {
 	return h.Origin + "\n" + strconv.FormatUint(h.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(h.Root[:]) + "\n"
 }
 
-// SignHead signs a head and returns the note. It blocks for as long as the signer does.
+// SignHead signs a head and returns the note. It blocks for as long as the signer does. An origin that Origin does not make of a
+// device and a journal id is refused with ErrNote; an error of the signer is returned as it is, in words that name the key.
 func SignHead(k *Key, h *Head) (string, error) {
 	if err := checkOrigin(h.Origin); err != nil {
 		return "", err
@@ -47,15 +49,16 @@ func SignHead(k *Key, h *Head) (string, error) {
 func sign(text string, keys ...*Key) (string, error) {
 	signers := make([]note.Signer, len(keys))
 	for i, k := range keys {
-		signers[i] = k
+		signers[i] = signer{k}
 	}
 	out, err := note.Sign(&note.Note{Text: text}, signers...)
 	return string(out), err
 }
 
+// checkOrigin takes the journal id from behind the last slash, since an id has none: no origin can be read as another journal's.
 func checkOrigin(origin string) error {
-	device, id, ok := strings.Cut(origin, "/")
-	if !ok || !isKeyName(device) || !isKeyName(id) {
+	at := strings.LastIndexByte(origin, '/')
+	if at < 0 || !isKeyName(origin[:at]) || !validID(origin[at+1:]) {
 		return fmt.Errorf("%w: %.80q is no origin <device>/<journal id>", ErrNote, origin)
 	}
 	return nil
@@ -65,7 +68,7 @@ func checkOrigin(origin string) error {
 type SignedNote struct {
 	// Text is what was signed.
 	Text string
-	// Signatures are 1 to MaxSignatures, in their order.
+	// Signatures are 1 to 16, in their order.
 	Signatures []Signature
 	raw        string
 }
@@ -94,13 +97,14 @@ func ReadNote(raw string) (*SignedNote, error) {
 		again += "— " + s.Name + " " + s.Base64 + "\n"
 		n.Signatures = append(n.Signatures, Signature{s.Name, fmt.Sprintf("%08x", s.Hash)})
 	}
-	if again != raw || len(n.Signatures) > MaxSignatures {
-		return nil, fmt.Errorf("%w: a signature stands twice, or there are more than %d", ErrNote, MaxSignatures)
+	if again != raw || len(n.Signatures) > maxSignatures {
+		return nil, fmt.Errorf("%w: a signature stands twice, or there are more than %d", ErrNote, maxSignatures)
 	}
 	return n, nil
 }
 
 // Verify returns nil if the note has a signature by the key under that name, and it is right. Signatures by others do not matter.
+// What it proves is the text: who has a P-256 signature can make a second one of the same text from it, without the key.
 func (n *SignedNote) Verify(name string, key *PublicKey) error {
 	_, err := note.Open([]byte(n.raw), note.VerifierList(verifier{name, key}))
 	var wrong *note.InvalidSignatureError
@@ -165,6 +169,18 @@ func keyStatement(origin string, state KeyState, key, old *PublicKey) string {
 	return text
 }
 
+// checkState refuses what is no state of a key, and one that says nothing of an old key, or must, where it is the other way round.
+func checkState(state KeyState, old bool) error {
+	switch state {
+	case KeyDeclared, KeyProvisioned, KeyRotated, KeyRevoked:
+		if (state == KeyRotated) == old {
+			return nil
+		}
+		return fmt.Errorf("%w: a key that is %s: an old key signs where a key is rotated, and nowhere else", ErrNote, state)
+	}
+	return fmt.Errorf("%w: %.40q is no state of a key", ErrNote, state)
+}
+
 // SignKeyEvent returns the note that says what has become of a key in a journal. It is signed by the key, which shows that whoever
 // says so has it, and where it takes the place of an old one by that, too, which shows that its owner agrees. Old is nil for any
 // other state than KeyRotated. A key that is lost cannot be rotated: another one is provisioned.
@@ -172,8 +188,8 @@ func SignKeyEvent(origin string, state KeyState, key, old *Key) (string, error) 
 	if err := checkOrigin(origin); err != nil {
 		return "", err
 	}
-	if (state == KeyRotated) != (old != nil) {
-		return "", fmt.Errorf("%w: a key that is %s: an old key signs where a key is rotated, and nowhere else", ErrNote, state)
+	if err := checkState(state, old != nil); err != nil {
+		return "", err
 	}
 	if old == nil {
 		return sign(keyStatement(origin, state, key.public, nil), key)
@@ -185,6 +201,9 @@ func SignKeyEvent(origin string, state KeyState, key, old *Key) (string, error) 
 // signed. Old is nil where there is none.
 func CheckKeyEvent(n *SignedNote, origin string, state KeyState, name string, key *PublicKey,
 	oldName string, old *PublicKey) error {
+	if err := checkState(state, old != nil); err != nil {
+		return err
+	}
 	if n.Text != keyStatement(origin, state, key, old) {
 		return fmt.Errorf("%w: it does not say that the key is %s in %s", ErrNote, state, origin)
 	}

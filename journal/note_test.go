@@ -189,10 +189,10 @@ func TestANoteIsBounded(t *testing.T) {
 		}
 		return s
 	}
-	n, err := ReadNote(others(MaxSignatures - 1))
+	n, err := ReadNote(others(maxSignatures - 1))
 	require.NoError(t, err)
 	require.NoError(t, n.Verify(device, k.Public()), "the others do not matter")
-	for _, s := range []string{others(MaxSignatures), text + lines[4], strings.Repeat("a", MaxNote) + text, "", "\n", "\n\n",
+	for _, s := range []string{others(maxSignatures), text + lines[4], strings.Repeat("a", MaxNote) + text, "", "\n", "\n\n",
 		text + "\n",
 		strings.Replace(text, "\n\n", "\n\r\n", 1), strings.TrimSuffix(text, "\n")} {
 		_, err := ReadNote(s)

@@ -82,8 +82,9 @@ func (w *Writer) Staging(ctx context.Context) error {
 // Stage writes what is appended into the ring of the anchor, as far as there
 // is room; what is there is durable. In an anchor without a ring it notes how
 // much was accepted. It blocks for the transfer, about 0.4 us per byte on SPI,
-// and allocates nothing. Without an anchor, and after the Writer has failed or
-// was closed, it does nothing; its error is that of Anchored.
+// and for OnDurable, and allocates nothing. Without an anchor, and after the
+// Writer has failed or was closed, it does nothing; its error is that of
+// Anchored.
 func (w *Writer) Stage() error {
 	s := w.stage
 	if s == nil {
