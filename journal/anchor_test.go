@@ -366,6 +366,12 @@ func TestGenerationsThatDoNotFollowEachOtherAreAWarning(t *testing.T) {
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Equal(t, 1, rec.Warnings)
 	require.Contains(t, rec.Path, "the anchor's heads have generations 1 and 6, which are not one after the other")
+	all := cells.Bytes()
+	_, err = cells.WriteAt(all[2*1280+256:][:256], 2*1280) // one copy is written over the other
+	require.NoError(t, err)
+	rec, _ = scan(t, dir, anchored(d, taken(t, cells)))
+	require.Equal(t, journal.AnchorHeld, rec.Anchor, "what both say is no less true")
+	require.Contains(t, rec.Path, "the anchor's heads have generations 6 and 6, which are not one after the other")
 }
 
 func TestAnOpenThatIsQuickReadsAllThatTheAnchorKnows(t *testing.T) {
@@ -416,6 +422,7 @@ func TestARecordInTheRingThatFollowsAnotherHistoryIsNotTakenOver(t *testing.T) {
 	wantBodies(t, got, 10, 21)
 	rec, got = scan(t, dir, anchored(d.Cut(journaltest.Loss{}), taken(t, cells.Copy())))
 	require.Equal(t, journal.Clean, rec.Outcome, "the ring alone serves, too")
+	require.Equal(t, journal.AnchorUnreadable, rec.Anchor, "a slot with a ring is not blank")
 	wantBodies(t, got, 10, 20, 30)
 	require.NoError(t, w.Close())
 	require.NoError(t, v.Close())

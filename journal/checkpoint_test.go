@@ -4,6 +4,8 @@ package journal_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -201,6 +203,36 @@ func TestWhatIsNoCheckpointIsRefusedAndAFailureLeavesTheOthers(t *testing.T) {
 	for _, n := range []int{-1, journal.MaxCheckpoints + 1} {
 		_, _, _, err = journal.OpenCheckpoints("j", "B-1", n, nil)
 		require.ErrorContains(t, err, "1 to 16 are wanted")
+	}
+}
+
+func TestASlotOfTheLastGenerationEndsThemAndSaysSo(t *testing.T) {
+	d, s := newSlots(t, 2)
+	_, err := s.Write(headOf(1), stateOf(1))
+	require.NoError(t, err)
+	name := filepath.Join("j", "checkpoints", "2")
+	raw := d.Content(filepath.Join("j", "checkpoints", "1"))
+	for _, c := range []struct {
+		generation uint64
+		read       bool
+	}{{1<<64 - 3, true}, {1<<64 - 2, true}, {1<<64 - 1, false}, {0, false}} {
+		binary.LittleEndian.PutUint64(raw[16:], c.generation)
+		sum := sha256.Sum256(append(bytes.Clone(raw[:480]), raw[512:512+len(stateOf(1))]...))
+		copy(raw[480:], sum[:])
+		d := d.Copy()
+		d.Put(name, raw)
+		s, all, faults := slots(t, d, 2)
+		require.Len(t, faults, map[bool]int{true: 0, false: 1}[c.read])
+		require.Equal(t, c.read, all[0].Generation == c.generation)
+		_, err := s.Write(headOf(2), stateOf(2))
+		if c.generation == 1<<64-2 {
+			require.ErrorContains(t, err, "has generation 18446744073709551614, the last one; remove it")
+			continue
+		}
+		require.NoError(t, err)
+		_, all, faults = slots(t, d, 2)
+		require.Empty(t, faults, "what was written is read")
+		require.Equal(t, stateOf(2), all[0].Payload)
 	}
 }
 

@@ -187,3 +187,21 @@ func TestCellsThatAreStuckUnderAHeadAreFoundWhenTheJournalIsOpened(t *testing.T)
 	rec, _ := scan(t, dir, options(d))
 	require.Equal(t, uint64(1), rec.Head.N)
 }
+
+func TestASlotOfAChipThatWasPartedAnewIsNoLongerTheOneThatWasTaken(t *testing.T) {
+	cells := journaltest.NewCells(128 << 10)
+	require.NoError(t, journal.FormatChip(cells, 1, ""))
+	chip := opened(t, cells)
+	old, err := chip.Take(head.JournalID)
+	require.NoError(t, err)
+	require.NoError(t, chip.Release(head.JournalID))
+	require.NoError(t, journal.FormatChip(cells, 2, ""))
+	a, err := chip.Take(head.JournalID)
+	require.NoError(t, err)
+	require.NotEqual(t, old.String(), a.String(), "it begins at the same byte and is shorter")
+	_, err = journal.Create(dir, head, anchored(journaltest.NewDisk(), old))
+	require.ErrorIs(t, err, journal.ErrNoSlot, "its ring would reach into the slot behind it")
+	w, err := journal.Create(dir, head, anchored(journaltest.NewDisk(), a))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+}

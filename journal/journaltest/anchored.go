@@ -19,17 +19,17 @@ const (
 )
 
 // Anchors enumerates what cuts of power leave of a disk and of the chip beside
-// it, at every byte that is written to the chip and at every call of the disk,
-// and then what a disk put back, a chip put back, another chip and damaged
+// it, which ruin one byte of it or eight, at every byte that is written to the
+// chip and at every call of the disk, and then what a disk put back, a chip put back, another chip and damaged
 // cells lead to. It returns an error for every state in which a record that
 // was acknowledged, by the ring or by the disk, is neither there nor named.
 // Options.Wrap is not used.
 func Anchors(opt Options) (Report, error) {
 	opt.Wrap = nil
 	r := newRun(opt) // which gives the disk itself
-	for _, size := range []int{chipSize, headsSize} {
-		for _, word := range anchorWords(opt.Long) {
-			r.anchors(word, size)
+	for i, size := range []int{chipSize, headsSize} {
+		for j, word := range anchorWords(opt.Long) {
+			r.anchors(word, size, [...]int{1, 8}[(i+j)%2])
 		}
 	}
 	return r.result()
@@ -54,9 +54,10 @@ type anchoredProcess struct {
 	note  func()
 }
 
-// blankChip returns a formatted chip.
-func blankChip(size int) (*Cells, error) {
+// blankChip returns a formatted chip, of which a cut ruins so many bytes at once.
+func blankChip(size, tear int) (*Cells, error) {
 	c := NewCells(size)
+	c.As.Tear = tear
 	return c, journal.FormatChip(c, 1, "")
 }
 
@@ -154,8 +155,8 @@ type anchorPoint struct {
 }
 
 // watched runs a word and returns every point of it.
-func watched(word string, size int) (*anchoredProcess, []anchorPoint, error) {
-	cells, err := blankChip(size)
+func watched(word string, size, tear int) (*anchoredProcess, []anchorPoint, error) {
+	cells, err := blankChip(size, tear)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -185,15 +186,15 @@ func watched(word string, size int) (*anchoredProcess, []anchorPoint, error) {
 }
 
 // anchors runs a workload and breaks it in every way.
-func (r *run) anchors(word string, size int) {
-	title := fmt.Sprintf("anchor %s %d/", word, size)
+func (r *run) anchors(word string, size, tear int) {
+	title := fmt.Sprintf("anchor %s %d %d/", word, size, tear)
 	if r.unwanted(title) {
 		return
 	}
 	var p *anchoredProcess
 	var points []anchorPoint
 	err := caught(func() (err error) {
-		p, points, err = watched(word, size)
+		p, points, err = watched(word, size, tear)
 		return err
 	})
 	if err != nil {

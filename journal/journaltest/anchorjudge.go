@@ -309,7 +309,7 @@ func (r *run) damagedCells(name string, at anchorPoint, c claim, change func(b [
 // otherChip gives the journal a chip that never saw it.
 func (r *run) otherChip(title string, at anchorPoint, c claim) {
 	r.try(func() string { return title + "another chip" }, func() error {
-		cells, err := blankChip(int(at.cells.Size()))
+		cells, err := blankChip(int(at.cells.Size()), at.cells.As.Tear)
 		if err != nil {
 			return err
 		}

@@ -94,19 +94,25 @@ func (c *Cells) Bytes() []byte {
 func (c *Cells) Copy() *Cells { return &Cells{As: c.As, data: c.Bytes()} }
 
 // torn returns the chip as a cut leaves it while byte n of a write is in
-// flight: that byte is as it was ('o'), as it was to be ('n'), or else ('x').
+// flight: the unit that it is in, of as many bytes as its Model says, is as it
+// was ('o'), as it was to be ('n'), or else ('x').
 func (c *Cells) torn(p []byte, off int64, n int, how byte) *Cells {
 	t := c.Copy()
 	copy(t.data[off:], p[:n])
 	if n == len(p) {
 		return t
 	}
-	at := off + int64(n)
-	switch how {
-	case 'n':
-		t.data[at] = p[n]
-	case 'x':
-		t.data[at] ^= 0xA5
+	unit := int64(c.As.Tear)
+	from := (off + int64(n)) / unit * unit
+	for at := from; at < min(from+unit, t.Size()); at++ {
+		switch {
+		case how == 'x':
+			t.data[at] ^= 0xA5
+		case how == 'o' || at < off || at >= off+int64(len(p)):
+			t.data[at] = c.data[at]
+		default:
+			t.data[at] = p[at-off]
+		}
 	}
 	return t
 }
