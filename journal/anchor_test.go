@@ -427,3 +427,29 @@ func TestARecordInTheRingThatFollowsAnotherHistoryIsNotTakenOver(t *testing.T) {
 	require.NoError(t, w.Close())
 	require.NoError(t, v.Close())
 }
+
+func TestARecordOfTheRingThatTheDiskHasIsHeldAgainstIt(t *testing.T) {
+	d := journaltest.NewDisk()
+	cells, a := slot(t, 64<<10)
+	w, err := journal.Create(dir, head, anchored(d, a))
+	require.NoError(t, err)
+	write(t, w, []int{10})
+	rec, _ := scan(t, dir, anchored(d, taken(t, cells.Copy())))
+	require.Contains(t, rec.Path, "anchor=fram: head 1 in epoch 1, closed false, and 0 records behind it in its ring")
+	stage(t, w, 20)
+	chip := cells.Copy() // which does not know that the disk has it, too
+	require.NoError(t, w.Commit())
+	rec, _ = scan(t, dir, anchored(d, taken(t, chip.Copy())))
+	require.Equal(t, journal.Clean, rec.Outcome)
+	require.Contains(t, rec.Path, "anchor=fram: head 1 in epoch 1, closed false, and 1 records behind it in its ring")
+	require.NoError(t, w.Close())
+
+	other := journaltest.NewDisk()
+	w, err = journal.Create(dir, head, options(other))
+	require.NoError(t, err)
+	write(t, w, []int{10}, []int{21})
+	require.NoError(t, w.Close())
+	rec, _ = scan(t, dir, anchored(other, taken(t, chip)))
+	require.Equal(t, journal.Rewritten, rec.Outcome)
+	require.Equal(t, uint64(2), rec.Missing)
+}

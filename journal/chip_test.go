@@ -3,7 +3,11 @@
 package journal_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,6 +99,8 @@ func TestASlotBelongsToItsJournalUntilItIsReleased(t *testing.T) {
 	require.NoError(t, err)
 	write(t, w, []int{30})
 	require.ErrorIs(t, c.Release("B-0001"), journal.ErrInUse)
+	_, err = journal.Create("copy", head, anchored(journaltest.NewDisk(), a))
+	require.ErrorIs(t, err, journal.ErrInUse)
 	_, _, err = journal.Open("copy", head, anchored(journaltest.NewDisk(), a))
 	require.ErrorIs(t, err, journal.ErrDamaged, "a directory without the journal")
 	_, err = journal.Create("copy", journal.Header{JournalID: "B-0002"}, anchored(d, a))
@@ -131,6 +137,106 @@ func TestProcessesShareAChipByALockFile(t *testing.T) {
 	require.ErrorIs(t, other.Release("B-0001"), journal.ErrInUse)
 	require.NoError(t, w.Close())
 	require.NoError(t, other.Release("B-0001"))
+	a, err = one.Take("B-0001")
+	require.NoError(t, err)
+	w, err = journal.Create(dir, head, anchored(journaltest.NewDisk(), a))
+	require.NoError(t, err, "to release a slot leaves no lock behind")
+	require.NoError(t, w.Close())
+}
+
+func TestProcessesThatTakeAndReleaseAtTheSameTimeWaitForEachOther(t *testing.T) {
+	cells := journaltest.NewCells(8 << 10)
+	require.NoError(t, journal.FormatChip(cells, 4, ""))
+	lock := filepath.Join(t.TempDir(), "fram")
+	done := make(chan error)
+	for _, id := range []string{"A", "B", "C"} {
+		go func() {
+			var errs error
+			for range 30 {
+				c, err := journal.OpenChip(cells, lock)
+				if err == nil {
+					_, err = c.Take(id)
+				}
+				if err == nil {
+					err = c.Release(id)
+				}
+				errs = errors.Join(errs, err)
+			}
+			done <- errs
+		}()
+	}
+	for range 3 {
+		require.NoError(t, <-done)
+	}
+	ids, err := opened(t, cells).Journals()
+	require.NoError(t, err)
+	require.Equal(t, []string{"", "", "", ""}, ids)
+}
+
+// atEnd answers a read that it could fill with io.EOF, as an io.ReaderAt may.
+type atEnd struct{ hal.FRAM }
+
+func (f atEnd) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.FRAM.ReadAt(p, off)
+	return n, errors.Join(err, io.EOF)
+}
+
+func TestWhatAChipOfAnySizeIsPartedInto(t *testing.T) {
+	require.NoError(t, journal.FormatChip(atEnd{journaltest.NewCells(8 << 10)}, 1, ""))
+	for _, c := range []struct {
+		size, slots int
+		want        string // of the first slot; "" where it is refused
+	}{
+		{2*1280 + 512, 1, "heads only"}, {2*1280 + 511, 1, ""}, {33_001, 3, "a ring of 9472 bytes"}, {64 << 10, 17, ""}, {64 << 10, 0, ""},
+		{4 << 10, 16, ""}, {4 << 10, 3, "heads only"}, {4 << 10, 4, ""}, {4 << 20, 1, "a ring of 4191232 bytes"}, {4<<20 + 256, 1, ""},
+		{2*1280 + 7*4608, 7, "a ring of 4096 bytes"}, {2*1280 + 7*4608 - 1, 7, "heads only"}, {32<<10 - 1, 1, "heads only"},
+		{32 << 10, 1, "a ring of 29696 bytes"},
+	} {
+		cells := journaltest.NewCells(c.size)
+		err := journal.FormatChip(cells, c.slots, "")
+		if c.want == "" {
+			require.ErrorIs(t, err, journal.ErrChip, "%d bytes, %d slots", c.size, c.slots)
+			continue
+		}
+		require.NoError(t, err)
+		_, err = cells.WriteAt(bytes.Repeat([]byte{0xFF}, c.size-2*1280), 2*1280)
+		require.NoError(t, err)
+		chip := opened(t, cells)
+		require.NoError(t, chip.Release("J"), "nothing to do is no error")
+		a, err := chip.Take("J")
+		require.NoError(t, err)
+		require.Equal(t, "fram: slot 0, "+c.want, a.String())
+		none, err := chip.Find("")
+		require.NoError(t, err)
+		require.Nil(t, none, "a free slot is nobody's")
+		all := cells.Bytes()
+		slot := (c.size - 2*1280) / c.slots / 256 * 256
+		require.Zero(t, used(all[2*1280:][:slot]), "a slot that is taken is blank to its last byte")
+		require.Equal(t, c.size-2*1280-slot, bytes.Count(all[2*1280+slot:], []byte{0xFF}), "and what is behind it is left alone")
+	}
+}
+
+func TestAChipThatCannotBeReadIsNotFormatted(t *testing.T) {
+	cells := journaltest.NewCells(8 << 10)
+	require.NoError(t, journal.FormatChip(cells, 1, ""))
+	_, err := opened(t, cells).Take("J")
+	require.NoError(t, err)
+	cells.Fault = func(write bool, _ int64, _ int) error {
+		if !write {
+			return syscall.EIO
+		}
+		return nil
+	}
+	require.ErrorIs(t, journal.FormatChip(cells, 1, ""), journal.ErrAnchor)
+	cells.Fault = nil
+	ids, err := opened(t, cells).Journals()
+	require.NoError(t, err)
+	require.Equal(t, []string{"J"}, ids)
+	other := journaltest.NewCells(16 << 10)
+	_, err = other.WriteAt(cells.Bytes(), 0)
+	require.NoError(t, err)
+	_, err = journal.OpenChip(other, "")
+	require.ErrorIs(t, err, journal.ErrChip, "a table that was made for a chip of another size")
 }
 
 func TestAChipThatTheLayoutCannotBearIsRefused(t *testing.T) {
@@ -201,6 +307,16 @@ func TestASlotOfAChipThatWasPartedAnewIsNoLongerTheOneThatWasTaken(t *testing.T)
 	require.NotEqual(t, old.String(), a.String(), "it begins at the same byte and is shorter")
 	_, err = journal.Create(dir, head, anchored(journaltest.NewDisk(), old))
 	require.ErrorIs(t, err, journal.ErrNoSlot, "its ring would reach into the slot behind it")
+	second, err := chip.Take("B-0002")
+	require.NoError(t, err)
+	require.NoError(t, chip.Release("B-0002"))
+	require.NoError(t, chip.Release(head.JournalID))
+	require.NoError(t, journal.FormatChip(cells, 1, ""))
+	_, err = journal.Create(dir, journal.Header{JournalID: "B-0002"}, anchored(journaltest.NewDisk(), second))
+	require.ErrorIs(t, err, journal.ErrNoSlot, "there is no second slot any more")
+	require.NoError(t, journal.FormatChip(cells, 2, ""))
+	a, err = chip.Take(head.JournalID)
+	require.NoError(t, err)
 	w, err := journal.Create(dir, head, anchored(journaltest.NewDisk(), a))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())

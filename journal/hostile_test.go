@@ -95,6 +95,100 @@ func FuzzASlotThatIsHostile(f *testing.F) {
 	})
 }
 
+func TestOnlyAHeadThatEncodeWroteIsOne(t *testing.T) {
+	for _, id := range []string{"J", strings.Repeat("x", maxJournalID)} {
+		m := mark{id: id, generation: 5, epoch: 2, segment: 3, at: Chain{N: 7, Link: Leaf(nil)}, accepted: 9, flags: flagClean}
+		whole := m.encode(nil)
+		got, ok := decodeMark(whole)
+		require.True(t, ok)
+		require.Equal(t, m, got)
+		for i := range whole {
+			whole[i] ^= 0x10
+			_, ok := decodeMark(whole)
+			require.False(t, ok, "byte %d", i)
+			whole[i] ^= 0x10
+		}
+	}
+	for _, generation := range []uint64{0, 1<<64 - 1} {
+		_, ok := decodeMark((&mark{id: "J", generation: generation}).encode(nil))
+		require.False(t, ok, "behind %d there is none", generation)
+	}
+}
+
+func TestWhichHeadIsBelieved(t *testing.T) {
+	b, a := hostileChip(t)
+	defer b.Close()
+	own := func(g uint64) []byte { return (&mark{id: "J", generation: g, at: Chain{N: g}}).encode(nil) }
+	foreign := (&mark{id: "K", generation: 9}).encode(nil)
+	bad, none := []byte("bkhead01"), []byte{}
+	for i, c := range []struct {
+		heads [2][]byte
+		state AnchorState
+		mark  uint64
+		copy  int
+		notes int
+	}{
+		{[2][]byte{none, none}, AnchorNew, 0, 1, 0}, {[2][]byte{bad, none}, AnchorUnreadable, 0, 1, 1},
+		{[2][]byte{none, bad}, AnchorUnreadable, 0, 1, 1}, {[2][]byte{bad, bad}, AnchorUnreadable, 0, 1, 2},
+		{[2][]byte{own(1), none}, AnchorHeld, 1, 0, 0}, {[2][]byte{none, own(1)}, AnchorHeld, 1, 1, 0},
+		{[2][]byte{own(2), none}, AnchorHeld, 2, 0, 1}, {[2][]byte{own(2), own(3)}, AnchorHeld, 3, 1, 0},
+		{[2][]byte{own(4), own(3)}, AnchorHeld, 4, 0, 0}, {[2][]byte{own(4), own(2)}, AnchorHeld, 4, 0, 1},
+		{[2][]byte{own(2), foreign}, AnchorHeld, 2, 0, 1}, {[2][]byte{foreign, own(2)}, AnchorHeld, 2, 1, 1},
+		{[2][]byte{foreign, none}, AnchorForeign, 0, 1, 1}, {[2][]byte{own(2), bad}, AnchorHeld, 2, 0, 1},
+	} {
+		put(t, a, make([]byte, slotHeads), a.base)
+		put(t, a, c.heads[0], a.base)
+		put(t, a, c.heads[1], a.base+markApart)
+		m, err := a.recall()
+		require.NoError(t, err)
+		require.Equal(t, c.state, m.state, i)
+		require.Equal(t, c.mark, m.mark.at.N, i)
+		require.Equal(t, c.copy, m.copy, "%d: the other copy is the one that is written next", i)
+		require.Len(t, m.notes, c.notes, "%d: %q", i, m.notes)
+	}
+}
+
+func TestOnlyATableThatFitsItsChipIsOne(t *testing.T) {
+	const chip = 32 << 10
+	good := table{generation: 1, chip: chip, slot: 4 << 10, ids: []string{"J", ""}}
+	_, ok := decodeTable(good.encode(), chip)
+	require.True(t, ok)
+	for i := range tableSize {
+		b := good.encode()
+		b[i] ^= 0x10
+		_, ok := decodeTable(b, chip)
+		require.False(t, ok, "byte %d", i)
+	}
+	four := []string{"", "", "", ""}
+	for _, bad := range []table{
+		{chip: chip - 1, slot: 4 << 10, ids: four}, {chip: chip, slot: 256, ids: four}, {chip: chip, slot: 0, ids: four},
+		{chip: chip, slot: -4096, ids: four}, {chip: chip, slot: 1 << 62, ids: four}, {chip: chip, slot: 8 << 10, ids: four},
+		{chip: chip, slot: 1000, ids: four}, {chip: chip, slot: 4 << 10}, {chip: chip, slot: 512, ids: []string{"a b"}},
+		{chip: chip, slot: 512, ids: []string{strings.Repeat("x", maxJournalID+1)}},
+	} {
+		_, ok := decodeTable(bad.encode(), chip)
+		require.False(t, ok, "%+v", bad)
+	}
+	b := good.encode()
+	binary.LittleEndian.PutUint32(b[64:], 1<<31)
+	binary.LittleEndian.PutUint32(b[tableCRC:], crc32.Checksum(b[:tableCRC], castagnoli))
+	_, ok = decodeTable(b, chip)
+	require.False(t, ok, "an id that is longer than the table")
+}
+
+func TestATagIsOfOneRecordOfOneEpochOfOneJournal(t *testing.T) {
+	sum := ringSum("J", 1)
+	require.NotEqual(t, sum, ringSum("J", 2))
+	require.NotEqual(t, sum, ringSum("K", 1))
+	ring := make([]byte, 80)
+	putTag(ring[72:], sum, 5)
+	require.True(t, bears(ring, sum, 5), "at the end of the ring, too")
+	for _, seq := range []uint64{4, 6, 5 + 1<<32} {
+		require.False(t, bears(ring, sum, seq))
+	}
+	require.False(t, bears(ring, ringSum("J", 2), 5))
+}
+
 func FuzzATableThatIsHostile(f *testing.F) {
 	b, a := hostileChip(f)
 	defer b.Close()
