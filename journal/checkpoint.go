@@ -112,7 +112,6 @@ func (s *Checkpoints) Write(head Chain, payload []byte) (Checkpoint, error) {
 			i = k
 		}
 	}
-	s.held[i] = 0
 	data, digest := s.encode(&c)
 	c.Digest = digest
 	if err := s.put(s.slot(i), data); err != nil {

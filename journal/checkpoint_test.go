@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -234,6 +236,27 @@ func TestASlotOfTheLastGenerationEndsThemAndSaysSo(t *testing.T) {
 		require.Empty(t, faults, "what was written is read")
 		require.Equal(t, stateOf(2), all[0].Payload)
 	}
+}
+
+func TestASlotOfACheckpointThatIsBlankOrCannotBeRead(t *testing.T) {
+	d, s := newSlots(t, 2)
+	_, err := s.Write(headOf(1), stateOf(1))
+	require.NoError(t, err)
+	d.Put(filepath.Join("j", "checkpoints", "2"), make([]byte, 2000))
+	_, all, faults := slots(t, d, 2)
+	require.Len(t, all, 1)
+	require.Empty(t, faults)
+	d.Fault = func(_ int, op, name string) *journaltest.Fault {
+		if op == "read" && strings.HasSuffix(name, "1") {
+			return &journaltest.Fault{Err: syscall.EIO}
+		}
+		return nil
+	}
+	_, all, faults = slots(t, d, 2)
+	require.Empty(t, all)
+	require.Equal(t, []string{"checkpoint slot 1 is passed over: input/output error"}, faults)
+	_, _, _, err = journal.OpenCheckpoints("j", "no id", 2, &journal.Options{Storage: d})
+	require.ErrorContains(t, err, "and an id")
 }
 
 func FuzzASlotIsACheckpointOrPassedOver(f *testing.F) {

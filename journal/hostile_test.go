@@ -3,6 +3,7 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -223,6 +224,27 @@ func FuzzATableThatIsHostile(f *testing.F) {
 			require.NoError(t, c.Release(id))
 		}
 	})
+}
+
+func TestACheckpointThatWriteDoesNotMakeIsNone(t *testing.T) {
+	s := &Checkpoints{id: "J"}
+	whole, _ := s.encode(&Checkpoint{Generation: 3, Head: Chain{N: 5}, Payload: []byte("state")})
+	for n := range len(whole) {
+		_, why := s.decode(whole[:n])
+		require.Equal(t, n < checkpointHeader+5, why != "", n)
+	}
+	for what, change := range map[string]func(b []byte){
+		"version": func(b []byte) { b[8] = 0 }, "no state": func(b []byte) { b[64] = 0 }, "long id": func(b []byte) { b[15] = 0xFF },
+		"behind the id": func(b []byte) { b[73] = 1 }, "after no record": func(b []byte) { b[24] = 0 }, "no generation": func(b []byte) { b[16] = 0 },
+		"another id": func(b []byte) { b[72] = 'K' },
+	} {
+		b := bytes.Clone(whole)
+		change(b)
+		sum := slotSum(b, int(b[64]))
+		copy(b[checkpointSum:], sum[:])
+		_, why := s.decode(b)
+		require.NotEmpty(t, why, what)
+	}
 }
 
 func FuzzACheckpointThatIsHostile(f *testing.F) {

@@ -153,7 +153,7 @@ func (s *space) free(durable uint64) {
 	s.used = s.used[:copy(s.used, s.used[n:])]
 }
 
-// place returns where a record of this size goes, and the room there; no room is 0.
+// place returns where a record of this size goes, and the room there, which may be less.
 func (s *space) place(size int) (at, room int) {
 	switch {
 	case len(s.used) == 0 && s.at+size <= s.size:
@@ -166,9 +166,6 @@ func (s *space) place(size int) (at, room int) {
 		return s.at, s.size - s.at
 	default:
 		at, room = 0, s.used[0].from
-	}
-	if size > room {
-		return 0, 0
 	}
 	return at, room
 }

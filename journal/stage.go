@@ -23,16 +23,14 @@ type stager struct {
 	base  int64
 	sum   uint32 // for the records of this epoch
 	claim io.Closer
-	wake  chan struct{} // holds one token while there may be something to stage
-	gone  chan struct{} // closed when the anchor is dropped
+	wake  chan struct{} // holds one token while there may be something to stage, or the anchor was dropped
 
-	io     sync.Mutex // held while cells are written; guards the next five
-	closed bool
-	mark   mark // as it was written last
-	copy   int  // where
-	space  space
-	next   Chain // after the last record that was staged, or need not be
-	buf    []byte
+	io    sync.Mutex // held while cells are written; guards the next five
+	mark  mark       // as it was written last
+	copy  int        // where
+	space space
+	next  Chain // after the last record that was staged, or need not be
+	buf   []byte
 
 	// guarded by Writer.mu
 	writing, pending int   // how much of both buffers was staged, or need not be
@@ -42,7 +40,7 @@ type stager struct {
 // newStager returns the stager for what was found.
 func newStager(a *Anchor, claim io.Closer, h Header, m *memory, at Chain) *stager {
 	s := &stager{
-		f: a.chip.f, base: a.base, sum: ringSum(a.id, h.Epoch), claim: claim, wake: make(chan struct{}, 1), gone: make(chan struct{}),
+		f: a.chip.f, base: a.base, sum: ringSum(a.id, h.Epoch), claim: claim, wake: make(chan struct{}, 1),
 		mark: m.mark, copy: m.copy, space: space{size: a.ring}, next: at,
 	}
 	s.mark.id = a.id
@@ -64,17 +62,15 @@ func (w *Writer) Staging(ctx context.Context) error {
 		return nil
 	}
 	for {
+		if err := w.Stage(); err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.stopped:
 			return nil
-		case <-s.gone:
-			return w.Anchored()
 		case <-s.wake:
-		}
-		if err := w.Stage(); err != nil {
-			return err
 		}
 	}
 }
@@ -138,7 +134,7 @@ func (w *Writer) gather() (at int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.buf = s.buf[:0]
-	if s.closed || s.err != nil || w.err != nil {
+	if s.err != nil || w.err != nil {
 		return 0
 	}
 	s.space.free(w.head.N)
@@ -163,7 +159,7 @@ func (s *stager) pick(frames []byte, done *int, durable uint64, room *int, at in
 			if len(s.buf) == 0 {
 				at, *room = s.space.place(need)
 			}
-			if len(s.buf)+need > min(*room, cap(s.buf)) || len(s.buf) > 0 && len(s.buf)+need > stageLimit {
+			if len(s.buf)+need > *room || len(s.buf) > 0 && len(s.buf)+need > stageLimit {
 				return at, -1
 			}
 			s.buf = appendRinged(s.buf, seq, s.mark.epoch, body)
@@ -195,7 +191,7 @@ func (s *stager) prod() {
 func (w *Writer) note() {
 	s := w.stage
 	w.mu.Lock()
-	off := s.closed || s.err != nil || w.err != nil || w.tail.N == s.mark.accepted
+	off := s.err != nil || w.err != nil || w.tail.N == s.mark.accepted
 	w.mu.Unlock()
 	if !off {
 		w.remark(s.mark.at, s.mark.segment, 0)
@@ -220,7 +216,7 @@ func (w *Writer) remark(c Chain, segment uint32, flags uint32) {
 	w.mu.Lock()
 	accepted, err := w.tail.N, s.err
 	w.mu.Unlock()
-	if err != nil || s.closed {
+	if err != nil {
 		return
 	}
 	s.mark.generation++
@@ -254,15 +250,13 @@ func (w *Writer) anchor() {
 	}
 }
 
-// drop gives the anchor up. The caller holds s.io.
+// drop gives the anchor up: its cells are not written any more. The caller holds s.io.
 func (w *Writer) drop(doing string, err error) {
 	s := w.stage
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s.err == nil {
-		s.err = fmt.Errorf("journal: %s: %w: %w; the journal goes on by the disk alone", doing, ErrAnchor, err)
-		close(s.gone)
-	}
+	s.err = fmt.Errorf("journal: %s: %w: %w; the journal goes on by the disk alone", doing, ErrAnchor, err)
+	s.prod()
 }
 
 // release ends the use of the anchor. Whole tells that the journal was closed in order.
@@ -274,9 +268,8 @@ func (w *Writer) release(whole bool) error {
 	if whole {
 		w.record(w.head, w.seg.number, flagClean)
 	}
-	s.io.Lock()
+	s.io.Lock() // a Stage that is under way ends before; any later one finds the Writer closed
 	defer s.io.Unlock()
-	s.closed = true
 	return s.claim.Close()
 }
 
