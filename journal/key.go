@@ -65,10 +65,7 @@ type PublicKey struct {
 // NewPublicKey takes a copy of an ed25519.PublicKey or an *ecdsa.PublicKey on P-256; any other is refused with ErrKey.
 func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	switch k := key.(type) {
-	case ed25519.PublicKey:
-		if len(k) != ed25519.PublicKeySize {
-			return nil, fmt.Errorf("%w: an Ed25519 key of %d bytes", ErrKey, len(k))
-		}
+	case ed25519.PublicKey: // its length is checked below
 	case *ecdsa.PublicKey:
 		if k == nil || k.Curve != elliptic.P256() || k.X == nil || k.Y == nil {
 			return nil, fmt.Errorf("%w: of ECDSA keys only P-256 is taken", ErrKey)
