@@ -34,6 +34,8 @@ type Options struct {
 	Quiet time.Duration
 	// Log takes the records of the sink's state. Nil means that none are made.
 	Log Log
+	// Told is what the last record of this sink and journal said, in an earlier process; only another state makes a record then.
+	Told State
 	// Again has a sink that holds less than it acknowledged sent the rest anew. Without it that is an outage: so looks the empty
 	// directory in which a disk is not mounted.
 	Again bool
@@ -81,6 +83,7 @@ func New(name string, sink Sink, src Source, cursorDir string, clock timebase.Cl
 	orDefault(&e.opt.Least, time.Second)
 	orDefault(&e.opt.Most, 5*time.Minute)
 	orDefault(&e.opt.Quiet, time.Minute)
+	e.told, e.last, e.toldAt = e.opt.Told, e.opt.Told, clock.Now()-int64(e.opt.Quiet)
 	var err error
 	if e.id, _, _, err = journal.Begin(src.Dir, e.reading()); err == nil && e.id == "" {
 		err = fmt.Errorf("%w: no journal in %q yet", ErrJournal, src.Dir)
