@@ -160,7 +160,7 @@ func TestASlotThatIsNotAsItWasWrittenIsPassedOverWithTheReason(t *testing.T) {
 		}
 		data[rng.IntN(end)] ^= 1 << rng.IntN(8)
 		spoilt := d.Copy()
-		spoilt.Remove(name)
+		spoilt.Lose(name)
 		spoilt.Put(name, data[:len(data)-n%3])
 		_, all, faults := slots(t, spoilt, 0)
 		if bytes.Equal(data[:end], whole[:end]) { // both bits were the same
@@ -270,7 +270,7 @@ func FuzzASlotIsACheckpointOrPassedOver(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := d.Copy()
-		d.Remove(name)
+		d.Lose(name)
 		d.Put(name, data)
 		_, all, faults := slots(t, d, 1)
 		require.LessOrEqual(t, len(all)+len(faults), 1)

@@ -254,7 +254,7 @@ func TestAJournalWhoseNameCannotBeReadIsDamagedAndNotForeign(t *testing.T) {
 	clear(raw[:headerSize])
 	clear(raw[len(raw)-headerSize:])
 	d := s.replaced(path(seg1), raw)
-	d.Remove(path(seg2))
+	d.Lose(path(seg2))
 	_, rec, err := journal.Open(dir, head, options(d))
 	require.ErrorIs(t, err, journal.ErrDamaged)
 	require.NotErrorIs(t, err, journal.ErrForeign)

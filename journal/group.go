@@ -64,6 +64,9 @@ func (r *reader) group(b []byte, sum uint32) (int, stop) {
 func (r *reader) deliver(b []byte) error {
 	for _, c := range r.links {
 		body, size := openFrame(b)
+		if err := r.passes(c, body); err != nil {
+			return err
+		}
 		if r.fn != nil {
 			if err := r.fn(c.N, body, c); err != nil {
 				return err

@@ -134,6 +134,10 @@ type Options struct {
 	// find. It is for a journal that is too long to be read whenever it is
 	// opened. Where a header is not as it should be all is read.
 	Quick bool
+	// After has Scan deliver only what follows a record that the reader has:
+	// the segments before it are not read, and a journal in which its link is
+	// another is Rewritten, one that ends before it TailLost. Zero means all.
+	After Chain
 	// OnDurable, if set, is called with the last seq that is durable whenever
 	// there are more, in order and never twice at a time, on the goroutine
 	// that commits or stages, which writes nothing else until it returns. It

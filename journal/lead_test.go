@@ -74,14 +74,14 @@ func TestAQuickOpenReadsAllWhereAHeaderDoesNotFollow(t *testing.T) {
 		}
 	}
 	for name, s := range all {
-		want, err := read(s, "x", false, nil, nil)
+		want, err := read(s, "x", &Options{Quick: false}, nil)
 		require.NoError(t, err)
-		got, err := read(s, "x", true, nil, nil)
+		got, err := read(s, "x", &Options{Quick: true}, nil)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, got.From, name)
 		require.Equal(t, want, got, name)
 	}
-	got, err := read(sevenSegments(1, 1, none), "x", true, nil, nil)
+	got, err := read(sevenSegments(1, 1, none), "x", &Options{Quick: true}, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, got.From, "where all is as it should be")
 	require.Equal(t, Clean, got.Outcome)
@@ -94,9 +94,9 @@ func TestAQuickOpenKnowsTheJournalThoughWhatItReadsIsUnreadable(t *testing.T) {
 	other.number, other.epoch = 6, 9
 	raw := s.files[segmentName(6)]
 	copy(raw[len(raw)-headerSize:], other.encode()) // the copies contradict each other
-	want, err := read(s, "x", false, nil, nil)
+	want, err := read(s, "x", &Options{Quick: false}, nil)
 	require.NoError(t, err)
-	got, err := read(s, "x", true, nil, nil)
+	got, err := read(s, "x", &Options{Quick: true}, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, got.From)
 	require.Equal(t, Damaged, got.Outcome)

@@ -68,6 +68,7 @@ func newWriter(dir string, h Header, opt *Options) (*Writer, error) {
 	if opt != nil {
 		o = *opt
 	}
+	o.After = Chain{}
 	if o.Segment == 0 {
 		o.Segment = defaultSegment
 	}
@@ -110,7 +111,7 @@ func (w *Writer) create(h Header) (err error) {
 	if err := w.st.SyncDir(filepath.Dir(w.dir)); err != nil {
 		return err
 	}
-	f, err := read(w.st, w.dir, w.opt.Quick, w.opt.Anchor, nil)
+	f, err := read(w.st, w.dir, &w.opt, nil)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (w *Writer) open(h Header) (rec *Recovery, err error) {
 	if err := w.settle(); err != nil {
 		return nil, err
 	}
-	f, err := read(w.st, w.dir, w.opt.Quick, w.opt.Anchor, nil)
+	f, err := read(w.st, w.dir, &w.opt, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func (w *Writer) open(h Header) (rec *Recovery, err error) {
 func (w *Writer) nothing(h Header) (*Recovery, error) {
 	rec := &Recovery{}
 	if w.opt.Anchor != nil {
-		f, err := read(w.st, w.dir, w.opt.Quick, w.opt.Anchor, nil)
+		f, err := read(w.st, w.dir, &w.opt, nil)
 		if err != nil {
 			return nil, err
 		}

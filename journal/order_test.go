@@ -249,7 +249,7 @@ func TestALostSegmentWithoutRecordsIsAWarning(t *testing.T) {
 		}
 		require.NoError(t, w.Close())
 	}
-	d.Remove(path(seg2))
+	d.Lose(path(seg2))
 	rec, got := scan(t, dir, options(d))
 	require.Equal(t, journal.Clean, rec.Outcome)
 	require.Equal(t, 1, rec.Warnings)

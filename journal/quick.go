@@ -2,7 +2,12 @@
 
 package journal
 
-import "path/filepath"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
 
 // readWhole is how many segment files are read whole in any case: the segment in use, and one that was being made.
 const readWhole = 2
@@ -15,13 +20,21 @@ func (r *reader) lead(numbers []uint32) ([]uint32, error) {
 		return numbers, nil
 	}
 	var last, led, holder, behind header // led is the last that is not read whole; behind stands behind the holder of the last records
-	buf := make([]byte, headerSize)
+	buf, begin := make([]byte, headerSize), uint64(1)
 	for i, number := range numbers[:n+1] {
 		h, err := r.header(number, buf)
 		if err != nil {
 			return nil, err
 		}
-		if h.number != number || !h.follows(&last, i == 0) {
+		if h.number != number {
+			return numbers, nil
+		}
+		if i == 0 && h.first > 1 {
+			if released, err := r.late(&h, numbers); err != nil || !released {
+				return numbers, err
+			}
+			r.rec.Released, begin = r.release, h.first
+		} else if !h.follows(&last, i == 0) {
 			return numbers, nil
 		}
 		if i > 0 && h.first > last.first {
@@ -40,8 +53,8 @@ func (r *reader) lead(numbers []uint32) ([]uint32, error) {
 	}
 	r.led = led
 	r.rec.JournalID, r.rec.Epoch = r.led.id, r.led.epoch
-	r.rec.step("segments %d to %d hold records 1 to %d by their headers; of them segment %d was read", numbers[0], r.led.number, r.rec.Head.N,
-		holder.number)
+	r.rec.step("segments %d to %d hold records %d to %d by their headers; of them segment %d was read", numbers[0], r.led.number,
+		begin, r.rec.Head.N, holder.number)
 	return numbers[n:], nil
 }
 
@@ -51,7 +64,7 @@ func (r *reader) prove(holder, behind *header) (bool, error) {
 	if holder.number == 0 {
 		return false, nil
 	}
-	raw, err := r.st.Read(filepath.Join(r.dir, segmentName(holder.number)), maxSegment, nil)
+	raw, err := r.file(holder.number, nil)
 	if err != nil {
 		return false, err
 	}
@@ -67,6 +80,9 @@ func (r *reader) prove(holder, behind *header) (bool, error) {
 		return false, err
 	}
 	r.rec.Head, r.rec.From, r.parts = p.rec.Head, holder.first, p.parts
+	if p.rec.Released.Record != 0 {
+		r.rec.Released = p.rec.Released
+	}
 	return true, nil
 }
 
@@ -74,6 +90,9 @@ func (r *reader) prove(holder, behind *header) (bool, error) {
 func (r *reader) header(number uint32, buf []byte) (header, error) {
 	name := filepath.Join(r.dir, segmentName(number))
 	raw, err := r.st.Read(name, headerSize, buf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return header{}, fmt.Errorf("%w: %w", errGone, err)
+	}
 	if err != nil {
 		return header{}, err
 	}

@@ -22,10 +22,11 @@ const (
 	Damaged
 	// Foreign: a segment belongs to another journal or has another format.
 	Foreign
-	// TailLost: the anchor knows of records that neither the disk nor its ring
-	// holds: the end was cut off, or an older copy of the disk put back.
+	// TailLost: the anchor, or the reader, knows of records that neither the
+	// disk nor its ring holds: the end was cut off, or an older copy put back.
 	TailLost
-	// Rewritten: a record has another link on the disk than in the anchor.
+	// Rewritten: a record has another link on the disk than in the anchor, or
+	// than the reader knows.
 	Rewritten
 )
 
@@ -60,9 +61,13 @@ type Recovery struct {
 	Epoch uint32
 	// Head is the chain after the last verified record.
 	Head Chain
-	// From is the first record that was read: 1, unless Options.Quick is set.
-	// Of those before it only headers speak.
+	// From is the first record that was read: 1, unless records were released
+	// or Options.Quick or After is set. Of those before it that are there only
+	// headers speak.
 	From uint64
+	// Released is what the newest release among the records that were read gives up. Its segments may still be there: see
+	// Writer.Release.
+	Released Released
 	// Missing is the first record that was acknowledged, or may have been,
 	// and cannot be had; where the outcome is Rewritten it, or one before it,
 	// is another one than it was. It is 0 unless the outcome is Damaged,

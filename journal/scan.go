@@ -16,23 +16,27 @@ import (
 // group it then sees or not, whole, or calls torn. Of a damaged journal it
 // delivers the verified beginning; it calls one damaged when it has found the
 // same damage twice. An error is one of reading, or fn's own,
-// which ends the scan; what was found is told in Recovery. Of Options only
-// Storage and Anchor matter; records that only the ring of the anchor holds
+// which ends the scan; what was found is told in Recovery. Of a journal whose
+// beginning was released it delivers what is there. Of Options only Storage,
+// After and Anchor matter; records that only the ring of the anchor holds
 // are delivered last. Beside a Writer the ring is read while it is written: a
 // TailLost that a second Scan does not find was none.
 func Scan(dir string, fn func(seq uint64, body []byte, c Chain) error, opt *Options) (*Recovery, error) {
-	var anchor *Anchor
+	var o Options
 	if opt != nil {
-		anchor = opt.Anchor
+		o = Options{Anchor: opt.Anchor, After: opt.After}
 	}
 	var last found
-	delivered := uint64(0)
+	delivered := o.After.N
 	for try := 1; ; try++ {
-		f, err := read(storageOf(opt), dir, false, anchor, after(delivered, fn))
+		f, err := read(storageOf(opt), dir, &o, after(delivered, fn))
+		delivered = max(delivered, f.Head.N)
+		if errors.Is(err, errGone) && try < mostScans {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("journal: reading %q: %w", dir, err)
 		}
-		delivered = max(delivered, f.Head.N)
 		same := f.Head == last.Head && f.Reason == last.Reason
 		if last = f; f.Outcome != Damaged && f.Outcome != TailLost && f.Outcome != Rewritten || same || try == mostScans {
 			return &f.Recovery, nil
@@ -88,6 +92,7 @@ const (
 type reader struct {
 	st    Storage
 	dir   string
+	opt   Options
 	fn    func(seq uint64, body []byte, c Chain) error
 	rec   found
 	led   header // of the last segment whose records are not read
@@ -95,15 +100,18 @@ type reader struct {
 	after []stray
 	links []Chain
 	parts uint64 // the first record whose link is another one in the anchor; 0 if there is none
+
+	sought  bool     // segments were led over to opt.After
+	release Released // by which the beginning is missing
 }
 
 // read reads a journal, and the anchor before it: a head that is read after
 // the disk may be of a group that was written between.
-func read(st Storage, dir string, quick bool, anchor *Anchor, fn func(uint64, []byte, Chain) error) (f found, err error) {
-	r := reader{st: st, dir: filepath.Join(dir, segmentsDir), fn: fn}
+func read(st Storage, dir string, opt *Options, fn func(uint64, []byte, Chain) error) (f found, err error) {
+	r := reader{st: st, dir: filepath.Join(dir, segmentsDir), opt: *opt, fn: fn}
 	r.rec.next, r.rec.From = 1, 1
-	if anchor != nil {
-		if r.rec.memory, err = anchor.recall(); err != nil {
+	if opt.Anchor != nil {
+		if r.rec.memory, err = opt.Anchor.recall(); err != nil {
 			return r.rec, err
 		}
 	}
@@ -125,18 +133,23 @@ func read(st Storage, dir string, quick bool, anchor *Anchor, fn func(uint64, []
 		}
 	}
 	slices.Sort(numbers)
-	rest := numbers
-	if quick {
-		if rest, err = r.lead(numbers); err != nil {
-			return r.rec, err
-		}
+	rest, err := r.seek(numbers)
+	if err == nil && opt.Quick {
+		rest, err = r.lead(numbers)
+	}
+	if err != nil {
+		return r.rec, err
 	}
 	stopped, err := r.segments(rest)
 	if err == nil && !stopped {
 		err = r.finish()
 	}
-	if err == nil {
+	switch {
+	case errors.Is(err, errStop):
+		err = nil
+	case err == nil:
 		err = r.hold()
+		r.reached()
 	}
 	r.rec.step("%s: records %d to %d verified, in %d segment files", r.rec.Outcome, r.rec.From, r.rec.Head.N, len(rest))
 	return r.rec, err
@@ -147,7 +160,7 @@ func read(st Storage, dir string, quick bool, anchor *Anchor, fn func(uint64, []
 func (r *reader) segments(numbers []uint32) (stopped bool, err error) {
 	var spare []byte
 	for _, n := range numbers {
-		raw, err := r.st.Read(filepath.Join(r.dir, segmentName(n)), maxSegment, spare)
+		raw, err := r.file(n, spare)
 		if err != nil {
 			return false, err
 		}
@@ -163,6 +176,20 @@ func (r *reader) segments(numbers []uint32) (stopped bool, err error) {
 			r.after = append(r.after, newStray(n, raw))
 			spare = raw
 			continue
+		}
+		if r.cur == nil && r.led.number == 0 && !r.sought && img.first > 1 {
+			released, err := r.late(&img.header, numbers)
+			if err != nil {
+				return true, err
+			}
+			if released {
+				if r.begins(&img.header); r.rec.Head.N > 0 {
+					err = r.reaches(r.rec.Head)
+				}
+				if err != nil {
+					return true, err
+				}
+			}
 		}
 		if whole, err := r.join(&img); err != nil || !whole {
 			return true, err

@@ -28,6 +28,9 @@ type Storage interface {
 	// Create opens a file for writing and makes an empty one if there is none.
 	// It never shortens a file.
 	Create(name string) (File, error)
+	// Remove takes a file's name away; SyncDir makes that durable. A file that
+	// is not there is fs.ErrNotExist.
+	Remove(name string) error
 	// Settle makes what was written to a file durable, and makes later reads
 	// show what the medium holds rather than a cache, where that is possible.
 	Settle(name string) error
@@ -113,6 +116,8 @@ func (system) Read(name string, most int, buf []byte) ([]byte, error) {
 }
 
 func (system) Create(name string) (File, error) { return openFile(name, os.O_RDWR|os.O_CREATE, 0o640) }
+
+func (system) Remove(name string) error { return os.Remove(name) }
 
 func (system) Settle(name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)

@@ -4,6 +4,7 @@ package journal
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"math/bits"
 )
 
@@ -42,6 +43,32 @@ func (t *Tree) Root() Hash {
 		}
 	}
 	return h
+}
+
+// Peaks returns the frontier: the roots of the perfect subtrees that the leaves fall into, the largest first. With the size it is all
+// that [RestoreTree] needs.
+func (t *Tree) Peaks() (peaks []Hash) {
+	for height := bits.Len64(t.size) - 1; height >= 0; height-- {
+		if t.size&(1<<height) != 0 {
+			peaks = append(peaks, t.peaks[height])
+		}
+	}
+	return peaks
+}
+
+// RestoreTree returns the tree of so many leaves from its frontier, as Peaks gave it. It refuses a number of peaks that is not that of
+// the size; whether they are right only the leaves, or a signed head, can show.
+func RestoreTree(size uint64, peaks []Hash) (t Tree, err error) {
+	if len(peaks) != bits.OnesCount64(size) {
+		return t, fmt.Errorf("journal: a tree of %d leaves has %d peaks, not %d", size, bits.OnesCount64(size), len(peaks))
+	}
+	t.size = size
+	for height := bits.Len64(size) - 1; height >= 0; height-- {
+		if size&(1<<height) != 0 {
+			t.peaks[height], peaks = peaks[0], peaks[1:]
+		}
+	}
+	return t, nil
 }
 
 // node is SHA-256(0x01 || left || right).

@@ -98,6 +98,12 @@ func (m *memory) Create(name string) (journal.File, error) {
 	}
 	return &memFile{m, filepath.Clean(name)}, nil
 }
+func (m *memory) Remove(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.files, filepath.Clean(name))
+	return nil
+}
 func (m *memory) Settle(string) error  { return nil }
 func (m *memory) SyncDir(string) error { return nil }
 

@@ -35,6 +35,7 @@ type job struct {
 // control runs a batch, and the one that takes its place where a recovery rule wants one. It reports whether the last of them is
 // complete and its evidence verifies. What can be refused is refused before anything is written.
 func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.Writer) (bool, error) {
+	finishReleases(f.out, stderr)
 	j, err := choose(f, stderr)
 	if errors.Is(err, errStuck) && !f.virtual {
 		err = fmt.Errorf("%w\n%s", err, rest(ctx, f))
@@ -87,6 +88,7 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 	if report != nil {
 		verified(f, j.b.Plan.Map.Device, report, stderr)
 	}
+	defer func() { exports(ctx, f, j.b.Plan.Map.Device, filepath.Base(j.dir), stdout, stderr) }() // said last, by whatever end
 	switch {
 	case err == nil:
 		err = unread

@@ -7,7 +7,7 @@
 //	go run ./examples/controller approve ...         approve and publish recipe, map and calibration
 //
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs, and the run
-// (control.go); approval (approval.go) and its journal (device.go); the plant, a process of its own (plant.go, plant_device.go) at
+// (control.go); approval (approval.go) and its journal (device.go); where records are sent and when packages go (export.go); the plant, a process of its own (plant.go, plant_device.go) at
 // the far end of a wire (wire.go); cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines
 // (view.go) or on a terminal (live.go).
 package main
@@ -46,11 +46,11 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
-	key, oldKey                                         string
+	key, oldKey, export                                 string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
-	powercut                                            time.Duration
+	powercut, retain                                    time.Duration
 	given                                               map[string]bool // the flags that stand on the command line
 }
 
@@ -85,6 +85,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./hal/sim FaultKind")
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
+	exportFlags(set, &f)
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -134,6 +135,8 @@ func (f *flags) wrong(rest []string) string {
 		return fmt.Sprintf("-batch %s: that directory below -out is no batch's; choose another id", f.batch)
 	case f.empty() != "":
 		return fmt.Sprintf("-%s: nothing stands behind it; give a value, or leave it out", f.empty())
+	case f.given["retain"] && (f.retain <= 0 || f.export == ""):
+		return fmt.Sprintf("-retain %s: a time above 0 is wanted, and -export, since only what is kept elsewhere may go", f.retain)
 	case f.speed < 1 || f.speed > system.MaxSpeed:
 		return fmt.Sprintf("-speed %d: 1 to %d is wanted", f.speed, system.MaxSpeed)
 	case f.virtual && f.speed != 1:
@@ -153,7 +156,7 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "export": f.export} {
 		if f.given[name] && value == "" {
 			return name
 		}

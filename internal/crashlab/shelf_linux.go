@@ -48,6 +48,8 @@ func (s shelf) Create(name string) (journal.File, error) {
 	return sheet{f, s}, nil
 }
 
+func (s shelf) Remove(name string) error { return os.Remove(name) }
+
 func (s shelf) Settle(name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {

@@ -69,7 +69,7 @@ var modules = []module{
 var grades = []gradeRow{
 	{pure, []string{"recipe", "metering", "metering/quantity", "iomap", "iomap/tag", "iomap/cond", "journal/record",
 		"sequencer", "batch", "batch/unitrun", "batch/jobs", "timebase"}},
-	{blocking, []string{"journal", "fieldbus/*", "hal/linux", "recipe/library",
+	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "recipe/library",
 		"batch/store", "batch/evidence"}},
 	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "timebase/system",
 		"internal/crashlab"}},

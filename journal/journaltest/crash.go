@@ -57,7 +57,7 @@ func (r *run) cuts(word string) {
 	if r.unwanted(title) {
 		return
 	}
-	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: &history{ends: map[uint64]int{}}}
+	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: newHistory()}
 	var points []cutPoint
 	err := caught(func() (err error) {
 		points, err = p.watch(func() error { return p.run(word) })
@@ -140,7 +140,7 @@ func (r *run) nested(title string, base *Disk, c claim, depth int) {
 
 // faultWords are the workloads in which every call fails.
 func faultWords(long bool) []string {
-	short := []string{"smCm", "hhs", "hRhKs", "RhxC", "mKs"}
+	short := []string{"smCm", "hhs", "hRhKs", "RhxC", "mKs", "hhDs"}
 	if long {
 		return append(short, "", "C", "K", "R", "s", "hh", "CC", "CK", "KC", "RR", "hRh", "xx", "hhRhh", "sKsCs", "lKl", "hKhCh")
 	}
@@ -166,7 +166,7 @@ func (r *run) faults(word string) {
 	if r.unwanted(title) {
 		return
 	}
-	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: &history{ends: map[uint64]int{}}}
+	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: newHistory()}
 	if p.run(word) != nil {
 		return // found already
 	}
@@ -186,7 +186,7 @@ func (r *run) faulty(title, word string, call int, f Fault) {
 	if r.unwanted(title) {
 		return
 	}
-	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: &history{ends: map[uint64]int{}}}
+	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: newHistory()}
 	hit := false
 	p.d.Fault = func(n int, op, _ string) *Fault {
 		if n != call || f.Err == nil && op != "write" {
@@ -240,10 +240,10 @@ func (r *run) faulty(title, word string, call int, f Fault) {
 // did not.
 func (r *run) lies(word string) {
 	title := fmt.Sprintf("lie %s/", word)
-	if r.unwanted(title) {
-		return
+	if r.unwanted(title) || strings.Contains(word, "D") {
+		return // what was removed on the strength of a flush that was none is rightly called damage
 	}
-	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: &history{ends: map[uint64]int{}}}
+	p := &process{d: NewDisk(), wrap: r.opt.Wrap, h: newHistory()}
 	points, err := p.watch(func() error { return p.run(word) })
 	if err != nil {
 		return // found already

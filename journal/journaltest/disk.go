@@ -40,6 +40,7 @@ type entry struct {
 	name string
 	file *file // nil for a directory
 	safe bool  // the name is on the medium
+	gone bool  // it was removed, and the medium does not know yet
 }
 
 // Disk is a [journal.Storage] in memory. Names are durable only after SyncDir
@@ -50,7 +51,7 @@ type entry struct {
 type Disk struct {
 	// Fault, if set, is asked at each call, the first being 1, what happens to
 	// it; nil for nothing. The operations are mkdir, list, read, create,
-	// settle, syncdir, lock, write, sync and close.
+	// remove, settle, syncdir, lock, write, sync and close.
 	Fault func(call int, op, name string) *Fault
 	// OnSync, if set, is called at the begin of each Sync of a file.
 	OnSync func()
@@ -97,7 +98,7 @@ func (d *Disk) call(op, name string) *Fault {
 // find returns the entry of a name, or nil.
 func (d *Disk) find(name string) *entry {
 	for _, e := range d.entries {
-		if e.name == name {
+		if e.name == name && !e.gone {
 			return e
 		}
 	}
@@ -139,7 +140,7 @@ func (d *Disk) List(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range slices.Backward(d.entries) { // in an order that helps nobody
-		if e.name != dir && filepath.Dir(e.name) == dir {
+		if e.name != dir && filepath.Dir(e.name) == dir && !e.gone {
 			names = append(names, filepath.Base(e.name))
 		}
 	}
@@ -183,6 +184,26 @@ func (d *Disk) Create(name string) (journal.File, error) {
 	return &handle{d: d, e: e}, nil
 }
 
+// Remove is part of [journal.Storage].
+func (d *Disk) Remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.call("remove", name)
+	if f != nil && !f.Done {
+		return f.Err
+	}
+	e := d.find(name)
+	switch {
+	case e == nil || e.file == nil:
+		return errors.Join(fs.ErrNotExist, f.error())
+	case e.safe:
+		e.gone = true
+	default: // the medium has never heard of it
+		d.entries = slices.DeleteFunc(d.entries, func(k *entry) bool { return k == e })
+	}
+	return f.error()
+}
+
 // Settle is part of [journal.Storage].
 func (d *Disk) Settle(name string) error {
 	d.mu.Lock()
@@ -207,6 +228,7 @@ func (d *Disk) SyncDir(dir string) error {
 	if f != nil && !f.Done {
 		return f.Err
 	}
+	d.entries = slices.DeleteFunc(d.entries, func(e *entry) bool { return e.gone && filepath.Dir(e.name) == dir })
 	for _, e := range d.entries {
 		if filepath.Dir(e.name) == dir {
 			e.safe = true

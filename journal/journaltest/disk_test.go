@@ -133,7 +133,7 @@ func TestCopiesOfADiskGoTheirOwnWays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"later", "!ld", "new"},
 		[]string{string(d.Content("f")), string(lost.Content("f")), string(whole.Content("f"))})
-	d.Remove("f")
+	d.Lose("f")
 	require.Nil(t, d.Content("f"))
 	whole.Put("f", []byte("other"))
 	require.Equal(t, "other", string(whole.Cut(journaltest.Loss{}).Content("f")))

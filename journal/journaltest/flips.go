@@ -298,6 +298,6 @@ func (f frozen) show(name string, data []byte) {
 }
 
 func (f frozen) remove(name string) {
-	f.Remove(name)
+	f.Lose(name)
 	delete(f.files, name)
 }

@@ -19,9 +19,9 @@
 //
 // # What is tried
 //
-// A workload is a word of up to six letters: s, m, l, h and x append groups
+// A workload is a word of up to seven letters: s, m, l, h and x append groups
 // from two sectors to more than a segment, R makes a reserve, C closes and opens
-// again, K opens again without closing. Crash cuts power between any two calls
+// again, K opens again without closing, D releases all segments but the last. Crash cuts power between any two calls
 // (cut), with every subset of up to ten pending sectors and many of more, one
 // sector torn, pending names there or not; again at every call of the recovery
 // (nested); lets every call fail in every way, and then cuts (fault); and takes

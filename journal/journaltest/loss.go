@@ -14,7 +14,7 @@ import (
 // Each has one letter, in the order in which they were made; those without a
 // letter are lost.
 type Loss struct {
-	// Names: '1' survives, anything else does not.
+	// Names: '1' is made or taken away for good, anything else is not.
 	Names string
 	// Sectors: '0' is lost and '1' is written. A torn sector holds 'z' zeros,
 	// 'f' ones or 'r' noise; 'a' to 'g' the new
@@ -28,7 +28,7 @@ func (d *Disk) Pending() (names, sectors int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.entries {
-		if !e.safe {
+		if !e.safe || e.gone {
 			names++
 		}
 		if e.file != nil {
@@ -47,8 +47,8 @@ func (d *Disk) Cut(l Loss) *Disk {
 	names, sectors := 0, 0
 	for _, e := range d.entries {
 		lives := e.safe
-		if !e.safe {
-			lives = letter(l.Names, names) == '1'
+		if !e.safe || e.gone {
+			lives = letter(l.Names, names) == '1' != e.gone
 			names++
 		}
 		var n int
@@ -137,6 +137,9 @@ func (d *Disk) Copy() *Disk {
 	c := NewDisk()
 	c.entries, c.shelf = nil, d.shelf
 	for _, e := range d.entries {
+		if e.gone {
+			continue
+		}
 		k := &entry{name: e.name, safe: true}
 		if e.file != nil {
 			e.file.owned = false
@@ -184,6 +187,9 @@ func (d *Disk) whole() uint64 {
 		if !e.safe {
 			sum = mix(sum, 7)
 		}
+		if e.gone {
+			sum = mix(sum, 13)
+		}
 		if e.file == nil {
 			continue
 		}
@@ -229,7 +235,7 @@ func (d *Disk) Files() []string {
 	defer d.mu.Unlock()
 	var names []string
 	for _, e := range d.entries {
-		if e.file != nil {
+		if e.file != nil && !e.gone {
 			names = append(names, e.name)
 		}
 	}
@@ -259,8 +265,8 @@ func (d *Disk) Put(name string, content []byte) {
 	e.file, e.safe = newFile(content), true
 }
 
-// Remove takes a file away.
-func (d *Disk) Remove(name string) {
+// Lose takes a file away, as if it had never been there.
+func (d *Disk) Lose(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = slices.DeleteFunc(d.entries, func(e *entry) bool { return e.name == name && e.file != nil })

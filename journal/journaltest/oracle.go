@@ -24,8 +24,11 @@ type claim struct {
 func (r *run) scan(d *Disk, c claim) (*journal.Recovery, error) { return r.scanOn(r.opt.Wrap(d), c) }
 
 func (r *run) scanOn(st journal.Storage, c claim) (*journal.Recovery, error) {
-	var n uint64
+	var n, first uint64
 	rec, err := journal.Scan(dir, func(seq uint64, b []byte, link journal.Chain) error {
+		if first == 0 {
+			first, n = seq, seq-1
+		}
 		switch n++; {
 		case seq != n:
 			return fmt.Errorf("record %d delivered as number %d", seq, n)
@@ -44,6 +47,9 @@ func (r *run) scanOn(st journal.Storage, c claim) (*journal.Recovery, error) {
 	var want journal.Chain
 	if n > 0 {
 		want = c.h.chains[n-1]
+	}
+	if err := c.h.gone(first, rec); err != nil {
+		return rec, err
 	}
 	switch {
 	case rec.Head != want:
@@ -98,6 +104,9 @@ func (r *run) judge(kind string, d *Disk, c claim) error {
 	}
 	if err := p.group([]int{44}); err != nil {
 		return fmt.Errorf("appending after recovery: %w", err)
+	}
+	if err := p.released(again); err != nil {
+		return err
 	}
 	return r.survives(p, rec, c.cached)
 }

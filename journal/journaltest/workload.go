@@ -39,9 +39,10 @@ func sizes(step byte) []int {
 }
 
 // words returns the workloads of a run. Beside the groups, R makes a reserve,
-// C closes the journal and opens it, and K does so without closing.
+// C closes the journal and opens it, K does so without closing, and D releases
+// all segments but the one in use.
 func words(long bool, seed uint64) []string {
-	all := []string{"", "sms", "smCm", "hhs", "hRhs", "hxCs", "sKsKs", "RhhCs", "mKhRhs", "hRKhs", "lml", "hhhRhh", "CCsC", "hKhKh"}
+	all := []string{"", "sms", "smCm", "hhs", "hRhs", "hxCs", "sKsKs", "RhhCs", "mKhRhs", "hRKhs", "lml", "hhhRhh", "CCsC", "hKhKh", "hhhD", "hDhhDs", "hhDKhDC", "hDCD"}
 	if long {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		for range 85 {
@@ -81,13 +82,22 @@ type history struct {
 	ends   map[uint64]int // last records of groups, and the sectors written then
 	acked  uint64
 	writer int
+
+	releases map[uint64]uint64 // by number of the record, the last one that it releases
 }
+
+func newHistory() *history { return &history{ends: map[uint64]int{}, releases: map[uint64]uint64{}} }
 
 func (h *history) appended() uint64 { return uint64(len(h.bodies)) }
 
 // clone returns a history that goes on by itself after record n.
 func (h *history) clone(n uint64) *history {
-	c := &history{acked: n, writer: h.writer + 1, ends: map[uint64]int{n: 0}}
+	c := &history{acked: n, writer: h.writer + 1, ends: map[uint64]int{n: 0}, releases: map[uint64]uint64{}}
+	for seq, last := range h.releases {
+		if seq <= n {
+			c.releases[seq] = last
+		}
+	}
 	c.bodies, c.chains = slices.Clip(h.bodies[:n]), slices.Clip(h.chains[:n])
 	for end, log := range h.ends {
 		if end <= n {
@@ -143,23 +153,30 @@ func (p *process) start() (*journal.Recovery, error) {
 
 // group appends records of these sizes and commits them.
 func (p *process) group(sizes []int) error {
+	splits := sizes[0] == 900
+	for i, size := range sizes {
+		if err := p.append(body(p.h.appended()+1, size, p.h.writer), splits || i == len(sizes)-1); err != nil {
+			return err
+		}
+	}
+	return p.w.Commit()
+}
+
+// append appends a record, which may become the last of a group.
+func (p *process) append(b []byte, ends bool) error {
 	var c journal.Chain
 	if n := len(p.h.chains); n > 0 {
 		c = p.h.chains[n-1]
 	}
-	splits := sizes[0] == 900
-	for i, size := range sizes {
-		b := body(c.N+1, size, p.h.writer)
-		if err := p.w.Append(c.N+1, b); err != nil {
-			return err
-		}
-		c.Add(b)
-		p.h.bodies, p.h.chains = append(p.h.bodies, b), append(p.h.chains, c)
-		if splits || i == len(sizes)-1 {
-			p.h.ends[c.N] = math.MaxInt // may become the end of a group
-		}
+	if err := p.w.Append(c.N+1, b); err != nil {
+		return err
 	}
-	return p.w.Commit()
+	c.Add(b)
+	p.h.bodies, p.h.chains = append(p.h.bodies, b), append(p.h.chains, c)
+	if ends {
+		p.h.ends[c.N] = math.MaxInt
+	}
+	return nil
 }
 
 // step does what one letter stands for.
@@ -175,6 +192,9 @@ func (p *process) step(step byte) error {
 		p.w = nil
 		_, err := p.start()
 		return err
+	}
+	if step == 'D' {
+		return p.release()
 	}
 	return p.group(sizes(step))
 }

@@ -7,7 +7,8 @@ type Key uint8
 
 // The keys. Units are the suffix of the name. The form of each stands beside its name in the table below.
 const (
-	ActionID            Key = iota // place of an action, step_id/n
+	AckedSeq            Key = iota // last record that a sink says it holds durably
+	ActionID                       // place of an action, step_id/n
 	ActionState                    // start or end
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
@@ -24,6 +25,7 @@ const (
 	BatchSize                      // size of the batch with its unit
 	BatchState                     // state of the batch, one of the ISA-88 twelve
 	BatchTotal                     // total computed from the window
+	Behind                         // durable records that a sink does not hold yet
 	BlockData                      // packed input events, base64
 	BlockEvents                    // number of events in the block
 	BlockForm                      // coding of block_data
@@ -99,6 +101,7 @@ const (
 	PhaseState                     // state of the element, one of the ISA-88 twelve
 	PhysicalChannel                // channel as the map names it
 	Polarity                       // normal or inverted
+	Policy                         // rule by which records may go: which sinks, and what age
 	ProjectedLifeDays              // days until the medium is worn out, on the assumptions beside it
 	PromptID                       // number of a prompt
 	PublicKey                      // public key, SPKI in DER, base64
@@ -126,6 +129,9 @@ const (
 	Segments                       // segments that the journal began
 	SignLagMS                      // time from the record that a head covers last until its signature was there
 	SignedNote                     // C2SP signed note, as it was signed
+	Sink                           // where records are sent
+	SinkState                      // UP, CATCHING_UP or DOWN
+	Sinks                          // what each sink has acknowledged, sink=number link
 	StepID                         // element of the recipe
 	StepState                      // edge of the element: start, end, hold, resume, retry or abort
 	StorageCommitTimeMS            // longest time from a record to its being durable
@@ -141,6 +147,7 @@ const (
 	ToVersion                      // version that is active from now on
 	Tolerance                      // difference allowed
 	TotalizedValue                 // total of the window
+	TreePeaks                      // full subtrees of the tree over the records that go, the largest first, hex
 	TruncateTail                   // bytes set aside at the end of the journal
 	TsMonoNS                       // monotonic time of the event
 	TsUTC                          // UTC of the event
@@ -164,6 +171,7 @@ var keys = [keyCount]struct {
 	name string
 	form form
 }{
+	AckedSeq:            {"acked_seq", formCount},
 	ActionID:            {"action_id", formText},
 	ActionState:         {"action_state", formText},
 	ActionType:          {"action_type", formText},
@@ -181,6 +189,7 @@ var keys = [keyCount]struct {
 	BatchSize:           {"batch_size", formText},
 	BatchState:          {"batch_state", formText},
 	BatchTotal:          {"batch_total", formMeasure},
+	Behind:              {"behind", formCount},
 	BlockData:           {"block_data", formText},
 	BlockEvents:         {"block_events", formInt},
 	BlockForm:           {"block_form", formInt},
@@ -256,6 +265,7 @@ var keys = [keyCount]struct {
 	PhaseState:          {"phase_state", formText},
 	PhysicalChannel:     {"physical_channel", formText},
 	Polarity:            {"polarity", formText},
+	Policy:              {"policy", formText},
 	ProjectedLifeDays:   {"projected_life_days", formCount},
 	PromptID:            {"prompt_id", formInt},
 	PublicKey:           {"public_key", formText},
@@ -283,6 +293,9 @@ var keys = [keyCount]struct {
 	Segments:            {"segments", formCount},
 	SignLagMS:           {"sign_lag_ms", formDecimal},
 	SignedNote:          {"signed_note", formText},
+	Sink:                {"sink", formText},
+	SinkState:           {"sink_state", formText},
+	Sinks:               {"sinks", formTexts},
 	StepID:              {"step_id", formText},
 	StepState:           {"step_state", formText},
 	StorageCommitTimeMS: {"storage_commit_time_ms", formDecimal},
@@ -298,6 +311,7 @@ var keys = [keyCount]struct {
 	ToVersion:           {"to_version", formText},
 	Tolerance:           {"tolerance", formMeasure},
 	TotalizedValue:      {"totalized_value", formMeasure},
+	TreePeaks:           {"tree_peaks", formTexts},
 	TruncateTail:        {"truncate_tail", formCount},
 	TsMonoNS:            {"ts_mono_ns", formCount},
 	TsUTC:               {"ts_utc", formTime},

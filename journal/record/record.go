@@ -98,6 +98,9 @@ const (
 	KindExport               // an evidence package was exported
 	KindVerification         // an evidence package was verified
 	KindMeasures             // how the shell kept up since the last of these
+	KindExportState          // a sink of exported records came, went, or fell behind
+	KindRecordsReleased      // the first records of this journal may go: sinks hold them, and a policy says so
+	KindBatchReleased        // the package of a batch may go
 	kindCount
 )
 
@@ -201,6 +204,13 @@ var specs = [kindCount]Spec{
 	KindExport: {Name: "export", Class: System, Alone: true, Must: []Key{Actor, ExportRef, ObjectID, Values}, May: []Key{Detail}},
 	KindVerification: {Name: "verification", Class: System, Alone: true,
 		Must: []Key{Actor, ExportRef, ChainVerifyResult, ObjectID, Result, Values}, May: []Key{Detail}},
+	KindExportState: {Name: "export_state", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{Sink, SinkState, ObjectID, AckedSeq, Behind}, May: []Key{Detail, Coalesced}},
+	KindRecordsReleased: {Name: "records_released", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, Policy, Sinks, HeadSize, HeadLink, TreePeaks}},
+	KindBatchReleased: {Name: "batch_released", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, Policy, Sinks, ObjectID, AnchoredJournalID, HeadSize, HeadLink,
+			ExportRef, Digest}},
 }
 
 // Spec returns the declaration of a kind. The slices are read-only.
