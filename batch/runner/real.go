@@ -99,10 +99,9 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			continue
 		}
 		now := c.clock.Now()
-		if why := in.anchored(); why != "" {
-			l.gauge.v.Anchor = why
-		}
-		noted := min(l.measure(now), l.beside(now))
+		l.gauge.now = now
+		l.losses(in.lossOf())
+		noted := min(l.trace(now), l.measure(now), l.beside(now))
 		durable, failed := in.status()
 		if l.failed == nil {
 			l.failed = failed
@@ -120,7 +119,9 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		l.ticks(now)
 		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now))
 		crowded := l.crowded()
-		l.gauge.waiting(in.depth(), crowded)
+		depth := in.depth()
+		l.ring.crowded(now, depth, l.gauge.crowded, crowded)
+		l.gauge.waiting(depth, crowded)
 		if ev, at, ok := in.take(crowded); ok {
 			// The time anew: nothing is stamped earlier than it happened.
 			l.sample(c.clock.Now(), at, &ev)
@@ -145,6 +146,12 @@ func (r *Runner) startCommand() error {
 	return r.Tell(Command{Command: sequencer.Start, Operator: r.b.Operator})
 }
 
+// Who orders what no person has ordered, and why a batch is aborted whose controller is told to stop.
+const (
+	controller = "controller"
+	toldToStop = "the controller was told to stop"
+)
+
 // shutDown aborts a batch whose controller is told to stop, or ends a run in which nothing was started. It is false if the inbox
 // has no room for the command now.
 func (r *Runner) shutDown(ctx context.Context) (told bool) {
@@ -152,7 +159,7 @@ func (r *Runner) shutDown(ctx context.Context) (told bool) {
 		r.loop.abandon(fmt.Errorf("%w: %w", ErrStopped, ctx.Err()))
 		return true
 	}
-	return r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: "the controller was told to stop"}) == nil
+	return r.Tell(Command{Command: sequencer.Abort, Operator: controller, Role: "system", Reason: toldToStop}) == nil
 }
 
 // readback waits until every tag was read once, or the time for that is over.
@@ -185,7 +192,7 @@ func (c *crew) keep(ctx context.Context) {
 func (c *crew) reserve(ctx context.Context) {
 	defer c.wg.Done()
 	if err := c.r.loop.w.Prepare(ctx); err != nil {
-		_ = c.r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: err.Error()})
+		_ = c.r.Tell(Command{Command: sequencer.Abort, Operator: controller, Role: "system", Reason: err.Error()})
 	}
 }
 

@@ -98,6 +98,7 @@ const (
 	KindExport               // an evidence package was exported
 	KindVerification         // an evidence package was verified
 	KindMeasures             // how the shell kept up since the last of these
+	KindTraceDump            // what the shell did in detail before something went wrong
 	kindCount
 )
 
@@ -174,6 +175,8 @@ var specs = [kindCount]Spec{
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},
+	KindTraceDump: {Name: "trace_dump", Class: System, Grade: Note, Gap: 60_000_000_000, Must: []Key{Detail, FirstMonoNS, Trace},
+		May: []Key{Coalesced, Overwritten}},
 	KindKeyEvent: {Name: "key_event", Class: Security, Grade: Note, Alone: true,
 		Must: []Key{KeyState, KeyID, KeyName, KeyProtection, PublicKey}, May: []Key{SignedNote, OldValue, Actor, ChangeReason}},
 	KindHeadSigned: {Name: "head_signed", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
