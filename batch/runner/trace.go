@@ -8,13 +8,14 @@ import (
 	"strconv"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
 
-// Limits of a trace.
+// Limits of a trace. Samples in a row are one entry: each stands in its block.
 const (
 	traceSize  = 512      // entries that are kept, a power of two
 	traceBytes = 30 << 10 // bytes of entries that a record takes; the oldest are left out first
@@ -49,6 +50,7 @@ type entry struct {
 	seq   uint64 // record, or records durable
 	id    uint32 // tag, write, prompt or OEM action
 	depth int32  // inputs that waited
+	more  uint32 // samples after this one that went into the same record with nothing between them; the worst of all stands here
 	what  deed
 	event batch.EventKind
 	kind  batch.EffectKind
@@ -94,7 +96,12 @@ func (t *ring) event(at int64, ev *batch.Event, waited int64) {
 	e.depth = t.depth
 	switch ev.Kind {
 	case batch.Sample:
-		e.id, e.bad = uint32(ev.Tag), ev.Quality != 0
+		e.id, e.bad = uint32(ev.Tag), ev.Quality != tag.Good
+		if last := &t.list[(t.n-1)%traceSize]; t.n > 0 && last.event == batch.Sample && last.seq == e.seq { // each is in its block
+			last.more++
+			last.took, last.depth, last.bad = max(last.took, waited), max(last.depth, e.depth), last.bad || e.bad
+			return
+		}
 	case batch.Done:
 		e.done, e.bad = ev.At, !ev.OK
 	case batch.Finished:
@@ -175,6 +182,9 @@ func (t *ring) line(b []byte, n uint64, first int64) []byte {
 	}
 	if e.event == batch.Sample {
 		b = strconv.AppendUint(append(b, " tag="...), uint64(e.id), 10)
+		if e.more > 0 {
+			b = strconv.AppendUint(append(b, " more="...), uint64(e.more), 10)
+		}
 	} else if e.id > 0 {
 		b = strconv.AppendUint(append(b, " id="...), uint64(e.id), 10)
 	}

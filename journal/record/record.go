@@ -175,7 +175,7 @@ var specs = [kindCount]Spec{
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},
-	KindTraceDump: {Name: "trace_dump", Class: System, Grade: Note, Gap: 60_000_000_000, Must: []Key{Detail, FirstMonoNS, Trace},
+	KindTraceDump: {Name: "trace_dump", Class: System, Grade: Note, Gap: 300_000_000_000, Must: []Key{Detail, FirstMonoNS, Trace},
 		May: []Key{Coalesced, Overwritten}},
 	KindKeyEvent: {Name: "key_event", Class: Security, Grade: Note, Alone: true,
 		Must: []Key{KeyState, KeyID, KeyName, KeyProtection, PublicKey}, May: []Key{SignedNote, OldValue, Actor, ChangeReason}},
