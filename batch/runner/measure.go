@@ -77,6 +77,13 @@ func (m *measures) waiting(inputs int, crowded bool) {
 	m.crowded = crowded
 }
 
+// waiting takes in how many inputs wait now, and whether samples must.
+func (l *loop) waiting(now int64, crowded bool) {
+	depth := l.r.in.depth()
+	l.ring.crowded(now, depth, l.gauge.crowded, crowded)
+	l.gauge.waiting(depth, crowded)
+}
+
 // due is when the next note is due.
 func (m *measures) due() int64 {
 	if m.v.Pressure > 0 || m.v.Commit > SlowCommit || m.v.Anchor != "" {

@@ -31,7 +31,7 @@ type crew struct {
 	wg    sync.WaitGroup
 	queue *queue
 	work  chan func() func(l *loop)     // done beside the loop, one piece after the other; it has room for each sort
-	ends  map[uint32]context.CancelFunc // of the OEM actions under way, and of some that have ended; the loop's own
+	ends  map[uint32]context.CancelFunc // of the OEM actions, of those that have ended too; the loop's own
 }
 
 func (r *Runner) runReal(ctx context.Context) error {
@@ -119,9 +119,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		l.ticks(now)
 		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now))
 		crowded := l.crowded()
-		depth := in.depth()
-		l.ring.crowded(now, depth, l.gauge.crowded, crowded)
-		l.gauge.waiting(depth, crowded)
+		l.waiting(now, crowded)
 		if ev, at, ok := in.take(crowded); ok {
 			// The time anew: nothing is stamped earlier than it happened.
 			l.sample(c.clock.Now(), at, &ev)
@@ -249,11 +247,13 @@ func (c *crew) out(ctx context.Context, e *batch.Effect) {
 		}
 		return
 	}
-	ctx, c.ends[e.ID] = context.WithCancel(ctx)
+	ctx, end := context.WithCancel(ctx)
+	c.ends[e.ID] = end
 	req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: append([]string(nil), e.Params...)}
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
+		defer end()
 		c.r.in.report(c.r.act(ctx, req, c.r.in.report))
 	}()
 }

@@ -294,9 +294,7 @@ func (l *loop) benchTurn(now int64, seq uint64) {
 	l.losses(l.r.in.lossOf())
 	_ = l.trace(now)
 	l.pass(seq)
-	depth := l.r.in.depth()
-	l.ring.crowded(now, depth, l.gauge.crowded, false)
-	l.gauge.waiting(depth, false)
+	l.waiting(now, false)
 	ev := batch.Event{Kind: batch.Sample, Tag: 1, Bits: uint64(now)}
 	l.sample(now, now-1000, &ev)
 	if l.aged(now) == timebase.Never {
