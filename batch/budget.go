@@ -6,14 +6,14 @@ import "github.com/batchkit/batchkit/recipe"
 
 // What an evidence budget assumes, in bytes as they stand in the journal.
 const (
-	perReading = 6       // one sample in an input block
-	readings   = 16      // samples of a tag within its stale_after; a port sends some
-	perAction  = 6 << 10 // the decisions and answers that one action leads to, a hold and a restart among them
-	perSecond  = 64      // ticks, measures, looks at the clock
-	perBlock   = 1500    // a block of inputs, sealed once a second where there are any, and the group that it makes
-	perBatch   = 64 << 10
-	perAbort   = 3 << 10 // what is said of one output, and of one phase, when the batch is aborted
-	abortTime  = 20      // s that an abort may take
+	perReading = 6        // one sample in an input block
+	readings   = 16       // samples of a tag within its stale_after; a port sends some
+	perAction  = 6 << 10  // the decisions and answers that one action leads to, a hold and a restart among them
+	perSecond  = 64       // ticks, measures, looks at the clock
+	perBlock   = 1500     // a block of inputs, sealed once a second where there are any, and the group that it makes
+	perBatch   = 96 << 10 // a trace of 32 KiB among it
+	perAbort   = 3 << 10  // what is said of one output, and of one phase, when the batch is aborted
+	abortTime  = 20       // s that an abort may take
 	least      = 256 << 10
 )
 

@@ -102,7 +102,7 @@ func (r *Replay) Record(rec *record.Record) error {
 	if r.seq++; rec.Seq() != r.seq {
 		return fmt.Errorf("batch: record %d stands where %d should", rec.Seq(), r.seq)
 	}
-	if r.over && rec.Kind.Spec().Grade != record.Note || r.fault != "" && rec.Kind != record.KindEngineFault {
+	if r.over && rec.Kind.Spec().Grade != record.Note || r.fault != "" && !r.over && rec.Kind != record.KindEngineFault {
 		return &Divergence{Seq: r.seq, Want: string(rec.Body)}
 	}
 	switch rec.Kind.Spec().Grade {
@@ -147,7 +147,7 @@ func (r *Replay) Record(rec *record.Record) error {
 // note takes in a remark of the shell. That the engine broke stands where it breaks again, and ends the journal; others stand between
 // inputs, and behind the end.
 func (r *Replay) note(rec *record.Record) error {
-	if rec.Kind != record.KindEngineFault && r.fault == "" && len(r.want) == 0 {
+	if rec.Kind != record.KindEngineFault && (r.fault == "" || r.over) && len(r.want) == 0 {
 		return nil
 	}
 	again, err := r.Machine.AppendFault(nil, r.seq, r.fault)

@@ -52,6 +52,24 @@ func (e Endurance) Life(bytesPerDay, flushesPerDay uint64) (Life, error) {
 	return l, nil
 }
 
+// LeastMeasured is the time in ns over which traffic must have been measured for LifeUnder to project from it.
+const LeastMeasured = 10_000_000_000
+
+// LifeUnder projects how long a medium lasts under what one writer gave it to do in so many ns, as if every day were like them. What
+// others write comes on top, and the assumptions say so. A time below LeastMeasured is refused: a start is like no day.
+func (e Endurance) LifeUnder(t Traffic, over int64) (Life, error) {
+	if over < LeastMeasured {
+		return Life{}, fmt.Errorf("hal: endurance: traffic of %d ms: %d ms at least are needed to project from", over/1_000_000, LeastMeasured/1_000_000)
+	}
+	const day = 24 * 3600 * 1_000_000_000
+	l, err := e.Life(quotient(t.Written, day, uint64(over)), quotient(t.Flushes, day, uint64(over)))
+	if err == nil {
+		l.Assumptions = append(l.Assumptions, fmt.Sprintf("the day is made of %d s in which the journal was written, without pause; "+
+			"checkpoints, packages and what others write come on top", over/1_000_000_000))
+	}
+	return l, err
+}
+
 // quotient is a x b / c, rounded down, or the greatest number where that has more than 64 bits.
 func quotient(a, b, c uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)

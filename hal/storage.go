@@ -62,6 +62,7 @@ type StorageHealth struct {
 	WearIndex    int64    // life that is used up, percent, rounded up; 101: more than was promised
 	EraseMax     int64    // erasures of the block that was erased most
 	BadBlocks    int64    // blocks out of use
+	Replaces     string   // medium in whose place it came, where that is the last thing on record of it; "" otherwise
 	judged       bool
 }
 
@@ -114,6 +115,39 @@ func (s StorageHealth) After(before StorageHealth, replaced bool) StorageHealth 
 		s.State = before.State
 	}
 	return s
+}
+
+// Replacement says that a medium was replaced: from then on the state of the old one does not count.
+type Replacement struct {
+	Actor, Reason string // who did it, and why; required
+	Old, New      string // what the mediums call themselves, as StorageHealth.Medium; New is required, and another than Old
+}
+
+// maxWords is the most bytes that a field of a Replacement has.
+const maxWords = 256
+
+// Log writes a medium_replaced record into log, which is the device journal as recipe/library.Log knows it, and returns its number
+// once it is durable. Blocks for as long as log does.
+func (r *Replacement) Log(log interface {
+	Append(fill func(b *record.Body)) (seq uint64, err error)
+}) (seq uint64, err error) {
+	for _, f := range [...]struct{ name, text string }{{"actor", r.Actor}, {"reason", r.Reason}, {"new medium", r.New}} {
+		if f.text == "" || len(f.text) > maxWords {
+			return 0, fmt.Errorf("hal: replacement of a medium: the %s is %d bytes long; 1 to %d are wanted", f.name, len(f.text), maxWords)
+		}
+	}
+	if len(r.Old) > maxWords || r.Old == r.New {
+		return 0, fmt.Errorf("hal: replacement of a medium: %q and %q are to be two mediums, of at most %d bytes; put the new one in first",
+			r.Old, r.New, maxWords)
+	}
+	return log.Append(func(b *record.Body) {
+		b.Begin(record.KindMediumReplaced)
+		b.Text(record.Actor, r.Actor)
+		b.Text(record.ChangeReason, r.Reason)
+		b.Text(record.OldValue, r.Old)
+		b.Text(record.NewValue, r.New)
+		b.Text(record.ImpactScope, "storage_health")
+	})
 }
 
 // Traffic is what one writer of evidence has given a medium to do.
@@ -173,8 +207,14 @@ func (s *StorageHealth) Fill(b *record.Body, t *Traffic, life *Life) {
 	}
 }
 
-// Told is the inverse of Fill as far as After needs it: medium, state and numbers of a storage_health record.
+// Told is the inverse of Fill as far as After needs it: medium, state and numbers of a storage_health record. Of a medium_replaced
+// record it gives the new medium, of which nothing is known yet but what it replaces.
 func Told(rec *record.Record) StorageHealth {
+	if rec.Kind == record.KindMediumReplaced {
+		s := NewStorageHealth(rec.Text(record.NewValue))
+		s.Replaces = rec.Text(record.OldValue)
+		return s
+	}
 	s := NewStorageHealth(rec.Text(record.Medium))
 	s.State, _ = ParseHealth(rec.Text(record.StorageHealthState))
 	s.Reasons, s.judged = rec.Texts(record.Reasons), true

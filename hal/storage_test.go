@@ -144,3 +144,58 @@ func TestALifeIsThatOfTheTable(t *testing.T) {
 		require.ErrorContains(t, err, "from the maker's data sheet")
 	}
 }
+
+// told is a device journal that keeps its last record.
+type told struct {
+	t    *testing.T
+	last *record.Record
+}
+
+func (l *told) Append(fill func(b *record.Body)) (uint64, error) {
+	var b record.Body
+	fill(&b)
+	for _, k := range []record.Key{record.JournalID, record.SyncState, record.TimeSource, record.DeviceID} {
+		b.Text(k, "x")
+	}
+	b.Count(record.EventSeq, 1)
+	b.Count(record.TsMonoNS, 1)
+	b.Int(record.Epoch, 1)
+	body, err := b.Append(nil)
+	require.NoError(l.t, err)
+	l.last, err = record.Parse(body)
+	return 1, err
+}
+
+func TestAReplacementIsOnRecordWithWhoAndWhyAndEndsWhatWasKnownBefore(t *testing.T) {
+	log := &told{t: t}
+	one := hal.Replacement{Actor: "op1", Reason: "worn out", Old: "a", New: "b"}
+	_, err := one.Log(log)
+	require.NoError(t, err)
+	require.Equal(t, "op1: worn out: a, b", log.last.Text(record.Actor)+": "+log.last.Text(record.ChangeReason)+": "+
+		log.last.Text(record.OldValue)+", "+log.last.Text(record.NewValue))
+	s := hal.Told(log.last)
+	require.Equal(t, "b in the place of a: UNKNOWN", s.Medium+" in the place of "+s.Replaces+": "+s.State.String())
+	require.Equal(t, hal.HealthGood, stands("b", hal.HealthGood).After(s, false).State)
+
+	for _, wrong := range []hal.Replacement{{Reason: "r", Old: "a", New: "b"}, {Actor: "o", Old: "a", New: "b"}, {Actor: "o", Reason: "r", Old: "a"},
+		{Actor: "o", Reason: "r", Old: "a", New: "a"}, {Actor: "o", Reason: "r", Old: "a", New: string(make([]byte, 257))}} {
+		log.last = nil
+		_, err := wrong.Log(log)
+		require.Error(t, err)
+		require.Nil(t, log.last)
+	}
+}
+
+func TestALifeIsProjectedFromWhatWasMeasuredForLongEnough(t *testing.T) {
+	e := hal.Endurance{Capacity: 1 << 30, Usable: 100, Cycles: 1000, Page: 4096, Amplification: 100}
+	hour := hal.Traffic{Written: 1 << 20, Flushes: 3600}
+	got, err := e.LifeUnder(hour, 3_600_000_000_000)
+	require.NoError(t, err)
+	want, err := e.Life(24<<20, 24*3600)
+	require.NoError(t, err)
+	require.Equal(t, want.Days, got.Days)
+	require.Equal(t, want.Assumptions, got.Assumptions[:len(want.Assumptions)])
+	require.Contains(t, got.Assumptions[len(want.Assumptions)], "3600 s")
+	_, err = e.LifeUnder(hour, hal.LeastMeasured-1)
+	require.ErrorContains(t, err, "10000 ms at least")
+}

@@ -104,10 +104,10 @@ func newRecords(files []governed, breach func(check string, seq uint64, format s
 // add takes in the record that should be number n. It returns nil where the body is no record.
 func (r *records) add(n uint64, body []byte) *record.Record {
 	r.n++
-	if r.last != 0 {
+	rec, err := record.Parse(body)
+	if r.last != 0 && (err != nil || !mayFollow(rec.Kind)) {
 		r.breach("records", n, "it stands behind record %d, which ends the journal", r.last)
 	}
-	rec, err := record.Parse(body)
 	if err != nil {
 		r.breach("records", n, "%v", err)
 		return nil
@@ -159,6 +159,11 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.signed.head(n, rec)
 	}
 	return rec
+}
+
+// mayFollow tells whether a kind may stand behind the record that ends a journal: what the shell has left to say of itself.
+func mayFollow(k record.Kind) bool {
+	return k == record.KindMeasures || k == record.KindStorageHealth || k == record.KindTraceDump
 }
 
 // identify holds what never changes in a batch's journal against the records before.

@@ -74,14 +74,6 @@ func (in *inbox) unanchor(why string) {
 	in.wake()
 }
 
-// anchored returns why the journal has lost its anchor, once.
-func (in *inbox) anchored() (why string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	why, in.lostAnchor = in.lostAnchor, ""
-	return why
-}
-
 // release gives the slot of a batch back whose package is made.
 func (r *Runner) release() error {
 	if r.rig.FRAM == nil {

@@ -32,7 +32,7 @@ type medium struct {
 	due  int64
 	busy bool
 	now  *hal.StorageHealth // not noted yet
-	last *hal.StorageHealth // as noted last, in this life or one before
+	last *hal.StorageHealth // as noted last, in this life or one before, or as the rig was told
 }
 
 // finish takes in what work beside the loop has come to.
@@ -60,7 +60,7 @@ func (l *loop) beside(now int64) int64 {
 	for _, f := range l.r.in.done() {
 		f(l)
 	}
-	if l.failed != nil || l.m.Ended() { // nothing may follow the last record
+	if l.failed != nil || l.m.Ended() { // the last look at the medium is one at the end
 		return timebase.Never
 	}
 	if l.w.Room() < reserve {
@@ -86,6 +86,7 @@ func (l *loop) mark(now int64) int64 {
 		m.due = now + l.r.opt.CheckpointPeriod
 	}
 	if m.done != nil {
+		l.did(answered, record.KindCheckpointTaken, m.done.Head.N, -1, m.err != nil)
 		l.note(record.KindCheckpointTaken, m.fill(l.r.opt.CheckpointPeriod))
 		m.done, m.err = nil, nil
 	}
@@ -100,6 +101,7 @@ func (l *loop) mark(now int64) int64 {
 	}
 	state := l.m.Checkpoint(nil, l.prev)
 	m.busy, m.due = true, now+l.r.opt.CheckpointPeriod
+	l.did(asked, record.KindCheckpointTaken, head.N, -1, false)
 	l.aside(func() func(l *loop) {
 		c, err := slots.Write(head, state)
 		return func(l *loop) { l.marks.busy, l.marks.done, l.marks.err = false, &c, err }
@@ -131,24 +133,53 @@ func (l *loop) examine(now int64) int64 {
 		return timebase.Never
 	}
 	if m.now != nil {
-		h := *m.now
-		if m.last != nil {
-			h = h.After(*m.last, false)
-		}
-		m.now, m.last = nil, &h
-		s := l.w.Stats()
-		t := hal.Traffic{Payload: s.Payload, Written: s.Written, ZeroFill: s.ZeroFill, Flushes: s.Flushes, Segments: s.Segments}
-		l.note(record.KindStorageHealth, func(b *record.Body) { h.Fill(b, &t, nil) })
+		fill := l.stands(m.now)
+		m.now = nil
+		l.note(record.KindStorageHealth, fill)
 	}
 	if m.busy || now < m.due {
 		return max(m.due, now+1)
 	}
 	m.busy, m.due = true, now+HealthEvery
+	l.did(asked, record.KindStorageHealth, 0, -1, false)
 	l.aside(func() func(l *loop) {
 		h := ask(l.r.rig.Health)
 		return func(l *loop) { l.medium.busy, l.medium.now = false, &h }
 	})
 	return m.due
+}
+
+// stands takes in how the medium stands, which is not better than it was, and gives the fields of the record.
+func (l *loop) stands(h *hal.StorageHealth) func(b *record.Body) {
+	if l.medium.last != nil {
+		*h = h.After(*l.medium.last, false)
+	}
+	l.medium.last = h
+	s := l.w.Stats()
+	t := hal.Traffic{Payload: s.Payload, Written: s.Written, ZeroFill: s.ZeroFill, Flushes: s.Flushes, Segments: s.Segments}
+	var life *hal.Life
+	if e := l.r.rig.Endurance; e != nil {
+		if p, err := e.LifeUnder(t, l.now()-l.begun); err == nil { // New has looked at e: it is too early
+			life = &p
+		}
+	}
+	l.did(answered, record.KindStorageHealth, 0, -1, h.State >= hal.HealthWatch)
+	return func(b *record.Body) { h.Fill(b, &t, life) }
+}
+
+// before is the last thing on record of the medium: what the rig was told, and what the journal of a batch that is continued says.
+// Where a record says that the medium was replaced, what was said of the one before no longer counts.
+func before(told, own *hal.StorageHealth) *hal.StorageHealth {
+	switch {
+	case own == nil:
+		return told
+	case told == nil:
+		return own
+	case told.Replaces == own.Medium && told.Medium != own.Medium:
+		return told
+	}
+	h := own.After(*told, false)
+	return &h
 }
 
 // ask asks for the health of the medium. One who panics does not know.

@@ -171,14 +171,16 @@ func TestTheMediumIsOnRecordWhenABatchBeginsAndEveryHourAndDoesNotGetBetterWithi
 		res, err := s.run()
 		require.NoError(t, err)
 		notes := s.of(record.KindStorageHealth)
-		require.Len(t, notes, 2)
+		require.Len(t, notes, 3, "the last one when all is over")
 		for i, want := range [][]string{{"WATCH: worn"}, {"UNKNOWN: Rig.Health: panic: no driver",
 			"WATCH: it was so before; a medium does not get better until a record says that it was replaced"}} {
 			h := hal.Told(notes[i])
 			require.Equal(t, hal.HealthWatch, h.State)
 			require.Equal(t, want, h.Reasons)
 		}
-		first, last := notes[0], notes[1]
+		require.Equal(t, hal.HealthWatch, res.Medium.State)
+		require.Equal(t, s.list[len(s.list)-1], notes[2])
+		first, last := notes[0], notes[2]
 		require.Equal(t, "mmcblk0 cid 15", first.Text(record.Medium))
 		require.Less(t, first.Count(record.PayloadBytes), last.Count(record.PayloadBytes))
 		require.Less(t, first.Count(record.Flushes), last.Count(record.Flushes))

@@ -205,6 +205,7 @@ func (l *loop) signs(now int64) int64 {
 	}
 	w := h.want
 	h.want = nil
+	l.did(asked, record.KindHeadSigned, w.head.Size, -1, false)
 	h.give(now, w)
 	if !h.beside && l.w.Room() >= reserve {
 		l.noteHead()
@@ -225,6 +226,7 @@ func (l *loop) noteHead() {
 		return
 	}
 	l.heads.busy = false
+	l.did(answered, record.KindHeadSigned, out.Size, out.Lag, out.Note == "")
 	l.seal()
 	body, err := l.m.AppendHead(l.buf[:0], l.next, out)
 	if err != nil {

@@ -37,6 +37,7 @@ type inbox struct {
 	tags       []iomap.Tag
 	failed     error
 	lostAnchor string // why the journal has lost its anchor; "" once that was taken
+	lostPort   error  // why the port was lost; nil once that was taken
 	over       bool
 	finished   []func(l *loop) // what work beside the loop has come to: one of each sort at most
 	ready      chan struct{}   // has room for one: something came in
@@ -220,7 +221,7 @@ func (in *inbox) depth() int {
 // lost takes in that the port was lost: every tag that was read is BAD until it is read again.
 func (in *inbox) lost(err error, now int64) {
 	in.mu.Lock()
-	in.portErr = err
+	in.portErr, in.lostPort = err, err
 	read := slices.Clone(in.read)
 	in.mu.Unlock()
 	for i := range in.tags {
@@ -228,6 +229,15 @@ func (in *inbox) lost(err error, now int64) {
 			in.sample(tag.Raw{Channel: t.Channel, Form: t.Form, Quality: tag.Bad}, now)
 		}
 	}
+}
+
+// lossOf returns, once, why the journal has lost its anchor, and why the port was lost.
+func (in *inbox) lossOf() (anchor string, port error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	anchor, port = in.lostAnchor, in.lostPort
+	in.lostAnchor, in.lostPort = "", nil
+	return anchor, port
 }
 
 // portFault returns why the port was lost last, nil if it never was.

@@ -48,6 +48,9 @@ type loop struct {
 	observe int64  // when to look at the wall clock next
 	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
+	waited  int64 // ns for which the event that is stepped has waited; -1: not known
+	begun   int64 // when this life of the batch began, monotonic ns
+	ring    *ring // what the loop did last; nil: that is not kept
 	gauge   measures
 	heads   *heads // nil: nothing is signed
 	marks   marks
@@ -57,7 +60,8 @@ type loop struct {
 
 func newLoop(r *Runner, w *journal.Writer) *loop {
 	l := &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
-		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody)}
+		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody), waited: -1, ring: &ring{}}
+	l.medium.last = r.rig.Medium
 	l.heads = newHeads(r)
 	if r.past != nil {
 		l.resume(r.past)
@@ -72,6 +76,7 @@ func newLoop(r *Runner, w *journal.Writer) *loop {
 // were read back.
 func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) {
 	defer l.declare()
+	l.begun = now
 	if l.r.past != nil {
 		l.again(l.r.past, now, wall, readback)
 		return
@@ -118,6 +123,7 @@ func (l *loop) ticks(now int64) {
 			return
 		}
 		l.gauge.v.Loop = max(l.gauge.v.Loop, now-due)
+		l.ring.add(entry{at: due, took: now - due, seq: l.next, what: ticked})
 		if late := now - due; late > LateLimit {
 			l.late++
 			l.step(max(l.prev, due), &batch.Event{Kind: batch.Late, LateMS: late / 1_000_000, LimitMS: LateLimit / 1_000_000})
@@ -136,21 +142,35 @@ func (l *loop) wake() int64 {
 
 // take takes in one event at monotonic time now, after the ticks that are due before it.
 func (l *loop) take(now int64, ev *batch.Event) {
-	now = max(now, l.prev)
-	l.ticks(now)
-	if ev.Kind == batch.Finished {
-		l.running--
+	waited := int64(-1)
+	if now = max(now, l.prev); ev.Kind == batch.Done {
+		waited = max(now-ev.At, 0)
 	}
-	l.step(now, ev)
+	l.admit(now, ev, waited)
 }
 
 // sample takes in a value that was true at a time.
 func (l *loop) sample(now, at int64, ev *batch.Event) {
+	if at <= 0 {
+		l.take(now, ev)
+		return
+	}
 	now = max(now, l.prev)
-	if age := (now - at) / 1_000_000; at > 0 && age > 0 {
+	if age := (now - at) / 1_000_000; age > 0 {
 		ev.AgeMS = age
 	}
-	l.take(now, ev)
+	l.admit(now, ev, max(now-at, 0))
+}
+
+// admit takes in an event that has waited for so many ns, -1 where that is not known.
+func (l *loop) admit(now int64, ev *batch.Event, waited int64) {
+	l.ticks(now)
+	if ev.Kind == batch.Finished {
+		l.running--
+	}
+	l.waited = waited
+	l.step(now, ev)
+	l.waited = -1
 }
 
 // step records an event, lets the machine decide, and hands on what it decides.
@@ -173,9 +193,12 @@ func (l *loop) step(at int64, ev *batch.Event) {
 		l.append(kindOf(ev), l.next, body)
 	}
 	l.prev = at
+	l.ring.event(at, ev, l.waited)
+	before := l.m.State()
 	l.fx = l.m.Step(at, ev, l.fx[:0])
 	if len(l.fx) > 0 {
 		l.effects()
+		l.goesWrong(before, ev)
 	}
 	if l.block.Full() {
 		l.seal()
@@ -192,15 +215,14 @@ func (l *loop) effects() {
 			l.append(e.Of, e.Seq, e.Body)
 		case e.Kind == batch.Write && e.Safe:
 			l.gate.cancel(e.Output)
-			l.out(e)
+			l.hand(e)
 		case e.Kind == batch.CancelAction && l.gate.drop(e.ID):
 			l.running++
 			l.r.in.report(batch.Event{Kind: batch.Finished, ID: e.ID, Detail: "called off before it was begun"})
 		case e.Kind == batch.CancelAction:
-			l.out(e)
+			l.hand(e)
 		default:
-			l.gauge.gated(e)
-			l.gate.add(e)
+			l.hold(e)
 		}
 	}
 }
@@ -234,6 +256,12 @@ func (l *loop) append(k record.Kind, seq uint64, body []byte) {
 		}
 	}
 	l.gauge.appended(k, seq)
+	if k == record.KindInputBlock || k.Spec().Grade != record.Input { // an input that was taken says so itself
+		l.ring.add(entry{at: l.now(), took: -1, seq: seq, what: noted, of: k})
+	}
+	if k == record.KindOutputFault {
+		l.ring.blame("an output is not known to be what it should be")
+	}
 	l.watch(k, body)
 }
 
@@ -262,6 +290,7 @@ func (l *loop) guest(name string, call func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.deaf = true
+			l.ring.blame(fmt.Sprintf("%s: panic: %v", name, p))
 			if l.failed == nil {
 				l.failed = fmt.Errorf("runner: %s: panic: %v", name, p)
 			}
@@ -300,6 +329,7 @@ func (l *loop) fault() {
 		return
 	}
 	l.failed = fmt.Errorf("%w: %v", ErrEngine, p)
+	l.ring.blame(l.failed.Error())
 	last := func(k record.Kind, body []byte, err error) {
 		if err == nil && l.w.Append(l.next, body) == nil {
 			l.next++
@@ -339,6 +369,7 @@ func (l *loop) aged(now int64) int64 {
 
 // pass lets the gate hand on what is durable now.
 func (l *loop) pass(durable uint64) {
+	l.ring.durable(l.now(), durable, l.gauge.since(durable))
 	l.gauge.durable(durable)
 	if l.heads != nil {
 		l.heads.durable = durable
@@ -355,7 +386,7 @@ func (l *loop) pass(durable uint64) {
 			if e.Kind == batch.RunAction {
 				l.running++
 			}
-			l.out(e)
+			l.hand(e)
 		}
 	})
 }
@@ -382,7 +413,7 @@ func (l *loop) result(head journal.Chain) Result {
 	if h := l.heads; h != nil && h.tree.Size() == head.N {
 		root = h.tree.Root().String()
 	}
-	return Result{Root: root, Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
+	return Result{Root: root, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge + 2*l.gauge.worst}
 }
 

@@ -60,6 +60,14 @@ func (m *measures) durable(seq uint64) {
 	}
 }
 
+// since is for how many ns the record that is followed has waited, if seq makes it durable; -1 where none is followed.
+func (m *measures) since(seq uint64) int64 {
+	if m.record == 0 || seq < m.record {
+		return -1
+	}
+	return m.now - m.at
+}
+
 // waiting takes in how many inputs wait, and whether they must.
 func (m *measures) waiting(inputs int, crowded bool) {
 	m.v.Depth = max(m.v.Depth, int64(inputs))
@@ -67,6 +75,13 @@ func (m *measures) waiting(inputs int, crowded bool) {
 		m.v.Pressure++
 	}
 	m.crowded = crowded
+}
+
+// waiting takes in how many inputs wait now, and whether samples must.
+func (l *loop) waiting(now int64, crowded bool) {
+	depth := l.r.in.depth()
+	l.ring.crowded(now, depth, l.gauge.crowded, crowded)
+	l.gauge.waiting(depth, crowded)
 }
 
 // due is when the next note is due.

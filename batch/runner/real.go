@@ -31,7 +31,7 @@ type crew struct {
 	wg    sync.WaitGroup
 	queue *queue
 	work  chan func() func(l *loop)     // done beside the loop, one piece after the other; it has room for each sort
-	ends  map[uint32]context.CancelFunc // of the OEM actions under way, and of some that have ended; the loop's own
+	ends  map[uint32]context.CancelFunc // of the OEM actions, of those that have ended too; the loop's own
 }
 
 func (r *Runner) runReal(ctx context.Context) error {
@@ -99,10 +99,9 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 			continue
 		}
 		now := c.clock.Now()
-		if why := in.anchored(); why != "" {
-			l.gauge.v.Anchor = why
-		}
-		noted := min(l.measure(now), l.beside(now))
+		l.gauge.now = now
+		l.losses(in.lossOf())
+		noted := min(l.trace(now), l.measure(now), l.beside(now))
 		durable, failed := in.status()
 		if l.failed == nil {
 			l.failed = failed
@@ -120,7 +119,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		l.ticks(now)
 		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now))
 		crowded := l.crowded()
-		l.gauge.waiting(in.depth(), crowded)
+		l.waiting(now, crowded)
 		if ev, at, ok := in.take(crowded); ok {
 			// The time anew: nothing is stamped earlier than it happened.
 			l.sample(c.clock.Now(), at, &ev)
@@ -145,6 +144,12 @@ func (r *Runner) startCommand() error {
 	return r.Tell(Command{Command: sequencer.Start, Operator: r.b.Operator})
 }
 
+// Who orders what no person has ordered, and why a batch is aborted whose controller is told to stop.
+const (
+	controller = "controller"
+	toldToStop = "the controller was told to stop"
+)
+
 // shutDown aborts a batch whose controller is told to stop, or ends a run in which nothing was started. It is false if the inbox
 // has no room for the command now.
 func (r *Runner) shutDown(ctx context.Context) (told bool) {
@@ -152,7 +157,7 @@ func (r *Runner) shutDown(ctx context.Context) (told bool) {
 		r.loop.abandon(fmt.Errorf("%w: %w", ErrStopped, ctx.Err()))
 		return true
 	}
-	return r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: "the controller was told to stop"}) == nil
+	return r.Tell(Command{Command: sequencer.Abort, Operator: controller, Role: "system", Reason: toldToStop}) == nil
 }
 
 // readback waits until every tag was read once, or the time for that is over.
@@ -185,7 +190,7 @@ func (c *crew) keep(ctx context.Context) {
 func (c *crew) reserve(ctx context.Context) {
 	defer c.wg.Done()
 	if err := c.r.loop.w.Prepare(ctx); err != nil {
-		_ = c.r.Tell(Command{Command: sequencer.Abort, Operator: "controller", Role: "system", Reason: err.Error()})
+		_ = c.r.Tell(Command{Command: sequencer.Abort, Operator: controller, Role: "system", Reason: err.Error()})
 	}
 }
 
@@ -242,11 +247,13 @@ func (c *crew) out(ctx context.Context, e *batch.Effect) {
 		}
 		return
 	}
-	ctx, c.ends[e.ID] = context.WithCancel(ctx)
+	ctx, end := context.WithCancel(ctx)
+	c.ends[e.ID] = end
 	req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: append([]string(nil), e.Params...)}
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
+		defer end()
 		c.r.in.report(c.r.act(ctx, req, c.r.in.report))
 	}()
 }

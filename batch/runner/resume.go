@@ -10,6 +10,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
@@ -61,12 +62,13 @@ func Look(dir string) (*Remains, error) {
 // past is what the journal of a batch that was cut short leads to.
 type past struct {
 	replay *batch.Replay
-	head   journal.Chain    // after its last record
-	kept   []*record.Record // what the result needs of its records
-	tree   journal.Tree     // over all of them, where heads are signed
-	words  string           // how the journal was recovered
-	utc    int64            // of the last record, 0 where it is not known
-	tail   int64            // bytes set aside
+	head   journal.Chain      // after its last record
+	kept   []*record.Record   // what the result needs of its records
+	tree   journal.Tree       // over all of them, where heads are signed
+	words  string             // how the journal was recovered
+	utc    int64              // of the last record, 0 where it is not known
+	tail   int64              // bytes set aside
+	medium *hal.StorageHealth // as its records say last; nil: they say nothing
 }
 
 // recover makes the state that a journal leads to: from the newest checkpoint for which the journal speaks, or else from its
@@ -118,6 +120,10 @@ func (r *Runner) follow(dir string, rec *journal.Recovery, from *journal.Checkpo
 		}
 		if seq > start {
 			err = p.replay.Record(rec)
+		}
+		if rec.Kind == record.KindStorageHealth {
+			h := hal.Told(rec)
+			p.medium = &h
 		}
 		p.utc = rec.Time(record.TsUTC)
 		if kept(rec.Kind) {
@@ -199,6 +205,7 @@ func (r *Runner) pack(head journal.Chain, err error) (Result, error) {
 func (l *loop) resume(p *past) {
 	l.m = p.replay.Machine
 	l.next = p.head.N + 1
+	l.medium.last = before(l.medium.last, p.medium)
 	if l.heads != nil {
 		l.heads.tree, l.heads.start = p.tree, "recovery"
 	}

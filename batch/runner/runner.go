@@ -64,10 +64,17 @@ type Rig struct {
 	Key   *journal.Key      // signs the heads of the journal, on a goroutine of its own; nil: nothing is signed
 
 	// Health says how the medium stands on which Dir lies. It is asked when the batch begins or is continued, and every hour, beside
-	// the loop, and may block for as long as a disk does. What it says is a storage_health record. Nil: there are none. How the
-	// medium stands after a batch is for the caller to record, with Result.Written: nothing follows batch_end.
+	// the loop, and when all is over but the package; it may block for as long as a disk does, and the end of Run waits for it. What
+	// it says is a storage_health record, the last one behind batch_end. Nil: there are none.
 	Health func() hal.StorageHealth
-	FRAM   *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
+	// Medium is what is on record of that medium so far, by hal.Told of the last storage_health or medium_replaced record of the
+	// device journal; Result.Medium belongs there. A medium does not get better between two batches. Nil: nothing is on record.
+	Medium *hal.StorageHealth
+	// Endurance is what its maker promises. Storage_health records then project how long it lasts under what the run has written,
+	// once that was measured for hal.LeastMeasured. Nil: nothing is projected.
+	Endurance *hal.Endurance
+
+	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 
 // Action carries out OEM actions of one type, outside the engine. It is called on a goroutine of its own and may block until
@@ -134,15 +141,17 @@ type Result struct {
 	Link       string // hash_curr of the last record
 	Windows    []Window
 	Dir        string
-	LateTicks  int64         // ticks that were taken later than the limit allows
-	Coalesced  int64         // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
-	Unmapped   []string      // channels that the board has and the map does not name, at most 16
-	Port       error         // why the port was lost last; nil if it never was
-	LossWindow int64         // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
-	Root       string        // root of the tree over the records, hex; "" where nothing is signed
-	Signed     uint64        // records that the last head covers that lies beside the journal, all of them or 0
-	SignFault  error         // why the last head is not signed, where it was to be
-	Written    journal.Stats // what this run had the journal write; checkpoints and the package come on top of it
+	LateTicks  int64              // ticks that were taken later than the limit allows
+	Coalesced  int64              // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
+	Unmapped   []string           // channels that the board has and the map does not name, at most 16
+	Port       error              // why the port was lost last; nil if it never was
+	LossWindow int64              // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
+	Root       string             // root of the tree over the records, hex; "" where nothing is signed
+	Signed     uint64             // records that the last head covers that lies beside the journal, all of them or 0
+	SignFault  error              // why the last head is not signed, where it was to be
+	Medium     *hal.StorageHealth // how the medium stands as far as it is on record, Rig.Medium included; nil where nobody tells
+	Trace      []string           // what the loop did before a fault, where the journal took no record of it any more: why, then an entry a line
+	Written    journal.Stats      // what this run had the journal write; checkpoints and the package come on top of it
 }
 
 // Window is one metering window of a Result, in the words of its records.
@@ -187,6 +196,11 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if p := r.opt.CheckpointPeriod; p < 0 || p > 0 && p < 1_000_000_000 {
 		return nil, fmt.Errorf("runner: a checkpoint every %d ns: 0 or 1 s at least are wanted", p)
+	}
+	if e := rig.Endurance; e != nil {
+		if _, err := e.Life(0, 0); err != nil {
+			return nil, fmt.Errorf("runner: Rig.Endurance: %w", err)
+		}
 	}
 	if name := undone(b.Plan.Recipe.Root, rig.Do); name != "" {
 		return nil, fmt.Errorf("runner: the recipe asks for the action %q, and the rig has nobody who does it; put it into Rig.Do", name)
@@ -256,6 +270,7 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	default:
 		err = r.runReal(ctx)
 	}
+	r.loop.close(err)
 	if closed := w.Close(); closed != nil && !errors.Is(err, ErrEvidence) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}

@@ -142,7 +142,7 @@ func (v *virtual) turn(ctx context.Context) error {
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)
-	return v.next(min(v.l.aged(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now)))
+	return v.next(min(v.l.aged(v.now), v.l.trace(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now)))
 }
 
 // next begins a commit if there is something to commit, and moves time.

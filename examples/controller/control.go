@@ -75,6 +75,7 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 	defer leave()
 	res, err = runner.Run(ctx, j.b, rig, opt)
 	leave()
+	leaves(f, j.b, &res, stderr)
 	if err != nil && res.Records == 0 {
 		if errors.Is(err, runner.ErrEvidence) && j.was == nil {
 			err = fmt.Errorf("%w\nnothing was started; see to the disk, or give another -out", err)
@@ -139,6 +140,9 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	}
 	rig.Clock = system.NewClock(f.speed)
 	rig.Health = func() hal.StorageHealth { return health(j.dir) }
+	if rig.Medium, err = medium(f, j.b.Plan.Map.Device); err != nil {
+		return nil, nil, err
+	}
 	if j.was != nil && j.was.Last > 0 && f.speed > 1 {
 		rig.Wall = fastWall{rig.Clock, j.was.Last, written(j.dir), int64(f.speed)}
 	}

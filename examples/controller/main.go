@@ -46,7 +46,7 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
-	key, oldKey, export                                 string
+	key, oldKey, export, replaced                       string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
@@ -86,6 +86,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	exportFlags(set, &f)
+	set.StringVar(&f.replaced, "medium-replaced", "", "`REASON` for which the medium below -out was replaced by the one that is there now; goes on record")
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -147,6 +148,8 @@ func (f *flags) wrong(rest []string) string {
 		return "-oldkey: the key in its place is wanted with it; give -key"
 	case f.virtual && f.powercut > 0:
 		return "-powercut and -virtual: what is cut is the power of a real process; leave one out"
+	case f.virtual && f.replaced != "":
+		return "-medium-replaced and -virtual: a virtual batch looks at no medium; leave one out"
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}
@@ -156,7 +159,7 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "export": f.export} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "export": f.export, "medium-replaced": f.replaced} {
 		if f.given[name] && value == "" {
 			return name
 		}

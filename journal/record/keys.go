@@ -96,6 +96,7 @@ const (
 	OldValue                       // value before a change
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
+	Overwritten                    // entries of a trace before its first one, which are gone
 	Params                         // parameters handed over, name=value
 	PayloadBytes                   // bytes of evidence that the journal took
 	PhaseState                     // state of the element, one of the ISA-88 twelve
@@ -148,6 +149,7 @@ const (
 	Tolerance                      // difference allowed
 	TotalizedValue                 // total of the window
 	TreePeaks                      // full subtrees of the tree over the records that go, the largest first, hex
+	Trace                          // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
 	TruncateTail                   // bytes set aside at the end of the journal
 	TsMonoNS                       // monotonic time of the event
 	TsUTC                          // UTC of the event
@@ -260,6 +262,7 @@ var keys = [keyCount]struct {
 	OldValue:            {"old_value", formValue},
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
+	Overwritten:         {"overwritten", formCount},
 	Params:              {"params", formTexts},
 	PayloadBytes:        {"payload_bytes", formCount},
 	PhaseState:          {"phase_state", formText},
@@ -312,6 +315,7 @@ var keys = [keyCount]struct {
 	Tolerance:           {"tolerance", formMeasure},
 	TotalizedValue:      {"totalized_value", formMeasure},
 	TreePeaks:           {"tree_peaks", formTexts},
+	Trace:               {"trace", formTexts},
 	TruncateTail:        {"truncate_tail", formCount},
 	TsMonoNS:            {"ts_mono_ns", formCount},
 	TsUTC:               {"ts_utc", formTime},

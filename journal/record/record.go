@@ -101,6 +101,7 @@ const (
 	KindExportState          // a sink of exported records came, went, or fell behind
 	KindRecordsReleased      // the first records of this journal may go: sinks hold them, and a policy says so
 	KindBatchReleased        // the package of a batch may go
+	KindTraceDump            // what the shell did in detail before something went wrong
 	kindCount
 )
 
@@ -177,6 +178,8 @@ var specs = [kindCount]Spec{
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},
+	KindTraceDump: {Name: "trace_dump", Class: System, Grade: Note, Gap: 300_000_000_000, Must: []Key{Detail, FirstMonoNS, Trace},
+		May: []Key{Coalesced, Overwritten}},
 	KindKeyEvent: {Name: "key_event", Class: Security, Grade: Note, Alone: true,
 		Must: []Key{KeyState, KeyID, KeyName, KeyProtection, PublicKey}, May: []Key{SignedNote, OldValue, Actor, ChangeReason}},
 	KindHeadSigned: {Name: "head_signed", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
