@@ -59,7 +59,8 @@ const LeastMeasured = 10_000_000_000
 // others write comes on top, and the assumptions say so. A time below LeastMeasured is refused: a start is like no day.
 func (e Endurance) LifeUnder(t Traffic, over int64) (Life, error) {
 	if over < LeastMeasured {
-		return Life{}, fmt.Errorf("hal: endurance: traffic of %d ms: %d ms at least are needed to project from", over/1_000_000, LeastMeasured/1_000_000)
+		return Life{}, fmt.Errorf("hal: endurance: traffic of %d ms: %d ms at least are needed to project from",
+			over/1_000_000, LeastMeasured/1_000_000)
 	}
 	const day = 24 * 3600 * 1_000_000_000
 	l, err := e.Life(quotient(t.Written, day, uint64(over)), quotient(t.Flushes, day, uint64(over)))

@@ -177,8 +177,8 @@ func TestAReplacementIsOnRecordWithWhoAndWhyAndEndsWhatWasKnownBefore(t *testing
 	require.Equal(t, "b in the place of a: UNKNOWN", s.Medium+" in the place of "+s.Replaces+": "+s.State.String())
 	require.Equal(t, hal.HealthGood, stands("b", hal.HealthGood).After(s, false).State)
 
-	for _, wrong := range []hal.Replacement{{Reason: "r", Old: "a", New: "b"}, {Actor: "o", Old: "a", New: "b"}, {Actor: "o", Reason: "r", Old: "a"},
-		{Actor: "o", Reason: "r", Old: "a", New: "a"}, {Actor: "o", Reason: "r", Old: "a", New: string(make([]byte, 257))}} {
+	for _, wrong := range []hal.Replacement{{Reason: "r", Old: "a", New: "b"}, {Actor: "o", Old: "a", New: "b"},
+		{Actor: "o", Reason: "r", Old: "a"}, {Actor: "o", Reason: "r", Old: "a", New: "a"}, {Actor: "o", Reason: "r", Old: "a", New: string(make([]byte, 257))}} {
 		log.last = nil
 		_, err := wrong.Log(log)
 		require.Error(t, err)

@@ -149,8 +149,8 @@ type Result struct {
 	Root       string             // root of the tree over the records, hex; "" where nothing is signed
 	Signed     uint64             // records that the last head covers that lies beside the journal, all of them or 0
 	SignFault  error              // why the last head is not signed, where it was to be
-	Medium     *hal.StorageHealth // how the medium stands as far as it is on record, Rig.Medium included; nil where nobody tells
-	Trace      []string           // what the loop did before a fault, where the journal took no record of it any more: why, then an entry a line
+	Medium     *hal.StorageHealth // how the medium stands, as is on record, in Rig.Medium too; nil: nobody tells
+	Trace      []string           // before a fault, where no record of it is durable: why, then an entry a line
 	Written    journal.Stats      // what this run had the journal write; checkpoints and the package come on top of it
 }
 
@@ -270,7 +270,7 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	default:
 		err = r.runReal(ctx)
 	}
-	r.loop.close(err)
+	err = r.loop.close(err)
 	if closed := w.Close(); closed != nil && !errors.Is(err, ErrEvidence) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}

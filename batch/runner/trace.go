@@ -337,19 +337,19 @@ func (d *dump) words() []string {
 }
 
 // close notes, behind all else, what the shell has left to say: how the medium stands now, and the trace of what has gone wrong and
-// is on no record. Outputs are safe, or were tried, when it is called.
-func (l *loop) close(err error) {
+// is on no record. Outputs are safe, or were tried, when it is called. It returns what the run has come to.
+func (l *loop) close(err error) (out error) {
 	defer func() {
-		if p := recover(); p != nil && l.failed == nil {
-			l.failed = fmt.Errorf("%w: %v", ErrEngine, p)
+		if p := recover(); p != nil {
+			out = errors.Join(err, fmt.Errorf("%w: %v", ErrEngine, p))
 		}
 	}()
 	if errors.Is(err, ErrEvidence) {
 		l.ring.give(err)
-		return
+		return err
 	}
 	if l.next == 1 { // nothing was begun
-		return
+		return err
 	}
 	l.seal()
 	if l.r.rig.Health != nil {
@@ -359,6 +359,7 @@ func (l *loop) close(err error) {
 	if t := l.ring; t != nil && t.out != nil && t.out.seq == 0 && l.last(record.KindTraceDump, t.out.fill) {
 		t.out.seq = l.next - 1
 	}
+	return err
 }
 
 // last notes something behind the end of the run, and tells whether the journal has taken it.

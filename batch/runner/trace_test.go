@@ -102,7 +102,10 @@ func TestAPortThatIsLostAndAnEngineOrACallbackThatBreaksLeaveTheirTrace(t *testi
 		set  func(s *site)
 		want string
 	}{
-		"port":     {func(s *site) { s.wires.lost = span{4 * second, 8 * second}; s.tell(12*second, sequencer.Restart) }, "the port was lost: the cable is out"},
+		"port": {func(s *site) {
+			s.wires.lost = span{4 * second, 8 * second}
+			s.tell(12*second, sequencer.Restart)
+		}, "the port was lost: the cable is out"},
 		"engine":   {func(s *site) { s.at(5*second, func(r *Runner) { broken(r, "XV101") }) }, "runner: engine fault: "},
 		"callback": {func(s *site) { s.at(5*second, func(*Runner) { panic("a bug of theirs") }) }, "Scheduled.Do: panic: a bug of theirs"},
 	} {

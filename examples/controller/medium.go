@@ -71,6 +71,7 @@ func leaves(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
 		err = errors.Join(err, d.Close())
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "controller: that the medium is %s after batch %s is not kept in the device journal: %v\n", res.Medium.State, b.ID, err)
+		fmt.Fprintf(stderr, "controller: that the medium is %s after batch %s is not kept in the device journal: %v\n",
+			res.Medium.State, b.ID, err)
 	}
 }
