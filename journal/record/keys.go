@@ -148,8 +148,8 @@ const (
 	ToVersion                      // version that is active from now on
 	Tolerance                      // difference allowed
 	TotalizedValue                 // total of the window
-	TreePeaks                      // full subtrees of the tree over the records that go, the largest first, hex
 	Trace                          // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
+	TreePeaks                      // full subtrees of the tree over the records that go, the largest first, hex
 	TruncateTail                   // bytes set aside at the end of the journal
 	TsMonoNS                       // monotonic time of the event
 	TsUTC                          // UTC of the event
@@ -314,8 +314,8 @@ var keys = [keyCount]struct {
 	ToVersion:           {"to_version", formText},
 	Tolerance:           {"tolerance", formMeasure},
 	TotalizedValue:      {"totalized_value", formMeasure},
-	TreePeaks:           {"tree_peaks", formTexts},
 	Trace:               {"trace", formTexts},
+	TreePeaks:           {"tree_peaks", formTexts},
 	TruncateTail:        {"truncate_tail", formCount},
 	TsMonoNS:            {"ts_mono_ns", formCount},
 	TsUTC:               {"ts_utc", formTime},
