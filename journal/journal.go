@@ -1,8 +1,9 @@
 // The package comment, what a caller hands in (Header, Options) and the errors to branch on.
 
 // Package journal keeps numbered records in a hash chain on a disk that may
-// lose power at any byte. It knows nothing of what a record means: a record is
-// a sequence number and a body of 1 to 65,536 bytes.
+// lose power at any byte. It knows nothing of what a record means, but for one
+// kind (see Releases): a record is a sequence number and a body of 1 to 65,536
+// bytes.
 //
 // Start with [Create], [Open] and [Writer]; [Scan] reads a journal without
 // changing a byte; [Chain] is the chain by itself, for those who verify.
@@ -67,6 +68,18 @@
 // written when the next segment stands, so it promises that one. The header
 // names the end of the segment before, the number of its groups, and the
 // digest of what recovery set aside there; see segment.go for its layout.
+//
+// # Releases
+//
+// A journal that is written for years gives its oldest segments up: a record of
+// kind records_released says through which record, with its link and the
+// frontier of the tree there, and when it is durable [Writer.Release] removes the
+// segments before, one after the other. A journal that begins later than with
+// record 1 is whole only if a record of its own has released all that is
+// missing; a hole, or another link, is [Damaged]. What a record may release is
+// for package export to decide. Removed files are not used again: a segment must
+// be zeros before it is written, and to write these over an old file costs
+// what a new one does.
 //
 // # What it does not do
 //

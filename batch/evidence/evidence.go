@@ -22,7 +22,7 @@
 // the governed files, and whatever differs is found and named by record or file. What cannot be proven is said in words.
 //
 // The package signs nothing, anchors nothing and repairs nothing. Only Pack, WriteFiles and WriteNote write, and only below the directory
-// that they were given.
+// that they were given. Only [Release] removes a package, and only by a record.
 package evidence
 
 import "errors"

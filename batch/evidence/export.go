@@ -99,7 +99,11 @@ func journalRows(dir string, fn func(*Row) error) (journal.Chain, error) {
 	if _, err := os.Lstat(filepath.Join(dir, journalDir)); err == nil {
 		dir = filepath.Join(dir, journalDir)
 	}
-	var prev journal.Hash
+	_, before, _, err := journal.Begin(dir, nil) // where its first records were released
+	if err != nil {
+		return journal.Chain{}, fmt.Errorf("evidence: %s: %w", dir, err)
+	}
+	prev := before.Link
 	found, err := journal.Scan(dir, func(seq uint64, body []byte, c journal.Chain) error {
 		rec, err := record.Parse(body)
 		if err != nil {
