@@ -49,7 +49,7 @@ func (s *Store) Check() (faults []error, err error) {
 				ErrDamaged, s.path(slotsDir, n), err))
 		}
 	}
-	for _, a := range s.lib.actives() {
+	for _, a := range s.lib.Actives() {
 		if _, err := s.whole(&a); err != nil {
 			faults = append(faults, err)
 		}
@@ -76,21 +76,4 @@ func (s *Store) stray(dir, name string) error {
 			s.path(dir, name))
 	}
 	return fmt.Errorf("library: store: %s does not belong here; move it away", s.path(dir, name))
-}
-
-// actives returns what is active of every object, in the order of kinds and IDs.
-func (l *Library) actives() []Active {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	all := make([]Active, 0, len(l.active))
-	for _, a := range l.active {
-		all = append(all, a)
-	}
-	slices.SortFunc(all, func(a, b Active) int {
-		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return all
 }

@@ -156,7 +156,10 @@ func (s *Store) write(path string, data []byte) error {
 			err = s.disk.Rename(half, path)
 		}
 		if err != nil {
-			return errors.Join(err, s.disk.Remove(half))
+			if left := s.disk.Remove(half); !errors.Is(left, fs.ErrNotExist) { // nothing of it may ever have been there
+				err = errors.Join(err, left)
+			}
+			return err
 		}
 		return s.disk.SyncDir(filepath.Dir(path))
 	}
