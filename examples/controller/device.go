@@ -49,6 +49,9 @@ type device struct {
 // device gives the device journal, which is read when it is asked for first, and is the same for the whole process.
 func (f *flags) device(name string, stderr io.Writer) (d *device, err error) {
 	if f.dev == nil {
+		if err := checkOut(f.out); err != nil {
+			return nil, err
+		}
 		chip, err := openChip(f.fram)
 		if err != nil {
 			return nil, err
@@ -82,10 +85,13 @@ func openDevice(out string, chip *chip, stderr io.Writer) (*device, error) {
 	if err := d.read(); err != nil {
 		return nil, err
 	}
+	there := func(name string) bool { return exists(filepath.Join(d.dir, name)) }
 	switch rec := d.found; {
-	case rec.Outcome == journal.None && exists(d.dir):
-		fmt.Fprintf(stderr, "controller: device journal %s holds no record: it ended before its first one, or was taken away; "+
-			"it begins anew, and approvals that it may have held are lost\n", d.dir)
+	case rec.Outcome == journal.None && (there("files") || there("quarantine") && !there("segments")):
+		fmt.Fprintf(stderr, "controller: device journal %s holds no record; it begins anew, and approvals that it may have held are lost\n", d.dir)
+	case rec.Outcome == journal.None && there("segments"): // a journal that is made comes by here
+		fmt.Fprintf(stderr, "controller: device journal %s holds no record, like one whose controller ended before the first; "+
+			"if approvals were given here, they are lost\n", d.dir)
 	case rec.Outcome == journal.TornTail:
 		fmt.Fprintf(stderr, "controller: device journal %s is %s: %s; its %d records before that hold. What was being written when "+
 			"a controller ended was never done; if its file was cut since, approvals after them are lost\n", d.dir, rec.Outcome, rec.Reason, rec.Head.N)
@@ -160,6 +166,11 @@ const elsewhere = "keep it as it is, give another -out, and approve anew there"
 // hold opens the journal for writing and takes in what others have written since it was read. Whoever changes something calls it
 // before the first change.
 func (d *device) hold() error {
+	if d.id == "" { // another process may have begun it
+		if err := d.read(); err != nil {
+			return err
+		}
+	}
 	more, err := d.open()
 	if err == nil && more {
 		err = d.read()

@@ -232,10 +232,22 @@ func loadFrom(host hostFS, recipeFile, mapFile string) (*batch.Plan, error) {
 	return batch.Load(host, filepath.ToSlash(recipeFile), filepath.ToSlash(mapFile), nil)
 }
 
+// checkOut refuses what cannot be the directory that all evidence goes to.
+func checkOut(out string) error {
+	info, err := os.Stat(out)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("controller: -out %s: it is a file; give a directory", out)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("controller: -out %s: %w; give a directory that can be written", out, err)
+	}
+	return nil
+}
+
 // makeOut makes the directory that all evidence goes to.
 func makeOut(out string) error {
-	if info, err := os.Stat(out); err == nil && !info.IsDir() {
-		return fmt.Errorf("controller: -out %s: it is a file; give a directory", out)
+	if err := checkOut(out); err != nil {
+		return err
 	}
 	if err := evidence.MakeDir(out); err != nil {
 		return fmt.Errorf("controller: -out %s: %w; give a directory that can be written", out, err)

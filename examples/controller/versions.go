@@ -294,6 +294,9 @@ func (d *device) list(stdout io.Writer) error {
 			r.Text(record.ObjectID), r.Text(record.ToVersion), from, r.Text(record.Actor), r.Text(record.ChangeReason))
 	}
 	fmt.Fprintf(stdout, "device journal %s: %s, %d records; %s\n", d.dir, d.found.Outcome, d.found.Head.N, d.tail())
+	if d.found.Warnings > 0 {
+		fmt.Fprintf(stdout, "  %s\n", strings.Join(d.found.Path, "\n  "))
+	}
 	if !exists(filepath.Join(d.dir, "files")) {
 		return nil
 	}
