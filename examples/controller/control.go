@@ -67,7 +67,7 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 // anchored holds the disk against the chip before a batch is begun or continued, and takes the chip for this process.
 func (j *job) anchored(f *flags, stderr io.Writer) error {
 	d, err := f.device(j.b.Plan.Map.Device, stderr)
-	if err == nil && d.id != "" {
+	if err == nil {
 		err = d.hold()
 	}
 	if err == nil {

@@ -94,7 +94,8 @@ func openDevice(out string, chip *chip, stderr io.Writer) (*device, error) {
 			"if approvals were given here, they are lost\n", d.dir)
 	case rec.Outcome == journal.TornTail:
 		fmt.Fprintf(stderr, "controller: device journal %s is %s: %s; its %d records before that hold. What was being written when "+
-			"a controller ended was never done; if its file was cut since, approvals after them are lost\n", d.dir, rec.Outcome, rec.Reason, rec.Head.N)
+			"a controller ended was never done; if its file was cut since, approvals after them are lost\n",
+			d.dir, rec.Outcome, rec.Reason, rec.Head.N)
 	}
 	return d, nil
 }
@@ -130,9 +131,11 @@ func (d *device) read() error {
 		return fmt.Errorf("controller: device journal %s is %s, and the chip %s is that of %s: the disk or the chip is another one's; "+
 			"give the -out and the -fram that belong together", d.dir, rec.JournalID, d.chip.file, id)
 	case d.chip != nil && rec.JournalID != "" && !deviceJournal.MatchString(rec.JournalID):
-		return fmt.Errorf("controller: device journal %s is %s, begun before chips were known; leave out -fram, or give another -out", d.dir, rec.JournalID)
+		return fmt.Errorf("controller: device journal %s is %s, begun before chips were known; leave out -fram, or give another -out",
+			d.dir, rec.JournalID)
 	case rec.Head.N < d.seq:
-		return fmt.Errorf("controller: device journal %s ends with record %d, and held %d when it was read before; %s", d.dir, rec.Head.N, d.seq, elsewhere)
+		return fmt.Errorf("controller: device journal %s ends with record %d, and held %d when it was read before; %s",
+			d.dir, rec.Head.N, d.seq, elsewhere)
 	}
 	d.id, d.found = rec.JournalID, rec
 	return nil

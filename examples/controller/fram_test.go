@@ -31,7 +31,7 @@ func putBack(t *testing.T) func() {
 	evidence("out", old)
 	return func() {
 		t.Helper()
-		now, err := filepath.Glob("out/[!p]*")
+		now, err := filepath.Glob("out/[^p]*")
 		require.NoError(t, err)
 		for _, name := range now {
 			require.NoError(t, os.RemoveAll(name))
@@ -79,8 +79,8 @@ func TestWithoutAChipADiskThatIsPutBackIsCleanAndTheReportSaysThatItsEndIsNotAnc
 	back := putBack(t)
 	done(t, "-virtual")
 	back()
-	require.Contains(t, done(t, "versions").out, ": CLEAN, 11 records; anchor=none: its end is not anchored, and an older copy that was put back "+
-		"would look the same\n")
+	require.Contains(t, done(t, "versions").out, ": CLEAN, 11 records; anchor=none: its end is not anchored, and an older copy "+
+		"that was put back would look the same\n")
 	report, err := evidence.Verify("out/B-0001")
 	require.NoError(t, err)
 	require.True(t, report.OK())

@@ -9,11 +9,10 @@
 //	go run ./examples/controller rollback ...        go back to the version that was active before
 //	go run ./examples/controller versions            what is active, what was, and who said so
 //
-// It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs, and the run
-// (control.go); approval (approval.go), the
-// versions in use (versions.go) and their journal (device.go), its signatures (key.go) and its chip (fram.go); the plant, a process of its own (plant.go, plant_device.go) at
-// the far end of a wire (wire.go); cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines
-// (view.go) or on a terminal (live.go).
+// It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
+// the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
+// (key.go) and its chip (fram.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go);
+// cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
 package main
 
 import (

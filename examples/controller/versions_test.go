@@ -146,7 +146,7 @@ func TestAnActivationThatIsKilledAtAnyMomentIsMadeOrNot(t *testing.T) {
 		}
 		o := controller("versions")
 		require.Equal(t, exitOK, o.code, "%d, after %s: %s", n, after, o)
-		require.NotContains(t, o.err, "lost", "%d, after %s", n, after)
+		require.NotContains(t, o.err, "begins anew", "%d, after %s", n, after)
 		require.Regexp(t, `recipe BLEND-AB 1\.[12] is published, ACTIVE, `, o.out)
 	}
 	runs(t, "AFTER", activeRecipe(t))
