@@ -190,6 +190,9 @@ func (d *device) Hold() error {
 	return err
 }
 
+// deviceSegment is the size of a segment in bytes. Each process begins one, writes a few thousand bytes, and reads all.
+const deviceSegment = 72 << 10
+
 // open opens the journal for writing, or begins it, and tells whether it holds records that were not read.
 func (d *device) open() (more bool, err error) {
 	if d.w != nil {
@@ -208,7 +211,7 @@ func (d *device) open() (more bool, err error) {
 			}
 		}()
 	}
-	opt := &journal.Options{Quick: true} // read has read it whole
+	opt := &journal.Options{Quick: true, Segment: deviceSegment} // read has read it whole
 	if err == nil {
 		opt.Anchor, err = d.chip.take(d.id)
 	}

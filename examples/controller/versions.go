@@ -106,7 +106,8 @@ func (d *device) pick(host hostFS, kind, id, flag string) (string, error) {
 	case len(ids) == 0:
 		return "", fmt.Errorf("controller: %s %s%s: no version of it is active; see controller versions", flag, prefixActive, id)
 	case len(ids) > 1 && kind == "calibration":
-		return "", fmt.Errorf("controller: calibrations %s are active, and an active map does not say which is meant; give -map FILE", strings.Join(ids, " and "))
+		return "", fmt.Errorf("controller: calibrations %s are active, and an active map does not say which is meant; give -map FILE",
+			strings.Join(ids, " and "))
 	case len(ids) > 1:
 		return "", fmt.Errorf("controller: of %s, %s are active; say which with %s %sID", kind, strings.Join(ids, " and "), flag, prefixActive)
 	}
@@ -199,6 +200,9 @@ func (d *device) activate(p *batch.File, a library.Activation, stdout io.Writer)
 	a.Kind, a.ID, a.Version, a.ImpactScope, a.Now = p.Kind, p.ID, p.Version, running, d.now()
 	was, ok := d.lib.Active(p.Kind, p.ID)
 	seq, err := store.Activate(d, a)
+	if err != nil && d.find(p).Activated && !a.Rollback {
+		err = fmt.Errorf("%w; see controller rollback -help", err)
+	}
 	if err != nil {
 		return fmt.Errorf("controller: %w", err)
 	}
@@ -237,14 +241,15 @@ func rollback(args []string, stdout, stderr io.Writer) int {
 		}
 		switch {
 		case len(of) != 1:
-			return fmt.Errorf("controller: rollback: of %s %s, %d are active, and one must be meant; see controller versions, and give -id", kind, id, len(of))
+			return fmt.Errorf("controller: rollback: of %s %s, %d are active, and one must be meant; see controller versions, and give -id",
+				kind, id, len(of))
 		case to == "" && of[0].Before == "":
 			return fmt.Errorf("controller: rollback: before %s %s %s none was active; there is no way back", kind, of[0].ID, of[0].Version)
 		case to == "":
 			to = of[0].Before
 		}
-		err = d.activate(&batch.File{Kind: kind, ID: of[0].ID, Version: to}, library.Activation{Actor: f.operator, Reason: reason, Rollback: true}, stdout)
-		if err != nil {
+		way := library.Activation{Actor: f.operator, Reason: reason, Rollback: true}
+		if err := d.activate(&batch.File{Kind: kind, ID: of[0].ID, Version: to}, way, stdout); err != nil {
 			return err
 		}
 		return d.signsIf(&f)
@@ -280,7 +285,8 @@ func (d *device) list(stdout io.Writer) error {
 		case e.Activated:
 			use = ", was active"
 		}
-		fmt.Fprintf(stdout, "%s %s %s is %s%s, approval %s by %s: %.16s...\n", e.Kind, e.ID, e.Version, e.State, use, e.ApprovalID, e.ApprovedBy, e.Digest)
+		fmt.Fprintf(stdout, "%s %s %s is %s%s, approval %s by %s: %.16s...\n",
+			e.Kind, e.ID, e.Version, e.State, use, e.ApprovalID, e.ApprovedBy, e.Digest)
 	}
 	for _, r := range d.made {
 		from, how := r.Text(record.FromVersion), "activated"
@@ -290,7 +296,11 @@ func (d *device) list(stdout io.Writer) error {
 		if from != "" {
 			from = " after " + from
 		}
-		fmt.Fprintf(stdout, "record %d, %s: %s %s %s%s by %s: %q\n", r.Seq(), string(record.AppendTime(nil, r.Time(record.TsUTC))), how+" "+r.Text(record.ObjectKind),
+		at := "at a time that is not known"
+		if r.Has(record.TsUTC) {
+			at = string(record.AppendTime(nil, r.Time(record.TsUTC)))
+		}
+		fmt.Fprintf(stdout, "record %d, %s: %s %s %s %s%s by %s: %q\n", r.Seq(), at, how, r.Text(record.ObjectKind),
 			r.Text(record.ObjectID), r.Text(record.ToVersion), from, r.Text(record.Actor), r.Text(record.ChangeReason))
 	}
 	fmt.Fprintf(stdout, "device journal %s: %s, %d records; %s\n", d.dir, d.found.Outcome, d.found.Head.N, d.tail())
