@@ -217,11 +217,7 @@ func readSmall(name string, most int64) ([]byte, error) {
 }
 
 // load reads recipe and map; those of the demo stand in for what is not given.
-func load(recipeFile, mapFile string) (*batch.Plan, error) {
-	return loadFrom(hostFS{}, recipeFile, mapFile)
-}
-
-func loadFrom(host hostFS, recipeFile, mapFile string) (*batch.Plan, error) {
+func load(host hostFS, recipeFile, mapFile string) (*batch.Plan, error) {
 	if recipeFile == "" {
 		recipeFile = "demo:/recipe.yaml"
 	}

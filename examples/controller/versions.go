@@ -65,7 +65,7 @@ func (f *flags) plan(stderr io.Writer) (*batch.Plan, error) {
 	recipeID, byRecipe := strings.CutPrefix(f.recipe, prefixActive)
 	mapID, byMap := strings.CutPrefix(f.mapping, prefixActive)
 	if f.recipe != "" && !byRecipe && f.mapping != "" && !byMap {
-		return loadFrom(host, f.recipe, f.mapping)
+		return load(host, f.recipe, f.mapping)
 	}
 	d, err := f.device("", stderr)
 	if err != nil {
@@ -88,7 +88,7 @@ func (f *flags) plan(stderr io.Writer) (*batch.Plan, error) {
 			return nil, err
 		}
 	}
-	return loadFrom(host, recipeFile, mapFile)
+	return load(host, recipeFile, mapFile)
 }
 
 // pick finds the active version of an object, which is the only one of its kind where no ID is given, and returns the name under which
