@@ -107,6 +107,7 @@ func TestStatesAndEventsHaveOneNameEach(t *testing.T) {
 		require.False(t, names[s.String()], s)
 		names[s.String()] = true
 	}
+	clear(names)
 	for e := Draft; e < eventCount; e++ {
 		require.NotEmpty(t, e.String())
 		require.False(t, names[e.String()], e)
