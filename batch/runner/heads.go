@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"sync"
@@ -68,8 +67,7 @@ func newHeads(r *Runner) *heads {
 	}
 	return &heads{key: k, origin: journal.Origin(r.b.Plan.Map.Device, r.b.JournalID), start: "boot", beside: r.opt.Virtual == nil,
 		now: func() int64 { return 0 }, wake: r.in.wake,
-		words: batch.SigningKey{ID: k.ID(), Name: k.Name(), Protection: k.Protection().String(),
-			Public: base64.StdEncoding.EncodeToString(k.Public().SPKI())}}
+		words: evidence.KeyWords(k)}
 }
 
 // add takes in a record that was numbered.
@@ -115,24 +113,15 @@ func (h *heads) wants(now int64, why string) {
 	h.want = w
 }
 
-// sign signs a head and leaves what it comes to. A signer that panics has failed.
+// sign signs a head and leaves what it comes to.
 func (h *heads) sign(w *wanted, idle chan struct{}) {
-	out := &batch.SignedHead{Size: w.head.Size, Milestone: w.milestone, Merged: w.merged, Key: h.words}
-	defer func() {
-		if p := recover(); p != nil {
-			out.Note, out.Fault = "", fmt.Sprintf("panic: %v", p)
-		}
-		out.Lag = max(h.now()-w.at, 0)
-		h.mu.Lock()
-		h.signed = out
-		h.mu.Unlock()
-		close(idle)
-		h.wake()
-	}()
-	var err error
-	if out.Note, err = journal.SignHead(h.key, &w.head); err != nil {
-		out.Fault = err.Error()
-	}
+	out := evidence.SignHead(h.key, &w.head, w.milestone)
+	out.Merged, out.Lag = w.merged, max(h.now()-w.at, 0)
+	h.mu.Lock()
+	h.signed = &out
+	h.mu.Unlock()
+	close(idle)
+	h.wake()
 }
 
 // give hands a head to the signer. Where it runs beside the loop, it is one goroutine for one head at a time. It cannot be called
@@ -232,11 +221,7 @@ func (l *loop) noteHead() {
 	if err != nil {
 		panic(err)
 	}
-	kind := record.KindHeadSigned
-	if out.Note == "" {
-		kind = record.KindHeadUnsigned
-	}
-	l.append(kind, l.next, body)
+	l.append(out.Kind(), l.next, body)
 }
 
 // last signs the last head of a journal, which cannot be in its own chain, and puts its note beside it. The end of a run waits

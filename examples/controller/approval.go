@@ -34,9 +34,15 @@ func (d *device) publish(f *batch.File, c library.Change) (library.Entry, error)
 	c.Kind, c.ID, c.Version, c.Digest = f.Kind, f.ID, f.Version, f.Digest
 	e := d.find(f)
 	steps := []library.Event{library.Draft, library.Approve, library.Publish}
-	if e.Digest == f.Digest && e.State <= library.StatePublished {
+	if e.State != library.StateNone && e.Digest == f.Digest && e.State <= library.StatePublished {
 		// An approval that was cut off in the middle goes on where it ended.
 		steps = steps[e.State:]
+	}
+	if len(steps) > 0 {
+		if err := d.hold(); err != nil {
+			return e, err
+		}
+		d.due("publish")
 	}
 	for _, c.Event = range steps {
 		step := c
@@ -70,15 +76,14 @@ func (d *device) builtin(f *batch.File) error {
 }
 
 // released answers for the files of a plan. The demo's own files are published by a built-in actor, on record.
-func released(f *flags, plan *batch.Plan, stderr io.Writer) (rel batch.Release, err error) {
+func released(f *flags, plan *batch.Plan, stderr io.Writer) (batch.Release, error) {
 	if f.unapproved {
 		return batch.Unapproved, nil
 	}
-	d, err := openDevice(f.out, plan.Map.Device, stderr)
+	d, err := f.device(plan.Map.Device, stderr)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
 	for i := range plan.Files {
 		if isDemo(&plan.Files[i]) {
 			if err := d.builtin(&plan.Files[i]); err != nil {
@@ -91,46 +96,49 @@ func released(f *flags, plan *batch.Plan, stderr io.Writer) (rel batch.Release, 
 
 // isDemo tells whether a file is one of the demo's own, byte for byte.
 func isDemo(f *batch.File) bool {
-	data, err := demo.ReadFile("demo/" + f.Name)
+	data, err := demo.ReadFile("demo/" + f.Kind + ".yaml")
+	if f.Kind == "mapping" {
+		data, err = demo.ReadFile("demo/map.yaml")
+	}
 	return err == nil && string(data) == string(f.Data)
 }
 
 // approve is the command line of the same name.
 func approve(args []string, stdout, stderr io.Writer) int {
-	var f flags
+	f := flags{given: map[string]bool{}}
 	var reason, id, from string
 	set := newFlags("controller approve", "controller approve -recipe FILE -operator ID -approval ID -reason TEXT [flags]", stderr)
-	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`")
-	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`; that of the demo plant if not given")
-	set.StringVar(&f.out, "out", "out", "`DIR`ectory for evidence: DIR/device is the device journal")
-	set.StringVar(&f.operator, "operator", "", "`ID` of the person who approves")
+	f.governed(set)
 	set.StringVar(&reason, "reason", "", "`TEXT`: why")
 	set.StringVar(&id, "approval", "", "`ID` of the approval, such as a form's number")
 	set.StringVar(&from, "effective-from", "", "`TIME` from which it may be used, such as 2026-12-01T06:00:00Z; at once if not given")
-	if err := set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitOK
+	return f.command(set, args, stderr, func() error {
+		c := library.Change{Actor: f.operator, Reason: reason, ApprovalID: id, ImpactScope: "batches: none"}
+		var err error
+		c.EffectiveFrom, err = effective(from)
+		if err == nil && (f.recipe == "" || c.Actor == "" || c.Reason == "" || c.ApprovalID == "") {
+			err = errors.New("controller: approve: -recipe, -operator, -approval and -reason are all needed")
 		}
-		return exitUsage
-	}
-	c := library.Change{Actor: f.operator, Reason: reason, ApprovalID: id, ImpactScope: "batches: none"}
-	var err error
-	c.EffectiveFrom, err = effective(from)
-	switch {
-	case set.NArg() > 0:
-		err = fmt.Errorf("controller: approve: %q: flags begin with -, and a text of several words stands in quotes", set.Arg(0))
-	case f.recipe == "" || c.Actor == "" || c.Reason == "" || c.ApprovalID == "":
-		err = errors.New("controller: approve: -recipe, -operator, -approval and -reason are all needed")
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, err.Error()+"; see controller approve -help")
-		return exitUsage
-	}
-	if err := approveFiles(&f, c, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
-	}
-	return exitOK
+		if err != nil {
+			return fmt.Errorf("%w; see controller approve -help: %w", err, errUsage)
+		}
+		return approveFiles(&f, c, stdout, stderr)
+	})
+}
+
+// deviceFlags are those of every command that changes the device journal.
+func (f *flags) deviceFlags(set *flag.FlagSet) {
+	set.StringVar(&f.out, "out", "out", "`DIR`ectory for evidence: DIR/device is the device journal")
+	set.StringVar(&f.operator, "operator", "", "`ID` of the person who does it")
+	set.StringVar(&f.fram, "fram", "", framHelp)
+	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the head of the device journal")
+}
+
+// governed are the flags of a command that is about recipe, map and calibration.
+func (f *flags) governed(set *flag.FlagSet) {
+	f.deviceFlags(set)
+	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`")
+	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`; the active one, or that of the demo plant, if not given")
 }
 
 // effective reads the time from which something may be used, in ns UTC; 0 is at once.
@@ -147,19 +155,18 @@ func effective(from string) (int64, error) {
 }
 
 // approveFiles publishes recipe, map and calibration, and says how each stands.
-func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) (err error) {
-	plan, err := load(f.recipe, f.mapping)
+func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) error {
+	plan, err := f.plan(stderr)
 	if err != nil {
 		return err
 	}
 	if err := makeOut(f.out); err != nil {
 		return err
 	}
-	d, err := openDevice(f.out, plan.Map.Device, stderr)
+	d, err := f.device(plan.Map.Device, stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
 	for i := range plan.Files {
 		p := &plan.Files[i]
 		if isDemo(p) {
@@ -171,6 +178,9 @@ func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) (err err
 		}
 		was := d.find(p)
 		e, err := d.publish(p, c)
+		if err == nil {
+			err = d.keepFile(p)
+		}
 		if err != nil {
 			return err
 		}
@@ -186,6 +196,18 @@ func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) (err err
 		if was.State == library.StatePublished && c.EffectiveFrom != e.EffectiveFrom {
 			return fmt.Errorf("controller: approve: %s %s %s: it was published before, and keeps its date; give the file a new version", p.Kind, p.ID, p.Version)
 		}
+	}
+	return d.signsIf(f)
+}
+
+// keepFile puts a published file into the store, if it is not there: where that was cut off, the same command does it.
+func (d *device) keepFile(p *batch.File) error {
+	store, err := d.files()
+	if err == nil {
+		_, err = store.Put(p.Data)
+	}
+	if err != nil {
+		return fmt.Errorf("controller: %w", err)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/timebase/system"
 )
@@ -45,9 +46,9 @@ func choose(f *flags, stderr io.Writer) (*job, error) {
 			return succeed(f, old, &remnant{id, was.Journal}, stderr)
 		}
 	case was != nil && was.Records > 0:
-		return resume(f, was)
+		return resume(f, was, stderr)
 	}
-	plan, err := load(f.recipe, f.mapping)
+	plan, err := f.plan(stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +224,7 @@ func inPlaceOf(old *job, f *flags, left *remnant, stderr io.Writer) (*job, error
 }
 
 // resume binds a batch that was cut short, once more, to what it is bound to for ever. Flags that say otherwise are refused.
-func resume(f *flags, was *runner.Remains) (*job, error) {
+func resume(f *flags, was *runner.Remains, stderr io.Writer) (*job, error) {
 	dir := filepath.Join(f.out, was.Batch)
 	b, err := evidence.Rebind(dir)
 	if err != nil {
@@ -234,7 +235,7 @@ func resume(f *flags, was *runner.Remains) (*job, error) {
 			b.ID, is, name)
 	}
 	if f.given["recipe"] || f.given["map"] {
-		plan, err := load(f.recipe, f.mapping)
+		plan, err := f.plan(stderr)
 		if err != nil {
 			return nil, err
 		}
@@ -267,10 +268,16 @@ func succeed(f *flags, id string, left *remnant, stderr io.Writer) (*job, error)
 type remnant struct{ id, journal string }
 
 // rest drives the outputs of a batch that cannot be continued to their safe values, and says what became of that. Which they are
-// says the map of the command line.
-func rest(ctx context.Context, f *flags) string {
+// says m, or, where nothing is known of the batch, the map of the command line.
+func rest(ctx context.Context, f *flags, m *iomap.Map) string {
 	at, living := findPlant(filepath.Join(f.out, "plant"))
-	plan, err := load(f.recipe, f.mapping)
+	var err error
+	if m == nil {
+		var plan *batch.Plan
+		if plan, err = f.plan(io.Discard); err == nil {
+			m = plan.Map
+		}
+	}
 	if err == nil && !living {
 		err = errors.New("no plant runs")
 	}
@@ -280,12 +287,12 @@ func rest(ctx context.Context, f *flags) string {
 		w, err = connect(ctx, &plantFlags{dir: filepath.Join(f.out, "plant"), seed: at.Seed, speed: at.Speed, linger: lingerFor}, clock)
 	}
 	if err == nil {
-		err = errors.Join(runner.MakeSafe(context.WithoutCancel(ctx), plan.Map, runner.Rig{Port: w, Clock: clock}), w.Close())
+		err = errors.Join(runner.MakeSafe(context.WithoutCancel(ctx), m, runner.Rig{Port: w, Clock: clock}), w.Close())
 	}
 	if err != nil {
 		return fmt.Sprintf("ITS OUTPUTS MAY BE ON, see to them by hand: they were not driven to their safe values: %v", err)
 	}
-	return "the outputs of map " + plan.Map.ID + " were driven to their safe values"
+	return "the outputs of map " + m.ID + " were driven to their safe values"
 }
 
 // numbered are the names that nextBatch gives, seeded those of journals in virtual time, and reserved those of directories that are

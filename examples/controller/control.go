@@ -18,7 +18,9 @@ import (
 	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/linux"
 	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 	"github.com/batchkit/batchkit/timebase/system"
@@ -29,6 +31,7 @@ type job struct {
 	b     *batch.Batch
 	dir   string          // of its evidence
 	was   *runner.Remains // what was found of it, where it was cut short; nil for a new batch
+	fram  *journal.Chip   // the chip that anchors its journal; nil: none
 	plant bool            // it takes the plant as another batch has left it
 }
 
@@ -37,8 +40,14 @@ type job struct {
 func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.Writer) (bool, error) {
 	finishReleases(f.out, stderr)
 	j, err := choose(f, stderr)
+	var m *iomap.Map
+	if err == nil && f.fram != "" {
+		if err = j.anchored(f, stderr); err != nil && j.was != nil {
+			m, err = j.b.Plan.Map, fmt.Errorf("controller: batch %s was cut short: %w: %w", j.b.ID, errStuck, err)
+		}
+	}
 	if errors.Is(err, errStuck) && !f.virtual {
-		err = fmt.Errorf("%w\n%s", err, rest(ctx, f))
+		err = fmt.Errorf("%w\n%s", err, rest(ctx, f, m))
 	}
 	if err != nil {
 		return false, err
@@ -48,10 +57,24 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 		if err != nil || !res.Again {
 			return ok, err
 		}
+		fram := j.fram
 		if j, err = inPlaceOf(j, f, nil, stderr); err != nil {
 			return false, err
 		}
+		j.fram = fram
 	}
+}
+
+// anchored holds the disk against the chip before a batch is begun or continued, and takes the chip for this process.
+func (j *job) anchored(f *flags, stderr io.Writer) error {
+	d, err := f.device(j.b.Plan.Map.Device, stderr)
+	if err == nil {
+		err = d.hold()
+	}
+	if err == nil {
+		j.fram = d.chip.slots()
+	}
+	return err
 }
 
 // run runs the batch and reports whether it is complete and its evidence verifies.
@@ -61,7 +84,7 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		defer p.Close()
 		stdout = p
 	}
-	opt, rig := &runner.Options{}, runner.Rig{Dir: j.dir}
+	opt, rig := &runner.Options{}, runner.Rig{Dir: j.dir, FRAM: j.fram}
 	if rig.Key, err = signingKey(f, j.b); err != nil {
 		return res, false, err
 	}

@@ -1,5 +1,5 @@
 // The device journal of a controller: what changes in its library of approved files is a record there, and so are the head of every
-// batch's journal when the batch has ended, and what verifications came to.
+// batch's journal when the batch has ended, and what verifications came to. A process reads it once and writes into it as one writer.
 
 package main
 
@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -22,64 +23,218 @@ import (
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
-// device is the device journal of a controller and the library that stands in it. It is opened for writing only when something
-// changes.
+// device is the device journal of a controller, the library that stands in it, and the store of the files beside it. It is opened
+// for writing when the first record comes, and is this process's until close.
 type device struct {
 	dir   string
 	name  string // device_id
 	id    string // journal_id
 	key   string // public key that signs, as its record has it; "" where none does
 	lib   library.Library
+	store *library.Store   // nil: not opened yet
+	made  []*record.Record // activations, in their order
+	found *journal.Recovery
+	chip  *chip // nil: none
 	clock timebase.Clock
 	keep  timebase.Keeper
 	w     *journal.Writer
+	begun bool // by this process
 	seq   uint64
+	at    int64 // when record seq was made, on clock; 0: not by this process
+	tree  journal.Tree
+	sign  signing
 	body  record.Body
 }
 
-// openDevice reads the device journal below out. One that does not exist yet is empty. Of one whose end was cut off it says so on
-// stderr and goes on; one that is damaged is refused.
-func openDevice(out, name string, stderr io.Writer) (*device, error) {
-	d := &device{dir: filepath.Join(out, "device"), name: name, clock: system.NewClock(1)}
-	d.keep.Observe(system.Wall(d.clock).Observe())
-	rec, err := journal.Scan(d.dir, func(seq uint64, body []byte, _ journal.Chain) error {
-		r, err := record.Parse(body)
+// device gives the device journal, which is read when it is asked for first, and is the same for the whole process.
+func (f *flags) device(name string, stderr io.Writer) (d *device, err error) {
+	if f.dev == nil {
+		if err := checkOut(f.out); err != nil {
+			return nil, err
+		}
+		chip, err := openChip(f.fram)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		d.seq = seq
-		switch {
-		case r.Kind == record.KindKeyEvent && r.Text(record.KeyState) == string(journal.KeyRevoked):
-			d.key = ""
-		case r.Kind == record.KindKeyEvent:
-			d.key = r.Text(record.PublicKey)
+		if f.dev, err = openDevice(f.out, chip, stderr); err != nil {
+			return nil, errors.Join(err, chip.Close())
 		}
-		return d.lib.Apply(r)
-	}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("controller: device journal %s: %w; %s", d.dir, err, elsewhere)
 	}
-	switch rec.Outcome {
-	case journal.Damaged, journal.Foreign:
-		return nil, fmt.Errorf("controller: device journal %s is %s: %s; %s", d.dir, rec.Outcome, rec.Reason, elsewhere)
-	case journal.None:
-		if _, err := os.Lstat(d.dir); err == nil {
-			fmt.Fprintf(stderr, "controller: device journal %s holds no record; it begins anew, and approvals that it may have held are lost\n", d.dir)
-		}
-	case journal.TornTail:
-		fmt.Fprintf(stderr, "controller: device journal %s is %s: %s; its %d records before that hold, approvals after them are lost\n",
+	if name != "" {
+		f.dev.name = name
+	}
+	return f.dev, nil
+}
+
+// close ends what the process has to do with its device journal.
+func (f *flags) close(stderr io.Writer) {
+	if f.dev == nil {
+		return
+	}
+	if err := f.dev.Close(); err != nil {
+		fmt.Fprintf(stderr, "controller: device journal %s: %v\n", f.dev.dir, err)
+	}
+	f.dev = nil
+}
+
+// openDevice reads the device journal below out and holds it against the chip. One that does not exist yet is empty. Of one whose
+// end was cut off it says so on stderr and goes on; one that is damaged, or that ends before the chip's head, is refused.
+func openDevice(out string, chip *chip, stderr io.Writer) (*device, error) {
+	d := &device{dir: filepath.Join(out, "device"), chip: chip, clock: system.NewClock(1)}
+	d.keep.Observe(system.Wall(d.clock).Observe())
+	if err := d.read(); err != nil {
+		return nil, err
+	}
+	there := func(name string) bool { return exists(filepath.Join(d.dir, name)) }
+	switch rec := d.found; {
+	case rec.Outcome == journal.None && (there("files") || there("quarantine") && !there("segments")):
+		fmt.Fprintf(stderr, "controller: device journal %s holds no record; it begins anew, and approvals that it may have held are lost\n", d.dir)
+	case rec.Outcome == journal.None && there("segments"): // a journal that is made comes by here
+		fmt.Fprintf(stderr, "controller: device journal %s holds no record, like one whose controller ended before the first; "+
+			"if approvals were given here, they are lost\n", d.dir)
+	case rec.Outcome == journal.TornTail:
+		fmt.Fprintf(stderr, "controller: device journal %s is %s: %s; its %d records before that hold. What was being written when "+
+			"a controller ended was never done; if its file was cut since, approvals after them are lost\n",
 			d.dir, rec.Outcome, rec.Reason, rec.Head.N)
 	}
-	d.id = rec.JournalID
 	return d, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// deviceJournal is the id of a device journal; no batch is called so.
+var deviceJournal = regexp.MustCompile(`^device-[0-9a-f]{16}$`)
+
+// read takes in the records that it has not seen yet.
+func (d *device) read() error {
+	id, err := d.chip.device()
+	if err != nil {
+		return err
+	}
+	anchor, err := d.chip.find(id)
+	if err != nil {
+		return err
+	}
+	rec, err := journal.Scan(d.dir, d.take, &journal.Options{Anchor: anchor})
+	switch {
+	case err != nil:
+		return fmt.Errorf("controller: device journal %s: %w; %s", d.dir, err, elsewhere)
+	case rec.Outcome == journal.TailLost || rec.Outcome == journal.Rewritten:
+		return fmt.Errorf("controller: device journal %s is %s: %s; nothing was changed. Put back what is newer, or keep this directory "+
+			"and %s as they are, give another -out and another -fram, and approve anew there", d.dir, rec.Outcome, rec.Reason, d.chip.file)
+	case rec.Outcome == journal.Damaged || rec.Outcome == journal.Foreign:
+		return fmt.Errorf("controller: device journal %s is %s: %s; %s", d.dir, rec.Outcome, rec.Reason, elsewhere)
+	case id != "" && rec.JournalID != "" && rec.JournalID != id:
+		return fmt.Errorf("controller: device journal %s is %s, and the chip %s is that of %s: the disk or the chip is another one's; "+
+			"give the -out and the -fram that belong together", d.dir, rec.JournalID, d.chip.file, id)
+	case d.chip != nil && rec.JournalID != "" && !deviceJournal.MatchString(rec.JournalID):
+		return fmt.Errorf("controller: device journal %s is %s, begun before chips were known; leave out -fram, or give another -out",
+			d.dir, rec.JournalID)
+	case rec.Head.N < d.seq:
+		return fmt.Errorf("controller: device journal %s ends with record %d, and held %d when it was read before; %s",
+			d.dir, rec.Head.N, d.seq, elsewhere)
+	}
+	d.id, d.found = rec.JournalID, rec
+	return nil
+}
+
+// take takes in one record.
+func (d *device) take(seq uint64, body []byte, _ journal.Chain) error {
+	if seq <= d.seq {
+		return nil
+	}
+	r, err := record.Parse(body)
+	if err != nil {
+		return err
+	}
+	d.seq, d.name = seq, r.Text(record.DeviceID)
+	d.tree.Add(journal.Leaf(body))
+	switch {
+	case r.Kind == record.KindKeyEvent && r.Text(record.KeyState) == string(journal.KeyRevoked):
+		d.key = ""
+	case r.Kind == record.KindKeyEvent:
+		d.key = r.Text(record.PublicKey)
+	case r.Kind == record.KindObjectActivated:
+		d.made = append(d.made, r)
+	}
+	return d.lib.Apply(r)
 }
 
 // elsewhere is what to do where a device journal cannot be used.
 const elsewhere = "keep it as it is, give another -out, and approve anew there"
 
+// hold opens the journal for writing and takes in what others have written since it was read. Whoever changes something calls it
+// before the first change.
+func (d *device) hold() error {
+	if d.id == "" { // another process may have begun it
+		if err := d.read(); err != nil {
+			return err
+		}
+	}
+	more, err := d.open()
+	if err == nil && more {
+		err = d.read()
+	}
+	return err
+}
+
+// Hold makes a device a library.Journal.
+func (d *device) Hold() error {
+	more, err := d.open()
+	if err == nil && more {
+		err = fmt.Errorf("controller: device journal %s was written by another process since it was read; start again", d.dir)
+	}
+	return err
+}
+
+// deviceSegment is the size of a segment in bytes. Each process begins one, writes a few thousand bytes, and reads all.
+const deviceSegment = 72 << 10
+
+// open opens the journal for writing, or begins it, and tells whether it holds records that were not read.
+func (d *device) open() (more bool, err error) {
+	if d.w != nil {
+		return d.w.Tail().N != d.seq, nil
+	}
+	begins := d.id == ""
+	if begins {
+		if d.id, err = d.chip.device(); err == nil && d.id == "" {
+			var r [8]byte
+			_, err = rand.Read(r[:])
+			d.id = "device-" + hex.EncodeToString(r[:])
+		}
+		defer func() {
+			if err != nil {
+				d.id = ""
+			}
+		}()
+	}
+	opt := &journal.Options{Quick: true, Segment: deviceSegment} // read has read it whole
+	if err == nil {
+		opt.Anchor, err = d.chip.take(d.id)
+	}
+	switch head := (journal.Header{JournalID: d.id}); {
+	case err != nil:
+	case begins:
+		d.w, err = journal.Create(d.dir, head, opt)
+		d.begun = true
+	default:
+		d.w, _, err = journal.Open(d.dir, head, opt)
+	}
+	if errors.Is(err, journal.ErrInUse) {
+		err = fmt.Errorf("%w, a controller that lives: wait for its end", err)
+	}
+	if err != nil {
+		return false, fmt.Errorf("controller: device journal: %w", err)
+	}
+	return d.w.Tail().N != d.seq, nil
+}
+
 // Append writes one record and returns when it is durable. It makes a device a library.Log.
 func (d *device) Append(fill func(b *record.Body)) (uint64, error) {
-	if err := d.write(); err != nil {
+	if err := d.Hold(); err != nil {
 		return 0, err
 	}
 	fill(&d.body)
@@ -108,15 +263,33 @@ func (d *device) Append(fill func(b *record.Body)) (uint64, error) {
 	if err := d.w.Commit(); err != nil {
 		return 0, err
 	}
-	d.seq++
+	d.tree.Add(journal.Leaf(body))
+	d.seq, d.at = d.seq+1, s.Mono
 	return d.seq, nil
+}
+
+// Close signs the head, where that is due, and gives the journal and the chip back.
+func (d *device) Close() (err error) {
+	if d.w != nil {
+		err = errors.Join(d.signLast(), d.w.Close())
+		if lost := d.w.Anchored(); lost != nil {
+			err = errors.Join(err, fmt.Errorf("the chip no longer remembers how far it came: %w", lost))
+		}
+	}
+	return errors.Join(err, d.chip.Close())
 }
 
 // anchor keeps the head of a batch's journal in the device journal, where there is one: what is cut off the batch's journal later, or
 // made anew, then no longer fits. What stands in the way is for stderr; the batch is what it is.
 func anchor(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
-	d, err := openDevice(f.out, b.Plan.Map.Device, io.Discard)
-	if err == nil && d.id != "" {
+	d, err := f.device(b.Plan.Map.Device, io.Discard)
+	if err == nil && d.id == "" {
+		return
+	}
+	if err == nil {
+		err = d.hold()
+	}
+	if err == nil {
 		_, err = d.Append(func(body *record.Body) {
 			body.Begin(record.KindHeadAnchored)
 			body.Text(record.AnchoredJournalID, b.JournalID)
@@ -126,55 +299,30 @@ func anchor(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
 				body.Text(record.HeadRoot, res.Root)
 			}
 		})
-		err = errors.Join(err, d.Close())
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "controller: the head of batch %s, record %d, is not kept in the device journal: %v\n", b.ID, res.Records, err)
+		return
 	}
-}
-
-// write opens the journal for writing.
-func (d *device) write() (err error) {
-	switch {
-	case d.w != nil:
-		return nil
-	case d.id != "":
-		// openDevice has read it whole.
-		d.w, _, err = journal.Open(d.dir, journal.Header{JournalID: d.id}, &journal.Options{Quick: true})
-	default:
-		var r [8]byte
-		if _, err := rand.Read(r[:]); err != nil {
-			return err
-		}
-		d.id = d.name[:min(len(d.name), 40)] + "-" + hex.EncodeToString(r[:])
-		d.w, err = journal.Create(d.dir, journal.Header{JournalID: d.id}, nil)
-	}
-	if err != nil {
-		return fmt.Errorf("controller: device journal: %w", err)
-	}
-	return nil
-}
-
-// Close gives the journal back.
-func (d *device) Close() error {
-	if d.w == nil {
-		return nil
-	}
-	return d.w.Close()
+	d.due("head_anchored")
 }
 
 // verified records in the device journal, if there is one, what verifying a package came to. Where that fails it says so on stderr:
 // the package is as good as before.
 func verified(f *flags, name string, report *evidence.Report, stderr io.Writer) {
-	d, err := openDevice(f.out, name, io.Discard) // what is to be said of it was said when it was opened before
+	d, err := f.device(name, io.Discard) // what is to be said of it was said when it was read
 	if err == nil && d.id == "" {
 		return
 	}
 	if err == nil {
+		err = d.hold()
+	}
+	if err == nil {
 		_, err = evidence.LogVerification(d, "controller", report)
-		err = errors.Join(err, d.Close())
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "controller: the verification of the package is not on record: %v\n", err)
+		return
 	}
+	d.due("verification")
 }

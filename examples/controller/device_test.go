@@ -100,3 +100,73 @@ func TestAFileThatIsNoPrivateKeyIsRefusedBeforeAnythingIsStarted(t *testing.T) {
 	require.NoDirExists(t, "out/B-0001")
 	require.Equal(t, exitUsage, controller("-virtual", "-oldkey", "key.pem").code)
 }
+
+func TestAnchorsOfBatchesRestOnASignatureWhereThereIsAKey(t *testing.T) {
+	workplace(t)
+	public := keyFile(t, "key.pem", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	done(t, "-virtual", "-key", "key.pem")
+	done(t, "-virtual", "-key", "key.pem")
+	newer(t)
+	done(t, words(ana+" -key key.pem")...)
+	done(t, words(bob+" -key key.pem")...)
+	var tree journal.Tree
+	roots := []journal.Hash{tree.Root()}
+	var why []string
+	covered, anchored := uint64(0), uint64(0)
+	rec, err := journal.Scan("out/device", func(seq uint64, body []byte, _ journal.Chain) error {
+		r, err := record.Parse(body)
+		require.NoError(t, err)
+		switch r.Kind {
+		case record.KindHeadAnchored:
+			anchored = seq
+		case record.KindHeadSigned:
+			why = append(why, r.Text(record.Milestone))
+			n, err := journal.ReadNote(r.Text(record.SignedNote))
+			require.NoError(t, err)
+			require.NoError(t, n.Verify(r.Text(record.KeyName), public))
+			head, err := n.Head()
+			require.NoError(t, err)
+			require.Equal(t, journal.Origin("CTRL-01", r.Text(record.JournalID)), head.Origin)
+			require.Equal(t, r.Count(record.HeadSize), head.Size)
+			require.Equal(t, roots[head.Size], head.Root, "record %d", seq)
+			covered = head.Size
+		}
+		tree.Add(journal.Leaf(body))
+		roots = append(roots, tree.Root())
+		return nil
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"verification", "boot", "verification", "publish", "activation"}, why)
+	require.Less(t, anchored, covered)
+	require.Equal(t, rec.Head.N-1, covered, "all but the last record, which is its own")
+}
+
+func TestOneSegmentServesOneProcess(t *testing.T) {
+	workplace(t)
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	keyFile(t, "key.pem", key)
+	for n := 1; n <= 3; n++ {
+		done(t, "-virtual", "-key", "key.pem", "-fram", "chip")
+		segments, err := os.ReadDir("out/device/segments")
+		require.NoError(t, err)
+		require.Len(t, segments, n)
+	}
+}
+
+func TestAnApprovalBesideALivingControllerIsMadeOrSaysWhyNot(t *testing.T) {
+	workplace(t)
+	newer(t)
+	f := flags{out: "out"}
+	d, err := f.device("CTRL-01", os.Stderr)
+	require.NoError(t, err)
+	done(t, words(ana)...) // nothing of this process is written yet
+	require.NoError(t, d.hold())
+	require.EqualValues(t, 9, d.seq, "what others have written is taken in")
+	require.Len(t, d.lib.Entries(), 3)
+	edit(t, "recipe.yaml", `"1.1"`, `"1.2"`)
+	o := controller(words(ana)...)
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.err, "journal in use by another writer, a controller that lives: wait for its end\n")
+	f.close(os.Stderr)
+	done(t, words(ana)...)
+}

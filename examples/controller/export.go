@@ -45,14 +45,14 @@ func exports(ctx context.Context, f *flags, device, current string, stdout, stde
 	if f.export == "" {
 		return
 	}
-	ctx = context.WithoutCancel(ctx) // an aborted batch is evidence, too
-	d, err := openDevice(f.out, device, io.Discard)
+	ctx = context.WithoutCancel(ctx)       // an aborted batch is evidence, too
+	d, err := f.device(device, io.Discard) // what is to be said of it was said when it was read
 	if err == nil {
-		err = d.write()
+		err = d.hold()
 	}
 	if err == nil {
 		err = (&departure{f: f, d: d, stdout: stdout}).all(ctx, current)
-		err = errors.Join(err, d.Close())
+		d.due("export")
 	}
 	switch {
 	case export.Outage(err):

@@ -51,7 +51,7 @@ var remains = runner.Remains{State: "Running", Outcome: journal.TornTail, Record
 // sceneAt gives the scene of the demo after a time in ns, with a fault script. What the batch follows on is as for a view with was.
 func sceneAt(t *testing.T, at int64, script string, bound batch.BindOptions, was *runner.Remains) *scene {
 	t.Helper()
-	plan, err := load("", "")
+	plan, err := load(hostFS{}, "", "")
 	require.NoError(t, err)
 	b, err := plan.Bind("B-0007", "", batch.Unapproved, &bound)
 	require.NoError(t, err)

@@ -212,7 +212,7 @@ func (p *seated) rises(t *testing.T) {
 // rings runs the recipe bell at a terminal, in a bubble: with the plant in this process, and no time spent.
 func rings(t *testing.T, f flags, p *seated, stdout io.Writer) (res runner.Result, dir string) {
 	t.Helper()
-	plan, err := load("bell.yaml", "")
+	plan, err := load(hostFS{}, "bell.yaml", "")
 	require.NoError(t, err)
 	b, err := plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Operator: f.operator})
 	require.NoError(t, err)

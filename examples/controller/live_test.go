@@ -178,7 +178,7 @@ func TestATerminalThatTakesNothingHoldsUpNeitherRunNorEnd(t *testing.T) {
 func TestBeforeAnythingRunsCtrlCEndsTheRunWithoutAQuestion(t *testing.T) {
 	for _, f := range []flags{{}, {plain: true}, {json: true}, {virtual: true}} {
 		inBubble(t, func(t *testing.T) {
-			plan, err := load("bell.yaml", "")
+			plan, err := load(hostFS{}, "bell.yaml", "")
 			require.NoError(t, err)
 			b, err := plan.Bind("B-0001", "", batch.Unapproved, nil)
 			require.NoError(t, err)
@@ -233,7 +233,7 @@ func TestWithoutTakesAFlagAndItsValueOutOfACommandLine(t *testing.T) {
 
 func TestTheDeskTakesRecordsLooksAndKeysAtOnce(t *testing.T) {
 	workplace(t)
-	plan, err := load("", "")
+	plan, err := load(hostFS{}, "", "")
 	require.NoError(t, err)
 	b, err := plan.Bind("B-0001", "", batch.Unapproved, nil)
 	require.NoError(t, err)

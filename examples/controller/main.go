@@ -5,11 +5,15 @@
 //	go run ./examples/controller -virtual            the same batch with the clock as an input, at once
 //	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
 //	go run ./examples/controller approve ...         approve and publish recipe, map and calibration
+//	go run ./examples/controller activate ...        have batches use them that name no files
+//	go run ./examples/controller rollback ...        go back to the version that was active before
+//	go run ./examples/controller versions            what is active, what was, and who said so
 //
-// It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs, and the run
-// (control.go); approval (approval.go) and its journal (device.go); where records are sent and when packages go (export.go); the plant, a process of its own (plant.go, plant_device.go) at
-// the far end of a wire (wire.go); cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines
-// (view.go) or on a terminal (live.go).
+// It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
+// the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
+// (key.go) and its chip (fram.go); where records are sent and when packages go (export.go), and the
+// medium that they lie on (medium.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go);
+// cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
 package main
 
 import (
@@ -46,12 +50,13 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
-	key, oldKey, export, replaced                       string
+	key, oldKey, fram, export, replaced                 string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
 	powercut, retain                                    time.Duration
 	given                                               map[string]bool // the flags that stand on the command line
+	dev                                                 *device         // nil: nobody has asked for it yet; see flags.device
 }
 
 func main() {
@@ -64,17 +69,28 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	switch {
-	case len(args) > 0 && args[0] == "approve":
-		return approve(args[1:], stdout, stderr)
-	case len(args) > 0 && args[0] == "plant":
-		return plant(ctx, args[1:], stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case "approve":
+			return approve(args[1:], stdout, stderr)
+		case "activate":
+			return activate(args[1:], stdout, stderr)
+		case "rollback":
+			return rollback(args[1:], stdout, stderr)
+		case "versions":
+			return versions(args[1:], stdout, stderr)
+		case "plant":
+			return plant(ctx, args[1:], stderr)
+		}
 	}
 	f := flags{given: map[string]bool{}}
 	set := newFlags("controller", "controller [flags]           run one batch on the simulated plant\n"+
-		"       controller approve [flags]   approve and publish recipe, map and calibration; see controller approve -help", stderr)
-	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`; the built-in demo if not given")
-	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`; that of the demo plant if not given")
+		"       controller approve [flags]   approve and publish recipe, map and calibration; see controller approve -help\n"+
+		"       controller activate [flags]  have batches use them that name no files\n"+
+		"       controller rollback [flags]  go back to the version that was active before\n"+
+		"       controller versions [flags]  list what is active and what was", stderr)
+	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`, or active:ID; the active one, or the built-in demo, if not given")
+	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`, or active:ID; the active one, or that of the demo plant, if not given")
 	set.StringVar(&f.size, "size", "", "batch size, a `QUANTITY` such as \"200 kg\"; the recipe's nominal size if not given")
 	set.StringVar(&f.batch, "batch", "", "batch `ID`; the next free of B-0001, B-0002, ... if not given")
 	set.StringVar(&f.operator, "operator", "demo", "`ID` of the operator who answers for the batch")
@@ -87,6 +103,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	exportFlags(set, &f)
 	set.StringVar(&f.replaced, "medium-replaced", "", "`REASON` for which the medium below -out was replaced by the one that is there now; goes on record")
+	set.StringVar(&f.fram, "fram", "", framHelp)
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -106,6 +123,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if f.powercut > 0 {
 		return powercut(ctx, &f, args, stdin, stdout, stderr)
 	}
+	defer f.close(stderr)
 	ok, err := control(ctx, &f, stdin, stdout, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -131,7 +149,7 @@ func newFlags(name, usage string, stderr io.Writer) *flag.FlagSet {
 func (f *flags) wrong(rest []string) string {
 	switch {
 	case len(rest) > 0:
-		return fmt.Sprintf("%q: flags begin with -, and the only command, approve, stands before them", rest[0])
+		return fmt.Sprintf("%q: flags begin with -, and a command, such as approve, stands before them", rest[0])
 	case slices.Contains(reserved[:], f.batch):
 		return fmt.Sprintf("-batch %s: that directory below -out is no batch's; choose another id", f.batch)
 	case f.empty() != "":
@@ -159,7 +177,7 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "export": f.export, "medium-replaced": f.replaced} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced} {
 		if f.given[name] && value == "" {
 			return name
 		}
@@ -167,13 +185,23 @@ func (f *flags) empty() string {
 	return ""
 }
 
-// hostFS opens any path of the host, so that recipe and map may lie in different places; "demo:" is the built-in demo.
-type hostFS struct{}
+// hostFS opens any path of the host, so that recipe and map may lie in different places; "demo:" is the built-in demo, and "active:"
+// what is active.
+type hostFS struct {
+	active map[string]string // where an active version lies, by its name below active:; "" is the calibration, whatever its map calls it
+}
 
-// Open opens a file of the host or of the demo.
-func (hostFS) Open(name string) (fs.File, error) {
+// Open opens a file of the host, of the demo, or of what is active.
+func (h hostFS) Open(name string) (fs.File, error) {
 	if rest, ok := strings.CutPrefix(name, "demo:"); ok {
 		return demo.Open("demo/" + strings.TrimPrefix(rest, "/"))
+	}
+	if rest, ok := strings.CutPrefix(name, prefixActive); ok {
+		rest = strings.TrimPrefix(rest, "/")
+		if h.active[rest] == "" {
+			rest = ""
+		}
+		return os.Open(h.active[rest])
 	}
 	return os.Open(filepath.FromSlash(name))
 }
@@ -196,20 +224,32 @@ func readSmall(name string, most int64) ([]byte, error) {
 }
 
 // load reads recipe and map; those of the demo stand in for what is not given.
-func load(recipeFile, mapFile string) (*batch.Plan, error) {
+func load(host hostFS, recipeFile, mapFile string) (*batch.Plan, error) {
 	if recipeFile == "" {
 		recipeFile = "demo:/recipe.yaml"
 	}
 	if mapFile == "" {
 		mapFile = "demo:/map.yaml"
 	}
-	return batch.Load(hostFS{}, filepath.ToSlash(recipeFile), filepath.ToSlash(mapFile), nil)
+	return batch.Load(host, filepath.ToSlash(recipeFile), filepath.ToSlash(mapFile), nil)
+}
+
+// checkOut refuses what cannot be the directory that all evidence goes to.
+func checkOut(out string) error {
+	info, err := os.Stat(out)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("controller: -out %s: it is a file; give a directory", out)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("controller: -out %s: %w; give a directory that can be written", out, err)
+	}
+	return nil
 }
 
 // makeOut makes the directory that all evidence goes to.
 func makeOut(out string) error {
-	if info, err := os.Stat(out); err == nil && !info.IsDir() {
-		return fmt.Errorf("controller: -out %s: it is a file; give a directory", out)
+	if err := checkOut(out); err != nil {
+		return err
 	}
 	if err := evidence.MakeDir(out); err != nil {
 		return fmt.Errorf("controller: -out %s: %w; give a directory that can be written", out, err)

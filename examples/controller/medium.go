@@ -5,7 +5,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 
@@ -19,11 +18,10 @@ import (
 // medium is what the device journal says last of the medium, nil where it says nothing. Where -medium-replaced is given it first
 // records that the medium which lies there now has taken its place. That is done once, however often the batch is continued.
 func medium(f *flags, device string) (last *hal.StorageHealth, err error) {
-	d, err := openDevice(f.out, device, io.Discard) // what is to be said of it was said when it was opened before
+	d, err := f.device(device, io.Discard) // what is to be said of it was said when it was read
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
 	if last, err = d.medium(); err != nil || f.replaced == "" {
 		return last, err
 	}
@@ -35,7 +33,10 @@ func medium(f *flags, device string) (last *hal.StorageHealth, err error) {
 		return last, nil
 	}
 	one := hal.Replacement{Actor: f.operator, Reason: f.replaced, Old: cmp.Or(old.Medium, "unknown"), New: now.Medium}
-	if _, err = one.Log(d); err != nil {
+	if err = d.hold(); err == nil {
+		_, err = one.Log(d)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("controller: -medium-replaced: %w", err)
 	}
 	return d.medium()
@@ -62,13 +63,14 @@ func leaves(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
 	if res.Medium == nil {
 		return
 	}
-	d, err := openDevice(f.out, b.Plan.Map.Device, io.Discard)
+	d, err := f.device(b.Plan.Map.Device, io.Discard)
 	if err == nil && d.id != "" {
-		_, err = d.Append(func(body *record.Body) {
-			body.Begin(record.KindStorageHealth)
-			res.Medium.Fill(body, nil, nil)
-		})
-		err = errors.Join(err, d.Close())
+		if err = d.hold(); err == nil {
+			_, err = d.Append(func(body *record.Body) {
+				body.Begin(record.KindStorageHealth)
+				res.Medium.Fill(body, nil, nil)
+			})
+		}
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "controller: that the medium is %s after batch %s is not kept in the device journal: %v\n",

@@ -17,7 +17,7 @@ import (
 func TestTheMediumIsCarriedThroughTheDeviceJournalUntilItIsReplaced(t *testing.T) {
 	workplace(t)
 	f := &flags{out: "out", operator: "op1", given: map[string]bool{}}
-	plan, err := load("", "")
+	plan, err := load(hostFS{}, "", "")
 	require.NoError(t, err)
 	last, err := medium(f, plan.Map.Device)
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestTheMediumIsCarriedThroughTheDeviceJournalUntilItIsReplaced(t *testing.T
 	last, err = medium(f, plan.Map.Device)
 	if now == "" {
 		require.ErrorContains(t, err, "-medium-replaced: hal: replacement of a medium: the new medium is 0 bytes long")
-		t.Skip("this system does not tell what its medium is")
+		return // this system does not tell what its medium is
 	}
 	require.NoError(t, err)
 	require.Equal(t, "card 1", last.Replaces)

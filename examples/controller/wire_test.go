@@ -336,7 +336,7 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 // outputs names the outputs of the demo.
 func outputs(t *testing.T) (names []string) {
 	t.Helper()
-	plan, err := load("", "")
+	plan, err := load(hostFS{}, "", "")
 	require.NoError(t, err)
 	for i := range plan.Map.Tags {
 		if plan.Map.Tags[i].Output {

@@ -114,7 +114,7 @@ func TestAPlantThatIsFrozenInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) 
 // agesAfter wants every tag to stop being GOOD after begin, and none later than its map allows after its last value.
 func agesAfter(t *testing.T, all []*record.Record, begin int64, said string) {
 	t.Helper()
-	plan, err := load("", "")
+	plan, err := load(hostFS{}, "", "")
 	require.NoError(t, err)
 	for i := range plan.Map.Tags {
 		tag := &plan.Map.Tags[i]

@@ -3,8 +3,12 @@
 package library
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/batchkit/batchkit/journal/record"
 )
@@ -20,6 +24,7 @@ type Active struct {
 	Digest     string // SHA-256 of the file, 64 lower-case hex digits
 	ApprovalID string // of the approval of this version
 	Generation uint64 // activations of this object, this one included
+	Before     string // version that was active before, to which a rollback leads; "" where none was
 
 	Slot       Slot   // that names it
 	SlotDigest string // SHA-256 of the slot file
@@ -53,6 +58,15 @@ func (l *Library) Active(kind, id string) (a Active, ok bool) {
 	return a, ok
 }
 
+// Actives returns what is active of every object, in the order of kinds and IDs.
+func (l *Library) Actives() []Active {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(l.active), func(a, b Active) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.ID, b.ID))
+	})
+}
+
 // activate gives what is active and what would be after a, without the digest of the slot, or says why a is refused. The version
 // must be known; whether it is approved was asked before.
 func (l *Library) activate(a *Activation, e *Entry) (was, next Active, err error) {
@@ -70,7 +84,7 @@ func (l *Library) activate(a *Activation, e *Entry) (was, next Active, err error
 			{"impact_scope", a.ImpactScope, scopeSays}})
 	}
 	return was, Active{Kind: e.Kind, ID: e.ID, Version: e.Version, Digest: e.Digest, ApprovalID: e.ApprovalID,
-		Generation: was.Generation + 1, Slot: was.Slot.other()}, err
+		Generation: was.Generation + 1, Before: was.Version, Slot: was.Slot.other()}, err
 }
 
 // commitActive takes in what a durable record made of an object.

@@ -58,8 +58,8 @@ func (l *Library) Change(log Log, c Change) (seq uint64, err error) {
 	return seq, l.commit(next, seq)
 }
 
-// Apply makes the change or activation that a durable record tells of; records of other kinds change nothing. Records must come in the order of
-// their journal. It refuses, and changes nothing, where a record does not follow from those before it.
+// Apply makes the change or activation that a durable record tells of; records of other kinds change nothing. Records must come
+// in the order of their journal. It refuses, and changes nothing, where a record does not follow from those before it.
 func (l *Library) Apply(rec *record.Record) error {
 	if rec == nil || rec.Kind != record.KindLibraryChange && rec.Kind != record.KindObjectActivated {
 		return nil

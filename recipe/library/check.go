@@ -12,7 +12,8 @@ import (
 
 // Check reads every file of a store and returns what it found: first the objects in the order of names, then the slots, then what
 // is active. Errors about files that are damaged or missing wrap ErrDamaged or fs.ErrNotExist; those about what does not belong
-// there or was left half written wrap neither. It changes and deletes nothing. It takes as long as it takes to read it all.
+// there or was left half written wrap neither. It changes and deletes nothing. It takes as long as it takes to read it all, and
+// refuses a directory of more than 100,000 names.
 func (s *Store) Check() (faults []error, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +41,7 @@ func (s *Store) Check() (faults []error, err error) {
 			faults = append(faults, s.stray(slotsDir, n))
 			continue
 		}
-		data, err := s.disk.Read(s.path(slotsDir, n), MaxSlot)
+		data, err := s.disk.Read(s.path(slotsDir, n), maxSlot)
 		if err == nil {
 			_, err = readSlot(data)
 		}
@@ -49,7 +50,7 @@ func (s *Store) Check() (faults []error, err error) {
 				ErrDamaged, s.path(slotsDir, n), err))
 		}
 	}
-	for _, a := range s.lib.actives() {
+	for _, a := range s.lib.Actives() {
 		if _, err := s.whole(&a); err != nil {
 			faults = append(faults, err)
 		}
@@ -63,8 +64,8 @@ func (s *Store) names(dir string) ([]string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("library: store: %w", err)
 	}
-	if len(names) > MaxFiles {
-		return nil, fmt.Errorf("library: store: %s holds %d names, at most %d are read", s.path(dir), len(names), MaxFiles)
+	if len(names) > maxFiles {
+		return nil, fmt.Errorf("library: store: %s holds %d names, at most %d are read", s.path(dir), len(names), maxFiles)
 	}
 	slices.Sort(names)
 	return names, nil
@@ -76,21 +77,4 @@ func (s *Store) stray(dir, name string) error {
 			s.path(dir, name))
 	}
 	return fmt.Errorf("library: store: %s does not belong here; move it away", s.path(dir, name))
-}
-
-// actives returns what is active of every object, in the order of kinds and IDs.
-func (l *Library) actives() []Active {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	all := make([]Active, 0, len(l.active))
-	for _, a := range l.active {
-		all = append(all, a)
-	}
-	slices.SortFunc(all, func(a, b Active) int {
-		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return all
 }

@@ -54,16 +54,6 @@ func (e Event) String() string {
 	return ""
 }
 
-// ParseEvent finds the event with a name; ok is false where there is none.
-func ParseEvent(name string) (e Event, ok bool) {
-	for e = Draft; e < eventCount; e++ {
-		if e.String() == name {
-			return e, true
-		}
-	}
-	return 0, false
-}
-
 // arc leads from one state to another.
 type arc struct {
 	from  State

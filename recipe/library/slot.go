@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// MaxSlot is the greatest length of a slot file in bytes.
-const MaxSlot = 4096
+// maxSlot is the greatest length of a slot file in bytes.
+const maxSlot = 4096
 
 // Slot is one of the two places of a governed object in which an active version is named. The zero value is no slot.
 type Slot uint8
@@ -61,7 +61,7 @@ func slotBytes(a *Active) []byte {
 // readSlot is the inverse of slotBytes; it accepts exactly what that writes.
 func readSlot(data []byte) (a Active, err error) {
 	lines := strings.Split(string(data), "\n")
-	if len(data) > MaxSlot || len(lines) != len(slotNames)+2 || lines[0] != slotHead {
+	if len(data) > maxSlot || len(lines) != len(slotNames)+2 || lines[0] != slotHead {
 		return Active{}, fmt.Errorf("not a slot of this format: it does not begin with %q and %d lines", slotHead, len(slotNames))
 	}
 	var values [len(slotNames)]string

@@ -17,7 +17,7 @@ import (
 const (
 	MaxFile  = 4 << 20 // bytes of one governed file
 	maxNew   = 100     // files of one name that cuts may have left half written
-	MaxFiles = 100_000 // names in a directory that Check looks at
+	maxFiles = 100_000 // names in a directory that Check looks at
 )
 
 // The directories of a store.
@@ -156,7 +156,10 @@ func (s *Store) write(path string, data []byte) error {
 			err = s.disk.Rename(half, path)
 		}
 		if err != nil {
-			return errors.Join(err, s.disk.Remove(half))
+			if left := s.disk.Remove(half); !errors.Is(left, fs.ErrNotExist) { // nothing of it may ever have been there
+				err = errors.Join(err, left)
+			}
+			return err
 		}
 		return s.disk.SyncDir(filepath.Dir(path))
 	}
@@ -208,7 +211,7 @@ func (s *Store) Activate(j Journal, a Activation) (seq uint64, err error) {
 // stage writes the slot that is not active, reads it back, and gives its digest to next.
 func (s *Store) stage(next *Active) error {
 	path := s.slot(next.Kind, next.ID, next.Slot)
-	old, err := s.disk.Read(path, MaxSlot)
+	old, err := s.disk.Read(path, maxSlot)
 	if err == nil {
 		held, bad := readSlot(old)
 		switch {
@@ -249,7 +252,7 @@ func (s *Store) setAside(path string, data []byte) error {
 func (s *Store) whole(a *Active) ([]byte, error) {
 	path := s.slot(a.Kind, a.ID, a.Slot)
 	again := "keep it, and activate a version anew: that writes the other slot"
-	data, err := s.disk.Read(path, MaxSlot)
+	data, err := s.disk.Read(path, maxSlot)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %s is missing; activate a version anew: that writes the other slot", ErrDamaged, path)
