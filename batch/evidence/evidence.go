@@ -54,6 +54,8 @@ var (
 	ErrOther = errors.New("evidence: directory holds evidence of another batch")
 	// ErrJournal says that a journal cannot be packed because it is damaged or not there.
 	ErrJournal = errors.New("evidence: journal cannot be packed")
+	// ErrNoDevice says that a directory which was named as that of the device journal holds none.
+	ErrNoDevice = errors.New("evidence: no device journal")
 	// ErrChain says that a package's records do not form one chain, so that they cannot be replayed.
 	ErrChain = errors.New("evidence: chain broken")
 )
