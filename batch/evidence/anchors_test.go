@@ -333,29 +333,26 @@ func rotatedRun(t testing.TB, old, key *journal.Key) string {
 	r.rounds(0, 5)
 	r.sign(dir, old)
 	r.rounds(5, 8)
-	r.seal()
-	note, err := journal.SignKeyEvent("CTRL-1/"+b.JournalID, journal.KeyRotated, key, old)
-	require.NoError(t, err)
-	r.append(keyEvent(t, r, journal.KeyRotated, key, old, note), nil)
-	r.sign(dir, key)
+	r.sign(dir, r.rotate(old, key))
 	r.rounds(8, 200)
 	r.end()
-	_, err = Pack(dir, b)
+	_, err := Pack(dir, b)
 	require.NoError(t, err)
 	return dir
 }
 
-// keyEvent makes a key event of the run's journal out of the one with which the key that signs is declared.
-func keyEvent(t testing.TB, r *run, state journal.KeyState, k, old *journal.Key, note string) []byte {
-	w := wordsOf(k)
+// rotate records that a key takes the place of another, out of the record with which one is declared.
+func (r *run) rotate(old, key *journal.Key) *journal.Key {
+	r.seal()
+	note, err := journal.SignKeyEvent("CTRL-1/"+r.b.JournalID, journal.KeyRotated, key, old)
+	require.NoError(r.t, err)
+	w := wordsOf(key)
 	body, err := r.m.AppendKey(nil, r.next, &w)
-	require.NoError(t, err)
-	return fields("key_event", 1, func(f map[string]any) {
-		f["key_state"], f["signed_note"] = string(state), note
-		if old != nil {
-			f["old_value"] = old.ID()
-		}
-	})(r.next, body)
+	require.NoError(r.t, err)
+	r.append(fields("key_event", 1, func(f map[string]any) {
+		f["key_state"], f["signed_note"], f["old_value"] = string(journal.KeyRotated), note, old.ID()
+	})(r.next, body), nil)
+	return key
 }
 
 func TestAKeyThatWasRotatedInTheBatchsJournalIsFollowedThere(t *testing.T) {

@@ -398,7 +398,9 @@ def signatures():
     with open(b"manifest.json", "rb") as f:
         part = b'"selection":{' in f.read()
     sizes = [note(name, part) for name in sorted(there) if name.startswith(b"notes/")]
-    most = max(sizes, default=0)
+    if not sizes:
+        return None
+    most = max(sizes)
     return ("%d heads are signed by keys that the records declare,%s; whose they are and whether to trust them is not judged%s; "
             "the last is of records 1 to %d, and %d records after it are not signed"
             % (len(sizes), "".join(" " + ident for ident in USED), "".join(REVOKED), most, len(LEAVES) - most))

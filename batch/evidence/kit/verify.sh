@@ -287,7 +287,7 @@ note() { # $1: notes/N.note
 }
 
 signatures() { # V2
-  local name n most=0 count=0 rest=''
+  local name n most=0 rest='' count=0
   [[ -z $early ]] || { why="record $early: its head is signed by a key that no record before it has declared, or which was given up"; return 1; }
   keys || return 1
   for n in "${!noted[@]}"; do
@@ -300,18 +300,19 @@ signatures() { # V2
     n=${name#notes/} n=${n%.note} count=$((count + 1))
     ((n <= most)) || most=$n
   done
+  ((count > 0)) || { state=NONE why='no head is signed'; return 0; }
   rest=$((${#leaves[@]} - most))
   why="$count heads are signed by keys that the records declare,$by; whose they are and whether to trust them is not judged$revoked; "
   why+="the last is of records 1 to $most, and $rest records after it are not signed"
 }
 
 signs() { # says what became of V2
-  local name any=''
+  local name any='' state=HOLDS
   for name in "${!there[@]}"; do [[ $name != notes/* && $name != keys/* ]] || any=1; done
-  if [[ -z $any && ${#noted[@]} == 0 ]]; then say V2 NONE 'there is no signature'
-  elif [[ -z $chained ]]; then say V2 'NOT CHECKED' 'tree and signatures, because the chain does not hold'
+  if [[ -z $chained ]]; then say V2 'NOT CHECKED' 'tree and signatures, because the chain does not hold'
+  elif [[ -z $any && ${#noted[@]} == 0 ]]; then say V2 NONE 'there is no signature'
   elif ! command -v openssl >/dev/null; then say V2 'NOT CHECKED' 'tree and signatures; install openssl'
-  else signatures && say V2 HOLDS "$why" || say V2 FAILS "$why"
+  else signatures && say V2 "$state" "$why" || say V2 FAILS "$why"
   fi
 }
 
