@@ -156,7 +156,8 @@ func (v *verifier) checkAnchors() error {
 		c.fail(0, "", "the device journal is no witness: %s; verify without it to see what the package shows alone", w.unsound)
 		a.Records, a.Seq = 0, 0
 	case len(w.anchors) == 0:
-		c.open(fmt.Sprintf("not anchored: device journal %s keeps no head of journal %.80s; anchor=%s", a.JournalID, v.text(record.JournalID), r.Chip))
+		c.open(fmt.Sprintf("not anchored: device journal %s keeps no head of journal %.80s; anchor=%s", a.JournalID,
+			v.text(record.JournalID), r.Chip))
 	case a.Records < v.head.N:
 		c.found("records 1 to %d are those whose head record %d of device journal %s keeps; records %d to %d are not anchored; %s", a.Records,
 			a.Seq, a.JournalID, a.Records+1, v.head.N, a.rests())
@@ -180,7 +181,8 @@ func (v *verifier) holdAnchors(c *Check) error {
 			case h.link != link.String():
 				c.fail(h.size, "", "rewritten: its link is not the one that record %d of the device journal keeps", h.seq)
 			case h.root != "" && h.root != tree.Root().String():
-				c.fail(h.size, "", "rewritten: the root of records 1 to %d is not the one that record %d of the device journal keeps", h.size, h.seq)
+				c.fail(h.size, "", "rewritten: the root of records 1 to %d is not the one that record %d of the device journal keeps",
+					h.size, h.seq)
 			default:
 				w.right = append(w.right, *h)
 				a.Records, a.Seq = h.size, h.seq
@@ -218,8 +220,8 @@ func (a *Anchored) proven() []string {
 	if a.Records == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("records 1 to %d are those whose head record %d of device journal %s keeps: since it was written none of them "+
-		"was changed, added, left out or cut off", a.Records, a.Seq, a.JournalID)}
+	return []string{fmt.Sprintf("records 1 to %d are those whose head record %d of device journal %s keeps: since it was written none "+
+		"of them was changed, added, left out or cut off", a.Records, a.Seq, a.JournalID)}
 }
 
 // notProven says what anchors leave open in a package of last records.

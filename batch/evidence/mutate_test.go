@@ -31,13 +31,14 @@ const (
 
 // victim is a package that is mutated and mended again.
 type victim struct {
-	name  string
-	dir   string
-	files map[string][]byte
-	names []string // of files, sorted
-	whole bool     // all bodies are there
-	forge *forger  // what can be done to its signatures; nil where nothing is signed
-	row   string   // of the blind table, for what resign has done; "" where everybody must find it
+	name   string
+	dir    string
+	files  map[string][]byte
+	names  []string // of files, sorted
+	whole  bool     // all bodies are there
+	forge  *forger  // what can be done to its signatures; nil where nothing is signed
+	device string   // the device journal, which keeps the last head; "" where nobody anchored it
+	row    string   // of the blind table, for what resign has done; "" where everybody must find it
 }
 
 func newVictim(t testing.TB, name, dir string) *victim {
@@ -182,8 +183,11 @@ func victims(t testing.TB) []*victim {
 	require.NoError(t, err)
 	_, err = Export(full, part, q)
 	require.NoError(t, err)
-	return []*victim{newVictim(t, "whole", full), newVictim(t, "cut", short(t, 4)), newVictim(t, "without journal", bare),
-		newVictim(t, "extract", part), signedVictim(t)}
+	all := []*victim{newVictim(t, "whole", full), newVictim(t, "cut", short(t, 4)), newVictim(t, "without journal", bare), signedVictim(t)}
+	for _, v := range all {
+		v.device = newDeviceLog(t).anchor(v.dir, uint64(len(bodies(t, v.files[eventsName])))).done()
+	}
+	return append(all, newVictim(t, "extract", part))
 }
 
 func TestEveryMutationIsFoundOutsideTheBlindTable(t *testing.T) {

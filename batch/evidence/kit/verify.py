@@ -330,7 +330,10 @@ def keys(there):
 
 
 def signed(name, sig, text, size, part):
-    """Tells whether a signature is right; None where its key is none that the records name and that is in use. Whose it is, it does not judge."""
+    """Tells whether a signature is right; None where its key is none that the records name and that is in use.
+
+    Whose key it is, it does not judge.
+    """
     ident = sig[:4].hex()
     if ident not in KEYED or b"%d" % size not in NOTED and ident in GONE and not (part and size < GONE[ident]):
         return None

@@ -216,7 +216,8 @@ keys() {
     der=${keyed[$id]} want=$'-----BEGIN PUBLIC KEY-----\n'
     for (( ; ${#der} > 0; )); do want+=${der:0:64}$'\n' der=${der:64}; done
     want+=$'-----END PUBLIC KEY-----\n'
-    whole "keys/$id.pem" && [[ $(cat "keys/$id.pem"; printf x) == "${want}x" ]] || { why="keys/$id.pem: it is not the key of the record"; return 1; }
+    whole "keys/$id.pem" && [[ $(cat "keys/$id.pem"; printf x) == "${want}x" ]] ||
+      { why="keys/$id.pem: it is not the key of the record"; return 1; }
   done
   for name in "${!there[@]}"; do
     id=${name#keys/}
@@ -224,8 +225,8 @@ keys() {
   done
 }
 
-# signed tells whether the signature line $1 is of the text in $tmp/text, which covers $2 records; 0: it is, 1: it is not, 2: its key is none
-# that the records name and that is in use. Whose key it is, it does not judge.
+# signed tells whether the signature line $1 is of the text in $tmp/text, which covers $2 records; 0: it is, 1: it is not, 2: its key
+# is none that the records name and that is in use. Whose key it is, it does not judge.
 by=''
 signed() {
   local name=${1#— } sig id der key
@@ -288,7 +289,8 @@ note() { # $1: notes/N.note
 
 signatures() { # V2
   local name n most=0 rest='' count=0
-  [[ -z $early ]] || { why="record $early: its head is signed by a key that no record before it has declared, or which was given up"; return 1; }
+  why="record $early: its head is signed by a key that no record before it has declared, or which was given up"
+  [[ -z $early ]] || return 1
   keys || return 1
   for n in "${!noted[@]}"; do
     [[ -n ${there[notes/$n.note]:-} ]] || { why="notes/$n.note: a record holds it, and it is not there"; return 1; }
