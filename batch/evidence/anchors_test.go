@@ -344,16 +344,21 @@ func rotatedRun(t testing.TB, old, key *journal.Key) string {
 
 // rotate records that a key takes the place of another, out of the record with which one is declared.
 func (r *run) rotate(old, key *journal.Key) *journal.Key {
-	r.seal()
 	note, err := journal.SignKeyEvent("CTRL-1/"+r.b.JournalID, journal.KeyRotated, key, old)
 	require.NoError(r.t, err)
-	w := wordsOf(key)
+	r.key(key, func(f map[string]any) {
+		f["key_state"], f["signed_note"], f["old_value"] = string(journal.KeyRotated), note, old.ID()
+	})
+	return key
+}
+
+// key records an event of a key, which edit makes of a declaration.
+func (r *run) key(k *journal.Key, edit func(f map[string]any)) {
+	r.seal()
+	w := wordsOf(k)
 	body, err := r.m.AppendKey(nil, r.next, &w)
 	require.NoError(r.t, err)
-	r.append(fields("key_event", 1, func(f map[string]any) {
-		f["key_state"], f["signed_note"], f["old_value"] = string(journal.KeyRotated), note, old.ID()
-	})(r.next, body), nil)
-	return key
+	r.append(fields("key_event", 1, edit)(r.next, body), nil)
 }
 
 func TestAKeyThatWasRotatedInTheBatchsJournalIsFollowedThere(t *testing.T) {

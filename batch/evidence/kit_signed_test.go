@@ -213,3 +213,35 @@ func TestASignatureOfWhichOneBitIsChangedIsThatOfNoKey(t *testing.T) {
 		}
 	}
 }
+
+func TestBothProgramsNameARevokedKeyAndTakeNoNoteOfIt(t *testing.T) {
+	tools := map[string]string{verifyShName: tool(t, "bash", "bash"), verifyPyName: tool(t, "python3", "Python 3")}
+	tool(t, "openssl", "openssl")
+	b, dir, k := tinyBatch(t, "B-0001", approved{}), t.TempDir(), edKey(t, 1)
+	r := begin(t, dir, b)
+	words := wordsOf(k)
+	r.append(r.m.AppendKey(nil, r.next, &words))
+	r.sign(dir, k)
+	r.key(k, func(f map[string]any) { f["key_state"] = string(journal.KeyRevoked) })
+	at := r.next - 1
+	r.rounds(0, 1)
+	r.end()
+	m, err := Pack(dir, b)
+	require.NoError(t, err)
+	expect := func(state, words string) {
+		rep, err := Verify(dir)
+		require.NoError(t, err)
+		require.Equal(t, state, rep.Levels()[2].State, rep.Verdict())
+		for program, run := range tools {
+			out, _ := exec.Command(run, filepath.Join("kit", program), dir).CombinedOutput()
+			require.Contains(t, string(out), "\nV2 "+state+": "+words, program)
+		}
+	}
+	expect(LevelHolds, fmt.Sprintf("1 heads are signed by keys that the records declare, %s; whose they are and whether to trust them is not judged, "+
+		"key %s is revoked by record %d; ", k.ID(), k.ID(), at))
+	note, err := journal.SignHead(k, headOf(b, bodies(t, slurp(t, dir, eventsName))))
+	require.NoError(t, err)
+	require.NoError(t, WriteNote(dir, m.LastSeq, note))
+	resum(t, dir)
+	expect(LevelFails, noteName(m.LastSeq)+": no key of the package has signed it")
+}

@@ -53,7 +53,7 @@ func follow(given []*journal.PublicKey, device, own []keyMove, before func(seq u
 	for known := -1; known < len(t.keys); {
 		known = len(t.keys)
 		for i := range device {
-			t.move(&device[i], math.MaxUint64, "the device journal")
+			t.move(&device[i], 0, "the device journal")
 		}
 		for i := range own {
 			t.move(&own[i], own[i].seq, "the package")
@@ -71,12 +71,13 @@ func follow(given []*journal.PublicKey, device, own []keyMove, before func(seq u
 	return t
 }
 
-// move takes in that a key took the place of another. One of the package counts as far as the old key may vouch for it.
-func (t *trust) move(m *keyMove, seq uint64, where string) {
+// move takes in that a key took the place of another. In the package that counts as far as the old key may vouch for records, so needs is
+// the number of its record there; in the device journal a key that was revoked has none after it, and needs is 0.
+func (t *trust) move(m *keyMove, needs uint64, where string) {
 	if m.to == nil || t.find(m.to) != nil {
 		return
 	}
-	if by := t.find(m.old); by != nil && (seq == math.MaxUint64 || seq <= by.limit) {
+	if by := t.find(m.old); by != nil && needs <= by.limit {
 		t.add(m.to, fmt.Sprintf("which record %d of %s puts in the place of key %s, signed by both", m.seq, where, m.oldID))
 	}
 }
