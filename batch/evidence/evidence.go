@@ -11,7 +11,7 @@
 //	keys/          <key id>.pem for each key that the records name: what openssl takes to verify the notes
 //	derived/       events.csv and events.jsonl: the records for spreadsheets and queries, with hash_prev and hash_curr
 //	manifest.json  what the package holds, what it proves and what it does not
-//	verify.sh      verifies sums and chain with bash and coreutils, and nothing of ours
+//	verify.sh      verifies sums, chain and signatures with bash, coreutils and openssl, and nothing of ours
 //	verify.py      the same with Python
 //	SHA256SUMS     digests of all other files, for sha256sum -c
 //
@@ -20,6 +20,9 @@
 //
 // The rule that must not be broken: a package says no more than its records do. All in it can be made again from the records and
 // the governed files, and whatever differs is found and named by record or file. What cannot be proven is said in words.
+//
+// A reader may bring witnesses to a verification, [VerifyWith]: keys of which he knows whose they are, and the controller's device
+// journal, in which the heads of journals are kept.
 //
 // The package signs nothing, anchors nothing and repairs nothing. Only Pack, WriteFiles and WriteNote write, and only below the directory
 // that they were given. Only [Release] removes a package, and only by a record.
@@ -54,6 +57,8 @@ var (
 	ErrOther = errors.New("evidence: directory holds evidence of another batch")
 	// ErrJournal says that a journal cannot be packed because it is damaged or not there.
 	ErrJournal = errors.New("evidence: journal cannot be packed")
+	// ErrNoDevice says that a directory which was named as that of the device journal holds none.
+	ErrNoDevice = errors.New("evidence: no device journal")
 	// ErrChain says that a package's records do not form one chain, so that they cannot be replayed.
 	ErrChain = errors.New("evidence: chain broken")
 )

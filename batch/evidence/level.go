@@ -33,7 +33,7 @@ func levels() []Level {
 			Words: "the records follow from each other up to the one that the manifest names; a chain can be cut at its end or made anew"},
 		{Name: "V2", Title: "tree and signatures", Checks: []string{"signatures"},
 			Words: "heads of the chain are signed by keys of the package"},
-		{Name: "V3", Title: "anchors", Checks: []string{"anchors"}, Words: "the head of the chain is kept elsewhere, too"},
+		{Name: "V3", Title: "anchors", Checks: []string{"anchors"}, Words: "heads of the chain are kept in the device journal that was given"},
 		{Name: "V4", Title: "semantics", Words: "the records, and all that is in the package beside them, agree with each other"},
 	}
 }
@@ -65,7 +65,7 @@ func (r *Report) Levels() []Level {
 			l.State = LevelFails
 		case made == 0, l.Name == "V2" && r.Signed.Records == 0: // that nothing is signed was found, and shows nothing
 			l.State = LevelNone
-		case open > 0:
+		case open > 0, l.Name == "V3" && r.Anchored.Records < r.Records:
 			l.State = LevelInPart
 		default:
 			l.State = LevelHolds
@@ -92,7 +92,7 @@ func (l *Level) String() string {
 	case LevelFails:
 		words = "see " + strings.Join(l.Checks, ", ")
 	case LevelNone:
-		words = "there is nothing in the package to check it by"
+		words = "there is nothing to check it by"
 	}
 	return l.Name + " " + l.Title + ": " + l.State + ": " + words
 }

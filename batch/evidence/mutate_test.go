@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,16 +25,20 @@ const (
 	touched   = iota // a file is changed
 	resummed         // and SHA256SUMS made anew
 	rechained        // records are changed, and everything is hashed and made anew but journal/
+	resigned         // and notes and keys are taken away, exchanged, or made anew with a key of the forger's own: resign
 	strengths
 )
 
 // victim is a package that is mutated and mended again.
 type victim struct {
-	name  string
-	dir   string
-	files map[string][]byte
-	names []string // of files, sorted
-	whole bool     // all bodies are there
+	name   string
+	dir    string
+	files  map[string][]byte
+	names  []string // of files, sorted
+	whole  bool     // all bodies are there
+	forge  *forger  // what can be done to its signatures; nil where nothing is signed
+	device string   // the device journal, which keeps the last head; "" where nobody anchored it
+	row    string   // of the blind table, for what resign has done; "" where everybody must find it
 }
 
 func newVictim(t testing.TB, name, dir string) *victim {
@@ -52,6 +57,11 @@ func newVictim(t testing.TB, name, dir string) *victim {
 
 // mend puts every file back as it was.
 func (v *victim) mend(t testing.TB) {
+	for name := range newVictim(t, "", v.dir).files {
+		if v.files[name] == nil {
+			require.NoError(t, os.Remove(filepath.Join(v.dir, name)))
+		}
+	}
 	for _, name := range v.names {
 		if data, err := os.ReadFile(filepath.Join(v.dir, name)); err != nil || !bytes.Equal(data, v.files[name]) {
 			put(t, v.dir, name, v.files[name])
@@ -61,8 +71,11 @@ func (v *victim) mend(t testing.TB) {
 
 // mutate changes one thing and says what; "" where nothing came of it.
 func (v *victim) mutate(t testing.TB, rnd *rand.Rand, strength int, strange [][]byte) string {
-	if strength == rechained {
+	switch strength {
+	case rechained:
 		return v.rechain(t, rnd, strange)
+	case resigned:
+		return v.resign(t, rnd)
 	}
 	name := v.names[rnd.IntN(len(v.names))]
 	if rnd.IntN(2) == 0 {
@@ -146,6 +159,13 @@ func (v *victim) remake(t testing.TB) {
 	require.NoError(t, err)
 	defer p.root.Close()
 	require.NoError(t, p.checkRecords())
+	for name := range p.tree.files { // samples of windows that are no longer closed
+		if strings.HasPrefix(name, samplesDir+"/") && !slices.ContainsFunc(p.recs.windows.closed(), func(w *window) bool {
+			return samplesDir+"/"+w.id+sampleSuffix == name
+		}) {
+			require.NoError(t, os.Remove(filepath.Join(v.dir, name)))
+		}
+	}
 	m, err := p.recs.manifest(p.head, journal.Clean.String()).encode()
 	require.NoError(t, err)
 	put(t, v.dir, manifestName, m)
@@ -163,8 +183,11 @@ func victims(t testing.TB) []*victim {
 	require.NoError(t, err)
 	_, err = Export(full, part, q)
 	require.NoError(t, err)
-	return []*victim{newVictim(t, "whole", full), newVictim(t, "cut", short(t, 4)), newVictim(t, "without journal", bare),
-		newVictim(t, "extract", part)}
+	all := []*victim{newVictim(t, "whole", full), newVictim(t, "cut", short(t, 4)), newVictim(t, "without journal", bare), signedVictim(t)}
+	for _, v := range all {
+		v.device = newDeviceLog(t).anchor(v.dir, uint64(len(bodies(t, v.files[eventsName])))).done()
+	}
+	return append(all, newVictim(t, "extract", part))
 }
 
 func TestEveryMutationIsFoundOutsideTheBlindTable(t *testing.T) {
@@ -178,10 +201,10 @@ func TestEveryMutationIsFoundOutsideTheBlindTable(t *testing.T) {
 	strange := bytes.SplitAfter(slurp(t, packed(t, "B-0002", approved{}), eventsName), []byte{'\n'})
 	strange = strange[:len(strange)-1]
 	all := victims(t)
-	found, blind := map[string]int{}, map[string]int{}
+	found, blind, closed := map[string]int{}, map[string]int{}, map[string]int{}
 	for made := 0; made < n; {
 		v, strength := all[rnd.IntN(len(all))], rnd.IntN(strengths)
-		if strength == rechained && !v.whole {
+		if strength == rechained && !v.whole || strength == resigned && v.forge == nil {
 			continue // bodies that are not there cannot be hashed again
 		}
 		how := v.mutate(t, rnd, strength, strange)
@@ -196,8 +219,10 @@ func TestEveryMutationIsFoundOutsideTheBlindTable(t *testing.T) {
 			row := blindRow(t, v, strength)
 			require.NotEmpty(t, row, "not found, and in no row of the blind table: %s, %s (strength %d)", v.name, how, strength)
 			blind[row]++
+			v.byOthers(t, row, how, closed)
 		}
 		v.mend(t)
 	}
 	t.Logf("%d mutations; found: %v; in the blind table: %v", n, found, blind)
+	t.Logf("of these by who knows the key, and by who has the device journal: %v", closed)
 }

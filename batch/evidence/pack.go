@@ -135,11 +135,7 @@ func (p *packer) before(b *batch.Batch) error {
 		}
 		files = append(files, governed{name: f.Name, digest: f.Digest, data: data})
 	}
-	p.recs = newRecords(files, func(_ string, seq uint64, format string, args ...any) {
-		if p.breach == nil {
-			p.breach = errors.New(where(seq) + fmt.Sprintf(format, args...))
-		}
-	})
+	p.recs = newRecords(files, p.refuse)
 	if err := p.root.MkdirAll(samplesDir, 0o750); err != nil {
 		return fmt.Errorf("evidence: %w", err)
 	}
@@ -152,6 +148,13 @@ func (p *packer) before(b *batch.Batch) error {
 		return t.w, nil
 	}
 	return nil
+}
+
+// refuse keeps the first reason why the records cannot be packed.
+func (p *packer) refuse(_ string, seq uint64, format string, args ...any) {
+	if p.breach == nil {
+		p.breach = errors.New(where(seq) + fmt.Sprintf(format, args...))
+	}
 }
 
 // scan reads the journal and writes events.tsv and the samples under other names.
@@ -206,7 +209,7 @@ func (p *packer) finish() (*Manifest, error) {
 		}
 	}
 	p.discard()
-	if err := p.signatures(); err != nil {
+	if err := p.signatures(&p.recs.signed); err != nil {
 		return nil, err
 	}
 	m := p.recs.manifest(p.head, p.outcome)

@@ -92,6 +92,7 @@ type records struct {
 	cal     *metering.Calibration
 	windows windows
 	signed  signatures
+	chip    chip
 }
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
@@ -153,11 +154,9 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.opens(n, rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
-	case record.KindKeyEvent:
-		r.signed.key(n, rec)
-	case record.KindHeadSigned:
-		r.signed.head(n, rec)
 	}
+	r.chip.add(rec)
+	r.signed.add(n, rec)
 	return rec
 }
 

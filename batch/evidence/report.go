@@ -21,13 +21,15 @@ type Report struct {
 	Other     []string // files beside the package, which nothing here vouches for
 	Proven    []string // what the package proves, in words; nothing where a check failed
 	NotProven []string // what it cannot prove, in words
+	Anchored  Anchored // which records are anchored in the device journal that was given
 	Signed    Signed   // which records are signed, and by which key
+	Chip      string   // which chip held the head while the batch ran, as its records say; "none", and why, where none or a file did
 }
 
 // newReport is a report in which no check has been made yet.
 func newReport() (r Report) {
 	for _, name := range [...]string{"sums", "chain", "records", "identity", "files", "approval", "samples", "totals",
-		"journal", "signatures", "derived", "manifest"} {
+		"journal", "anchors", "signatures", "derived", "manifest"} {
 		r.Checks = append(r.Checks, Check{Name: name})
 	}
 	return r
@@ -51,19 +53,20 @@ func (r *Report) Verdict() string {
 			return r.Checks[i].String()
 		}
 	}
-	verdict := fmt.Sprintf("verified, %d checks hold; no anchor, %s", len(r.Checks), r.Signed.Words())
-	if r.Extract {
-		open := 0
-		for i := range r.Checks {
-			if r.Checks[i].Open {
-				open++
-			}
+	open := 0
+	for i := range r.Checks {
+		if r.Checks[i].Open {
+			open++
 		}
-		return fmt.Sprintf("an extract, verified as far as it goes, %d checks hold and %d are open; no anchor, signatures not checked",
-			len(r.Checks)-open, open)
 	}
+	hold := fmt.Sprintf("%d checks hold", len(r.Checks)-open)
+	besides := r.Anchored.Words() + ", " + r.Signed.Words()
+	if r.Extract {
+		return fmt.Sprintf("an extract, verified as far as it goes, %s and %d are open; %s", hold, open, besides)
+	}
+	verdict := fmt.Sprintf("verified, %s; %s", hold, besides)
 	if !r.Ended {
-		verdict = fmt.Sprintf("what is recorded so far is whole, %d checks hold; no anchor, %s", len(r.Checks), r.Signed.Words())
+		verdict = fmt.Sprintf("what is recorded so far is whole, %s; %s", hold, besides)
 	}
 	if words := r.Words(); words != "" {
 		return words + "; " + verdict
@@ -73,7 +76,7 @@ func (r *Report) Verdict() string {
 
 // Check is one claim of a package and what became of it.
 type Check struct {
-	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal, signatures, derived or manifest
+	Name   string `json:"name"` // sums, chain, records, identity, files, approval, samples, totals, journal, anchors, signatures, derived or manifest
 	Failed bool   `json:"failed"`
 	Open   bool   `json:"open,omitempty"`       // it could not be made; Detail says why. It shows nothing, and is no fault
 	Seq    uint64 `json:"seq,omitempty,string"` // record at which it fails first; 0 where it is no matter of one record

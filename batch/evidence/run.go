@@ -126,24 +126,26 @@ func proven() []string {
 	}
 }
 
-// notProven ends with what signatures leave open: in the words given, or in those that the records alone allow.
-func (r *records) notProven(signatures ...string) []string {
-	if len(signatures) == 0 {
-		signatures = r.signed.notProven()
+// unanchored is what records leave open whose head is kept nowhere else.
+func unanchored() []string {
+	return []string{
+		"that the end is whole: there is no anchor, so records cut off at the end, with manifest and sums made again, do not show; " +
+			"compare last_link with one kept elsewhere",
+		"that the whole was not made anew: there is no anchor, so records that were all hashed again do not show; " +
+			"a replay tells whether the decisions still follow from the inputs, not whether the inputs are the old ones",
 	}
+}
+
+// notProven is what records cannot show, with what anchors and signatures leave open.
+func (r *records) notProven(anchors, signatures []string) []string {
 	var list []string
 	if run := r.run(); !run.Ended {
 		list = append(list, "how the run ends and whether its outputs are safe then: the records stop before its end")
 	} else if len(run.Unsafe) > 0 {
 		list = append(list, "that these outputs are safe: "+strings.Join(run.Unsafe, ", ")+"; the devices never confirmed it")
 	}
-	list = append(list,
-		"that the end is whole: there is no anchor, so records cut off at the end, with manifest and sums made again, do not show; "+
-			"compare last_link with one kept elsewhere",
-		"that the whole was not made anew: there is no anchor, so records that were all hashed again do not show; "+
-			"a replay tells whether the decisions still follow from the inputs, not whether the inputs are the old ones",
+	return slices.Concat(list, anchors, []string{
 		"that the decisions follow from the inputs: decisions were not recomputed: run replay",
 		"that anyone approved: the device journal, where approvals are recorded, is not in the package",
-	)
-	return append(append(list, signatures...), "that the inputs were true: what devices and people gave is recorded as it came")
+	}, signatures, []string{"that the inputs were true: what devices and people gave is recorded as it came"})
 }

@@ -18,6 +18,7 @@ type signatures struct {
 	breach func(check string, seq uint64, format string, args ...any)
 	keys   []signingKey
 	heads  []signedHead      // by size
+	moves  []keyMove         // rotations and revocations, in their order
 	texts  map[uint64]string // notes by size; nil where nobody wants them
 }
 
@@ -35,6 +36,16 @@ type signedHead struct {
 	root   journal.Hash
 	digest journal.Hash // SHA-256 of the note
 	key    int          // place of its key in keys
+}
+
+// add takes in what a record says of keys and heads, if it does.
+func (s *signatures) add(n uint64, rec *record.Record) {
+	switch rec.Kind {
+	case record.KindKeyEvent:
+		s.key(n, rec)
+	case record.KindHeadSigned:
+		s.head(n, rec)
+	}
 }
 
 // find returns the place of the key with that name and id that may sign at record n; n is 0 for what follows the last record.
@@ -101,9 +112,11 @@ func (s *signatures) become(n uint64, rec *record.Record, k signingKey) {
 		return
 	case state == journal.KeyRevoked:
 		s.keys[at].to = n
+		s.moves = append(s.moves, keyMove{seq: n, old: s.keys[at].public, oldID: k.id})
 		return
 	case state == journal.KeyRotated:
 		s.keys[old].to = n
+		s.moves = append(s.moves, keyMove{seq: n, old: s.keys[old].public, to: k.public, oldID: s.keys[old].id, id: k.id})
 	}
 	if at < 0 {
 		s.keys = append(s.keys, k)
@@ -181,8 +194,7 @@ func (s *signatures) read(text, origin string, key int) (h signedHead, err error
 }
 
 // signatures writes the notes and the keys of the records to where they lie in a package.
-func (p *packer) signatures() error {
-	s := &p.recs.signed
+func (p *packer) signatures(s *signatures) error {
 	if len(s.keys) > 0 {
 		if err := p.root.MkdirAll(keysDir, 0o750); err != nil {
 			return fmt.Errorf("evidence: %w", err)
@@ -203,7 +215,7 @@ func (p *packer) signatures() error {
 		return fmt.Errorf("evidence: %w", err)
 	}
 	for i := range s.heads {
-		if size := s.heads[i].size; !HasNote(p.dir, size) || !isNote(p, size) {
+		if size := s.heads[i].size; !p.isNote(size, s.texts[size]) {
 			if err := replace(p.root, noteName(size), []byte(s.texts[size])); err != nil {
 				return err
 			}
@@ -213,9 +225,12 @@ func (p *packer) signatures() error {
 }
 
 // isNote tells whether the note of a head lies there already, byte for byte.
-func isNote(p *packer, size uint64) bool {
+func (p *packer) isNote(size uint64, text string) bool {
+	if !HasNote(p.dir, size) { // nor opened: it may be a pipe
+		return false
+	}
 	data, err := readSmall(p.root, noteName(size), journal.MaxNote)
-	return err == nil && string(data) == p.recs.signed.texts[size]
+	return err == nil && string(data) == text
 }
 
 // proven and notProven are what signatures can show as far as the records alone say, which is what a manifest may say.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -19,7 +20,7 @@ import (
 // right.
 type Signed struct {
 	Records uint64       // records 1 to this one are covered by a signed head; 0: nothing is signed
-	Trusted uint64       // the same for heads that are signed by a key that was given to VerifyTrusting
+	Trusted uint64       // the same for heads that are signed by a key in Options.Trusted, or by one that such a key led to
 	Keys    []SignedKey  // in the order in which the records name them
 	Heads   []SignedHead // in ascending order of their size
 }
@@ -29,7 +30,9 @@ type SignedKey struct {
 	ID, Name   string
 	Algorithm  string // Ed25519 or ECDSA-P256
 	Protection string // software, tpm or secure_element, as the device declares
-	Trusted    bool   // it was given to VerifyTrusting; otherwise only the package says whose it is
+	Trusted    bool   // it stands in Options.Trusted, or one that does led to it; otherwise only the package says whose it is
+	Via        string // which record led to it, in words; "" where it was given itself
+	Revoked    string // which record of the device journal revokes it, and what counts all the same; "" where none does
 	Heads      int    // that are signed by it
 	Records    uint64 // the last of them covers records 1 to this one
 }
@@ -44,20 +47,33 @@ type SignedHead struct {
 
 // checkSignatures holds notes/ and keys/ against the records, and the heads against the leaves of events.tsv.
 func (v *verifier) checkSignatures() error {
-	c := v.check("signatures")
-	v.checkKeys(c)
-	heads, err := v.notes(c)
+	c, part := v.check("signatures"), v.excerpt != nil
+	var records *signatures
+	if part {
+		records = &v.excerpt.signed
+	} else {
+		records = &v.recs.signed
+	}
+	h := &holder{root: v.root, tree: v.tree, signatures: records, part: part, fail: c.fail, leaves: v.leaves,
+		origin: journal.Origin(v.text(record.DeviceID), v.text(record.JournalID))}
+	h.checkKeys()
+	heads, err := h.hold()
 	if err != nil {
 		return err
 	}
-	if heads, err = v.roots(c, heads); err != nil {
-		return err
+	var device []keyMove
+	if v.witness != nil && v.witness.unsound == "" {
+		device = v.witness.keys.moves
 	}
-	v.sum(heads)
+	t := follow(v.opt.Trusted, device, records.moves, v.witness.before)
+	if t.conflict != "" {
+		c.fail(0, "", "%s", t.conflict)
+	}
+	v.report.Signed = records.sum(heads, t)
 	s := &v.report.Signed
 	switch {
-	case s.Trusted == 0 && len(v.trusted) > 0:
-		c.fail(0, "", "no head is signed by a key that was given; %s", s.Words())
+	case s.Trusted == 0 && len(v.opt.Trusted) > 0:
+		c.fail(0, "", "no head is signed by a key that was given, or that one led to; %s", s.Words())
 	case s.Records == 0:
 		c.found("nothing is signed")
 	case s.Records < v.head.N:
@@ -68,138 +84,174 @@ func (v *verifier) checkSignatures() error {
 	return nil
 }
 
+// leaves calls fn with the leaf and the link of every record of events.tsv, as they are stated.
+func (v *verifier) leaves(fn func(leaf, link journal.Hash)) error {
+	if !v.tree.has(eventsName) {
+		return nil
+	}
+	f, err := v.root.Open(eventsName)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for lines := newLineReader(f); ; {
+		ln, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fn(ln.leaf, ln.link)
+	}
+}
+
+// holder holds the signed heads of one journal against its leaves, and what lies in notes/ and keys/ against its records.
+type holder struct {
+	*signatures
+	root   *os.Root
+	tree   *tree
+	origin string // of the journal's notes
+	loose  bool   // notes of records need not lie in notes/, too
+	part   bool   // bodies are left out, and with them what some notes say of their place
+	fail   func(seq uint64, file, format string, args ...any)
+	leaves func(fn func(leaf, link journal.Hash)) error
+}
+
+// hold returns the heads that are right, by size.
+func (h *holder) hold() ([]signedHead, error) {
+	heads, err := h.notes()
+	if err != nil || len(heads) == 0 {
+		return nil, err
+	}
+	return h.roots(heads)
+}
+
 // checkKeys holds keys/ against the keys that the records name.
-func (v *verifier) checkKeys(c *Check) {
+func (h *holder) checkKeys() {
 	named := map[string]bool{}
-	for i := range v.recs.signed.keys {
-		k := &v.recs.signed.keys[i]
+	for i := range h.keys {
+		k := &h.keys[i]
 		name := keyName(k.id)
 		named[name] = true
-		if !v.tree.has(name) { // nor opened: it may be a pipe
-			c.fail(k.from, name, "%s", v.tree.lacks(name))
+		if !h.tree.has(name) { // nor opened: it may be a pipe
+			h.fail(k.from, name, "%s", h.tree.lacks(name))
 			continue
 		}
-		switch data, err := readSmall(v.root, name, journal.MaxPEM); {
+		switch data, err := readSmall(h.root, name, journal.MaxPEM); {
 		case err != nil:
-			c.fail(k.from, name, "%v", err)
+			h.fail(k.from, name, "%v", err)
 		case string(data) != string(k.public.PEM()):
-			c.fail(k.from, name, "it is not the key of the record")
+			h.fail(k.from, name, "it is not the key of the record")
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(v.tree.files)) {
+	for _, name := range slices.Sorted(maps.Keys(h.tree.files)) {
 		if isKeyName(name) && !named[name] {
-			c.fail(0, name, "no record names a key of its name")
+			h.fail(0, name, "no record names a key of its name")
 		}
 	}
 }
 
 // notes holds notes/ against the records, and takes in the notes that no record holds. It returns the heads of both, by size.
-func (v *verifier) notes(c *Check) ([]signedHead, error) {
-	s := &v.recs.signed
-	recorded, heads := map[string]bool{}, slices.Clone(s.heads)
-	for i := range s.heads {
-		h := &s.heads[i]
-		name := noteName(h.size)
+func (h *holder) notes() ([]signedHead, error) {
+	recorded, heads := map[string]bool{}, slices.Clone(h.heads)
+	for i := range h.heads {
+		name := noteName(h.heads[i].size)
 		recorded[name] = true
-		if sum, ok := v.tree.files[name]; !ok {
-			c.fail(h.seq, name, "%s", v.tree.lacks(name))
-		} else if sum != h.digest {
-			c.fail(h.seq, name, "it is not the note of the record")
+		if sum, ok := h.tree.files[name]; !ok && h.loose {
+			continue
+		} else if !ok {
+			h.fail(h.heads[i].seq, name, "%s", h.tree.lacks(name))
+		} else if sum != h.heads[i].digest {
+			h.fail(h.heads[i].seq, name, "it is not the note of the record")
 		}
 	}
-	origin := journal.Origin(v.recs.text(record.DeviceID), v.recs.text(record.JournalID))
-	for _, name := range slices.Sorted(maps.Keys(v.tree.files)) {
+	for _, name := range slices.Sorted(maps.Keys(h.tree.files)) {
 		if !isNoteName(name) || recorded[name] {
 			continue
 		}
-		data, err := readSmall(v.root, name, journal.MaxNote)
+		data, err := readSmall(h.root, name, journal.MaxNote)
 		if err != nil {
 			return nil, err
 		}
-		h, why := s.beside(string(data), origin)
+		head, why := h.beside(string(data))
 		switch {
 		case why != nil:
-			c.fail(0, name, "%.300s", why)
-		case noteName(h.size) != name || h.size == 0:
-			c.fail(0, name, "its head covers records 1 to %d, which is not what its name says", h.size)
+			h.fail(0, name, "%.300s", why)
+		case noteName(head.size) != name || head.size == 0:
+			h.fail(0, name, "its head covers records 1 to %d, which is not what its name says", head.size)
 		case len(heads) == 2*maxNotes:
-			c.fail(0, name, "it is one note more than the %d that are read", 2*maxNotes)
+			h.fail(0, name, "it is one note more than the %d that are read", 2*maxNotes)
 		default:
-			heads = append(heads, h)
+			heads = append(heads, head)
 		}
 	}
 	slices.SortFunc(heads, func(a, b signedHead) int { return cmp.Compare(a.size, b.size) })
 	return heads, nil
 }
 
-// beside reads and verifies a note that no record holds. It must be signed by a key that is in use at the end of the records.
-func (s *signatures) beside(text, origin string) (h signedHead, err error) {
+// beside reads and verifies a note that no record holds. It must be signed by a key that is in use at the end of the records, and in an
+// extract, which may lack the record, by one that was in use behind the records that it covers.
+func (h *holder) beside(text string) (head signedHead, err error) {
 	n, err := journal.ReadNote(text)
 	if err != nil {
-		return h, err
+		return head, err
 	}
 	for _, sig := range n.Signatures {
-		if at := s.find(sig.Name, sig.KeyID, 0); at >= 0 {
-			return s.read(text, origin, at)
+		at := h.find(sig.Name, sig.KeyID, 0)
+		if stated, err := n.Head(); at < 0 && h.part && err == nil {
+			at = h.find(sig.Name, sig.KeyID, stated.Size+1)
+		}
+		if at >= 0 {
+			return h.read(text, h.origin, at)
 		}
 	}
-	return h, fmt.Errorf("it is not signed by a key that the records name and that is in use")
+	return head, fmt.Errorf("it is not signed by a key that the records name and that is in use")
 }
 
-// roots goes over the leaves of events.tsv and returns the heads whose root is that of the records.
-func (v *verifier) roots(c *Check, heads []signedHead) (right []signedHead, err error) {
-	if len(heads) == 0 || !v.tree.has(eventsName) {
-		return nil, nil
-	}
-	f, err := v.root.Open(eventsName)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+// roots goes over the leaves and returns the heads whose root is that of the records.
+func (h *holder) roots(heads []signedHead) (right []signedHead, err error) {
 	var tree journal.Tree
-	for lines := newLineReader(f); len(heads) > 0; {
-		ln, err := lines.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		tree.Add(ln.leaf)
+	err = h.leaves(func(leaf, _ journal.Hash) {
+		tree.Add(leaf)
 		for len(heads) > 0 && heads[0].size == tree.Size() {
 			if heads[0].root == tree.Root() {
 				right = append(right, heads[0])
 			} else {
-				c.fail(heads[0].seq, noteName(heads[0].size), "records 1 to %d are not those that key %s has signed", heads[0].size,
-					v.recs.signed.keys[heads[0].key].id)
+				h.fail(heads[0].seq, noteName(heads[0].size), "records 1 to %d are not those that key %s has signed", heads[0].size,
+					h.keys[heads[0].key].id)
 			}
 			heads = heads[1:]
 		}
-	}
+	})
 	for i := range heads {
-		c.fail(heads[i].seq, noteName(heads[i].size), "it covers records 1 to %d, and there are %d", heads[i].size, tree.Size())
+		h.fail(heads[i].seq, noteName(heads[i].size), "it covers records 1 to %d, and there are %d", heads[i].size, tree.Size())
 	}
-	return right, nil
+	return right, err
 }
 
-// sum puts into the report which keys have signed what.
-func (v *verifier) sum(heads []signedHead) {
-	s := &v.report.Signed
-	for i := range v.recs.signed.keys {
-		k := &v.recs.signed.keys[i]
-		s.Keys = append(s.Keys, SignedKey{ID: k.id, Name: Plain(k.name), Algorithm: k.public.Algorithm(), Protection: k.protection,
-			Trusted: slices.ContainsFunc(v.trusted, k.public.Equal)})
+// sum tells which keys have signed what, and which of them the reader may take for the device's.
+func (s *signatures) sum(heads []signedHead, t *trust) (out Signed) {
+	limits := make([]uint64, len(s.keys))
+	for i := range s.keys {
+		k := &s.keys[i]
+		to := SignedKey{ID: k.id, Name: Plain(k.name), Algorithm: k.public.Algorithm(), Protection: k.protection, Revoked: t.revoked(k.public)}
+		if by := t.find(k.public); by != nil {
+			to.Trusted, to.Via, limits[i] = true, by.via, by.limit
+		}
+		out.Keys = append(out.Keys, to)
 	}
 	for i := range heads {
-		h, k := &heads[i], &s.Keys[heads[i].key]
-		s.Heads = append(s.Heads, SignedHead{File: noteName(h.size), Seq: h.seq, Size: h.size, KeyID: k.ID})
+		h, k := &heads[i], &out.Keys[heads[i].key]
+		out.Heads = append(out.Heads, SignedHead{File: noteName(h.size), Seq: h.seq, Size: h.size, KeyID: k.ID})
 		k.Heads++
 		k.Records = max(k.Records, h.size)
-		s.Records = max(s.Records, h.size)
-		if k.Trusted {
-			s.Trusted = max(s.Trusted, h.size)
+		out.Records = max(out.Records, h.size)
+		if k.Trusted && h.size <= limits[h.key] {
+			out.Trusted = max(out.Trusted, h.size)
 		}
 	}
+	return out
 }
 
 // Words says on one line what is signed and by whom: "no signature", or up to which record by which key, and whether anybody but
@@ -215,8 +267,14 @@ func (s *Signed) Words() string {
 			continue
 		}
 		whose := "which only the package itself says is that of " + k.Name
-		if k.Trusted {
+		switch {
+		case k.Trusted && k.Via == "":
 			whose = "which you gave"
+		case k.Trusted:
+			whose = k.Via
+		}
+		if k.Revoked != "" {
+			whose += ", and which is " + k.Revoked
 		}
 		words = append(words, fmt.Sprintf("records 1 to %d are signed by %s key %s, %s", k.Records, k.Protection, k.ID, whose))
 	}
@@ -226,7 +284,7 @@ func (s *Signed) Words() string {
 // proven says what signatures show where no check failed.
 func (s *Signed) proven() (list []string) {
 	for i := range s.Keys {
-		if k := &s.Keys[i]; k.Heads > 0 {
+		if k := &s.Keys[i]; k.Heads > 0 && k.Revoked == "" {
 			list = append(list, fmt.Sprintf("records 1 to %d are those that the owner of key %s has signed: "+
 				"who has not that key cannot have changed them, added to them or left any out", k.Records, k.ID))
 		}
@@ -250,7 +308,9 @@ func (s *Signed) notProven(last uint64) (list []string) {
 				"compare %s with a key of which you know whose it is",
 				k.ID, k.Name, keyName(k.ID)))
 		}
-		if k.Heads > 0 {
+		if k.Heads > 0 && k.Revoked != "" {
+			list = append(list, fmt.Sprintf("that key %s has signed, and not whoever else may have it: it is %s", k.ID, k.Revoked))
+		} else if k.Heads > 0 {
 			list = append(list, fmt.Sprintf("that nobody else has key %s: its protection is %s, as the device declares", k.ID, k.Protection))
 		}
 	}

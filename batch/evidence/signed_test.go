@@ -115,7 +115,7 @@ func TestAReportTellsWhichRecordsAreSignedAndByWhoseKey(t *testing.T) {
 		require.NoError(t, err)
 		require.Nil(t, replay.Divergence)
 
-		rep, err = VerifyTrusting(dir, []*journal.PublicKey{edKey(t, 9).Public(), k.Public()})
+		rep, err = VerifyWith(dir, &Options{Trusted: []*journal.PublicKey{edKey(t, 9).Public(), k.Public()}})
 		require.NoError(t, err)
 		require.True(t, rep.OK(), rep.Verdict())
 		require.Equal(t, rep.Records, rep.Signed.Trusted)
@@ -192,7 +192,7 @@ func TestWhoSignsAnewWithAnotherKeyIsFoundByThoseWhoKnowTheRightOne(t *testing.T
 		rep, err := Verify(dir)
 		require.NoError(t, err)
 		require.True(t, rep.OK(), "only the package says whose key it is, and the report says so")
-		rep, err = VerifyTrusting(dir, []*journal.PublicKey{k.Public()})
+		rep, err = VerifyWith(dir, &Options{Trusted: []*journal.PublicKey{k.Public()}})
 		require.NoError(t, err)
 		require.False(t, rep.OK())
 		require.Contains(t, rep.Verdict(), "no head is signed by a key that was given")

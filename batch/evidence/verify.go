@@ -17,25 +17,38 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// Verify checks a package and changes nothing. A package that was touched gives a Report with failed checks, which name the
-// record or the file; the error says why nothing can be reported: no such directory, no package (ErrNoPackage), or not readable.
-// Links, pipes and devices in the package are not followed or opened. It takes as long as it takes to read the package about
-// four times. Of signatures it tells what the keys say that the package itself brings; see [VerifyTrusting].
-func Verify(dir string) (*Report, error) { return VerifyTrusting(dir, nil) }
+// Options are what the reader of a package brings to its verification. The zero Options bring nothing.
+type Options struct {
+	// Trusted are keys of which the reader knows whose they are. Where some are given, the check "signatures" fails unless one of
+	// them, or a key that took its place, has signed a head of the package; that one covers all records is for Report.Signed to tell.
+	// A key_event "rotated" that is signed by both leads from a trusted key to the next one, in the package or in the device journal.
+	Trusted []*journal.PublicKey
+	// Device is the directory of the device journal of the controller that ran the batch, or of an extract of it; "" for none. The
+	// heads that it keeps of the package's journal are held against the package, in the check "anchors".
+	Device string
+}
 
-// VerifyTrusting verifies as Verify does, with keys of which the caller knows whose they are. Where some are given, the check
-// "signatures" fails unless one of them has signed a head of the package; that one covers all records is for Report.Signed to tell.
-func VerifyTrusting(dir string, trusted []*journal.PublicKey) (*Report, error) {
+// Verify verifies as VerifyWith does, for a reader who brings nothing.
+func Verify(dir string) (*Report, error) { return VerifyWith(dir, nil) }
+
+// VerifyWith checks a package and changes nothing; nil stands for the zero Options. A package that was touched gives a Report with
+// failed checks, which name the record or the file; the error says why nothing can be reported: no such directory, no package
+// (ErrNoPackage), no device journal where one was named (ErrNoDevice), or not readable. Links, pipes and devices in the package are
+// not followed or opened. It takes as long as it takes to read the package about five times, and the device journal twice.
+func VerifyWith(dir string, opt *Options) (*Report, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
 	v, err := openPackage(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer v.root.Close()
-	v.trusted = trusted
+	v.opt = *opt
 	steps := []func() error{v.checkSums, v.checkRecords, v.checkFiles, v.checkApproval, v.checkWindows, v.checkJournal,
-		v.checkSignatures, v.checkDerived, v.checkManifest}
+		v.checkAnchors, v.checkSignatures, v.checkDerived, v.checkManifest}
 	if v.readPart(); v.part != nil {
-		steps = []func() error{v.checkSums, v.checkExtract, v.checkDerived, v.checkManifest}
+		steps = []func() error{v.checkSums, v.checkExtract, v.checkAnchors, v.checkSignatures, v.checkDerived, v.checkManifest}
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -60,14 +73,16 @@ func VerifyTrusting(dir string, trusted []*journal.PublicKey) (*Report, error) {
 // told takes over what the records say of the batch, and returns what they prove where no check failed.
 func (v *verifier) told() (proves []string) {
 	r := &v.report
+	r.BatchID, r.JournalID = Plain(v.text(record.BatchID)), Plain(v.text(record.JournalID))
+	anchors, signatures := r.Anchored.notProven(v.head.N), r.Signed.notProven(v.head.N)
 	if e := v.excerpt; e != nil {
 		r.Extract = true
-		r.BatchID, r.JournalID, r.NotProven = Plain(e.same[0]), Plain(e.same[3]), e.notProven(v.head.N)
-		return e.proven()
+		r.NotProven, proves = e.notProven(v.head.N, anchors, signatures), e.proven()
+	} else {
+		r.Run = v.recs.run()
+		r.NotProven, proves = v.recs.notProven(anchors, signatures), proven()
 	}
-	r.BatchID, r.JournalID, r.Run = Plain(v.recs.text(record.BatchID)), Plain(v.recs.text(record.JournalID)), v.recs.run()
-	r.NotProven = v.recs.notProven(r.Signed.notProven(v.head.N)...)
-	return append(proven(), r.Signed.proven()...)
+	return slices.Concat(proves, r.Anchored.proven(), r.Signed.proven())
 }
 
 // verifier is one verification under way.
@@ -82,7 +97,8 @@ type verifier struct {
 	derived *derivedSums  // what derived/ should hold
 	outcome string        // of reading the journal; "" where it is not there or not the same
 	report  Report
-	trusted []*journal.PublicKey // keys of which the caller knows whose they are
+	opt     Options
+	witness *witness // what the device journal says; nil where none was given
 }
 
 // openPackage opens a directory and hashes what lies in it.
@@ -111,18 +127,42 @@ func (v *verifier) check(name string) *Check {
 	return &v.report.Checks[i]
 }
 
+// breach takes in what is wrong with a record.
+func (v *verifier) breach(check string, seq uint64, format string, args ...any) {
+	v.check(check).fail(seq, "", format, args...)
+}
+
+// text is what all records have under a key of their identity.
+func (v *verifier) text(k record.Key) string {
+	if v.excerpt != nil {
+		return v.excerpt.text(k)
+	}
+	return v.recs.text(k)
+}
+
 // checkRecords goes once over events.tsv.
 func (v *verifier) checkRecords() error {
 	files, err := readGoverned(v.root, v.tree, func(name, why string) { v.check("files").fail(0, name, "%s", why) })
 	if err != nil {
 		return err
 	}
-	v.recs = newRecords(files, func(check string, seq uint64, format string, args ...any) {
-		v.check(check).fail(seq, "", format, args...)
-	})
-	c := v.check("chain")
+	v.recs = newRecords(files, v.breach)
+	if err := v.readEvents(v.recs.add); err != nil {
+		return err
+	}
+	v.recs.finish()
+	v.checkHead(v.recs.n)
+	v.check("chain").found("records 1 to %d follow from each other; the last link is %s", v.head.N, v.head.Link)
+	v.check("records").found("%d records in canonical form, %d of them bind governed files", v.recs.n, len(v.recs.bound))
+	v.check("identity").found("batch %s, recipe %s %s, mapping %s, equipment %s throughout", v.recs.text(record.BatchID),
+		v.recs.text(record.RecipeID), v.recs.text(record.RecipeVersion), v.recs.text(record.MappingVersion), v.recs.text(record.EquipmentID))
+	return nil
+}
+
+// readEvents reads the events file, holds its lines against the chain, and takes in the records.
+func (v *verifier) readEvents(take func(n uint64, body []byte) *record.Record) error {
 	if !v.tree.has(eventsName) {
-		c.fail(0, eventsName, "%s", v.tree.lacks(eventsName))
+		v.check("chain").fail(0, eventsName, "%s", v.tree.lacks(eventsName))
 		return nil
 	}
 	f, err := v.root.Open(eventsName)
@@ -130,20 +170,12 @@ func (v *verifier) checkRecords() error {
 		return err
 	}
 	defer f.Close()
-	if v.head, err = v.readEvents(f, v.recs.add); err != nil {
-		return err
-	}
-	v.recs.finish()
-	v.checkHead(v.recs.n)
-	c.found("records 1 to %d follow from each other; the last link is %s", v.head.N, v.head.Link)
-	v.check("records").found("%d records in canonical form, %d of them bind governed files", v.recs.n, len(v.recs.bound))
-	v.check("identity").found("batch %s, recipe %s %s, mapping %s, equipment %s throughout", v.recs.text(record.BatchID),
-		v.recs.text(record.RecipeID), v.recs.text(record.RecipeVersion), v.recs.text(record.MappingVersion), v.recs.text(record.EquipmentID))
-	return nil
+	v.head, err = v.readLines(f, take)
+	return err
 }
 
-// readEvents holds the lines of an events file against the chain and takes in the records.
-func (v *verifier) readEvents(r io.Reader, take func(n uint64, body []byte) *record.Record) (journal.Chain, error) {
+// readLines holds the lines of an events file against the chain and takes in the records.
+func (v *verifier) readLines(r io.Reader, take func(n uint64, body []byte) *record.Record) (journal.Chain, error) {
 	c := v.check("chain")
 	lines := newLineReader(r)
 	ch := chain{part: v.part != nil}

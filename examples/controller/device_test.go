@@ -84,7 +84,7 @@ func TestBatchesAreSignedAndTheDeviceJournalTellsWhichKeySigns(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"provisioned", "rotated"}, states)
 	for dir, k := range map[string]*journal.PublicKey{"out/B-0002": keys[0], "out/B-0005": keys[1]} {
-		rep, err := evidence.VerifyTrusting(dir, []*journal.PublicKey{k})
+		rep, err := evidence.VerifyWith(dir, &evidence.Options{Trusted: []*journal.PublicKey{k}})
 		require.NoError(t, err)
 		require.True(t, rep.OK(), rep.Verdict())
 		require.Equal(t, rep.Records, rep.Signed.Trusted)

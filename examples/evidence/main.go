@@ -1,6 +1,7 @@
 // Evidence verifies, replays, queries and exports the evidence package of a batch, without the controller that made it.
 //
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
+//	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
 //	go run ./examples/evidence query DIR kind=window_stop    print records with their place in the chain
 //	go run ./examples/evidence export DIR TO meter_window_id=A    an extract: all rows, and the bodies of some records
@@ -11,6 +12,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -19,9 +21,10 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/journal"
 )
 
-const usage = `usage: evidence verify DIR
+const usage = `usage: evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
        evidence replay DIR
        evidence query DIR [WORD...]
        evidence export DIR TO [WORD...]
@@ -29,6 +32,10 @@ const usage = `usage: evidence verify DIR
 verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
 they name, the samples, totals and verdicts of every metering window, and that all of them agree. It names
 the record that was touched.
+  -trust KEY.pem     a public key of which you know whose it is; may be given up to 64 times. It fails unless such a
+                     key, or one that took its place by a key_event that both have signed, has signed a head
+  -device JOURNAL    directory of the controller's device journal, or of an extract of it. It fails where the
+                     package is shorter than a head that is kept there (tail lost), or has another one (rewritten)
 replay decides everything again from the recorded inputs and compares it with the records, byte for byte.
 query prints the records that all words mean, one a line, parted by tabs: number, link before, leaf, link,
 body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
@@ -57,8 +64,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	switch {
-	case len(args) == 2 && args[0] == "verify":
-		return verify(args[1], stdout, stderr)
+	case len(args) >= 2 && args[0] == "verify":
+		return verify(args[1:], stdout, stderr)
 	case len(args) == 2 && args[0] == "replay":
 		return replay(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "query":
@@ -70,9 +77,54 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
+// witnesses reads what is given to a verification besides the package, and where that lies; ok tells that it is no matter of usage.
+func witnesses(args []string) (dir string, opt *evidence.Options, ok bool, err error) {
+	const most = 64
+	opt = &evidence.Options{}
+	set := flag.NewFlagSet("verify", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.StringVar(&opt.Device, "device", "", "")
+	var files []string
+	set.Func("trust", "", func(name string) error { files = append(files, name); return nil })
+	if set.Parse(args) != nil || set.NArg() != 1 || len(files) > most {
+		return "", nil, false, nil
+	}
+	for _, name := range files {
+		k, err := readKey(name)
+		if err != nil {
+			return "", nil, true, fmt.Errorf("evidence: key %s: %w; give one PEM block PUBLIC KEY, as openssl pkey -pubout writes it", name, err)
+		}
+		opt.Trusted = append(opt.Trusted, k)
+	}
+	return set.Arg(0), opt, true, nil
+}
+
+// readKey reads a public key.
+func readKey(name string) (*journal.PublicKey, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, journal.MaxPEM+1))
+	if err != nil {
+		return nil, err
+	}
+	return journal.ParsePEM(data)
+}
+
 // verify prints every check on a line, then what the package proves and what it cannot.
-func verify(dir string, stdout, stderr io.Writer) int {
-	rep, err := evidence.Verify(dir)
+func verify(args []string, stdout, stderr io.Writer) int {
+	dir, opt, ok, err := witnesses(args)
+	if !ok {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, plain(err))
+		return exitFound
+	}
+	rep, err := evidence.VerifyWith(dir, opt)
 	if err != nil {
 		return refuse(dir, err, stderr)
 	}
@@ -203,6 +255,8 @@ func plain(err error) string {
 func refuse(dir string, err error, stderr io.Writer) int {
 	fmt.Fprintln(stderr, plain(err))
 	switch {
+	case errors.Is(err, evidence.ErrNoDevice):
+		fmt.Fprintln(stderr, "a controller keeps its device journal in out/device")
 	case errors.Is(err, fs.ErrNotExist):
 		fmt.Fprintf(stderr, "is %s the directory of a batch? a run leaves its package in out/BATCH\n", dir)
 	case errors.Is(err, evidence.ErrNoPackage):

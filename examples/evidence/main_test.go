@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,8 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -100,7 +104,7 @@ func TestARecordThatWasTouchedIsNamed(t *testing.T) {
 	code, out, _ := command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "FAIL  chain: record 12: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 5 of 12 checks failed: sums, chain, records, journal, derived\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 5 of 13 checks failed: sums, chain, records, journal, derived\n"), out)
 	require.Equal(t, 1, strings.Count(out, "FAIL  chain"))
 	require.NotContains(t, out, "\nproven:")
 	code, _, errs := command("replay", dir)
@@ -130,7 +134,7 @@ func TestARunThatHasNotEndedIsToldLoudlyAndOnce(t *testing.T) {
 	code, out, _ = command("verify", dir)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "\nATTENTION: the run has not ended: ")
-	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 3 of 12 checks failed: sums, chain, manifest\n"), out)
+	require.True(t, strings.HasSuffix(out, "\nNOT VERIFIED: 3 of 13 checks failed: sums, chain, manifest\n"), out)
 }
 
 func TestOutputsThatWereNotConfirmedSafeAreToldLoudly(t *testing.T) {
@@ -175,7 +179,7 @@ func TestWhatIsNoPackageIsRefusedWithWhatToDo(t *testing.T) {
 }
 
 func TestAnythingElseShowsHowItIsUsed(t *testing.T) {
-	for _, args := range [][]string{nil, {"verify"}, {"replay", "a", "b"}, {"mend", "a"}, {"-h"}} {
+	for _, args := range [][]string{nil, {"verify"}, {"verify", "a", "b"}, {"verify", "-mend", "a"}, {"replay", "a", "b"}, {"mend", "a"}, {"-h"}} {
 		code, out, errs := command(args...)
 		require.Equal(t, exitUsage, code)
 		require.Empty(t, out)
@@ -215,4 +219,61 @@ func TestAnExtractIsExportedVerifiesAndIsQueried(t *testing.T) {
 		require.Empty(t, out)
 		require.NotEmpty(t, errs)
 	}
+}
+
+// keyed writes the public half of a key to a file.
+func keyed(t *testing.T, seed byte) string {
+	k, err := journal.NewPublicKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)).Public())
+	require.NoError(t, err)
+	name := filepath.Join(t.TempDir(), "key.pem")
+	require.NoError(t, os.WriteFile(name, k.PEM(), 0o600))
+	return name
+}
+
+// deviceOf makes a device journal that keeps one head.
+func deviceOf(t *testing.T, rep *evidence.Report, size uint64) string {
+	dir := filepath.Join(t.TempDir(), "device")
+	w, err := journal.Create(dir, journal.Header{JournalID: "D-1"}, nil)
+	require.NoError(t, err)
+	var b record.Body
+	b.Begin(record.KindHeadAnchored)
+	b.Count(record.EventSeq, 1)
+	b.Text(record.JournalID, "D-1")
+	b.Int(record.Epoch, 1)
+	b.Count(record.TsMonoNS, 1)
+	b.Text(record.SyncState, "UNSET")
+	b.Text(record.TimeSource, "")
+	b.Text(record.DeviceID, "CTRL-1")
+	b.Text(record.AnchoredJournalID, rep.JournalID)
+	b.Count(record.HeadSize, size)
+	b.Text(record.HeadLink, rep.Link)
+	body, err := b.Append(nil)
+	require.NoError(t, err)
+	require.NoError(t, w.Append(1, body))
+	require.NoError(t, w.Close())
+	return dir
+}
+
+func TestAKeyAndADeviceJournalAreWitnesses(t *testing.T) {
+	dir := demoRun(t, 1)
+	rep, err := evidence.Verify(dir)
+	require.NoError(t, err)
+	code, out, errs := command("verify", "-device", deviceOf(t, rep, rep.Records), dir)
+	require.Equal(t, exitOK, code, out+errs)
+	require.Contains(t, out, "\nV3 anchors: HOLDS")
+	require.Contains(t, out, ", which are all, are those whose head record 1 of device journal D-1 keeps; it is CLEAN, and no signed head")
+	code, out, _ = command("verify", "-device", deviceOf(t, rep, rep.Records+1), dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, "tail lost")
+	code, out, _ = command("verify", "-trust", keyed(t, 1), "-trust", keyed(t, 2), dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, "FAIL  signatures: no head is signed by a key that was given")
+
+	code, _, errs = command("verify", "-device", t.TempDir(), dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "a controller keeps its device journal in out/device")
+	put(t, dir, "no.pem", []byte("no key"))
+	code, _, errs = command("verify", "-trust", filepath.Join(dir, "no.pem"), dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "as openssl pkey -pubout writes it")
 }

@@ -90,7 +90,8 @@ def sums(other):
     return "%d files have the digests of SHA256SUMS%s" % (len(listed), "; journal/ is left out as a whole" if left else "")
 
 
-LEAVES, KEYED, HEADS = [], set(), set()  # what chain has seen: leaves, public keys of key events, sizes of signed heads
+LEAVES, KEYED, GONE, NOTED = [], {}, {}, {}  # what chain has seen: leaves, keys by id, records that end keys, records of heads by size
+REVOKED, EARLY, WHOSE, USED = [], [], [], []  # what is said of revoked keys, heads by keys not in use, device and journal, keys that signed
 
 
 def chain():
@@ -141,11 +142,38 @@ def record(n, prev, line, part):
     if wrong:
         raise Fault("record %d: %s" % (n, wrong))
     LEAVES.append(bytes.fromhex(fields[1].decode()))
-    if b'"event_type":"key_event"' in fields[3]:
-        KEYED.update(re.findall(rb'"public_key":"([A-Za-z0-9+/=]+)"', fields[3])[:1])
-    if b'"event_type":"head_signed"' in fields[3]:
-        HEADS.update(re.findall(rb'"head_size":"([0-9]+)"', fields[3])[:1])
+    if fields[3]:
+        told(n, fields[3])
     return fields[3], fields[2]
+
+
+def told(n, body):
+    """Takes in what a record says of keys and heads."""
+    def first(pattern):
+        return (re.findall(pattern, body) + [b""])[0]
+    if not WHOSE:
+        WHOSE.append(first(rb'"device_id":"([^"]*)"') + b"/" + first(rb'"journal_id":"([^"]*)"'))
+    ident = first(rb'"key_id":"([0-9a-f]{8})"').decode()
+    if b'"event_type":"key_event"' in body:
+        public = first(rb'"public_key":"([A-Za-z0-9+/=]+)"')
+        if public:
+            KEYED[ident] = public
+        if b'"key_state":"revoked"' in body:
+            GONE[ident] = n
+            REVOKED.append(", key %s is revoked by record %d" % (ident, n))
+        else:
+            GONE.pop(ident, None)
+            if b'"key_state":"rotated"' in body:
+                GONE[first(rb'"old_value":"([0-9a-f]{8})"').decode()] = n
+    elif b'"event_type":"head_signed"' in body and first(rb'"head_size":"([0-9]+)"'):
+        NOTED[first(rb'"head_size":"([0-9]+)"')] = body
+        if ident not in KEYED or ident in GONE:
+            EARLY.append(n)
+
+
+def escaped(text):
+    """A text as a record has it."""
+    return text.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
 
 
 def join(left, right):
@@ -285,27 +313,46 @@ SPKI25519 = bytes.fromhex("302a300506032b6570032100")
 SPKI256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 
 
-def signed(name, sig, text, there):
-    """Tells whether a signature is right; None where its key is not in the package."""
+def keys(there):
+    """Holds keys/ against the keys that the records name."""
+    for ident, der in sorted(KEYED.items()):
+        name = b"keys/%s.pem" % ident.encode()
+        lines = [b"-----BEGIN PUBLIC KEY-----"] + [der[i:i + 64] for i in range(0, len(der), 64)] + [b"-----END PUBLIC KEY-----", b""]
+        held = b""
+        if name in there:
+            with open(name, "rb") as f:
+                held = f.read()
+        if held != b"\n".join(lines):
+            raise Fault("%s: it is not the key of the record" % show(name))
+    for name in sorted(there):
+        if name.startswith(b"keys/") and name[5:-4].decode() not in KEYED:
+            raise Fault("%s: no record names a key of its name" % show(name))
+
+
+def signed(name, sig, text, size, part):
+    """Tells whether a signature is right; None where its key is none that the records name and that is in use.
+
+    Whose key it is, it does not judge.
+    """
     ident = sig[:4].hex()
-    path = b"keys/%s.pem" % ident.encode()
-    if path not in there:
+    if ident not in KEYED or b"%d" % size not in NOTED and ident in GONE and not (part and size < GONE[ident]):
         return None
-    with open(path, "rb") as f:
-        lines = f.read().split(b"\n")
-    pem = b"".join(lines[1:-2])
-    if lines[0] != b"-----BEGIN PUBLIC KEY-----" or lines[-2:] != [b"-----END PUBLIC KEY-----", b""] or pem not in KEYED:
+    try:
+        der = base64.b64decode(KEYED[ident], validate=True)
+    except binascii.Error:
         return False
-    der = base64.b64decode(pem, validate=True)
+    right = False
     if der.startswith(SPKI25519) and len(der) == 44:
         key = der[-32:]
-        return hashlib.sha256(name + b"\n\1" + key).hexdigest().startswith(ident) and ed25519(key, text, sig[4:])
+        right = hashlib.sha256(name + b"\n\1" + key).hexdigest().startswith(ident) and ed25519(key, text, sig[4:])
     if der.startswith(SPKI256) and len(der) == 91:
-        return hashlib.sha256(der).hexdigest().startswith(ident) and p256(der[-64:], text, sig[4:])
-    return False
+        right = hashlib.sha256(der).hexdigest().startswith(ident) and p256(der[-64:], text, sig[4:])
+    if right and ident not in USED:
+        USED.append(ident)
+    return right
 
 
-def note(name, manifest, there):
+def note(name, part):
     """Holds one signed head against the leaves; returns its size."""
     m = re.match(rb"notes/([1-9][0-9]{0,17})\.note\Z", name)
     n = int(m.group(1)) if m else 0
@@ -316,21 +363,22 @@ def note(name, manifest, there):
     lines = data.split(b"\n")
     if len(data) > 16384 or b"\0" in data or lines.pop() != b"" or not 5 <= len(lines) <= 20 or lines[1] != m.group(1) or lines[3]:
         raise Fault("%s: it is no note" % show(name))
-    origin = lines[0].split(b"/")
-    if not any(b'"journal_id":"%s",' % b"/".join(origin[i:]) in manifest for i in range(1, len(origin))):
+    if [escaped(lines[0])] != WHOSE:
         raise Fault("%s: it is of another journal" % show(name))
+    if lines[1] in NOTED and b'"signed_note":"%s"' % escaped(data) not in NOTED[lines[1]]:
+        raise Fault("%s: it is not the note of the record" % show(name))
     if base64.b64encode(root(n)) != lines[2]:
         raise Fault("%s: it signs another tree than that of records 1 to %d" % (show(name), n))
     good = 0
     for line in lines[4:]:
-        part = re.match(rb"\xe2\x80\x94 (.+) ([A-Za-z0-9+/=]+)\Z", line)
-        if not part:
+        m = re.match(rb"\xe2\x80\x94 (.+) ([A-Za-z0-9+/=]+)\Z", line)
+        if not m:
             raise Fault("%s: a line is no signature" % show(name))
         try:
-            sig = base64.b64decode(part.group(2), validate=True)
+            sig = base64.b64decode(m.group(2), validate=True)
         except binascii.Error:
             sig = b""
-        right = base64.b64encode(sig) == part.group(2) and signed(part.group(1), sig, b"\n".join(lines[:3]) + b"\n", there)
+        right = base64.b64encode(sig) == m.group(2) and signed(m.group(1), sig, b"\n".join(lines[:3]) + b"\n", n, part)
         if right is False:
             raise Fault("%s: a signature is not that of its key" % show(name))
         good += right is True
@@ -342,17 +390,23 @@ def note(name, manifest, there):
 def signatures():
     """V2: heads of the chain are signed by keys that the chain declares."""
     there = {name for name, plain in walk() if plain and name.startswith((b"notes/", b"keys/")) and BELONGS.match(name)}
-    if not there and not HEADS:
+    if not there and not NOTED:
         return None
-    for size in sorted(HEADS):
+    if EARLY:
+        raise Fault("record %d: its head is signed by a key that no record before it has declared, or which was given up" % EARLY[0])
+    keys(there)
+    for size in sorted(NOTED):
         if b"notes/%s.note" % size not in there:
             raise Fault("notes/%s.note: a record holds it, and it is not there" % size.decode())
     with open(b"manifest.json", "rb") as f:
-        manifest = f.read()
-    sizes = [note(name, manifest, there) for name in sorted(there) if name.startswith(b"notes/")]
-    most = max(sizes, default=0)
-    return ("%d heads are signed by keys that the records declare; whose keys these are is not shown; "
-            "the last is of records 1 to %d, and %d records after it are not signed" % (len(sizes), most, len(LEAVES) - most))
+        part = b'"selection":{' in f.read()
+    sizes = [note(name, part) for name in sorted(there) if name.startswith(b"notes/")]
+    if not sizes:
+        return None
+    most = max(sizes)
+    return ("%d heads are signed by keys that the records declare,%s; whose they are and whether to trust them is not judged%s; "
+            "the last is of records 1 to %d, and %d records after it are not signed"
+            % (len(sizes), "".join(" " + ident for ident in USED), "".join(REVOKED), most, len(LEAVES) - most))
 
 
 def show(name):

@@ -79,8 +79,35 @@ sums() { # V0; what is wrong goes to why
   ((left == 0)) || why+="; journal/ is left out as a whole"
 }
 
+# esc writes a text as a record has it.
+esc() {
+  text=${1//\\/\\\\} text=${text//\"/\\\"} text=${text//$'\n'/\\n}
+}
+
+# told takes in what a record says of keys and heads: $1 its number, $2 its body.
+declare -A keyed=() gone=() noted=()
+revoked='' early='' whose='' part=0
+told() {
+  local id=''
+  [[ -n $whose ]] || { [[ $2 =~ '"device_id":"'([^\"]*)'"' ]] && whose=${BASH_REMATCH[1]}/ && [[ $2 =~ '"journal_id":"'([^\"]*)'"' ]] &&
+    whose+=${BASH_REMATCH[1]}; }
+  [[ ! $2 =~ '"key_id":"'([0-9a-f]{8})'"' ]] || id=${BASH_REMATCH[1]}
+  if [[ $2 == *'"event_type":"key_event"'* ]]; then
+    [[ ! $2 =~ '"public_key":"'([A-Za-z0-9+/=]+)'"' ]] || keyed[${id:-none}]=${BASH_REMATCH[1]}
+    if [[ $2 == *'"key_state":"revoked"'* ]]; then
+      gone[${id:-none}]=$1 revoked+=", key $id is revoked by record $1"
+    else
+      unset "gone[${id:-none}]"
+      [[ $2 != *'"key_state":"rotated"'* || ! $2 =~ '"old_value":"'([0-9a-f]{8})'"' ]] || gone[${BASH_REMATCH[1]}]=$1
+    fi
+  elif [[ $2 == *'"event_type":"head_signed"'* && $2 =~ '"head_size":"'([0-9]+)'"' ]]; then
+    noted[${BASH_REMATCH[1]}]=$2
+    [[ -n ${keyed[${id:-none}]:-} && -z ${gone[${id:-none}]:-} ]] || early=${early:-$1}
+  fi
+}
+
 # settle hashes what was put aside of up to 256 records and names the first that is not what it says.
-marks=() wants=() names=() leaves=() keyed='' heads=()
+marks=() wants=() names=() leaves=()
 settle() {
   local i=0 got rest
   ((${#marks[@]} > 0)) || return 0
@@ -93,7 +120,7 @@ settle() {
 }
 
 chain() { # V1
-  local n=0 bodies=0 prev=$zero line seq rest leaf link body bad part=0
+  local n=0 bodies=0 prev=$zero line seq rest leaf link body bad
   if whole manifest.json; then manifest=$(<manifest.json); fi
   [[ $manifest != *'"selection":{'* ]] || part=1
   [[ -f events.tsv && ! -L events.tsv ]] || { why='events.tsv: it is not there'; return 1; }
@@ -122,11 +149,7 @@ chain() { # V1
       names+=("$n.leaf") marks+=("$n: its body is not the one that its leaf was made of") wants+=("$leaf")
     fi
     leaves+=("$leaf")
-    if [[ $body == *'"event_type":"key_event"'* && $body =~ '"public_key":"'([A-Za-z0-9+/=]+)'"' ]]; then
-      keyed+=" ${BASH_REMATCH[1]} "
-    elif [[ $body == *'"event_type":"head_signed"'* && $body =~ '"head_size":"'([0-9]+)'"' ]]; then
-      heads+=("${BASH_REMATCH[1]}")
-    fi
+    [[ -z $body ]] || told "$n" "$body"
     printf '%s\n' "$n" "$prev" "$leaf" >"$tmp/$n.link"
     names+=("$n.link") marks+=("$n: its link does not follow from its leaf and the record before it") wants+=("$link")
     prev=$link
@@ -186,16 +209,33 @@ root() { # of the first $1 leaves, from the full trees that they fall into
   for ((i = ${#part[@]} - 2; i >= 0; i--)); do join "${part[i]}" "$node"; done
 }
 
-# signed tells whether the signature line $1 is of the text in $tmp/text; 0: it is, 1: it is not, 2: its key is not in the package.
+# keys holds keys/ against the keys that the records name.
+keys() {
+  local id der want name
+  for id in "${!keyed[@]}"; do
+    der=${keyed[$id]} want=$'-----BEGIN PUBLIC KEY-----\n'
+    for (( ; ${#der} > 0; )); do want+=${der:0:64}$'\n' der=${der:64}; done
+    want+=$'-----END PUBLIC KEY-----\n'
+    whole "keys/$id.pem" && [[ $(cat "keys/$id.pem"; printf x) == "${want}x" ]] ||
+      { why="keys/$id.pem: it is not the key of the record"; return 1; }
+  done
+  for name in "${!there[@]}"; do
+    id=${name#keys/}
+    [[ $name != keys/* || -n ${keyed[${id%.pem}]:-} ]] || { why="$name: no record names a key of its name"; return 1; }
+  done
+}
+
+# signed tells whether the signature line $1 is of the text in $tmp/text, which covers $2 records; 0: it is, 1: it is not, 2: its key
+# is none that the records name and that is in use. Whose key it is, it does not judge.
+by=''
 signed() {
-  local name=${1#— } sig id der key kind
+  local name=${1#— } sig id der key
   sig=${name##* } name=${name% *}
   printf %s "$sig" | base64 -d >"$tmp/sig" 2>/dev/null && [[ $(base64 -w 0 <"$tmp/sig") == "$sig" ]] || return 1
-  id=$(head -c 4 "$tmp/sig" | sha4) key=keys/$id.pem
-  [[ -n ${there[$key]:-} ]] || return 2
+  id=$(head -c 4 "$tmp/sig" | sha4) key=keys/$id.pem der=${keyed[$id]:-}
+  [[ -n $der ]] || return 2
+  [[ -n ${noted[$2]:-} || -z ${gone[$id]:-} ]] || ((part && $2 < gone[$id])) || return 2
   tail -c +5 "$tmp/sig" >"$tmp/sig.raw"
-  der=$(<"$key") der=${der#-----BEGIN PUBLIC KEY-----} der=${der%-----END PUBLIC KEY-----*} der=${der//$'\n'/}
-  [[ $keyed == *" $der "* ]] || return 1
   printf %s "$der" | base64 -d >"$tmp/der" 2>/dev/null || return 1
   case $(wc -c <"$tmp/der") in
   *44) # Ed25519
@@ -208,6 +248,7 @@ signed() {
     ;;
   *) return 1 ;;
   esac || return 1
+  [[ $by == *" $id"* ]] || by+=" $id"
 }
 
 # sha4 gives the bytes that it reads as hex.
@@ -218,19 +259,17 @@ sha4() {
 }
 
 note() { # $1: notes/N.note
-  local n lines=() line good=0 i origin
+  local n lines=() line good=0 text
   [[ $1 =~ ^notes/([1-9][0-9]{0,17})\.note$ ]] || { why="$1: it is no note"; return 1; }
   n=${BASH_REMATCH[1]}
   ((n <= ${#leaves[@]})) || { why="$1: there are not as many records"; return 1; }
   whole "$1" && (($(wc -c <"$1") <= 16384)) && [[ -z $(tail -c 1 "$1") ]] && mapfile -t lines <"$1" &&
     ((${#lines[@]} >= 5 && ${#lines[@]} <= 20)) && [[ ${lines[1]} == "$n" && -z ${lines[3]} ]] ||
     { why="$1: it is no note"; return 1; }
-  origin=${lines[0]} good=''
-  while [[ $origin == */* ]]; do
-    origin=${origin#*/}
-    [[ $manifest != *"\"journal_id\":\"$origin\","* ]] || good=1
-  done
-  [[ -n $good ]] || { why="$1: it is of another journal"; return 1; }
+  esc "${lines[0]}"
+  [[ $text == "$whose" ]] || { why="$1: it is of another journal"; return 1; }
+  esc "$(<"$1")"
+  [[ -z ${noted[$n]:-} || ${noted[$n]} == *"\"signed_note\":\"$text\\n\""* ]] || { why="$1: it is not the note of the record"; return 1; }
   root "$n"
   raw "$node"
   [[ $(printf '%b' "$bytes" | base64 -w 0) == "${lines[2]}" ]] ||
@@ -239,7 +278,7 @@ note() { # $1: notes/N.note
   good=0
   for line in "${lines[@]:4}"; do
     [[ $line == '— '?*' '?* ]] || { why="$1: a line is no signature"; return 1; }
-    signed "$line"
+    signed "$line" "$n"
     case $? in
     0) good=$((good + 1)) ;;
     1) why="$1: a signature is not that of its key"; return 1 ;;
@@ -249,8 +288,11 @@ note() { # $1: notes/N.note
 }
 
 signatures() { # V2
-  local name n most=0 count=0 of='' rest=''
-  for n in "${heads[@]}"; do
+  local name n most=0 rest='' count=0
+  why="record $early: its head is signed by a key that no record before it has declared, or which was given up"
+  [[ -z $early ]] || return 1
+  keys || return 1
+  for n in "${!noted[@]}"; do
     [[ -n ${there[notes/$n.note]:-} ]] || { why="notes/$n.note: a record holds it, and it is not there"; return 1; }
   done
   build
@@ -260,18 +302,19 @@ signatures() { # V2
     n=${name#notes/} n=${n%.note} count=$((count + 1))
     ((n <= most)) || most=$n
   done
+  ((count > 0)) || { state=NONE why='no head is signed'; return 0; }
   rest=$((${#leaves[@]} - most))
-  why="$count heads are signed by keys that the records declare; whose keys these are is not shown; "
+  why="$count heads are signed by keys that the records declare,$by; whose they are and whether to trust them is not judged$revoked; "
   why+="the last is of records 1 to $most, and $rest records after it are not signed"
 }
 
 signs() { # says what became of V2
-  local name any=''
+  local name any='' state=HOLDS
   for name in "${!there[@]}"; do [[ $name != notes/* && $name != keys/* ]] || any=1; done
-  if [[ -z $any && ${#heads[@]} == 0 ]]; then say V2 NONE 'there is no signature'
-  elif [[ -z $chained ]]; then say V2 'NOT CHECKED' 'tree and signatures, because the chain does not hold'
+  if [[ -z $chained ]]; then say V2 'NOT CHECKED' 'tree and signatures, because the chain does not hold'
+  elif [[ -z $any && ${#noted[@]} == 0 ]]; then say V2 NONE 'there is no signature'
   elif ! command -v openssl >/dev/null; then say V2 'NOT CHECKED' 'tree and signatures; install openssl'
-  else signatures && say V2 HOLDS "$why" || say V2 FAILS "$why"
+  else signatures && say V2 "$state" "$why" || say V2 FAILS "$why"
   fi
 }
 
