@@ -177,6 +177,20 @@ func TestOnlyATableThatFitsItsChipIsOne(t *testing.T) {
 	require.False(t, ok, "an id that is longer than the table")
 }
 
+func TestOfTwoTablesTheNewerOneCounts(t *testing.T) {
+	for newer := range 2 {
+		b, a := hostileChip(t)
+		t1, _, err := a.chip.table()
+		require.NoError(t, err)
+		t1.generation, t1.ids = t1.generation+1, []string{"K"}
+		put(t, a, t1.encode(), int64(newer)*tableSize)
+		ids, err := a.chip.Journals()
+		require.NoError(t, err)
+		require.Equal(t, []string{"K"}, ids, newer)
+		require.NoError(t, b.Close())
+	}
+}
+
 func TestATagIsOfOneRecordOfOneEpochOfOneJournal(t *testing.T) {
 	sum := ringSum("J", 1)
 	require.NotEqual(t, sum, ringSum("J", 2))
