@@ -112,7 +112,7 @@ func journalRows(dir string, fn func(*Row) error) (*journal.Recovery, error) {
 	}
 	_, before, _, err := journal.Begin(dir, nil) // where its first records were released
 	if err != nil {
-		return journal.Chain{}, fmt.Errorf("evidence: %s: %w", dir, err)
+		return nil, fmt.Errorf("evidence: %s: %w", dir, err)
 	}
 	prev := before.Link
 	found, err := journal.Scan(dir, func(seq uint64, body []byte, c journal.Chain) error {
