@@ -95,7 +95,7 @@ func (r *reader) content(e *Element, key string, list strictyaml.Node, depth int
 		r.closed(e)
 		return
 	}
-	e.Parallel = key == "parallel"
+	e.Block = map[string]Block{"sequence": Sequence, "parallel": Parallel}[key]
 	for _, item := range items {
 		e.Children = append(e.Children, r.element(item, e, depth+1))
 	}

@@ -91,7 +91,7 @@ func TestElementsAreReadAsTheyStand(t *testing.T) {
 	var show func(e *Element, depth int) string
 	show = func(e *Element, depth int) string {
 		s := fmt.Sprintf("%s%s %s parallel=%v actions=%d timeout=%v/%s line=%d\n", strings.Repeat("  ", depth), e.Level, e.ID,
-			e.Parallel, len(e.Actions), e.Timeout.Given(), e.OnTimeout, e.Node.Pos().Line)
+			e.Block == Parallel, len(e.Actions), e.Timeout.Given(), e.OnTimeout, e.Node.Pos().Line)
 		for _, c := range e.Children {
 			s += show(c, depth+1)
 		}
