@@ -50,7 +50,7 @@ type Unit struct {
 // Param is one parameter of the formula.
 type Param struct {
 	Name     string
-	Ref      string            // name of the parameter that gives the value, "" where it is written
+	Ref      string            // name of the parameter whose Value and Scaling it has, "" where a value is written
 	Value    quantity.Quantity // at the nominal batch size
 	Min, Max quantity.Quantity // limits of the scaled value; the zero Quantity where none is given
 	Scaling  Scaling
