@@ -140,7 +140,7 @@ func (c *compiler) action(e *recipe.Element, i int) {
 		s.Reason = "outputs confirmed"
 	case recipe.Wait:
 		s.Reason = a.Cond.String()
-		bound, errs := a.Cond.Bind(c)
+		bound, errs := a.Cond.Bind(c, c.formula)
 		for _, err := range errs {
 			c.report(a.Node, "condition, character %d: %s%s", err.Column, err.Msg, c.meant(err.Msg))
 		}

@@ -46,11 +46,11 @@ func TestTheTruthTablesOfTwo(t *testing.T) {
 	or := [4][4]Truth{{Bad, Bad, Bad, True}, {Bad, Stale, Stale, True}, {Bad, Stale, False, True}, {True, True, True, True}}
 	for _, a := range all {
 		for _, b := range all {
-			require.Equal(t, and[a][b], Cond{{Op: And, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0), "%s and %s", a, b)
-			require.Equal(t, or[a][b], Cond{{Op: Or, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0), "%s or %s", a, b)
+			require.Equal(t, and[a][b], Cond{{Op: And, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0, nil), "%s and %s", a, b)
+			require.Equal(t, or[a][b], Cond{{Op: Or, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0, nil), "%s or %s", a, b)
 		}
 		not := [4]Truth{Bad: Bad, Stale: Stale, False: True, True: False}
-		require.Equal(t, not[a], Cond{{Op: Not, Size: 2}, on(0)}.Eval(of(a), 0), "not %s", a)
+		require.Equal(t, not[a], Cond{{Op: Not, Size: 2}, on(0)}.Eval(of(a), 0, nil), "not %s", a)
 	}
 }
 
@@ -66,8 +66,8 @@ func TestOfThreeTheStrongestWinsWhereverItStands(t *testing.T) {
 				}
 			}
 			c := Cond{{Op: op, Size: 4}, on(0), on(1), on(2)}
-			require.Equal(t, want, c.Eval(of(in...), 0), "%s %v", op, in)
-			leaf := c.Decisive(of(in...), 0)
+			require.Equal(t, want, c.Eval(of(in...), 0, nil), "%s %v", op, in)
+			leaf := c.Decisive(of(in...), 0, nil)
 			require.Equal(t, want, in[leaf-1], "%s %v", op, in)
 			for before := range leaf - 1 {
 				require.NotEqual(t, want, in[before], "%s %v: an earlier leaf decides", op, in)
@@ -91,17 +91,17 @@ func TestComparisons(t *testing.T) {
 					truth = True
 				}
 				img := image{{int64(4 + i), q}}
-				require.Equal(t, truth, Cond{{Op: c.op, Size: 1, Value: 5}}.Eval(img, 0), "%d %s 5, %s", 4+i, c.op, q)
+				require.Equal(t, truth, Cond{{Op: c.op, Size: 1, Value: 5}}.Eval(img, 0, nil), "%d %s 5, %s", 4+i, c.op, q)
 			}
 		}
 	}
-	require.Equal(t, Bad, Cond{on(0)}.Eval(of(True), -1), "the time reaches the image")
+	require.Equal(t, Bad, Cond{on(0)}.Eval(of(True), -1, nil), "the time reaches the image")
 }
 
 func TestDecisiveNamesTheFirstComparisonOnTheDecidingBranches(t *testing.T) {
 	e, err := Parse("T101.level >= 40 L and not (door_open or TT101 < 5 Cel)")
 	require.NoError(t, err)
-	c, errs := e.Bind(plant{})
+	c, errs := e.Bind(plant{}, nil)
 	require.Nil(t, errs)
 	for _, k := range []struct {
 		level, door, temp int64
@@ -114,12 +114,12 @@ func TestDecisiveNamesTheFirstComparisonOnTheDecidingBranches(t *testing.T) {
 		{400, 0, 500, True, "T101.level >= 40 L"},
 	} {
 		img := image{{k.level, tag.Good}, {k.door, tag.Good}, {k.temp, tag.Good}}
-		require.Equal(t, k.truth, c.Eval(img, 0))
-		require.Equal(t, k.why, e.Part(c.Decisive(img, 0)))
+		require.Equal(t, k.truth, c.Eval(img, 0, nil))
+		require.Equal(t, k.why, e.Part(c.Decisive(img, 0, nil)))
 	}
 	img := image{{400, tag.Good}, {0, tag.Good}, {0, tag.Stale}}
-	require.Equal(t, Stale, c.Eval(img, 0))
-	require.Equal(t, "TT101 < 5 Cel", e.Part(c.Decisive(img, 0)))
+	require.Equal(t, Stale, c.Eval(img, 0, nil))
+	require.Equal(t, "TT101 < 5 Cel", e.Part(c.Decisive(img, 0, nil)))
 }
 
 func TestAMalformedConditionIsBad(t *testing.T) {
@@ -130,7 +130,7 @@ func TestAMalformedConditionIsBad(t *testing.T) {
 	for name, c := range map[string]Cond{
 		"empty":                   {},
 		"no operator":             {{Size: 1}},
-		"unknown operator":        {{Op: 10, Size: 1}},
+		"unknown operator":        {{Op: Elapsed + 1, Size: 1}},
 		"no size":                 {{Op: Eq}},
 		"comparison with a child": {{Op: Eq, Size: 2}, on(0)},
 		"and of nothing":          {{Op: And, Size: 1}},
@@ -142,11 +142,11 @@ func TestAMalformedConditionIsBad(t *testing.T) {
 		"bad after true":          {{Op: Or, Size: 3}, on(0), {Op: Eq, Size: 9}},
 		"too long":                long,
 	} {
-		require.Equal(t, Bad, c.Eval(of(True), 0), name)
-		require.Equal(t, -1, c.Decisive(of(True), 0), name)
+		require.Equal(t, Bad, c.Eval(of(True), 0, nil), name)
+		require.Equal(t, -1, c.Decisive(of(True), 0, nil), name)
 	}
-	require.Equal(t, Bad, Cond{on(0)}.Eval(nil, 0))
-	require.Equal(t, True, Cond{on(0)}.Eval(of(True), 0))
+	require.Equal(t, Bad, Cond{on(0)}.Eval(nil, 0, nil))
+	require.Equal(t, True, Cond{on(0)}.Eval(of(True), 0, nil))
 }
 
 // tree is the naive form of a condition.
@@ -176,7 +176,7 @@ func (n *tree) eval(img image) Truth {
 	}
 	switch {
 	case n.op >= Eq:
-		return Cond{n.leaf}.Eval(img, 0)
+		return Cond{n.leaf}.Eval(img, 0, nil)
 	case n.op == And && seen[False], n.op == Not && seen[True]:
 		return False
 	case n.op == Or && seen[True], n.op == Not && seen[False]:
@@ -218,8 +218,8 @@ func TestEvalEqualsANaiveTree(t *testing.T) {
 			img[j].value, img[j].q = int64(r.IntN(3)), tag.Quality(r.IntN(3))
 		}
 		want := n.eval(img)
-		require.Equal(t, want, c.Eval(img, 0), "seed %d, condition %d: %v", seed, i, c)
-		leaf := c.Decisive(img, 0)
+		require.Equal(t, want, c.Eval(img, 0, nil), "seed %d, condition %d: %v", seed, i, c)
+		leaf := c.Decisive(img, 0, nil)
 		require.GreaterOrEqual(t, c[leaf].Op, Eq)
 	}
 }
@@ -234,7 +234,7 @@ func FuzzEval(f *testing.F) {
 			c = append(c, Node{Op: Op(b[i] % 12), Size: uint16(b[i+1]), Tag: tag.ID(i % 5), Value: int64(i % 2)})
 		}
 		img := of(True, False, Stale, Bad)
-		truth, leaf := c.Eval(img, 0), c.Decisive(img, 0)
+		truth, leaf := c.Eval(img, 0, nil), c.Decisive(img, 0, nil)
 		require.LessOrEqual(t, truth, True)
 		require.True(t, leaf < len(c) && (leaf >= 0 || truth == Bad))
 	})
@@ -243,14 +243,14 @@ func FuzzEval(f *testing.F) {
 func TestEvaluationDoesNotAllocate(t *testing.T) {
 	var img Image = of(True, False, Stale)
 	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
-	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Eval(img, 0), c.Decisive(img, 0) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Eval(img, 0, nil), c.Decisive(img, 0, nil) }))
 }
 
 func BenchmarkEval(b *testing.B) {
 	var img Image = of(True, False, Stale)
 	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
 	for b.Loop() {
-		c.Eval(img, 0)
+		c.Eval(img, 0, nil)
 	}
 }
 
@@ -260,9 +260,9 @@ func ExampleParse() {
 		fmt.Println(err)
 		return
 	}
-	c, _ := e.Bind(plant{})
+	c, _ := e.Bind(plant{}, nil)
 	now := image{{412, tag.Good}, {0, tag.Good}, {480, tag.Good}} // 41.2 L, closed, 4.80 Cel
-	fmt.Println(c.Eval(now, 0), "because of", e.Part(c.Decisive(now, 0)))
+	fmt.Println(c.Eval(now, 0, nil), "because of", e.Part(c.Decisive(now, 0, nil)))
 	// Output:
 	// false because of TT101 < 5 Cel
 }

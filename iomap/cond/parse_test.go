@@ -66,7 +66,7 @@ func TestTheCanonicalTextHasSingleSpacesAndTheFewestParentheses(t *testing.T) {
 func shape(e *Expr) []part {
 	parts := append([]part(nil), e.parts...)
 	for i := range parts {
-		parts[i].column, parts[i].constant = 0, 0
+		parts[i].column, parts[i].value.column, parts[i].time.column = 0, 0, 0
 	}
 	return parts
 }
@@ -151,7 +151,7 @@ func TestNamesAreWordsJoinedByPoints(t *testing.T) {
 func TestBindTurnsConstantsIntoCounts(t *testing.T) {
 	e, err := Parse("T101.level >= 0.04 m3 and not (door_open or TT101 < 5 Cel) or XV101 != closed or N101 == -7")
 	require.NoError(t, err)
-	c, errs := e.Bind(plant{})
+	c, errs := e.Bind(plant{}, nil)
 	require.Nil(t, errs)
 	require.Equal(t, Cond{
 		{Op: Or, Size: 9},
@@ -190,13 +190,13 @@ func TestBindRefusesWhatDoesNotFitAndReturnsAllOfIt(t *testing.T) {
 	} {
 		e, err := Parse(c.text)
 		require.NoError(t, err, c.text)
-		bound, errs := e.Bind(plant{})
+		bound, errs := e.Bind(plant{}, nil)
 		require.Nil(t, bound, c.text)
 		require.Equal(t, []SyntaxError{{c.column, c.msg}}, errs, c.text)
 	}
 	e, err := Parse("x and XV101 == shut and TT101 > 5 Cel and y > 1")
 	require.NoError(t, err)
-	_, errs := e.Bind(plant{})
+	_, errs := e.Bind(plant{}, nil)
 	require.Len(t, errs, 3)
 	require.Equal(t, 43, errs[2].Column)
 }
@@ -225,8 +225,8 @@ func FuzzParse(f *testing.F) {
 		for _, ref := range e.Tags() {
 			require.True(t, strings.HasPrefix(string([]rune(text)[ref.Column-1:]), ref.Name))
 		}
-		if c, errs := e.Bind(plant{}); errs == nil {
-			require.Equal(t, Bad, c.Eval(image{}, 0), "a condition on tags that nobody knows is bad")
+		if c, errs := e.Bind(plant{}, nil); errs == nil {
+			require.Equal(t, Bad, c.Eval(image{}, 0, nil), "a condition on tags that nobody knows is bad")
 		}
 	})
 }
