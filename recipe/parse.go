@@ -19,7 +19,7 @@ import (
 // are held against every permitted batch size. equipment lists what is asked for by class: name, class and needs; name.TT is then a
 // tag like any other.
 //
-// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below
+// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, none above
 // that of the block around it; a level between may be left out), and one of these:
 //
 //	sequence: [elements]    one after the other
