@@ -219,6 +219,9 @@ func (r *reader) condition(n strictyaml.Node) *cond.Expr {
 		n.Errorf("condition, column %d: %s", at.Column, at.Msg)
 		return nil
 	}
+	if err == nil {
+		r.conds = append(r.conds, written{n, e})
+	}
 	for _, ref := range e.Params() {
 		if !slices.ContainsFunc(r.recipe.Params, func(p Param) bool { return p.Name == ref.Name }) {
 			n.Errorf("condition, column %d: no parameter %q; %s", ref.Column, ref.Name, r.has())

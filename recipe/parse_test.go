@@ -247,49 +247,6 @@ func TestTheNumbersOfElementsAndActionsAreBounded(t *testing.T) {
 	require.ErrorContains(t, err, "more than 8 elements inside each other")
 }
 
-// FuzzParse holds any source against panics, and what is accepted against the promises of a Recipe.
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(goodRecipe))
-	files, err := filepath.Glob("testdata/wrong/*.yaml")
-	require.NoError(f, err)
-	for _, file := range append(files, "../examples/controller/demo/recipe.yaml") {
-		src, err := os.ReadFile(file)
-		require.NoError(f, err)
-		f.Add(src)
-	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		r, err := Parse("recipe.yaml", src)
-		require.Equal(t, err == nil, r != nil)
-		if err != nil {
-			return
-		}
-		for _, size := range []quantity.Quantity{r.Min, r.Nominal, r.Max} {
-			formula, err := r.Resolve(size)
-			require.NoError(t, err, "a permitted batch size resolves")
-			for i := range r.Params {
-				require.GreaterOrEqual(t, formula[i].Quantity.Scale, r.Params[i].Value.Scale)
-			}
-		}
-		var walk func(e *Element)
-		walk = func(e *Element) {
-			require.NotEmpty(t, e.ID)
-			require.Equal(t, e.Level == Phase, len(e.Actions) > 0)
-			require.Equal(t, e.Level != Phase, len(e.Children) > 0)
-			for i := range e.Actions {
-				a := &e.Actions[i]
-				require.True(t, a.Kind >= Set && a.Kind <= Receive)
-				require.True(t, !a.Kind.Waits() || e.Timeout.Given())
-				require.Equal(t, a.Kind == Wait, a.Cond != nil)
-			}
-			for _, c := range e.Children {
-				require.GreaterOrEqual(t, c.Level, e.Level)
-				walk(c)
-			}
-		}
-		walk(r.Root)
-	})
-}
-
 func ExampleParse() {
 	src := []byte(`
 recipe: HEAT
