@@ -76,4 +76,3 @@ func FuzzParse(f *testing.F) {
 		walk(r.Root)
 	})
 }
-
