@@ -23,25 +23,33 @@ type written struct {
 // Canonical are the white space between lines and before them (two columns for each block, no more than one blank line, LF) and
 // the conditions, which stand in double quotes with single spaces and no needless parentheses. Comments, the order of keys, what
 // stands in one line as {...} and [...], the space before a comment in a line, quantities and all other texts stay as they were
-// written, and so does a condition of several lines.
+// written, and so does a condition of several lines. Where that form would say something else, all stays as it was written.
 func Format(file string, src []byte) ([]byte, error) {
-	r := read(file, src)
-	if err := r.recipe.Doc.Err(); err != nil {
+	if err := read(file, src).recipe.Doc.Err(); err != nil {
 		return nil, err
 	}
-	out := r.recipe.Doc.Layout()
-	again := read(file, out)
+	once := formed(src)
+	if !bytes.Equal(formed(once), once) {
+		return src, nil // it has no form that stays; what was written does
+	}
+	return once, nil
+}
+
+// formed is a recipe with its layout and then its conditions in canonical form.
+func formed(src []byte) []byte {
+	out := read("", src).recipe.Doc.Layout()
+	r := read("", out)
+	slices.SortFunc(r.conds, later)
 	lines := bytes.Split(out, []byte("\n"))
-	slices.SortFunc(again.conds, later)
-	for _, c := range again.conds { // from the last to the first, so that places stay true
+	for _, c := range r.conds { // from the last to the first, so that places stay true
 		at := c.node.Pos()
 		lines[at.Line-1] = []byte(quoted(string(lines[at.Line-1]), at.Column, c.node.Str(), c.expr.String()))
 	}
 	result := bytes.Join(lines, []byte("\n"))
-	if !again.reads(result) {
-		return out, nil
+	if !r.reads(result) {
+		return out
 	}
-	return result, nil
+	return result
 }
 
 // later orders by place, the last first.
