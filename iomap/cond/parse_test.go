@@ -157,7 +157,7 @@ func TestASyntaxErrorSaysWhereAndWhat(t *testing.T) {
 		{"stable(not a, 5, 5 s)", 8, `a tag is missing here, found "not"`},
 		{"Stable(TT101, 0.2 Cel, 30 s)", 1, `"Stable" is not a function; write stable(TAG, BAND, TIME) or elapsed(TIME)`},
 		{strings.Repeat("1 of (", 33) + "a", 198, "more than 32 parentheses and not inside each other"},
-		{"257 of (a" + strings.Repeat(",a", 256) + ")", 517, "the condition has more than 256 operators and comparisons"},
+		{"257 of (a" + strings.Repeat(",a", 256) + ")", 519, "the condition has more than 256 operators and comparisons"},
 		{strings.Repeat("(", 33) + "a", 33, "more than 32 parentheses and not inside each other"},
 		{strings.Repeat("not ", 33) + "a", 129, "more than 32 parentheses and not inside each other"},
 		{"a" + strings.Repeat(" or a", 256), 1276, "the condition has more than 256 operators and comparisons"},
