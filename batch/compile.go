@@ -112,7 +112,7 @@ func (c *compiler) element(e *recipe.Element, parent int) {
 	n := len(c.out.elems)
 	c.out.elems = append(c.out.elems, e)
 	c.out.seq.Elems = append(c.out.seq.Elems, sequencer.Elem{})
-	s := sequencer.Elem{Phase: e.Children == nil, Parallel: e.Parallel, Parent: parent, First: len(c.out.seq.Actions),
+	s := sequencer.Elem{Phase: e.Children == nil, Parallel: e.Block == recipe.Parallel, Parent: parent, First: len(c.out.seq.Actions),
 		Count: len(e.Actions), OnTimeout: e.OnTimeout, Recovery: e.Recovery}
 	if e.Timeout.Given() {
 		s.Timeout = c.duration(&e.Timeout)
@@ -140,7 +140,7 @@ func (c *compiler) action(e *recipe.Element, i int) {
 		s.Reason = "outputs confirmed"
 	case recipe.Wait:
 		s.Reason = a.Cond.String()
-		bound, errs := a.Cond.Bind(c)
+		bound, errs := a.Cond.Bind(c, c.formula)
 		for _, err := range errs {
 			c.report(a.Node, "condition, character %d: %s%s", err.Column, err.Msg, c.meant(err.Msg))
 		}

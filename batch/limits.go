@@ -48,7 +48,7 @@ func width(e *recipe.Element) (n int) {
 		return 1
 	}
 	for _, c := range e.Children {
-		if w := width(c); e.Parallel {
+		if w := width(c); e.Block == recipe.Parallel {
 			n += w
 		} else {
 			n = max(n, w)

@@ -106,13 +106,13 @@ func TestAMapAnswersConditions(t *testing.T) {
 	m := parse(t, goodMap)
 	e, err := cond.Parse("XV101 == open and TT301 >= 58.5 Cel and not ZS101")
 	require.NoError(t, err)
-	c, errs := e.Bind(m)
+	c, errs := e.Bind(m, nil)
 	require.Empty(t, errs)
 	require.Equal(t, cond.Node{Op: cond.Ge, Size: 1, Tag: 5, Value: 5850}, c[2])
 
 	e, err = cond.Parse("FC101 > 5 {pulse} or ZS999 or SIC301.sp > 10 /min")
 	require.NoError(t, err)
-	_, errs = e.Bind(m)
+	_, errs = e.Bind(m, nil)
 	require.Equal(t, []cond.SyntaxError{{Column: 9, Msg: `tag "FC101" cannot be compared`},
 		{Column: 22, Msg: `no tag "ZS999" in the I/O map`}}, errs)
 }

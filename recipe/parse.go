@@ -14,15 +14,27 @@ import (
 // once, each error with line, column and the line itself; then the Recipe is nil.
 //
 // The header has recipe (the ID), version, schema_version: 1, title and batch_size (nominal, min, max). formula lists the
-// parameters: name, value at the nominal batch size, min and max of the scaled value (may be left out), scaling (none,
-// linear or quadratic, by default none). An amount anywhere below may be written as $name, but not inside a condition. Limits are held against every
-// permitted batch size.
+// parameters: name, value at the nominal batch size, or $other to have the value of another one, min and max of the scaled value
+// (may be left out), scaling (none, linear or quadratic, by default none). An amount anywhere below may be written as $name. Limits
+// are held against every permitted batch size. equipment lists what is asked for by class: name, class and needs; name.TT is then a
+// tag like any other.
 //
-// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below
-// that of the block around it; a level between may be left out), and for a phase actions, for a block sequence or parallel with its
-// elements. A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action waits.
+// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, none above
+// that of the block around it; a level between may be left out), and one of these:
+//
+//	sequence: [elements]    one after the other
+//	parallel: [elements]    all at once
+//	select: [elements]      the first whose when is true; one with otherwise: true, the last, is taken where none is
+//	repeat: {until: "TT301 >= 58 Cel", at_most: 5, on_limit: hold, sequence: [elements]}
+//	actions: [actions]      of a phase
+//
+// Any element may have entry and exit, the conditions to begin and to end, and uses, the shared equipment that it holds meanwhile.
+// A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action, entry, exit or uses
+// waits. A block has them for waits of its own, each of which may take that long: entry, exit, uses, select and until.
 // recovery, in the header for all phases or in a phase for itself, says what follows when the controller comes up again in
-// its middle: hold (the default), resume, repeat, abort or restart.
+// its middle: hold (the default), resume, repeat, abort or restart. on_hold, on_restart, on_stop and on_abort give a phase logic of
+// its own: {timeout: 30 s, actions: [...]} with set, delay, wait and mark. equipment_phase names what phases that follow each
+// other hand over.
 //
 // An action is one key with its value:
 //
@@ -36,9 +48,21 @@ import (
 //	mark: text                                    put a line into the log
 //	prompt: text                                  ask the operator and wait
 //	request: {type: titrate, with: {volume: 5 mL}}
+//	sync: LINE                                    meet the phases of other branches that name the line
+//	send: TAG                                     post a message
+//	receive: TAG                                  wait for a message and take it
 func Parse(file string, src []byte) (*Recipe, error) {
+	r := read(file, src)
+	if err := r.recipe.Doc.Err(); err != nil {
+		return nil, err
+	}
+	return r.recipe, nil
+}
+
+// read reads a recipe as far as it can be read; what is wrong is in its Doc.
+func read(file string, src []byte) *reader {
 	doc := strictyaml.Parse(file, src, nil)
-	r := reader{recipe: &Recipe{Doc: doc}, ids: map[string]int{}, windows: map[string]*window{}}
+	r := &reader{recipe: &Recipe{Doc: doc}, ids: map[string]int{}, windows: map[string]*window{}}
 	f := doc.Root().Map()
 	r.recipe.ID = f.Req("recipe").Ident()
 	r.recipe.Version = f.Req("version").Ident()
@@ -48,15 +72,19 @@ func Parse(file string, src []byte) (*Recipe, error) {
 	if n, ok := f.Opt("formula"); ok {
 		r.formula(n)
 	}
+	if n, ok := f.Opt("equipment"); ok {
+		r.units(n)
+	}
 	if n, ok := f.Opt("recovery"); ok {
 		r.recovery = r.rule(n)
 	}
 	r.recipe.Root = r.element(f.Req("procedure"), nil, 1)
 	f.Done()
-	if err := doc.Err(); err != nil {
-		return nil, err
-	}
-	return r.recipe, nil
+	r.steps()
+	r.lines()
+	r.messages()
+	r.handovers()
+	return r
 }
 
 // reader fills a Recipe. What is wrong is in it too, as far as it could be read, so that one mistake is told once.
@@ -67,7 +95,12 @@ type reader struct {
 	windows  map[string]*window // by name
 	elements int
 	actions  int
-	recovery Recovery // of phases that have no rule of their own
+	recovery Recovery   // of phases that have no rule of their own
+	all      []*Element // that have been read, in the order of the file
+	path     []*Element // elements that what is being read stands in, from the root
+	meets    []meeting  // sync, send and receive actions, in the order of the file
+	conds    []written  // conditions, in the order in which they were read
+	owners   []owner    // phases that name an equipment phase, in the order of the file
 }
 
 // batchSize reads the sizes for which the recipe is written.
@@ -111,74 +144,6 @@ func (r *reader) ordered(n strictyaml.Node, key string, q quantity.Quantity, rel
 		return true
 	}
 	return false
-}
-
-// formula reads the parameters.
-func (r *reader) formula(n strictyaml.Node) {
-	seen := map[string]int{}
-	for _, item := range n.List(MaxParams) {
-		f := item.Map()
-		p := Param{Node: item}
-		name := f.Req("name")
-		if p.Name = name.Str(); p.Name != "" && !isWord(p.Name) {
-			name.Errorf("%q is not the name of a parameter; it must be letters, digits and _, beginning with a letter", p.Name)
-			p.Name = ""
-		}
-		once(seen, name, p.Name, "parameter")
-		value := f.Req("value")
-		p.Value, _ = quantityOf(value)
-		p.Min = r.limit(f, "min", &p)
-		p.Max = r.limit(f, "max", &p)
-		if n, ok := f.Opt("scaling"); ok {
-			p.Scaling = map[string]Scaling{"linear": Linear, "quadratic": Quadratic}[n.OneOf("none", "linear", "quadratic")]
-		}
-		f.Done()
-		if p.Value.Unit != "" {
-			r.checkRange(&p, value)
-		}
-		r.recipe.Params = append(r.recipe.Params, p)
-	}
-}
-
-// limit reads a limit of a parameter; the zero Quantity where there is none or it is refused.
-func (r *reader) limit(f *strictyaml.Fields, key string, p *Param) quantity.Quantity {
-	n, _ := f.Opt(key)
-	q, ok := quantityOf(n)
-	if ok && p.Value.Unit != "" && !q.Unit.Compatible(p.Value.Unit) {
-		n.Errorf("%s %q and value %q measure different things", key, q, p.Value)
-		return quantity.Quantity{}
-	}
-	return q
-}
-
-// checkRange holds the value of a parameter against its limits, at the nominal batch size and at both ends of the permitted
-// ones: between them a scaled value only rises or only falls.
-func (r *reader) checkRange(p *Param, value strictyaml.Node) {
-	if p.Min.Unit != "" && p.Max.Unit != "" {
-		if c, err := p.Min.Cmp(p.Max); err == nil && c > 0 {
-			p.Node.Errorf("parameter %q: min %q is above max %q", p.Name, p.Min, p.Max)
-			return
-		}
-	}
-	if why := p.outside(p.Value); why != "" {
-		value.Errorf("parameter %q: %s", p.Name, why)
-		return
-	}
-	if !r.sized {
-		return
-	}
-	for _, size := range [...]quantity.Quantity{r.recipe.Min, r.recipe.Max} {
-		ratio, err := size.Per(r.recipe.Nominal)
-		if err != nil {
-			continue
-		}
-		q, ok := p.scaled(ratio)
-		if !ok {
-			value.Errorf("parameter %q at batch size %q does not fit 64 bits", p.Name, size)
-		} else if why := p.outside(q); why != "" {
-			value.Errorf("parameter %q at batch size %q: %s; narrow the batch size or widen the limits", p.Name, size, why)
-		}
-	}
 }
 
 // once reports a text that has been there before, and remembers its line otherwise.

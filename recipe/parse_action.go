@@ -4,6 +4,7 @@ package recipe
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/batchkit/batchkit/internal/strictyaml"
@@ -25,13 +26,13 @@ type window struct {
 	closed int // line, 0 while it is open
 }
 
-// action reads one action of a phase.
-func (r *reader) action(n strictyaml.Node, phase *Element) Action {
+// action reads one action of a phase; logic is the key of the logic that it stands in, "" for what the phase does in Running.
+func (r *reader) action(n strictyaml.Node, phase *Element, logic string) Action {
 	a := Action{Node: n}
 	f := n.Map()
 	var found []string
 	var value strictyaml.Node
-	for k := Set; k <= Request; k++ {
+	for k := Set; k <= Receive; k++ {
 		if v, ok := f.Opt(k.String()); ok {
 			a.Kind, value = k, v
 			found = append(found, k.String())
@@ -46,21 +47,31 @@ func (r *reader) action(n strictyaml.Node, phase *Element) Action {
 		}
 		return a
 	}
+	if logic != "" && a.Kind > Delay && a.Kind != Mark {
+		n.Errorf("%s does no %s; the logic of %q can set, wait, delay and mark", logic, a.Kind, phase.ID)
+		return a
+	}
+	r.fill(&a, value, phase)
+	return a
+}
+
+// fill reads the value of an action whose kind is known.
+func (r *reader) fill(a *Action, value strictyaml.Node, phase *Element) {
 	switch a.Kind {
 	case Set:
 		a.Settings = r.settings(value, "an output", cond.IsName)
 	case Wait:
-		a.Cond = condition(value)
+		a.Cond = r.condition(value)
 	case Delay:
 		a.For = r.time(value)
 	case OpenWindow:
-		r.openWindow(&a, value, phase)
+		r.openWindow(a, value, phase)
 	case CloseWindow:
-		if w := r.useWindow(&a, value, phase); w != nil {
+		if w := r.useWindow(a, value, phase); w != nil {
 			w.closed = value.Pos().Line
 		}
 	case WaitTotal:
-		r.waitTotal(&a, value, phase)
+		r.waitTotal(a, value, phase)
 	case VerifyStable:
 		f := value.Map()
 		a.Tag = tagName(f.Req("tag"))
@@ -76,8 +87,10 @@ func (r *reader) action(n strictyaml.Node, phase *Element) Action {
 			a.Settings = r.settings(with, "a parameter", isWord)
 		}
 		f.Done()
+	case Sync, Send, Receive:
+		a.Line = value.Ident()
+		r.meets = append(r.meets, meeting{a.Kind, a.Line, value, phase, slices.Clone(r.path)})
 	}
-	return a
 }
 
 // settings reads names with their values, of which there is one at least.
@@ -153,6 +166,20 @@ func (r *reader) param(n strictyaml.Node, name string) string {
 	return ""
 }
 
+// has says which parameters there are.
+func (r *reader) has() string {
+	var names []string
+	for i := range r.recipe.Params {
+		if name := r.recipe.Params[i].Name; name != "" {
+			names = append(names, "$"+name)
+		}
+	}
+	if len(names) == 0 {
+		return "the recipe has no formula"
+	}
+	return "the formula has " + strings.Join(names, ", ")
+}
+
 // nominal is the quantity of an amount at the nominal batch size; the zero Quantity where it is refused.
 func (r *reader) nominal(a *Amount) quantity.Quantity {
 	for i := range r.recipe.Params {
@@ -181,7 +208,7 @@ func (r *reader) time(n strictyaml.Node) Amount {
 }
 
 // condition reads the text of a condition; nil where it is refused.
-func condition(n strictyaml.Node) *cond.Expr {
+func (r *reader) condition(n strictyaml.Node) *cond.Expr {
 	text := n.Str()
 	if text == "" {
 		return nil
@@ -190,6 +217,15 @@ func condition(n strictyaml.Node) *cond.Expr {
 	var at *cond.SyntaxError
 	if errors.As(err, &at) {
 		n.Errorf("condition, column %d: %s", at.Column, at.Msg)
+		return nil
+	}
+	if err == nil {
+		r.conds = append(r.conds, written{n, e})
+	}
+	for _, ref := range e.Params() {
+		if !slices.ContainsFunc(r.recipe.Params, func(p Param) bool { return p.Name == ref.Name }) {
+			n.Errorf("condition, column %d: no parameter %q; %s", ref.Column, ref.Name, r.has())
+		}
 	}
 	return e
 }
@@ -214,6 +250,10 @@ func (r *reader) openWindow(a *Action, n strictyaml.Node, phase *Element) {
 	tolerance := f.Req("tolerance")
 	a.Tolerance = r.amount(tolerance, "tolerance", 0)
 	f.Done()
+	if around := r.around(Repeat); around != nil {
+		name.Errorf("window %q would be opened in every round of %q, and a window has one total in a batch; meter outside the repeat",
+			a.Window, around.ID)
+	}
 	if a.Window == "" {
 		return
 	}

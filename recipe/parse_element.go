@@ -36,36 +36,61 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 	}
 	// An element whose level is refused may hold anything.
 	phase, block := word == Phase.String(), word != "" && word != Phase.String()
-	if parent != nil && parent.Level < Phase && word != "" && e.Level <= parent.Level {
-		level.Errorf("%s %q stands in %s %q; its level must be below that", e.Level, e.ID, parent.Level, parent.ID)
+	if parent != nil && parent.Level < Phase && word != "" && e.Level < parent.Level {
+		level.Errorf("%s %q stands in %s %q; its level may not be above that", e.Level, e.ID, parent.Level, parent.ID)
 	}
+	r.all = append(r.all, e)
+	r.chosen(f, e, parent)
+	r.gates(f, e)
+	r.path = append(r.path, e)
+	r.body(f, e, phase, block, depth)
+	r.path = r.path[:len(r.path)-1]
+	r.timing(f, e, phase, block)
+	r.recovers(f, e, block)
+	r.logic(f, e, block)
+	r.equipmentPhase(f, e, block)
+	f.Done()
+	return e
+}
+
+// body reads what stands in an element: the one block that it is, or the actions of a phase.
+func (r *reader) body(f *strictyaml.Fields, e *Element, phase, block bool, depth int) {
 	var found []string
-	for _, key := range [...]string{"sequence", "parallel", "actions"} {
-		list, ok := f.Opt(key)
+	for _, key := range [...]string{"sequence", "parallel", "select", "repeat", "actions"} {
+		value, ok := f.Opt(key)
 		if !ok {
 			continue
 		}
 		found = append(found, key)
 		switch {
 		case key == "actions" && block:
-			list.Errorf("actions belong to a phase; %q is %s with sequence or parallel", e.ID, withArticle(e.Level))
+			value.Errorf("actions belong to a phase; %q is %s with sequence, parallel, select or repeat", e.ID, withArticle(e.Level))
 		case key != "actions" && phase:
-			list.Errorf("%q is a phase, and a phase has actions; a block is a procedure, unit_procedure or operation", e.ID)
+			value.Errorf("%q is a phase, and a phase has actions; a block is a procedure, unit_procedure or operation", e.ID)
 		}
-		r.content(e, key, list, depth)
+		switch key {
+		case "actions":
+			e.Actions = r.actionList(e, value, "")
+			r.closed(e)
+		case "repeat":
+			e.Block = Repeat
+			r.repeat(e, value, depth)
+		default:
+			e.Block = map[string]Block{"sequence": Sequence, "parallel": Parallel, "select": Select}[key]
+			r.children(e, key, value, depth)
+		}
 	}
-	r.timing(f, e, block)
-	r.recovers(f, e, block)
-	f.Done()
+	if e.Block == Select {
+		r.alternatives(e)
+	}
 	switch {
 	case len(found) > 1:
-		n.Errorf("element %q has %s; it can have one of them", e.ID, strings.Join(found, " and "))
+		e.Node.Errorf("element %q has %s; it can have one of them", e.ID, strings.Join(found, " and "))
 	case len(found) == 0 && phase:
-		n.Errorf("phase %q: key \"actions\" is missing", e.ID)
+		e.Node.Errorf("phase %q: key \"actions\" is missing", e.ID)
 	case len(found) == 0 && block:
-		n.Errorf("element %q: key \"sequence\" or \"parallel\" is missing", e.ID)
+		e.Node.Errorf("element %q: key \"sequence\", \"parallel\", \"select\" or \"repeat\" is missing", e.ID)
 	}
-	return e
 }
 
 // withArticle is the level as it stands in a sentence.
@@ -76,82 +101,108 @@ func withArticle(l Level) string {
 	return "a " + l.String()
 }
 
-// content reads the elements of a block or the actions of a phase.
-func (r *reader) content(e *Element, key string, list strictyaml.Node, depth int) {
+// items reads a list that may not be empty.
+func items(e *Element, key string, list strictyaml.Node) []strictyaml.Node {
 	items := list.List(MaxActions)
 	if list.Kind() == strictyaml.List && len(items) == 0 {
 		list.Errorf("%s: the list is empty; write what %q does, or remove it", key, e.ID)
 	}
-	if key == "actions" {
-		for _, item := range items {
-			r.actions++
-			if r.actions == MaxActions+1 {
-				item.Errorf("the recipe has more than %d actions", MaxActions)
-			}
-			if r.actions <= MaxActions {
-				e.Actions = append(e.Actions, r.action(item, e))
-			}
+	return items
+}
+
+// actionList reads the actions of a phase, or of its logic under the key logic.
+func (r *reader) actionList(e *Element, list strictyaml.Node, logic string) (actions []Action) {
+	for _, item := range items(e, "actions", list) {
+		r.actions++
+		if r.actions == MaxActions+1 {
+			item.Errorf("the recipe has more than %d actions", MaxActions)
 		}
-		r.closed(e)
-		return
+		if r.actions <= MaxActions {
+			actions = append(actions, r.action(item, e, logic))
+		}
 	}
-	e.Parallel = key == "parallel"
-	for _, item := range items {
+	return actions
+}
+
+// children reads the elements of a block.
+func (r *reader) children(e *Element, key string, list strictyaml.Node, depth int) {
+	for _, item := range items(e, key, list) {
 		e.Children = append(e.Children, r.element(item, e, depth+1))
 	}
 }
 
-// recovers reads what follows when the controller comes up again in the middle of a phase.
-func (r *reader) recovers(f *strictyaml.Fields, e *Element, block bool) {
-	e.Recovery = r.recovery
-	n, own := f.Opt("recovery")
-	if block && own {
-		n.Errorf("a recovery rule belongs to a phase or to the header; %q is %s", e.ID, withArticle(e.Level))
-		return
-	}
-	if own {
-		e.Recovery = r.rule(n)
-	}
-	for i := range e.Actions {
-		if a := &e.Actions[i]; e.Recovery == RecoverRepeat && a.Kind == OpenWindow {
-			a.Node.Errorf("phase %q meters, and what it has charged cannot be charged again; its recovery can be hold, resume, abort or restart", e.ID)
+// repeat reads a loop.
+func (r *reader) repeat(e *Element, n strictyaml.Node, depth int) {
+	f := n.Map()
+	until, asks := f.Opt("until")
+	e.Loop.Until = r.condition(until)
+	e.Loop.AtMost = int(f.Req("at_most").Int(1, MaxRounds))
+	limit, reacts := f.Opt("on_limit")
+	if reacts {
+		word := limit.OneOf(LimitHold.String(), LimitAbort.String(), LimitContinue.String())
+		e.Loop.OnLimit = map[string]Limit{"abort": LimitAbort, "continue": LimitContinue}[word]
+		if !asks {
+			limit.Errorf("on_limit of %q says what follows when until stays false, and there is no until", e.ID)
 		}
+	}
+	r.children(e, "sequence", f.Req("sequence"), depth)
+	f.Done()
+}
+
+// chosen reads when an element of a select is taken.
+func (r *reader) chosen(f *strictyaml.Fields, e *Element, parent *Element) {
+	when, whens := f.Opt("when")
+	other, others := f.Opt("otherwise")
+	if e.When = r.condition(when); others && other.Str() == "false" {
+		other.Errorf("otherwise is true or not there; give %q a when", e.ID)
+	} else {
+		other.Bool()
+	}
+	switch in := parent != nil && parent.Block == Select; {
+	case !in && whens:
+		when.Errorf("when belongs to an element of a select; what %q waits for before it begins is its entry", e.ID)
+	case !in && others:
+		other.Errorf("otherwise belongs to the last element of a select, and %q is in none", e.ID)
+	case whens && others:
+		other.Errorf("%q has when and otherwise; it can have one of them", e.ID)
+	case in && !whens && !others:
+		e.Node.Errorf("%q stands in select %q: key \"when\" is missing; the last may have otherwise: true", e.ID, parent.ID)
 	}
 }
 
-func (r *reader) rule(n strictyaml.Node) Recovery {
-	word := n.OneOf(RecoverHold.String(), RecoverResume.String(), RecoverRepeat.String(), RecoverAbort.String(), RecoverRestart.String())
-	for rule := RecoverHold; rule <= RecoverRestart; rule++ {
-		if rule.String() == word {
-			return rule
+// alternatives holds the elements of a select against each other.
+func (r *reader) alternatives(e *Element) {
+	seen := map[string]*Element{}
+	for i, c := range e.Children {
+		if other := c.At("otherwise"); other.Kind() != strictyaml.Absent {
+			switch {
+			case i < len(e.Children)-1:
+				other.Errorf("%q is taken when nothing else is, so it must be the last of %q", c.ID, e.ID)
+			case i == 0:
+				other.Errorf("%q is all that %q can choose; add elements with when before it, or make it a sequence", c.ID, e.ID)
+			}
 		}
+		if c.When == nil {
+			continue
+		}
+		text := c.When.String()
+		if first := seen[text]; first != nil {
+			c.At("when").Errorf("%q is never taken: %q in line %d has the same condition", c.ID, first.ID, first.At("when").Pos().Line)
+			continue
+		}
+		seen[text] = c
 	}
-	return RecoverHold
 }
 
-// timing reads how long a phase may take and what follows when it takes longer.
-func (r *reader) timing(f *strictyaml.Fields, e *Element, block bool) {
-	timeout, limited := f.Opt("timeout")
-	reaction, reacts := f.Opt("on_timeout")
-	switch {
-	case block && limited:
-		timeout.Errorf("a timeout belongs to a phase; %q is %s", e.ID, withArticle(e.Level))
-		return
-	case !limited && reacts:
-		reaction.Errorf("on_timeout of %q says what follows a timeout, and there is no timeout", e.ID)
-		return
-	}
-	e.Timeout = r.time(timeout)
-	if reacts && reaction.OneOf(Hold.String(), Abort.String()) == Abort.String() {
-		e.OnTimeout = Abort
-	}
-	if limited || block {
-		return
-	}
-	for i := range e.Actions {
-		if a := &e.Actions[i]; a.Kind.Waits() {
-			e.Node.Errorf("phase %q: key \"timeout\" is missing; the %s in line %d may take for ever", e.ID, a.Kind, a.Node.Pos().Line)
-			return
+// At returns what stands under a key of the element, or under keys inside each other, as in At("repeat", "until"); the absent
+// Node where nothing does. It is for errors that are found out later.
+func (e *Element) At(keys ...string) strictyaml.Node {
+	n := e.Node
+	for _, key := range keys {
+		if n.Kind() != strictyaml.Mapping {
+			return strictyaml.Node{}
 		}
+		n, _ = n.Map().Opt(key)
 	}
+	return n
 }

@@ -34,13 +34,23 @@ type Recipe struct {
 	Min     quantity.Quantity // least batch size
 	Max     quantity.Quantity // greatest batch size
 	Params  []Param           // the formula, in the order of the file
+	Units   []Unit            // the equipment that it asks for by class
 	Root    *Element          // the procedure
 	Doc     *strictyaml.Doc   // where binding reports what it finds; Node values below belong to it
+}
+
+// Unit is a requirement of equipment by class, which binding meets with one unit of the I/O map.
+type Unit struct {
+	Name  string // in the recipe Name.TT is the tag TT of the unit that was chosen
+	Class string
+	Needs []Setting // capabilities that the unit must have: a quantity at least, or the very word
+	Node  strictyaml.Node
 }
 
 // Param is one parameter of the formula.
 type Param struct {
 	Name     string
+	Ref      string            // name of the parameter whose Value and Scaling it has, "" where a value is written
 	Value    quantity.Quantity // at the nominal batch size
 	Min, Max quantity.Quantity // limits of the scaled value; the zero Quantity where none is given
 	Scaling  Scaling
@@ -78,17 +88,90 @@ func (l Level) String() string {
 	return [...]string{"procedure", "unit_procedure", "operation", "phase"}[min(l, Phase)]
 }
 
+// Block says how the elements in an element follow each other.
+type Block uint8
+
+// The blocks.
+const (
+	NoBlock  Block = iota // a phase
+	Sequence              // one after the other
+	Parallel              // all at once; it ends when all have
+	Select                // the first whose When is true
+	Repeat                // the body, a sequence, until Loop.Until is true
+)
+
+// String gives the key that recipes use: sequence, parallel, select or repeat; "" for a phase.
+func (b Block) String() string {
+	return [...]string{"", "sequence", "parallel", "select", "repeat"}[min(b, Repeat)]
+}
+
 // Element is one element of the procedure: a block of further elements, or a phase with actions.
 type Element struct {
 	ID        string // unique in the recipe
 	Level     Level
-	Parallel  bool       // children begin together; otherwise one after the other
+	Block     Block
 	Children  []*Element // nil for a phase
 	Actions   []Action   // of a phase
-	Timeout   Amount     // time that a phase may take in Running; required where an action waits
+	When      *cond.Expr // of an alternative of a select: when it is taken; nil for the one that is taken otherwise
+	Loop      Loop       // of a repeat
+	Entry     *cond.Expr // it begins only when that is true; nil: at once
+	Exit      *cond.Expr // it ends only when that is true; nil: at once
+	Uses      []string   // shared equipment that it holds from before its entry until after its exit, in the order of the file
+	Timeout   Amount     // time that a phase may take in Running, or each wait of a block itself; required where something waits
 	OnTimeout Reaction
-	Recovery  Recovery // what follows when the controller comes up again and the phase was running
+	Recovery  Recovery        // what follows when the controller comes up again and the phase was running
+	Logic     [LogicEnd]Logic // of a phase: what it does on its way to Held, Running, Stopped and Aborted
+	Equipment string          // of a phase: the equipment phase that it hands over to the next phase which names it, too; "" for none
 	Node      strictyaml.Node
+}
+
+// Loop bounds a repeat.
+type Loop struct {
+	Until   *cond.Expr // nil: AtMost times
+	AtMost  int        // 1 to MaxRounds
+	OnLimit Limit
+}
+
+// MaxRounds is the greatest bound of a repeat.
+const MaxRounds = 10_000
+
+// Limit is what follows when a repeat has used up its rounds and its condition is still false.
+type Limit uint8
+
+// The reactions to the limit of a repeat.
+const (
+	LimitHold     Limit = iota // hold the batch; a restart grants one more round
+	LimitAbort                 // abort the batch
+	LimitContinue              // go on behind the repeat
+)
+
+// String gives the name that recipes use: hold, abort or continue.
+func (l Limit) String() string {
+	return [...]string{"hold", "abort", "continue"}[min(l, LimitContinue)]
+}
+
+// Transient names the transient states of a phase that may have logic of their own.
+type Transient uint8
+
+// The transient states that may have logic.
+const (
+	OnHold Transient = iota
+	OnRestart
+	OnStop
+	OnAbort
+	LogicEnd // how many there are
+)
+
+// String gives the key that recipes use: on_hold, on_restart, on_stop or on_abort.
+func (t Transient) String() string {
+	return [...]string{"on_hold", "on_restart", "on_stop", "on_abort"}[min(t, OnAbort)]
+}
+
+// Logic is what a phase does in a transient state. Outputs that its actions set follow them; the phase's other outputs go to their safe
+// values at once.
+type Logic struct {
+	Actions []Action // Set, Delay, Wait and Mark only; nil where there is none
+	Timeout Amount   // when all outputs of the phase go to their safe values, and the state ends
 }
 
 // Recovery is what follows when a controller comes up again in the middle of a phase (seed H2-4). Of phases that ran side by
@@ -148,18 +231,21 @@ const (
 	Mark                               // log marker
 	Prompt                             // ask the operator and wait for the answer
 	Request                            // OEM action, run outside Step
+	Sync                               // meet the other phases that name the line
+	Send                               // post a message
+	Receive                            // wait for a message and take it
 )
 
 // String gives the name that recipes use.
 func (k ActionKind) String() string {
 	return [...]string{"", "set", "wait", "delay", "open_window", "close_window", "wait_total", "verify_stable", "mark", "prompt",
-		"request"}[min(k, Request)]
+		"request", "sync", "send", "receive"}[min(k, Receive)]
 }
 
 // Waits tells whether an action of this kind may take time without end, so that its phase must have a time-out.
 func (k ActionKind) Waits() bool {
 	switch k {
-	case Wait, WaitTotal, VerifyStable, Prompt, Request, Set:
+	case Wait, WaitTotal, VerifyStable, Prompt, Request, Set, Sync, Receive:
 		return true
 	}
 	return false
@@ -180,6 +266,7 @@ type Action struct {
 	Within    Amount     // VerifyStable: width of the band
 	Text      string     // Mark, Prompt: what is logged or shown
 	Type      string     // Request: OEM action type
+	Line      string     // Sync: name of the line; Send, Receive: tag of the message
 	Node      strictyaml.Node
 }
 

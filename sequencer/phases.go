@@ -178,7 +178,7 @@ func (m *Machine) over(at int64, p int) bool {
 		}
 		return true
 	case recipe.Wait:
-		return a.Cond.Eval(m.view, at) == cond.True
+		return a.Cond.Eval(m.view, at, nil) == cond.True
 	case recipe.Delay:
 		return at >= s.A
 	case recipe.WaitTotal:

@@ -98,7 +98,7 @@ func newScene(b *batch.Batch, answered bool) *scene {
 func (s *scene) element(e *recipe.Element, depth int) (busiest int) {
 	s.steps = append(s.steps, step{id: e.ID, depth: depth})
 	for _, child := range e.Children {
-		if n := s.element(child, depth+1); e.Parallel {
+		if n := s.element(child, depth+1); e.Block == recipe.Parallel {
 			busiest += n
 		} else {
 			busiest = max(busiest, n)

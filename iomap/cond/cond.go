@@ -1,12 +1,14 @@
 // Package cond holds conditions on tags: parsed from text, bound to the tags of an I/O map, and evaluated in four values.
 //
-// Start with [Parse], which reads "T101.level >= 40 L and not (door_open or TT101 < 5 Cel)"; [Expr.Bind] holds the names
-// against a [Lookup] and makes a [Cond], whose Eval gives a [Truth].
+// Start with [Parse], which reads "T101.level >= $volume and stable(TT101, 0.2 Cel, 30 s)"; [Expr.Bind] holds its names
+// against a [Lookup] and a formula and makes a [Cond], whose Eval gives a [Truth].
 //
 // The rule that must not be broken: a value that is not GOOD never counts as true or false. It can only be outvoted: one
-// false branch settles an "and" and one true branch settles an "or", whatever the others are.
+// false branch settles an "and", one true branch an "or" and enough of either an "N of", whatever the others are.
 //
-// The package keeps no state and no time: debounce, voting over a window and latching belong to whoever asks again.
+// The package keeps no state. What stable and elapsed remember lies in Cells that belong to whoever asks: he begins them
+// with [Cond.Begin], asks after every event, sets a timer for [Cond.Wake], and may copy them at any time. Debounce and
+// latching belong to others.
 package cond
 
 import "github.com/batchkit/batchkit/iomap/tag"
@@ -14,7 +16,7 @@ import "github.com/batchkit/batchkit/iomap/tag"
 // Limits of a condition. Depth counts operators and parentheses inside each other.
 const (
 	MaxText  = 4096 // bytes of text
-	MaxNodes = 256  // operators and comparisons together
+	MaxNodes = 256  // operators, comparisons and functions together; hence a Cond has at most as many Cells
 	MaxDepth = 32
 )
 
@@ -23,7 +25,7 @@ type Truth uint8
 
 // The truth values.
 const (
-	Bad   Truth = iota // a tag that matters is BAD, or the condition is malformed
+	Bad   Truth = iota // a tag that matters is BAD, the condition is malformed, or its Cells were never begun
 	Stale              // a tag that matters is STALE
 	False
 	True
@@ -42,16 +44,19 @@ const (
 	Or  Op = iota + 1 // of the nodes below it: true if one is, else bad, else stale, else false
 	And               // of the nodes below it: false if one is, else bad, else stale, else true
 	Not               // swaps true and false of the one node below it
+	Of                // true if Value of the nodes below it are, false if so many are that this cannot be, else bad, else stale
 	Eq
 	Ne
 	Lt
 	Le
 	Gt
 	Ge
+	Stable  // true when the tag has kept within a band of Value counts for Time
+	Elapsed // true when Time has gone by since Begin, stretches of Suspend left out
 )
 
 // opText is how the operators are written, by Op. Those before Not bind the less tightly the earlier they stand.
-var opText = [...]string{"", "or", "and", "not", "==", "!=", "<", "<=", ">", ">="}
+var opText = [...]string{"", "or", "and", "not", "of", "==", "!=", "<", "<=", ">", ">=", "stable", "elapsed"}
 
 // String gives the operator as conditions write it.
 func (o Op) String() string {
@@ -61,12 +66,13 @@ func (o Op) String() string {
 	return opText[o]
 }
 
-// Node is one operator or comparison of a [Cond].
+// Node is one operator, comparison or function of a [Cond]. Each Stable and each Elapsed has one [Cell], in their order.
 type Node struct {
 	Op    Op
-	Size  uint16 // nodes of the subtree that begins here, this one counted; 1 for a comparison
-	Tag   tag.ID // comparison: the tag
-	Value int64  // comparison: the constant, in counts of the tag's resolution; 0 or 1 for a switch
+	Size  uint16 // nodes of the subtree that begins here, this one counted; 1 for a comparison or function
+	Tag   tag.ID // comparison, Stable: the tag
+	Value int64  // comparison, Stable: constant or band, in counts of the tag's resolution; 0 or 1 for a switch; Of: how many
+	Time  int64  // Stable, Elapsed: ns, above 0
 }
 
 // Cond is a condition bound to tags: its tree in prefix order, each operator before the nodes below it. Cond[i] is what the
@@ -77,124 +83,4 @@ type Cond []Node
 type Image interface {
 	// Read returns the scaled value of a tag, 0 or 1 for a switch, and its quality at monotonic time at.
 	Read(id tag.ID, at int64) (value int64, q tag.Quality)
-}
-
-// Eval evaluates the condition at monotonic time at. It reads every tag of the condition, allocates nothing and never
-// panics: a malformed or empty Cond, and a nil img, give Bad.
-func (c Cond) Eval(img Image, at int64) Truth {
-	t, _ := c.root(img, at)
-	return t
-}
-
-// Decisive returns the index of the comparison that made the condition what it is at that time: the first one on the way
-// down through the branches that have the value of the whole. For a condition that is false, stale or bad this is what it
-// waits for first. It is -1 where Eval gives Bad because the Cond is malformed or img is nil.
-func (c Cond) Decisive(img Image, at int64) (leaf int) {
-	_, leaf = c.root(img, at)
-	return leaf
-}
-
-func (c Cond) root(img Image, at int64) (Truth, int) {
-	if img == nil || len(c) == 0 || len(c) > MaxNodes {
-		return Bad, -1
-	}
-	w := walk{cond: c, img: img, at: at}
-	t, leaf, next := w.node(0)
-	if next != len(c) {
-		return Bad, -1
-	}
-	return t, leaf
-}
-
-// walk evaluates every node once; len(cond) bounds its recursion, because each call uses up a node.
-type walk struct {
-	cond Cond
-	img  Image
-	at   int64
-}
-
-// malformed is the place after a subtree that is none.
-const malformed = -1
-
-// node evaluates the subtree at i; it returns its decisive leaf and the place after it.
-func (w *walk) node(i int) (t Truth, leaf, next int) {
-	n := &w.cond[i]
-	end := i + int(n.Size)
-	if n.Op == 0 || n.Op > Ge || n.Op >= Eq && n.Size != 1 || end > len(w.cond) {
-		return Bad, -1, malformed
-	}
-	if n.Op >= Eq {
-		return w.leaf(n), i, end
-	}
-	children := 0
-	for i++; i < end; children++ {
-		var below Truth
-		var at int
-		if below, at, i = w.node(i); i == malformed {
-			return Bad, -1, malformed
-		}
-		if children == 0 || n.Op.weight(below) > n.Op.weight(t) {
-			t, leaf = below, at
-		}
-	}
-	if i != end || children == 0 || n.Op == Not && children != 1 {
-		return Bad, -1, malformed
-	}
-	if n.Op == Not {
-		t = t.not()
-	}
-	return t, leaf, end
-}
-
-func (w *walk) leaf(n *Node) Truth {
-	value, q := w.img.Read(n.Tag, w.at)
-	switch q {
-	case tag.Good:
-	case tag.Stale:
-		return Stale
-	default:
-		return Bad
-	}
-	holds := false
-	switch n.Op {
-	case Eq:
-		holds = value == n.Value
-	case Ne:
-		holds = value != n.Value
-	case Lt:
-		holds = value < n.Value
-	case Le:
-		holds = value <= n.Value
-	case Gt:
-		holds = value > n.Value
-	case Ge:
-		holds = value >= n.Value
-	}
-	if holds {
-		return True
-	}
-	return False
-}
-
-// weight says which value wins among the nodes below an operator: the heaviest.
-func (o Op) weight(t Truth) uint8 {
-	switch {
-	case o == Or && t == True, o != Or && t == False:
-		return 3
-	case t == Bad:
-		return 2
-	case t == Stale:
-		return 1
-	}
-	return 0
-}
-
-func (t Truth) not() Truth {
-	switch t {
-	case True:
-		return False
-	case False:
-		return True
-	}
-	return t
 }

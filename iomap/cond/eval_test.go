@@ -5,6 +5,7 @@ package cond
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -46,11 +47,11 @@ func TestTheTruthTablesOfTwo(t *testing.T) {
 	or := [4][4]Truth{{Bad, Bad, Bad, True}, {Bad, Stale, Stale, True}, {Bad, Stale, False, True}, {True, True, True, True}}
 	for _, a := range all {
 		for _, b := range all {
-			require.Equal(t, and[a][b], Cond{{Op: And, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0), "%s and %s", a, b)
-			require.Equal(t, or[a][b], Cond{{Op: Or, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0), "%s or %s", a, b)
+			require.Equal(t, and[a][b], Cond{{Op: And, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0, nil), "%s and %s", a, b)
+			require.Equal(t, or[a][b], Cond{{Op: Or, Size: 3}, on(0), on(1)}.Eval(of(a, b), 0, nil), "%s or %s", a, b)
 		}
 		not := [4]Truth{Bad: Bad, Stale: Stale, False: True, True: False}
-		require.Equal(t, not[a], Cond{{Op: Not, Size: 2}, on(0)}.Eval(of(a), 0), "not %s", a)
+		require.Equal(t, not[a], Cond{{Op: Not, Size: 2}, on(0)}.Eval(of(a), 0, nil), "not %s", a)
 	}
 }
 
@@ -66,8 +67,8 @@ func TestOfThreeTheStrongestWinsWhereverItStands(t *testing.T) {
 				}
 			}
 			c := Cond{{Op: op, Size: 4}, on(0), on(1), on(2)}
-			require.Equal(t, want, c.Eval(of(in...), 0), "%s %v", op, in)
-			leaf := c.Decisive(of(in...), 0)
+			require.Equal(t, want, c.Eval(of(in...), 0, nil), "%s %v", op, in)
+			leaf := c.Decisive(of(in...), 0, nil)
 			require.Equal(t, want, in[leaf-1], "%s %v", op, in)
 			for before := range leaf - 1 {
 				require.NotEqual(t, want, in[before], "%s %v: an earlier leaf decides", op, in)
@@ -91,17 +92,17 @@ func TestComparisons(t *testing.T) {
 					truth = True
 				}
 				img := image{{int64(4 + i), q}}
-				require.Equal(t, truth, Cond{{Op: c.op, Size: 1, Value: 5}}.Eval(img, 0), "%d %s 5, %s", 4+i, c.op, q)
+				require.Equal(t, truth, Cond{{Op: c.op, Size: 1, Value: 5}}.Eval(img, 0, nil), "%d %s 5, %s", 4+i, c.op, q)
 			}
 		}
 	}
-	require.Equal(t, Bad, Cond{on(0)}.Eval(of(True), -1), "the time reaches the image")
+	require.Equal(t, Bad, Cond{on(0)}.Eval(of(True), -1, nil), "the time reaches the image")
 }
 
 func TestDecisiveNamesTheFirstComparisonOnTheDecidingBranches(t *testing.T) {
 	e, err := Parse("T101.level >= 40 L and not (door_open or TT101 < 5 Cel)")
 	require.NoError(t, err)
-	c, errs := e.Bind(plant{})
+	c, errs := e.Bind(plant{}, nil)
 	require.Nil(t, errs)
 	for _, k := range []struct {
 		level, door, temp int64
@@ -114,12 +115,12 @@ func TestDecisiveNamesTheFirstComparisonOnTheDecidingBranches(t *testing.T) {
 		{400, 0, 500, True, "T101.level >= 40 L"},
 	} {
 		img := image{{k.level, tag.Good}, {k.door, tag.Good}, {k.temp, tag.Good}}
-		require.Equal(t, k.truth, c.Eval(img, 0))
-		require.Equal(t, k.why, e.Part(c.Decisive(img, 0)))
+		require.Equal(t, k.truth, c.Eval(img, 0, nil))
+		require.Equal(t, k.why, e.Part(c.Decisive(img, 0, nil)))
 	}
 	img := image{{400, tag.Good}, {0, tag.Good}, {0, tag.Stale}}
-	require.Equal(t, Stale, c.Eval(img, 0))
-	require.Equal(t, "TT101 < 5 Cel", e.Part(c.Decisive(img, 0)))
+	require.Equal(t, Stale, c.Eval(img, 0, nil))
+	require.Equal(t, "TT101 < 5 Cel", e.Part(c.Decisive(img, 0, nil)))
 }
 
 func TestAMalformedConditionIsBad(t *testing.T) {
@@ -130,7 +131,7 @@ func TestAMalformedConditionIsBad(t *testing.T) {
 	for name, c := range map[string]Cond{
 		"empty":                   {},
 		"no operator":             {{Size: 1}},
-		"unknown operator":        {{Op: 10, Size: 1}},
+		"unknown operator":        {{Op: Elapsed + 1, Size: 1}},
 		"no size":                 {{Op: Eq}},
 		"comparison with a child": {{Op: Eq, Size: 2}, on(0)},
 		"and of nothing":          {{Op: And, Size: 1}},
@@ -139,29 +140,30 @@ func TestAMalformedConditionIsBad(t *testing.T) {
 		"child leaves its parent": {{Op: Or, Size: 4}, {Op: And, Size: 2}, {Op: Or, Size: 3}, on(0), on(0)},
 		"size beyond the end":     {{Op: And, Size: 65535}, on(0)},
 		"more than the tree":      {on(0), on(0)},
+		"none of two":             {{Op: Of, Size: 3}, on(0), on(0)},
+		"three of two":            {{Op: Of, Size: 3, Value: 3}, on(0), on(0)},
+		"of nothing":              {{Op: Of, Size: 1, Value: 1}},
+		"stable without memory":   {{Op: Stable, Size: 1, Time: 1}},
+		"elapsed without memory":  {{Op: Or, Size: 3}, on(0), {Op: Elapsed, Size: 1, Time: 1}},
 		"bad after true":          {{Op: Or, Size: 3}, on(0), {Op: Eq, Size: 9}},
 		"too long":                long,
 	} {
-		require.Equal(t, Bad, c.Eval(of(True), 0), name)
-		require.Equal(t, -1, c.Decisive(of(True), 0), name)
+		require.Equal(t, Bad, c.Eval(of(True), 0, nil), name)
+		require.Equal(t, -1, c.Decisive(of(True), 0, nil), name)
 	}
-	require.Equal(t, Bad, Cond{on(0)}.Eval(nil, 0))
-	require.Equal(t, True, Cond{on(0)}.Eval(of(True), 0))
+	require.Equal(t, Bad, Cond{on(0)}.Eval(nil, 0, nil))
+	require.Equal(t, True, Cond{on(0)}.Eval(of(True), 0, nil))
 }
 
 // tree is the naive form of a condition.
 type tree struct {
-	op    Op
 	below []tree
-	leaf  Node
+	node  Node
 }
 
 func (n *tree) flat(c Cond) Cond {
-	if n.op >= Eq {
-		return append(c, n.leaf)
-	}
 	at := len(c)
-	c = append(c, Node{Op: n.op})
+	c = append(c, n.node)
 	for i := range n.below {
 		c = n.below[i].flat(c)
 	}
@@ -169,40 +171,71 @@ func (n *tree) flat(c Cond) Cond {
 	return c
 }
 
-func (n *tree) eval(img image) Truth {
-	seen := map[Truth]bool{}
+// eval evaluates by the words of the definition; leaf gives the truths of the leaves in their order.
+func (n *tree) eval(leaf func(n *Node) Truth) Truth {
+	var in []Truth
 	for i := range n.below {
-		seen[n.below[i].eval(img)] = true
+		in = append(in, n.below[i].eval(leaf))
 	}
-	switch {
-	case n.op >= Eq:
-		return Cond{n.leaf}.Eval(img, 0)
-	case n.op == And && seen[False], n.op == Not && seen[True]:
-		return False
-	case n.op == Or && seen[True], n.op == Not && seen[False]:
-		return True
-	case seen[Bad]:
-		return Bad
-	case seen[Stale]:
-		return Stale
-	case n.op == And:
-		return True
+	switch n.node.Op {
+	case Or:
+		return naiveOr(in)
+	case And:
+		return naiveAnd(in)
+	case Not:
+		return [...]Truth{Bad: Bad, Stale: Stale, False: True, True: False}[in[0]]
+	case Of:
+		return naiveOf(int(n.node.Value), in, nil)
 	}
-	return False
+	return leaf(&n.node)
 }
 
-func grow(r *rand.Rand, depth int) tree {
-	op := Op(1 + r.IntN(int(Not)))
-	if depth == 0 || r.IntN(4) == 0 {
-		op = Eq + Op(r.IntN(6))
-		return tree{op: op, leaf: Node{Op: op, Size: 1, Tag: tag.ID(r.IntN(6)), Value: int64(r.IntN(3))}}
+func naiveOr(in []Truth) Truth { return first(in, True, Bad, Stale, False) }
+
+func naiveAnd(in []Truth) Truth { return first(in, False, Bad, Stale, True) }
+
+func first(in []Truth, order ...Truth) Truth {
+	for _, t := range order {
+		if slices.Contains(in, t) {
+			return t
+		}
 	}
-	n := tree{op: op}
-	for range 1 + r.IntN(3) {
-		n.below = append(n.below, grow(r, depth-1))
-		if op == Not {
+	panic("no operand")
+}
+
+// naiveOf is an "or" of the "and" of every choice of k.
+func naiveOf(k int, in, chosen []Truth) Truth {
+	switch {
+	case k == 0:
+		return naiveAnd(chosen)
+	case k > len(in):
+		return False // there is no such choice
+	}
+	with := naiveOf(k-1, in[1:], append(slices.Clone(chosen), in[0]))
+	return naiveOr([]Truth{with, naiveOf(k, in[1:], chosen)})
+}
+
+// grow makes a random tree with comparisons of six tags, and functions where they are wanted.
+func grow(r *rand.Rand, depth int, functions bool) tree {
+	leaf := Node{Op: Eq + Op(r.IntN(6)), Size: 1, Tag: tag.ID(r.IntN(6)), Value: int64(r.IntN(3))}
+	if depth == 0 || r.IntN(4) == 0 {
+		switch kind := r.IntN(4); {
+		case functions && kind == 0:
+			leaf.Op, leaf.Time = Stable, 1+r.Int64N(20)
+		case functions && kind == 1:
+			leaf = Node{Op: Elapsed, Size: 1, Time: 1 + r.Int64N(60)}
+		}
+		return tree{node: leaf}
+	}
+	n := tree{node: Node{Op: Or + Op(r.IntN(4))}}
+	for range 1 + r.IntN(4) {
+		n.below = append(n.below, grow(r, depth-1, functions))
+		if n.node.Op == Not {
 			break
 		}
+	}
+	if n.node.Op == Of {
+		n.node.Value = 1 + r.Int64N(int64(len(n.below)))
 	}
 	return n
 }
@@ -211,47 +244,95 @@ func TestEvalEqualsANaiveTree(t *testing.T) {
 	const seed = 1
 	r := rand.New(rand.NewPCG(seed, 0))
 	for i := range 20000 {
-		n := grow(r, 4)
+		n := grow(r, 4, false)
 		c := n.flat(nil)
+		if len(c) > MaxNodes {
+			continue
+		}
 		img := make(image, 5) // the sixth tag is unknown
 		for j := range img {
 			img[j].value, img[j].q = int64(r.IntN(3)), tag.Quality(r.IntN(3))
 		}
-		want := n.eval(img)
-		require.Equal(t, want, c.Eval(img, 0), "seed %d, condition %d: %v", seed, i, c)
-		leaf := c.Decisive(img, 0)
+		want := n.eval(func(n *Node) Truth { return Cond{*n}.Eval(img, 0, nil) })
+		require.Equal(t, want, c.Eval(img, 0, nil), "seed %d, condition %d: %v", seed, i, c)
+		leaf := c.Decisive(img, 0, nil)
 		require.GreaterOrEqual(t, c[leaf].Op, Eq)
 	}
 }
 
-// FuzzEval holds evaluation against panics and endless loops on any nodes.
+func TestNOfCountsWhatIsTrueAndWhatCanNoLongerBe(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		for k := 1; k <= n; k++ {
+			c := Cond{{Op: Of, Size: uint16(n + 1), Value: int64(k)}}
+			for i := range n {
+				c = append(c, on(tag.ID(i)))
+			}
+			for code := range 1 << (2 * n) {
+				var in []Truth
+				count := map[Truth]int{}
+				for i := range n {
+					in = append(in, all[code>>(2*i)&3])
+					count[in[i]]++
+				}
+				want := Stale
+				switch {
+				case count[True] >= k:
+					want = True
+				case n-count[False] < k:
+					want = False
+				case count[Bad] > 0:
+					want = Bad
+				}
+				require.Equal(t, want, c.Eval(of(in...), 0, nil), "%d of %v", k, in)
+				require.Equal(t, want, naiveOf(k, in, nil), "an or of all choices is the same: %d of %v", k, in)
+				require.Equal(t, 1+slices.Index(in, want), c.Decisive(of(in...), 0, nil), "%d of %v", k, in)
+			}
+		}
+	}
+}
+
+// FuzzEval holds evaluation against panics and endless loops on any nodes, with any memory.
 func FuzzEval(f *testing.F) {
-	f.Add([]byte{1, 3, 4, 1, 4, 1})
-	f.Add([]byte{3, 2, 5, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Add([]byte{1, 3, 4, 1, 4, 1}, int64(0), int64(1), byte(2))
+	f.Add([]byte{3, 2, 5, 1}, int64(-1), int64(1), byte(0))
+	f.Add([]byte{4, 4, 11, 1, 12, 1, 5, 1}, int64(1<<63-1), int64(-1<<63), byte(3))
+	f.Fuzz(func(t *testing.T, b []byte, at, since int64, state byte) {
 		var c Cond
 		for i := 0; i+1 < len(b); i += 2 {
-			c = append(c, Node{Op: Op(b[i] % 12), Size: uint16(b[i+1]), Tag: tag.ID(i % 5), Value: int64(i % 2)})
+			c = append(c, Node{Op: Op(b[i] % 14), Size: uint16(b[i+1]), Tag: tag.ID(i % 5), Value: int64(i % 3), Time: since + int64(i)})
 		}
 		img := of(True, False, Stale, Bad)
-		truth, leaf := c.Eval(img, 0), c.Decisive(img, 0)
-		require.LessOrEqual(t, truth, True)
-		require.True(t, leaf < len(c) && (leaf >= 0 || truth == Bad))
+		mem := make([]Cell, c.Cells())
+		for i := range mem {
+			mem[i] = Cell{since, at, at ^ since, state}
+		}
+		for range 2 {
+			before := slices.Clone(mem)
+			leaf := c.Decisive(img, at, mem)
+			require.Equal(t, before, mem)
+			truth := c.Eval(img, at, mem)
+			require.LessOrEqual(t, truth, True)
+			require.True(t, leaf < len(c) && (leaf >= 0 || truth == Bad))
+			require.GreaterOrEqual(t, c.Wake(at, mem), at)
+			c.Suspend(at, mem)
+			c.Resume(since, mem)
+			c.Begin(since, mem)
+		}
 	})
 }
 
 func TestEvaluationDoesNotAllocate(t *testing.T) {
 	var img Image = of(True, False, Stale)
-	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
-	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Eval(img, 0), c.Decisive(img, 0) }))
-}
-
-func BenchmarkEval(b *testing.B) {
-	var img Image = of(True, False, Stale)
-	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
-	for b.Loop() {
-		c.Eval(img, 0)
-	}
+	c := Cond{{Op: Or, Size: 8}, on(1), {Op: And, Size: 6}, on(0), {Op: Not, Size: 2}, on(2), {Op: Stable, Size: 1, Time: 5},
+		{Op: Elapsed, Size: 1, Time: 9}}
+	mem := make([]Cell, c.Cells())
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		c.Begin(0, mem)
+		_, _ = c.Eval(img, 0, mem), c.Decisive(img, 0, mem)
+		c.Suspend(1, mem)
+		c.Resume(2, mem)
+		_ = c.Wake(2, mem)
+	}))
 }
 
 func ExampleParse() {
@@ -260,9 +341,9 @@ func ExampleParse() {
 		fmt.Println(err)
 		return
 	}
-	c, _ := e.Bind(plant{})
+	c, _ := e.Bind(plant{}, nil)
 	now := image{{412, tag.Good}, {0, tag.Good}, {480, tag.Good}} // 41.2 L, closed, 4.80 Cel
-	fmt.Println(c.Eval(now, 0), "because of", e.Part(c.Decisive(now, 0)))
+	fmt.Println(c.Eval(now, 0, nil), "because of", e.Part(c.Decisive(now, 0, nil)))
 	// Output:
 	// false because of TT101 < 5 Cel
 }

@@ -5,6 +5,7 @@ package cond
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -24,11 +25,20 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("cond: column %d: %s",
 //
 //	condition  = all { "or" all }
 //	all        = one { "and" one }
-//	one        = "not" one | "(" condition ")" | tag [ operator constant ]
+//	one        = "not" one | "(" condition ")" | tag [ operator constant ] | function
+//	           | count "of" "(" condition { "," condition } ")"
 //	operator   = ">=" | ">" | "<=" | "<" | "==" | "!="
-//	constant   = number [ unit ] | word of a switch
+//	constant   = quantity | word of a switch
+//	quantity   = number [ unit ] | "$" name of a parameter
+//	function   = "stable" "(" tag "," quantity "," quantity ")" | "elapsed" "(" quantity ")"
 //
-// A tag alone is a switch that is on. White space may stand between any two parts and must stand between number and unit.
+// A tag alone is a switch that is on. stable has the width of the band and then the time, elapsed the time. White space may
+// stand between any two parts and must stand between number and unit. No word is reserved but and, or, not.
+//
+// Of its count "of" is true when so many of its conditions are, and false when so many are false that this cannot be. stable
+// keeps the least and the greatest value since it began; a value that makes their distance greater than the band begins
+// it anew, as one that is not GOOD does. elapsed counts from [Cond.Begin].
+//
 // The error is a *SyntaxError with the first thing that is wrong.
 func Parse(text string) (*Expr, error) {
 	p := parser{text: text}
@@ -78,17 +88,20 @@ type parser struct {
 	err   error
 }
 
-// next moves to the next token: a parenthesis, an operator, or a run of anything else up to one of these or white space.
+// next moves to the next token: a parenthesis, a comma, an operator, or a run of anything else up to one of these or white
+// space. A comma between two digits of a number is part of the run, so that "4,5 L" is refused as a number.
 func (p *parser) next() {
 	p.start = p.end + len(p.text[p.end:]) - len(strings.TrimLeft(p.text[p.end:], " \t\r\n"))
 	rest := p.text[p.start:]
-	n := strings.IndexFunc(rest, func(r rune) bool { return strings.ContainsRune(" \t\r\n()<>=!&|", r) })
+	n := 0
+	for n < len(rest) && !strings.ContainsRune(" \t\r\n()<>=!&|", rune(rest[n])) && (rest[n] != ',' || decimalComma(rest, n)) {
+		n++
+	}
 	switch {
-	case n < 0:
-		n = len(rest)
-	case n == 0 && strings.ContainsRune("()", rune(rest[0])):
+	case n > 0 || rest == "":
+	case strings.ContainsRune("(),", rune(rest[0])):
 		n = 1
-	case n == 0:
+	default:
 		n = len(rest) - len(strings.TrimLeft(rest, "<>=!&|"))
 	}
 	p.tok, p.end = rest[:n], p.start+n
@@ -141,7 +154,7 @@ func (p *parser) list(op Op, depth int) {
 func (p *parser) one(depth int) {
 	start, tok := p.start, p.tok
 	if depth == MaxDepth && (tok == "not" || tok == "(") {
-		p.fail(start, "more than %d parentheses and not inside each other", MaxDepth)
+		p.deep(start)
 	}
 	switch {
 	case p.err != nil:
@@ -153,36 +166,95 @@ func (p *parser) one(depth int) {
 	case tok == "(":
 		p.next()
 		p.list(Or, depth+1)
-		switch {
-		case p.err != nil:
-		case p.tok == "":
-			p.fail(len(p.text), "the parenthesis of column %d is not closed", p.column(start))
-		case p.tok != ")":
-			p.stray()
-		default:
-			p.next()
-		}
+		p.closed(start)
 	case IsName(tok):
 		p.comparison()
-	case tok == "" || tok == ")" || tok == "and" || tok == "or":
+	case tok != "" && digit(tok[0]):
+		p.next()
+		if !strings.EqualFold(p.tok, "of") {
+			p.noTag(start, tok)
+			return
+		}
+		p.of(start, tok, depth)
+	case tok == "" || tok == ")" || tok == "," || tok == "and" || tok == "or":
 		p.fail(start, "a tag is missing here, found %s", shown(tok))
 	case tok == "!":
 		p.fail(start, `"!" is not an operator; write not`)
 	default:
-		p.fail(start, "%s is not the name of a tag; it must be words of letters, digits and _ joined by points, "+
-			"beginning with a letter", shown(tok))
+		p.noTag(start, tok)
 	}
 }
 
-// comparison reads a tag and what it is compared with.
+func (p *parser) deep(at int) {
+	p.fail(at, "more than %d parentheses and not inside each other", MaxDepth)
+}
+
+func (p *parser) noTag(at int, tok string) {
+	p.fail(at, "%s is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter", shown(tok))
+}
+
+// closed takes the parenthesis that closes the one at a byte of the text.
+func (p *parser) closed(start int) {
+	switch {
+	case p.err != nil:
+	case p.tok == "":
+		p.fail(len(p.text), "the parenthesis of column %d is not closed", p.column(start))
+	case p.tok != ")":
+		p.stray()
+	default:
+		p.next()
+	}
+}
+
+// of reads what follows a count.
+func (p *parser) of(start int, count string, depth int) {
+	if p.tok != "of" {
+		p.fail(p.start, "%s must be in lower case", shown(p.tok))
+		return
+	}
+	p.next()
+	open := p.start
+	switch {
+	case p.tok != "(":
+		p.fail(open, "after %s of the conditions in parentheses are missing, found %s", count, shown(p.tok))
+		return
+	case depth == MaxDepth:
+		p.deep(open)
+		return
+	}
+	at := p.add(part{op: Of}, start)
+	conditions := 0
+	for more := p.err == nil; more; more = p.tok == "," {
+		p.next()
+		p.list(Or, depth+1)
+		conditions++
+	}
+	if p.closed(open); p.err != nil {
+		return
+	}
+	if strings.Trim(count, "0123456789") != "" {
+		p.fail(start, `%s is not a number of conditions; write "2 of (a, b, c)"`, shown(count))
+		return
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 1 || n > conditions {
+		p.fail(start, "%s of %d conditions cannot be; write a number from 1 to %d", shown(count), conditions, conditions)
+		return
+	}
+	p.parts[at].n, p.parts[at].size = n, len(p.parts)-at
+}
+
+// comparison reads a tag and what it is compared with, or a function.
 func (p *parser) comparison() {
 	n := part{op: Eq, size: 1, name: p.tok, column: p.column(p.start)}
 	start := p.start
 	p.next()
-	if op := slices.Index(opText[:], p.tok); op >= int(Eq) {
+	if op := slices.Index(opText[:], p.tok); op >= int(Eq) && op <= int(Ge) {
 		n.op = Op(op)
 		p.next()
 		p.operand(&n)
+	} else if p.tok == "(" {
+		p.function(&n, start)
 	} else if p.tok != "" && strings.Contains("<>=!", p.tok[:1]) {
 		p.fail(p.start, "%s is not an operator; write one of >=, >, <=, <, ==, !=", shown(p.tok))
 	}
@@ -191,14 +263,70 @@ func (p *parser) comparison() {
 	}
 }
 
+// function reads the arguments of a function.
+func (p *parser) function(n *part, start int) {
+	open := p.start
+	switch n.name {
+	case "stable":
+		p.next()
+		n.op, n.name, n.column = Stable, p.tok, p.column(p.start)
+		switch {
+		case IsName(p.tok):
+			p.next()
+		case p.tok != "" && !strings.Contains("(),<>=!&|", p.tok[:1]) && !joins(p.tok):
+			p.noTag(p.start, p.tok)
+		default:
+			p.fail(p.start, "a tag is missing here, found %s", shown(p.tok))
+		}
+		p.argument(&n.value, "the width of the band such as 0.2 Cel")
+		p.argument(&n.time, "a time such as 30 s")
+	case "elapsed":
+		n.op, n.name = Elapsed, ""
+		p.next()
+		p.quantity(&n.time, "after the parenthesis", "a time such as 30 s")
+	default:
+		p.fail(start, "%s is not a function; write stable(TAG, BAND, TIME) or elapsed(TIME)", shown(n.name))
+	}
+	switch {
+	case p.err != nil:
+	case p.tok == ")", p.tok == "":
+		p.closed(open)
+	default:
+		p.fail(p.start, `")" is missing before %s; write stable(TAG, BAND, TIME) or elapsed(TIME)`, shown(p.tok))
+	}
+}
+
+// argument reads a comma and a quantity.
+func (p *parser) argument(k *constant, wanted string) {
+	switch {
+	case p.err != nil:
+	case p.tok != ",":
+		p.fail(p.start, "a comma and %s are missing here, found %s", wanted, shown(p.tok))
+	default:
+		p.next()
+		p.quantity(k, "after the comma", wanted)
+	}
+}
+
 // operand reads the constant of a comparison.
 func (p *parser) operand(n *part) {
+	if tok := p.tok; IsName(tok) && !strings.Contains(tok, ".") {
+		n.value = constant{word: tok, column: p.column(p.start)}
+		p.next()
+		return
+	}
+	p.quantity(&n.value, "after "+n.op.String(), "a quantity such as 40 L or a word such as open")
+}
+
+// quantity reads a number with its unit, or a parameter.
+func (p *parser) quantity(k *constant, where, wanted string) {
 	start, tok := p.start, p.tok
-	n.constant = p.column(start)
+	k.column = p.column(start)
 	switch {
+	case p.err != nil:
 	case tok != "" && (digit(tok[0]) || strings.Contains("+-.", tok[:1])):
 		p.next()
-		if unit := p.tok; unit != "" && !joins(unit) && !strings.Contains("()<>=!&|", unit[:1]) {
+		if unit := p.tok; unit != "" && !joins(unit) && !strings.Contains("(),<>=!&|", unit[:1]) {
 			tok += " " + unit
 			p.next()
 		}
@@ -206,12 +334,14 @@ func (p *parser) operand(n *part) {
 		if err != nil {
 			p.fail(start, "%s", strings.TrimPrefix(err.Error(), "quantity: "))
 		}
-		n.value = q
-	case IsName(tok) && !strings.Contains(tok, "."):
-		n.word = tok
+		k.value = q
+	case tok != "" && tok[0] == '$':
+		if k.param = tok[1:]; !IsName(k.param) || strings.Contains(k.param, ".") {
+			p.fail(start, "%s is not a parameter; write $ and its name, which is letters, digits and _", shown(tok))
+		}
 		p.next()
 	default:
-		p.fail(start, "after %s a quantity such as 40 L or a word such as open is missing, found %s", n.op, shown(tok))
+		p.fail(start, "%s %s is missing, found %s", where, wanted, shown(tok))
 	}
 }
 
@@ -220,6 +350,8 @@ func (p *parser) stray() {
 	switch {
 	case p.tok == ")":
 		p.fail(p.start, "this parenthesis closes none")
+	case p.tok == ",":
+		p.fail(p.start, `a comma stands only in "2 of (a, b, c)" and in stable(TAG, BAND, TIME)`)
 	case joins(p.tok) && p.tok != "not":
 		p.fail(p.start, "%s must be in lower case", shown(p.tok))
 	case p.tok[0] == '&':
@@ -252,6 +384,11 @@ func shown(tok string) string {
 }
 
 func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// decimalComma tells whether the comma at i of what begins as a number has digits on both sides.
+func decimalComma(s string, i int) bool {
+	return i > 0 && strings.Contains("+-.0123456789", s[:1]) && digit(s[i-1]) && i+1 < len(s) && digit(s[i+1])
+}
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
