@@ -1,0 +1,97 @@
+// Package sound proves, before a recipe is approved, that it cannot get stuck.
+//
+// Start with [Check], which explores all that a recipe's branches can do to each other: sync lines, messages, shared equipment, choices
+// and rounds. What depends on the plant - which alternative is taken, how often a repeat goes round - counts as free: the proof holds
+// for every plant. Waits for the plant itself count as ending, since each has a time-out.
+//
+// The rule that must not be broken: what is called SOUND cannot deadlock in the engine. What is called UNSOUND comes with the moves that
+// lead to it, in the words and lines of the recipe.
+//
+// The package runs nothing and knows no time.
+package sound
+
+import (
+	"github.com/batchkit/batchkit/internal/strictyaml"
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// Limits of a proof.
+const (
+	DefaultStates = 1_000_000 // states explored before a recipe counts as NOT PROVED
+	MaxMessages   = 255       // messages of one tag that can wait to be received
+)
+
+// Verdict is what a proof came to. The zero Verdict is NotProved.
+type Verdict uint8
+
+// The verdicts.
+const (
+	NotProved Verdict = iota // the limit was reached before all states were explored
+	Sound
+	Unsound
+)
+
+// String gives the word that records and people use.
+func (v Verdict) String() string {
+	return [...]string{"NOT PROVED", "SOUND", "UNSOUND"}[min(v, Unsound)]
+}
+
+// Kind is the kind of a Finding.
+type Kind uint8
+
+// The kinds.
+const (
+	Deadlock     Kind = iota + 1 // branches wait for each other in ways that no other kind names
+	CircularWait                 // branches wait for equipment that they hold against each other
+	NoMeeting                    // a sync line is waited at and cannot be met
+	NoMessage                    // a message is waited for and cannot come
+	Leftover                     // the recipe ends with a message that nobody has received
+	TooMany                      // more than MaxMessages of one tag wait
+	Unreachable                  // an element that no run reaches
+)
+
+// String gives the kind in words.
+func (k Kind) String() string {
+	return [...]string{"", "deadlock", "circular wait", "sync line that cannot meet", "message that cannot come",
+		"message that nobody receives", "too many messages", "unreachable"}[min(k, Unreachable)]
+}
+
+// Move is one step of a trace.
+type Move struct {
+	Element *recipe.Element
+	Action  int    // number of the action in the element, counted from 0; -1 where it is no action
+	Text    string // what it does, in the recipe's words
+	Pos     strictyaml.Pos
+}
+
+// Finding is one way in which a recipe is not sound.
+type Finding struct {
+	Kind  Kind
+	Text  string // what is wrong and what to do, in the recipe's words and lines
+	Pos   strictyaml.Pos
+	Trace []Move // what leads there, from the start of the recipe; nil for Unreachable
+	Stuck []Move // what each branch waits for in the end
+}
+
+// Proof is what Check came to.
+type Proof struct {
+	Verdict  Verdict
+	States   int       // explored
+	Findings []Finding // of each kind at each place the first, in the order in which they were found; none unless Unsound
+}
+
+// Options are the options of Check. Nil is the same as the zero value.
+type Options struct {
+	States int // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory
+}
+
+// Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment
+// that branches contend for and messages that several wait for make states.
+func Check(r *recipe.Recipe, opt *Options) *Proof {
+	limit := DefaultStates
+	if opt != nil && opt.States > 0 {
+		limit = opt.States
+	}
+	x := &explorer{net: compile(r), limit: limit}
+	return x.explore()
+}
