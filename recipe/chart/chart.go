@@ -33,7 +33,7 @@ func SVG(r *recipe.Recipe) []byte {
 	title := r.ID + " " + r.Version + "  " + r.Title
 	w, h := max(root.w, letter*len([]rune(title)))+2*margin, root.h+2*margin+2*line
 	p.raw(`<svg xmlns="http://www.w3.org/2000/svg" width="`, w, `" height="`, h, `" viewBox="0 0 `, w, ` `, h,
-		`" font-family="monospace" font-size="12">`+"\n")
+		`" font-family="monospace" font-size="11">`+"\n")
 	p.raw(`<style>rect{fill:#fff;stroke:#333}.block{fill:none;stroke:#aaa}.phase{fill:#eef4fb}path{fill:none;stroke:#333}text{fill:#111}` +
 		`.note{fill:#555}</style>` + "\n")
 	p.raw(`<title>`, escape(title), `</title>`+"\n")
@@ -52,8 +52,8 @@ type shape struct {
 // layout gives the shape of an element with its transitions.
 func layout(e *recipe.Element) shape {
 	var parts []shape
-	for _, u := range e.Uses {
-		parts = append(parts, bar("get "+u))
+	if len(e.Uses) > 0 {
+		parts = append(parts, bar("get "+strings.Join(e.Uses, ", ")))
 	}
 	if e.Entry != nil {
 		parts = append(parts, bar(e.Entry.String()))
@@ -136,13 +136,35 @@ func class(n int) string {
 
 // bar is a transition: a short line across the way, with its condition beside it.
 func bar(text string) shape {
-	side := letter*len([]rune(text)) + pad
-	return shape{2 * (side + pad), line, side + pad, func(p *pen, x, y int) {
-		mid := x + side + pad
-		p.path("M", mid, y, "v", line)
-		p.path("M", mid-pad, y+line/2, "h", 2*pad)
-		p.text(mid+pad+4, y+line/2+4, "note", text)
+	lines := wrap(text)
+	right := 0
+	for _, l := range lines {
+		right = max(right, letter*len([]rune(l)))
+	}
+	h := line * len(lines)
+	return shape{pad + right + 2*pad, h, pad, func(p *pen, x, y int) {
+		p.path("M", x+pad, y, "v", h)
+		p.path("M", x, y+h/2, "h", 2*pad)
+		for i, l := range lines {
+			p.text(x+2*pad+4, y+line*i+line/2+4, "note", l)
+		}
 	}}
+}
+
+// widest is how many characters of a condition stand on one line, if they can be parted.
+const widest = 40
+
+// wrap parts a text behind commas and before "and" and "or".
+func wrap(text string) (lines []string) {
+	now := ""
+	for _, w := range strings.SplitAfter(text, " ") {
+		breaks := strings.HasPrefix(w, "and ") || strings.HasPrefix(w, "or ") || strings.HasSuffix(now, ", ")
+		if breaks && len([]rune(now))+len([]rune(w)) > widest/2 && len([]rune(text)) > widest {
+			lines, now = append(lines, strings.TrimSpace(now)), ""
+		}
+		now += w
+	}
+	return append(lines, strings.TrimSpace(now))
 }
 
 // column puts shapes below each other, on one line.
