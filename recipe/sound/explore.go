@@ -361,6 +361,8 @@ func (x *explorer) visit(e *recipe.Element) {
 	}
 	x.visited[e] = true
 	for _, c := range e.Children {
-		x.visit(c)
+		if !x.net.impossible[c] {
+			x.visit(c)
+		}
 	}
 }

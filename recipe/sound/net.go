@@ -29,10 +29,11 @@ const (
 type instr struct {
 	op     op
 	elem   *recipe.Element
-	action int   // number in elem.Actions, -1 where it is none
-	n      int   // line, tag or loop
-	to     []int // choose, round (back, on), jump: places; fork: branches
-	set    []int // acquire, release: equipment
+	action int               // number in elem.Actions, -1 where it is none
+	n      int               // line, tag or loop
+	to     []int             // choose, round (back, on), jump: places; fork: branches
+	set    []int             // acquire, release: equipment
+	ways   []*recipe.Element // choose: the alternatives
 }
 
 // branch is a sequence of instructions. Branch 0 is the recipe; every other one is a branch of a parallel block.
@@ -59,6 +60,8 @@ type net struct {
 	twice    []string    // equipment that is used inside an element which holds it
 	loops    []loop
 	elems    []*recipe.Element // in the order of the recipe
+
+	impossible map[*recipe.Element]bool // alternatives that are never taken
 }
 
 const (
@@ -68,10 +71,10 @@ const (
 )
 
 // compile makes the skeleton of a recipe: once to learn who uses what, and then without what only one branch uses.
-func compile(r *recipe.Recipe) *net {
-	known := &net{}
+func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool) *net {
+	known := &net{impossible: impossible}
 	known.build(r, nil)
-	n := &net{}
+	n := &net{impossible: impossible}
 	n.build(r, known)
 	for line := range n.names[lines] {
 		n.groups = append(n.groups, n.group(line))
@@ -186,7 +189,10 @@ func (n *net) alternatives(e *recipe.Element, br int, held []string, known *net)
 	at := n.emit(br, instr{op: choose, elem: e, action: -1})
 	var ends []int
 	for _, c := range e.Children {
-		n.branches[br].code[at].to = append(n.branches[br].code[at].to, len(n.branches[br].code))
+		if !n.impossible[c] {
+			n.branches[br].code[at].to = append(n.branches[br].code[at].to, len(n.branches[br].code))
+			n.branches[br].code[at].ways = append(n.branches[br].code[at].ways, c)
+		}
 		n.element(c, br, held, known)
 		ends = append(ends, n.emit(br, instr{op: jump, elem: c, action: -1}))
 	}

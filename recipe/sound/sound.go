@@ -11,7 +11,10 @@
 package sound
 
 import (
+	"cmp"
+
 	"github.com/batchkit/batchkit/internal/strictyaml"
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/recipe"
 )
 
@@ -48,12 +51,14 @@ const (
 	Leftover                     // the recipe ends with a message that nobody has received
 	TooMany                      // more than MaxMessages of one tag wait
 	Unreachable                  // an element that no run reaches
+	Never                        // a condition that is waited for and never true
 )
 
 // String gives the kind in words.
 func (k Kind) String() string {
 	return [...]string{"", "deadlock", "circular wait", "sync line that cannot meet", "message that cannot come",
-		"message that nobody receives", "too many messages", "unreachable"}[min(k, Unreachable)]
+		"message that nobody receives", "too many messages", "unreachable",
+		"condition that is never true"}[min(k, Never)]
 }
 
 // Move is one step of a trace.
@@ -69,7 +74,7 @@ type Finding struct {
 	Kind  Kind
 	Text  string // what is wrong and what to do, in the recipe's words and lines
 	Pos   strictyaml.Pos
-	Trace []Move // what leads there, from the start of the recipe; nil for Unreachable
+	Trace []Move // what leads there, from the start of the recipe; nil for Unreachable and Never
 	Stuck []Move // what each branch waits for in the end
 }
 
@@ -80,18 +85,26 @@ type Proof struct {
 	Findings []Finding // of each kind at each place the first, in the order in which they were found; none unless Unsound
 }
 
+// Guards knows what the conditions of a recipe come to on an I/O map.
+type Guards interface {
+	// Possible tells whether there are values of the tags with which all of yes are true and all of no are false.
+	Possible(yes, no []*cond.Expr) bool
+}
+
 // Options are the options of Check. Nil is the same as the zero value.
 type Options struct {
-	States int // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory
+	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory
+	Guards Guards // nil: every condition may be true, and false
 }
 
 // Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment
 // that branches contend for and messages that several wait for make states.
 func Check(r *recipe.Recipe, opt *Options) *Proof {
-	limit := DefaultStates
-	if opt != nil && opt.States > 0 {
-		limit = opt.States
+	if opt == nil {
+		opt = &Options{}
 	}
-	x := &explorer{net: compile(r), limit: limit}
+	x := &explorer{limit: cmp.Or(opt.States, DefaultStates)}
+	impossible := x.conditions(r.Root, opt.Guards)
+	x.net = compile(r, impossible)
 	return x.explore()
 }

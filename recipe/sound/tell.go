@@ -80,6 +80,7 @@ var remedy = [...]string{
 	Leftover:     "; receive it, or do not send it",
 	TooMany:      "; receive them sooner, or send fewer",
 	Unreachable:  "; remove it, or give it a way that leads there",
+	Never:        "; what waits for it ends by time-out only",
 }
 
 // waits says what a branch waits for, and why that does not come.
@@ -98,6 +99,9 @@ func (x *explorer) waits(s *state, br int, i *instr) string {
 		return fmt.Sprintf("waits at line %q for %s", x.net.names[lines][i.n], strings.Join(missing, ", "))
 	case receive:
 		return fmt.Sprintf("waits for message %q, which nobody sends any more", x.net.names[tags][i.n])
+	}
+	if i.op == choose {
+		return "has no alternative that can be taken"
 	}
 	var held []string
 	for _, t := range i.set {
@@ -181,7 +185,7 @@ func (x *explorer) words(i *instr, way int) string {
 		}
 		return "gives back " + strings.Join(list, ", ")
 	case choose:
-		return "takes " + i.elem.Children[way].ID
+		return "takes " + i.ways[way].ID
 	case round:
 		return [...]string{"goes round again", "goes on"}[way]
 	}

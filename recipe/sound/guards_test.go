@@ -1,0 +1,57 @@
+// Conditions that an I/O map makes impossible.
+
+package sound
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// never is a map on which the condition "XV1" is never true, and every other one may be.
+type never struct{}
+
+func (never) Possible(yes, _ []*cond.Expr) bool { return !slices.Contains(yes, untilSomething) }
+
+func TestWhatAConditionMakesImpossibleIsTold(t *testing.T) {
+	other, err := cond.Parse("XV2")
+	require.NoError(t, err)
+	alternatives := func(first *cond.Expr) *recipe.Element {
+		a := phase("A")
+		a.When = first
+		return block(sel, "R", a, phase("B"))
+	}
+	for name, c := range map[string]struct {
+		root *recipe.Element
+		want []string
+	}{
+		"an alternative": {alternatives(untilSomething), []string{
+			`unreachable: no run comes to phase "A"; remove it, or give it a way that leads there`}},
+		"none is impossible": {alternatives(other), nil},
+		"the end of a repeat": {until(untilSomething, times(3, block(rep, "R", phase("A")))), []string{
+			`until of R: condition that is never true "XV1"; what waits for it ends by time-out only`}},
+		"an entry": {begins(untilSomething, phase("R")), []string{
+			`entry of R: condition that is never true "XV1"; what waits for it ends by time-out only`}},
+	} {
+		p := Check(of(c.root), &Options{Guards: never{}})
+		var got []string
+		for _, f := range p.Findings {
+			got = append(got, f.Text)
+		}
+		require.Equal(t, c.want, got, name)
+	}
+}
+
+func until(c *cond.Expr, e *recipe.Element) *recipe.Element {
+	e.Loop.Until = c
+	return e
+}
+
+func begins(c *cond.Expr, e *recipe.Element) *recipe.Element {
+	e.Entry = c
+	return e
+}
