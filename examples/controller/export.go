@@ -156,6 +156,9 @@ func beside(left []string) string {
 
 // finishReleases goes on with releases of packages that were cut off.
 func finishReleases(out string, stderr io.Writer) {
+	if checkOut(out) != nil {
+		return // whoever begins a batch there says so
+	}
 	err := scanDevice(filepath.Join(out, "device"), func(r *record.Record) {
 		if _, err := evidence.FinishRelease(out, r); err != nil {
 			fmt.Fprintf(stderr, "controller: batch %s was released and is still there: %v\n", r.Text(record.ObjectID), err)
