@@ -17,7 +17,7 @@ func waiting(t testing.TB, n int) (*Machine, []Effect) {
 	w.tag("LT101")
 	w.tag("FT101")
 	window := w.window("A", 1000)
-	root := &block{name: "MAIN", parallel: true}
+	root := &block{name: "MAIN", kind: recipe.Parallel}
 	for i := range n {
 		a := []Action{{Kind: recipe.Wait, Cond: atLeast(0, 10)}, {Kind: recipe.VerifyStable, Tag: tag.ID(1), Within: 1, For: 1 << 60},
 			{Kind: recipe.Delay, For: 1 << 60}, {Kind: recipe.WaitTotal, Window: window}, {Kind: recipe.Prompt}}[i%5]

@@ -38,7 +38,7 @@ func (g *grower) block(depth int) *block {
 		g.phase(b)
 		return b
 	}
-	b.parallel = g.IntN(2) == 0
+	b.kind = recipe.Sequence + recipe.Block(g.IntN(2))
 	for range 1 + g.IntN(3) {
 		b.below = append(b.below, g.block(depth+1))
 	}

@@ -127,7 +127,7 @@ func (s *scenario) declare(l script.Line) error {
 			s.w.window(name, value)
 		}
 	case "sequence", "parallel":
-		b := &block{name: name, parallel: l.Verb == "parallel"}
+		b := &block{name: name, kind: map[string]recipe.Block{"parallel": recipe.Parallel, "select": recipe.Select, "repeat": recipe.Repeat}[l.Verb]}
 		s.add(b)
 		s.open = append(s.open, b)
 	case "end":
