@@ -127,14 +127,16 @@ func (m *Machine) logicTimedOut(at int64, l int, fx []Effect) []Effect {
 	return m.giveUp(at, l, notDone, fx)
 }
 
-// giveUp ends a logic that is not done: all outputs of its phase go to their safe values, and the state ends all the same.
+// giveUp ends a logic that is not done: all outputs of its phase go to their safe values, and the state ends all the same. That of a
+// restart ends in a hold, with the logic of that.
 func (m *Machine) giveUp(at int64, l int, reason string, fx []Effect) []Effect {
 	p := m.p.Elems[l].Parent
 	state := State(m.el[p].State)
 	fx = m.endLogic(l, Aborted, reason, 0, fx)
 	if state == Restarting {
-		return m.restAll(at, p, true, reason, m.fail(at, Hold, reason, fx))
+		return m.fail(at, Hold, reason, fx)
 	}
 	fx = m.restAll(at, p, state == Holding, reason, fx)
+	m.timers.Set(m.escapeTimer(), at+Transient) // what the logic has commanded last has its time, too
 	return m.endTransient(p, reason, fx)
 }

@@ -179,7 +179,12 @@ func (m *Machine) over(at int64, p int) bool {
 		return t.Open && t.Source == tag.Good && t.Value >= m.p.Windows[a.Window].Target-a.Short
 	case recipe.VerifyStable:
 		return m.stable(at, p, a)
-	case recipe.OpenWindow, recipe.Prompt, recipe.Request, recipe.Sync:
+	case recipe.OpenWindow, recipe.Prompt, recipe.Request:
+		return s.B != 0
+	case recipe.Sync:
+		if s.B == 0 {
+			m.meet(a.Line)
+		}
 		return s.B != 0
 	case recipe.Send:
 		full := m.posted[a.Line] == MaxMessages

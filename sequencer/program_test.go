@@ -3,6 +3,7 @@
 package sequencer
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/batchkit/batchkit/iomap/cond"
@@ -138,17 +139,18 @@ func (w *wired) parties(kind recipe.ActionKind, number int, lost func(phase int)
 
 // branch is the child of the innermost element around all parties in which one of them stands.
 func (w *wired) branch(all []party, phase int) int {
-	c := phase
-	for up := w.Elems[c].Parent; up >= 0; c, up = up, w.Elems[up].Parent {
+	inside := func(e int) bool {
 		for _, p := range all {
-			if p.phase <= c || p.phase >= w.Elems[c].End {
-				if p.phase != c && p.phase > up && p.phase < w.Elems[up].End {
-					return c
-				}
+			if p.phase < e || p.phase >= w.Elems[e].End {
+				return false
 			}
 		}
+		return true
 	}
-	return c
+	for w.Elems[phase].Parent >= 0 && !inside(w.Elems[phase].Parent) {
+		phase = w.Elems[phase].Parent
+	}
+	return phase
 }
 
 // number numbers an element with its transitions.
@@ -236,7 +238,7 @@ func (w *wired) body(b *block, parent int) {
 	}
 	for i, c := range b.below {
 		if b.kind == recipe.Select {
-			w.Choices[w.Actions[w.Elems[choose].First].First+i] = Choice{Elem: len(w.Elems), Cond: c.when, Text: c.name + ": " + c.words[2]}
+			w.Choices[w.Actions[w.Elems[choose].First].First+i] = Choice{Elem: len(w.Elems), Cond: c.when, Text: c.name + ": " + cmp.Or(c.words[2], "otherwise")}
 		}
 		same := func(k int) bool {
 			return k >= 0 && k < len(b.below) && c.equipment != "" && c.equipment == b.below[k].equipment
