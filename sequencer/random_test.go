@@ -238,6 +238,9 @@ func (w *world) answer() (ev Event, ok bool) {
 
 func (w *world) event() Event {
 	n := len(w.r.w.Elems)
+	if c := map[State]Command{Held: Restart, Paused: Resume}[w.r.m.State(0)]; c != NoCommand && w.IntN(4) == 0 {
+		return Event{Kind: Told, Command: c} // somebody looks after it
+	}
 	switch k := w.IntN(100); {
 	case k < w.commands:
 		ev := Event{Kind: Told, Command: Pause + Command(w.IntN(6))}
