@@ -3,6 +3,7 @@
 package cond
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -136,6 +137,8 @@ func (b *binder) time(k *constant) int64 {
 	}
 	ns, err := q.Nanoseconds()
 	switch {
+	case err != nil && !errors.Is(err, quantity.ErrDimension):
+		return b.refuse(k.column, "%sa time such as 30 s is wanted: %s", k.whence(), strings.TrimPrefix(err.Error(), "quantity: "))
 	case err != nil:
 		return b.refuse(k.column, "%sa time such as 30 s is wanted, not %q", k.whence(), q)
 	case ns <= 0:

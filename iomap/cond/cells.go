@@ -34,8 +34,8 @@ func (c Cond) Cells() int {
 }
 
 // Begin begins all Cells anew at monotonic time at, whatever they held: every elapsed counts from there, every stable has seen
-// nothing. Call it when the action or transition that asks begins, then Eval. Like all calls that take mem it does nothing
-// where mem is shorter than Cells; what is longer is left alone.
+// nothing. Call it when the action or transition that asks begins, then Eval. Begin, Suspend, Resume and Wake do nothing where
+// mem is shorter than Cells; Cells beyond are left alone.
 func (c Cond) Begin(at int64, mem []Cell) {
 	c.each(mem, func(n *Node, m *Cell) {
 		*m = Cell{State: ready}

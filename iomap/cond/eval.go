@@ -23,15 +23,18 @@ func (c Cond) Decisive(img Image, at int64, mem []Cell) (leaf int) {
 }
 
 func (c Cond) root(img Image, at int64, mem []Cell, keep bool) (Truth, int) {
-	if img == nil || len(c) == 0 || len(c) > MaxNodes {
-		return Bad, -1
+	if img == nil || len(c) == 0 || len(c) > MaxNodes || int(c[0].Size) != len(c) {
+		return Bad, malformed
 	}
 	w := walk{cond: c, img: img, at: at, mem: mem, keep: keep}
-	t, leaf, next := w.node(0)
-	if next != len(c) {
-		return Bad, -1
+	if c[0].Op <= Of {
+		return w.operator(0)
 	}
-	return t, leaf
+	s, ok := w.below(0, 1)
+	if !ok {
+		return Bad, malformed
+	}
+	return s.decide(1)
 }
 
 // walk evaluates every node once; len(cond) bounds its recursion, because each call uses up a node.
@@ -43,102 +46,107 @@ type walk struct {
 	keep bool   // what functions take in
 }
 
-// malformed is the place after a subtree that is none.
+// malformed is the decisive leaf of what is no condition.
 const malformed = -1
 
-// node evaluates the subtree at i; it returns its decisive leaf and the place after it.
-func (w *walk) node(i int) (t Truth, leaf, next int) {
+// operator evaluates the subtree at i, which is no comparison and no function; it returns its decisive leaf.
+func (w *walk) operator(i int) (t Truth, leaf int) {
 	n := &w.cond[i]
 	end := i + int(n.Size)
-	switch {
-	case n.Op == 0 || n.Op > Elapsed || n.Op >= Eq && n.Size != 1 || end > len(w.cond):
-		return Bad, -1, malformed
-	case n.Op >= Stable:
-		return w.function(i)
-	case n.Op >= Eq:
-		return w.leaf(n), i, end
-	case n.Op == Of:
-		return w.of(i)
+	if n.Op-Or > Of-Or || end > len(w.cond) || n.Size < 2 {
+		return Bad, malformed
 	}
-	children := 0
-	for i++; i < end; children++ {
-		var below Truth
-		var at int
-		if below, at, i = w.node(i); i == malformed {
-			return Bad, -1, malformed
+	s, ok := w.below(i+1, end)
+	if !ok {
+		return Bad, malformed
+	}
+	switch n.Op {
+	case Or:
+		return s.decide(1)
+	case And:
+		return s.decide(s.children)
+	case Of:
+		if n.Value < 1 || n.Value > int64(s.children) {
+			return Bad, malformed
 		}
-		if children == 0 || n.Op.weight(below) > n.Op.weight(t) {
-			t, leaf = below, at
-		}
+		return s.decide(int(n.Value))
 	}
-	if i != end || children == 0 || n.Op == Not && children != 1 {
-		return Bad, -1, malformed
+	if s.children != 1 {
+		return Bad, malformed
 	}
-	if n.Op == Not {
-		t = t.not()
-	}
-	return t, leaf, end
+	t, leaf = s.decide(1)
+	return t.not(), leaf
 }
 
-// of evaluates an Of.
-func (w *walk) of(i int) (t Truth, leaf, next int) {
-	n := &w.cond[i]
-	end := i + int(n.Size)
-	var count, first [True + 1]int64
-	children := int64(0)
-	for i++; i < end; children++ {
-		below, at, after := w.node(i)
-		if after == malformed {
-			return Bad, -1, malformed
-		}
-		if count[below] == 0 {
-			first[below] = int64(at)
-		}
-		count[below]++
-		i = after
-	}
-	if i != end || n.Value < 1 || n.Value > children {
-		return Bad, -1, malformed
-	}
+// sum counts the nodes below an operator by their truth, and remembers the decisive leaf of the first of each: 16 bits for each
+// Truth, since MaxNodes bounds both.
+type sum struct {
+	count, first uint64
+	children     int
+}
+
+// decide tells whether as many as are needed are true. An "or" needs one and an "and" needs all.
+func (s sum) decide(need int) (t Truth, leaf int) {
 	switch {
-	case count[True] >= n.Value:
+	case int(uint16(s.count>>(16*True))) >= need:
 		t = True
-	case children-count[False] < n.Value:
+	case s.children-int(uint16(s.count>>(16*False))) < need:
 		t = False
-	case count[Bad] == 0:
+	case uint16(s.count>>(16*Bad)) == 0:
 		t = Stale
 	}
-	return t, int(first[t]), end
+	return t, int(uint16(s.first >> (16 * t)))
 }
 
-func (w *walk) leaf(n *Node) Truth {
-	value, q := w.img.Read(n.Tag, w.at)
-	if q != tag.Good {
-		return known(q)
+// below evaluates the subtrees from i to end. A comparison is evaluated here and not by a call, which would take as long as the
+// comparison does: most nodes are one.
+func (w *walk) below(i, end int) (s sum, ok bool) {
+	for i < end {
+		n, t, leaf := &w.cond[i], Bad, i
+		switch {
+		case n.Op-Eq <= Ge-Eq:
+			value, q := w.img.Read(n.Tag, w.at)
+			side := uint8(0b010) // the value is equal
+			if value < n.Value {
+				side = 0b001
+			} else if value > n.Value {
+				side = 0b100
+			}
+			if t = known(q); q == tag.Good {
+				t = truth(holds[n.Op]&side != 0)
+			}
+			if n.Size != 1 {
+				return s, false
+			}
+			i++
+		case n.Op-Stable <= Elapsed-Stable:
+			if t, ok = w.function(n); !ok {
+				return s, false
+			}
+			i++
+		default:
+			if t, leaf = w.operator(i); leaf == malformed {
+				return s, false
+			}
+			i += int(n.Size)
+		}
+		shift := 16 * (t & True)
+		if uint16(s.count>>shift) == 0 {
+			s.first |= uint64(leaf) << shift
+		}
+		s.count += 1 << shift
+		s.children++
 	}
-	holds := false
-	switch n.Op {
-	case Eq:
-		holds = value == n.Value
-	case Ne:
-		holds = value != n.Value
-	case Lt:
-		holds = value < n.Value
-	case Le:
-		holds = value <= n.Value
-	case Gt:
-		holds = value > n.Value
-	case Ge:
-		holds = value >= n.Value
-	}
-	return truth(holds)
+	return s, i == end
 }
+
+// holds says on which sides of the constant a comparison is true: below, equal, above, from bit 0.
+var holds = [...]uint8{Eq: 0b010, Ne: 0b101, Lt: 0b001, Le: 0b011, Gt: 0b100, Ge: 0b110}
 
 // function evaluates a Stable or an Elapsed.
-func (w *walk) function(i int) (t Truth, leaf, next int) {
-	n := &w.cond[i]
-	if len(w.mem) == 0 || n.Time <= 0 || n.Value < 0 {
-		return Bad, -1, malformed
+func (w *walk) function(n *Node) (t Truth, ok bool) {
+	if len(w.mem) == 0 || n.Size != 1 || n.Time <= 0 || n.Value < 0 {
+		return Bad, false
 	}
 	m := w.mem[0]
 	if n.Op == Elapsed {
@@ -151,7 +159,7 @@ func (w *walk) function(i int) (t Truth, leaf, next int) {
 		w.mem[0] = m
 	}
 	w.mem = w.mem[1:]
-	return t, i, i + 1
+	return t, true
 }
 
 func (m *Cell) elapsed(at, time int64) Truth {
@@ -199,19 +207,6 @@ func truth(holds bool) Truth {
 		return True
 	}
 	return False
-}
-
-// weight says which value wins among the nodes below an operator: the heaviest.
-func (o Op) weight(t Truth) uint8 {
-	switch {
-	case o == Or && t == True, o != Or && t == False:
-		return 3
-	case t == Bad:
-		return 2
-	case t == Stale:
-		return 1
-	}
-	return 0
 }
 
 func (t Truth) not() Truth {

@@ -5,6 +5,7 @@ package cond
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -139,6 +140,11 @@ func TestAMalformedConditionIsBad(t *testing.T) {
 		"child leaves its parent": {{Op: Or, Size: 4}, {Op: And, Size: 2}, {Op: Or, Size: 3}, on(0), on(0)},
 		"size beyond the end":     {{Op: And, Size: 65535}, on(0)},
 		"more than the tree":      {on(0), on(0)},
+		"none of two":             {{Op: Of, Size: 3}, on(0), on(0)},
+		"three of two":            {{Op: Of, Size: 3, Value: 3}, on(0), on(0)},
+		"of nothing":              {{Op: Of, Size: 1, Value: 1}},
+		"stable without memory":   {{Op: Stable, Size: 1, Time: 1}},
+		"elapsed without memory":  {{Op: Or, Size: 3}, on(0), {Op: Elapsed, Size: 1, Time: 1}},
 		"bad after true":          {{Op: Or, Size: 3}, on(0), {Op: Eq, Size: 9}},
 		"too long":                long,
 	} {
@@ -151,17 +157,13 @@ func TestAMalformedConditionIsBad(t *testing.T) {
 
 // tree is the naive form of a condition.
 type tree struct {
-	op    Op
 	below []tree
-	leaf  Node
+	node  Node
 }
 
 func (n *tree) flat(c Cond) Cond {
-	if n.op >= Eq {
-		return append(c, n.leaf)
-	}
 	at := len(c)
-	c = append(c, Node{Op: n.op})
+	c = append(c, n.node)
 	for i := range n.below {
 		c = n.below[i].flat(c)
 	}
@@ -169,40 +171,71 @@ func (n *tree) flat(c Cond) Cond {
 	return c
 }
 
-func (n *tree) eval(img image) Truth {
-	seen := map[Truth]bool{}
+// eval evaluates by the words of the definition; leaf gives the truths of the leaves in their order.
+func (n *tree) eval(leaf func(n *Node) Truth) Truth {
+	var in []Truth
 	for i := range n.below {
-		seen[n.below[i].eval(img)] = true
+		in = append(in, n.below[i].eval(leaf))
 	}
-	switch {
-	case n.op >= Eq:
-		return Cond{n.leaf}.Eval(img, 0, nil)
-	case n.op == And && seen[False], n.op == Not && seen[True]:
-		return False
-	case n.op == Or && seen[True], n.op == Not && seen[False]:
-		return True
-	case seen[Bad]:
-		return Bad
-	case seen[Stale]:
-		return Stale
-	case n.op == And:
-		return True
+	switch n.node.Op {
+	case Or:
+		return naiveOr(in)
+	case And:
+		return naiveAnd(in)
+	case Not:
+		return [...]Truth{Bad: Bad, Stale: Stale, False: True, True: False}[in[0]]
+	case Of:
+		return naiveOf(int(n.node.Value), in, nil)
 	}
-	return False
+	return leaf(&n.node)
 }
 
-func grow(r *rand.Rand, depth int) tree {
-	op := Op(1 + r.IntN(int(Not)))
-	if depth == 0 || r.IntN(4) == 0 {
-		op = Eq + Op(r.IntN(6))
-		return tree{op: op, leaf: Node{Op: op, Size: 1, Tag: tag.ID(r.IntN(6)), Value: int64(r.IntN(3))}}
+func naiveOr(in []Truth) Truth { return first(in, True, Bad, Stale, False) }
+
+func naiveAnd(in []Truth) Truth { return first(in, False, Bad, Stale, True) }
+
+func first(in []Truth, order ...Truth) Truth {
+	for _, t := range order {
+		if slices.Contains(in, t) {
+			return t
+		}
 	}
-	n := tree{op: op}
-	for range 1 + r.IntN(3) {
-		n.below = append(n.below, grow(r, depth-1))
-		if op == Not {
+	panic("no operand")
+}
+
+// naiveOf is an "or" of the "and" of every choice of k.
+func naiveOf(k int, in, chosen []Truth) Truth {
+	switch {
+	case k == 0:
+		return naiveAnd(chosen)
+	case k > len(in):
+		return False // there is no such choice
+	}
+	with := naiveOf(k-1, in[1:], append(slices.Clone(chosen), in[0]))
+	return naiveOr([]Truth{with, naiveOf(k, in[1:], chosen)})
+}
+
+// grow makes a random tree with comparisons of six tags, and functions where they are wanted.
+func grow(r *rand.Rand, depth int, functions bool) tree {
+	leaf := Node{Op: Eq + Op(r.IntN(6)), Size: 1, Tag: tag.ID(r.IntN(6)), Value: int64(r.IntN(3))}
+	if depth == 0 || r.IntN(4) == 0 {
+		switch kind := r.IntN(4); {
+		case functions && kind == 0:
+			leaf.Op, leaf.Time = Stable, 1+r.Int64N(20)
+		case functions && kind == 1:
+			leaf = Node{Op: Elapsed, Size: 1, Time: 1 + r.Int64N(60)}
+		}
+		return tree{node: leaf}
+	}
+	n := tree{node: Node{Op: Or + Op(r.IntN(4))}}
+	for range 1 + r.IntN(4) {
+		n.below = append(n.below, grow(r, depth-1, functions))
+		if n.node.Op == Not {
 			break
 		}
+	}
+	if n.node.Op == Of {
+		n.node.Value = 1 + r.Int64N(int64(len(n.below)))
 	}
 	return n
 }
@@ -211,47 +244,95 @@ func TestEvalEqualsANaiveTree(t *testing.T) {
 	const seed = 1
 	r := rand.New(rand.NewPCG(seed, 0))
 	for i := range 20000 {
-		n := grow(r, 4)
+		n := grow(r, 4, false)
 		c := n.flat(nil)
+		if len(c) > MaxNodes {
+			continue
+		}
 		img := make(image, 5) // the sixth tag is unknown
 		for j := range img {
 			img[j].value, img[j].q = int64(r.IntN(3)), tag.Quality(r.IntN(3))
 		}
-		want := n.eval(img)
+		want := n.eval(func(n *Node) Truth { return Cond{*n}.Eval(img, 0, nil) })
 		require.Equal(t, want, c.Eval(img, 0, nil), "seed %d, condition %d: %v", seed, i, c)
 		leaf := c.Decisive(img, 0, nil)
 		require.GreaterOrEqual(t, c[leaf].Op, Eq)
 	}
 }
 
-// FuzzEval holds evaluation against panics and endless loops on any nodes.
+func TestNOfCountsWhatIsTrueAndWhatCanNoLongerBe(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		for k := 1; k <= n; k++ {
+			c := Cond{{Op: Of, Size: uint16(n + 1), Value: int64(k)}}
+			for i := range n {
+				c = append(c, on(tag.ID(i)))
+			}
+			for code := range 1 << (2 * n) {
+				var in []Truth
+				count := map[Truth]int{}
+				for i := range n {
+					in = append(in, all[code>>(2*i)&3])
+					count[in[i]]++
+				}
+				want := Stale
+				switch {
+				case count[True] >= k:
+					want = True
+				case n-count[False] < k:
+					want = False
+				case count[Bad] > 0:
+					want = Bad
+				}
+				require.Equal(t, want, c.Eval(of(in...), 0, nil), "%d of %v", k, in)
+				require.Equal(t, want, naiveOf(k, in, nil), "an or of all choices is the same: %d of %v", k, in)
+				require.Equal(t, 1+slices.Index(in, want), c.Decisive(of(in...), 0, nil), "%d of %v", k, in)
+			}
+		}
+	}
+}
+
+// FuzzEval holds evaluation against panics and endless loops on any nodes, with any memory.
 func FuzzEval(f *testing.F) {
-	f.Add([]byte{1, 3, 4, 1, 4, 1})
-	f.Add([]byte{3, 2, 5, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Add([]byte{1, 3, 4, 1, 4, 1}, int64(0), int64(1), byte(2))
+	f.Add([]byte{3, 2, 5, 1}, int64(-1), int64(1), byte(0))
+	f.Add([]byte{4, 4, 11, 1, 12, 1, 5, 1}, int64(1<<63-1), int64(-1<<63), byte(3))
+	f.Fuzz(func(t *testing.T, b []byte, at, since int64, state byte) {
 		var c Cond
 		for i := 0; i+1 < len(b); i += 2 {
-			c = append(c, Node{Op: Op(b[i] % 12), Size: uint16(b[i+1]), Tag: tag.ID(i % 5), Value: int64(i % 2)})
+			c = append(c, Node{Op: Op(b[i] % 14), Size: uint16(b[i+1]), Tag: tag.ID(i % 5), Value: int64(i % 3), Time: since + int64(i)})
 		}
 		img := of(True, False, Stale, Bad)
-		truth, leaf := c.Eval(img, 0, nil), c.Decisive(img, 0, nil)
-		require.LessOrEqual(t, truth, True)
-		require.True(t, leaf < len(c) && (leaf >= 0 || truth == Bad))
+		mem := make([]Cell, c.Cells())
+		for i := range mem {
+			mem[i] = Cell{since, at, at ^ since, state}
+		}
+		for range 2 {
+			before := slices.Clone(mem)
+			leaf := c.Decisive(img, at, mem)
+			require.Equal(t, before, mem)
+			truth := c.Eval(img, at, mem)
+			require.LessOrEqual(t, truth, True)
+			require.True(t, leaf < len(c) && (leaf >= 0 || truth == Bad))
+			require.GreaterOrEqual(t, c.Wake(at, mem), at)
+			c.Suspend(at, mem)
+			c.Resume(since, mem)
+			c.Begin(since, mem)
+		}
 	})
 }
 
 func TestEvaluationDoesNotAllocate(t *testing.T) {
 	var img Image = of(True, False, Stale)
-	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
-	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Eval(img, 0, nil), c.Decisive(img, 0, nil) }))
-}
-
-func BenchmarkEval(b *testing.B) {
-	var img Image = of(True, False, Stale)
-	c := Cond{{Op: Or, Size: 6}, on(1), {Op: And, Size: 4}, on(0), {Op: Not, Size: 2}, on(2)}
-	for b.Loop() {
-		c.Eval(img, 0, nil)
-	}
+	c := Cond{{Op: Or, Size: 8}, on(1), {Op: And, Size: 6}, on(0), {Op: Not, Size: 2}, on(2), {Op: Stable, Size: 1, Time: 5},
+		{Op: Elapsed, Size: 1, Time: 9}}
+	mem := make([]Cell, c.Cells())
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		c.Begin(0, mem)
+		_, _ = c.Eval(img, 0, mem), c.Decisive(img, 0, mem)
+		c.Suspend(1, mem)
+		c.Resume(2, mem)
+		_ = c.Wake(2, mem)
+	}))
 }
 
 func ExampleParse() {

@@ -232,6 +232,10 @@ func (p *parser) of(start int, count string, depth int) {
 	if p.closed(open); p.err != nil {
 		return
 	}
+	if strings.Trim(count, "0123456789") != "" {
+		p.fail(start, `%s is not a number of conditions; write "2 of (a, b, c)"`, shown(count))
+		return
+	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 1 || n > conditions {
 		p.fail(start, "%s of %d conditions cannot be; write a number from 1 to %d", shown(count), conditions, conditions)

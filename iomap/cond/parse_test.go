@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/stretchr/testify/require"
 )
@@ -52,6 +53,12 @@ func TestTheCanonicalTextHasSingleSpacesAndTheFewestParentheses(t *testing.T) {
 		{"not a == open and not (b != shut)", "not a == open and not b != shut"},
 		{"a>-0.50 mbar or b<=5 or c<1 {pulse}/min or d==0 % or e!=7.00 [pH]",
 			"a > -0.50 mbar or b <= 5 or c < 1 {pulse}/min or d == 0 % or e != 7.00 [pH]"},
+		{"a>=$target and b==$n_2", "a >= $target and b == $n_2"},
+		{"stable ( T1.x,0.2   Cel,$t )and elapsed(30 s)", "stable(T1.x, 0.2 Cel, $t) and elapsed(30 s)"},
+		{"02 of((a or b),not(c),(1 of(d)))", "2 of (a or b, not c, 1 of (d))"},
+		{"not 2 of (a,b)and(3 of (a,b,c and (d or e)))or f", "not 2 of (a, b) and 3 of (a, b, c and (d or e)) or f"},
+		{"stable and elapsed or of == of and stable >= 5", "stable and elapsed or of == of and stable >= 5"},
+		{"2 of (a > 4,b > 5,elapsed(1 s))", "2 of (a > 4, b > 5, elapsed(1 s))"},
 	} {
 		e, err := Parse(c.text)
 		require.NoError(t, err, c.text)
@@ -60,6 +67,13 @@ func TestTheCanonicalTextHasSingleSpacesAndTheFewestParentheses(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, shape(e), shape(again), c.text)
 	}
+}
+
+func TestParametersAreListedWithTheirColumns(t *testing.T) {
+	e, err := Parse("a > $x and stable(TT101, $band, $time) or elapsed($time)")
+	require.NoError(t, err)
+	require.Equal(t, []Ref{{"x", 5}, {"band", 26}, {"time", 33}, {"time", 51}}, e.Params())
+	require.Equal(t, []Ref{{"a", 1}, {"TT101", 19}}, e.Tags())
 }
 
 // shape is an expression without its columns.
@@ -111,6 +125,39 @@ func TestASyntaxErrorSaysWhereAndWhat(t *testing.T) {
 		{"a >= 40 degC", 6, `"40 degC": unit "degC": not known; the closest known is "Cel"`},
 		{"Füllstand > 5 L", 1, `"Füllstand" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
 		{"a and ü", 7, `"ü" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"a >= 4,5,6 L", 6, `"4,5,6 L": comma in the number; write a decimal point, and no thousands separator`},
+		{"a, b", 2, `a comma stands only in "2 of (a, b, c)" and in stable(TAG, BAND, TIME)`},
+		{"(a, b)", 3, `a comma stands only in "2 of (a, b, c)" and in stable(TAG, BAND, TIME)`},
+		{"a > $", 5, `"$" is not a parameter; write $ and its name, which is letters, digits and _`},
+		{"a > $b.c", 5, `"$b.c" is not a parameter; write $ and its name, which is letters, digits and _`},
+		{"$a > 5", 1, `"$a" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"a > 5 $b", 5, `"5 $b": unit "$b": not known; the closest known is "1"`},
+		{"3 of (a, b)", 1, `"3" of 2 conditions cannot be; write a number from 1 to 2`},
+		{"b or 0 of (a)", 6, `"0" of 1 conditions cannot be; write a number from 1 to 1`},
+		{"99999999999999999999 of (a)", 1, `"99999999999999999999" of 1 conditions cannot be; write a number from 1 to 1`},
+		{"1.5 of (a, b)", 1, `"1.5" is not a number of conditions; write "2 of (a, b, c)"`},
+		{"2 OF (a, b)", 3, `"OF" must be in lower case`},
+		{"2 (a, b)", 1, `"2" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"2 of a, b", 6, `after 2 of the conditions in parentheses are missing, found "a"`},
+		{"2 of (a, )", 10, `a tag is missing here, found ")"`},
+		{"2 of (, a)", 7, `a tag is missing here, found ","`},
+		{"2 of (a, b", 11, "the parenthesis of column 6 is not closed"},
+		{"2 of (a b)", 9, `"and" or "or" is missing before "b"`},
+		{"2 of (a, b) c", 13, `"and" or "or" is missing before "c"`},
+		{"elapsed()", 9, `after the parenthesis a time such as 30 s is missing, found ")"`},
+		{"elapsed(30s)", 9, `"30s": no space before the unit; write "30 s"`},
+		{"elapsed(30 s", 13, "the parenthesis of column 8 is not closed"},
+		{"elapsed(30 s, 5 s)", 13, `")" is missing before ","; write stable(TAG, BAND, TIME) or elapsed(TIME)`},
+		{"stable(TT101, 0,2 Cel, 30 s)", 15, `"0,2 Cel": comma in the number; write a decimal point, and no thousands separator`},
+		{"stable(TT101, 0.2 Cel)", 22, `a comma and a time such as 30 s are missing here, found ")"`},
+		{"stable(TT101 0.2 Cel)", 14, `a comma and the width of the band such as 0.2 Cel are missing here, found "0.2"`},
+		{"stable(TT101, open, 30 s)", 15, `after the comma the width of the band such as 0.2 Cel is missing, found "open"`},
+		{"stable(0.2 Cel, TT101, 30 s)", 8, `"0.2" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"stable(", 8, `a tag is missing here, found the end of the text`},
+		{"stable(not a, 5, 5 s)", 8, `a tag is missing here, found "not"`},
+		{"Stable(TT101, 0.2 Cel, 30 s)", 1, `"Stable" is not a function; write stable(TAG, BAND, TIME) or elapsed(TIME)`},
+		{strings.Repeat("1 of (", 33) + "a", 198, "more than 32 parentheses and not inside each other"},
+		{"257 of (a" + strings.Repeat(",a", 256) + ")", 519, "the condition has more than 256 operators and comparisons"},
 		{strings.Repeat("(", 33) + "a", 33, "more than 32 parentheses and not inside each other"},
 		{strings.Repeat("not ", 33) + "a", 129, "more than 32 parentheses and not inside each other"},
 		{"a" + strings.Repeat(" or a", 256), 1276, "the condition has more than 256 operators and comparisons"},
@@ -133,6 +180,8 @@ func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 		strings.Repeat("not ", 32) + "a",
 		"a" + strings.Repeat(" or a", 254),
 		strings.Repeat("a", 4096),
+		strings.Repeat("1 of (", 32) + "a" + strings.Repeat(")", 32),
+		"255 of (a" + strings.Repeat(", a", 254) + ")",
 	} {
 		_, err := Parse(text)
 		require.NoError(t, err, "%.60s", text)
@@ -170,6 +219,39 @@ func TestBindTurnsConstantsIntoCounts(t *testing.T) {
 	require.Empty(t, e.Part(-1))
 }
 
+// formula gives parameters as a recipe does.
+type formula map[string]string
+
+func (f formula) Lookup(name string) (quantity.Quantity, bool) {
+	q, err := quantity.Parse(f[name])
+	return q, err == nil
+}
+
+var params = formula{"volume": "0.040 m3", "band": "0.2 Cel", "below": "-0.2 Cel", "time": "0.5 min", "zero": "0 s", "fine": "0.001 Cel"}
+
+func TestBindPutsParametersInTheirPlaces(t *testing.T) {
+	e, err := Parse("2 of (T101.level >= $volume, stable(TT101, $band, $time), elapsed($time))")
+	require.NoError(t, err)
+	c, errs := e.Bind(plant{}, params)
+	require.Nil(t, errs)
+	const half = 30_000_000_000
+	require.Equal(t, Cond{
+		{Op: Of, Size: 4, Value: 2},
+		{Op: Ge, Size: 1, Tag: 0, Value: 400},
+		{Op: Stable, Size: 1, Tag: 2, Value: 20, Time: half},
+		{Op: Elapsed, Size: 1, Time: half},
+	}, c)
+	require.Equal(t, 2, c.Cells())
+	require.Equal(t, "T101.level >= $volume", e.Part(1), "the text keeps the name")
+	require.Equal(t, "stable(TT101, $band, $time)", e.Part(2))
+	require.Equal(t, "elapsed($time)", e.Part(3))
+	_, errs = e.Bind(plant{}, nil)
+	require.Equal(t, []SyntaxError{
+		{21, `no parameter "volume" in the formula`}, {44, `no parameter "band" in the formula`},
+		{51, `no parameter "time" in the formula`}, {67, `no parameter "time" in the formula`},
+	}, errs)
+}
+
 func TestBindRefusesWhatDoesNotFitAndReturnsAllOfIt(t *testing.T) {
 	for _, c := range []struct {
 		text   string
@@ -187,10 +269,28 @@ func TestBindRefusesWhatDoesNotFitAndReturnsAllOfIt(t *testing.T) {
 		{"XV101 == 1", 10, `tag "XV101" is a switch; compare it with closed or open`},
 		{"XV101 > closed", 9, `tag "XV101" is a switch; only == and != compare it`},
 		{"XV101 == shut", 10, `tag "XV101" is closed or open, not "shut"`},
+		{"XV101 == $volume", 10, `tag "XV101" is a switch; compare it with closed or open`},
+		{"TT101 > $volume", 9, `tag "TT101": $volume: "0.040 m3" in counts of "0.01 Cel": the units measure different things`},
+		{"TT101 > $fine", 9, `tag "TT101": $fine: "0.001 Cel" in counts of "0.01 Cel": not a whole number of counts`},
+		{"TT101 > $none", 9, `no parameter "none" in the formula`},
+		{"stable(TT10, 1 Cel, 1 s)", 8, `no tag "TT10" in the I/O map`},
+		{"stable(XV101, 1 Cel, 1 s)", 8, `tag "XV101" is a switch; only a number can be stable`},
+		{"stable(FC101, 1, 1 s)", 15, `tag "FC101" cannot be compared`},
+		{"stable(TT101, 1 kg, 1 s)", 15, `tag "TT101": "1 kg" in counts of "0.01 Cel": the units measure different things`},
+		{"stable(TT101, -0.01 Cel, 1 s)", 15, `tag "TT101": a band is not below zero, as "-0.01 Cel" is`},
+		{"stable(TT101, $below, 1 s)", 15, `tag "TT101": $below: a band is not below zero, as "-0.2 Cel" is`},
+		{"stable(TT101, 1 Cel, $band)", 22, `$band: a time such as 30 s is wanted, not "0.2 Cel"`},
+		{"elapsed(5 kg)", 9, `a time such as 30 s is wanted, not "5 kg"`},
+		{"elapsed(5)", 9, `a time such as 30 s is wanted, not "5"`},
+		{"elapsed(0.5 ns)", 9, `a time such as 30 s is wanted: "0.5 ns" in counts of "1 ns": not a whole number of counts`},
+		{"elapsed(0 s)", 9, `a time above zero such as 30 s is wanted, not "0 s"`},
+		{"elapsed(-1 s)", 9, `a time above zero such as 30 s is wanted, not "-1 s"`},
+		{"elapsed($zero)", 9, `$zero: a time above zero such as 30 s is wanted, not "0 s"`},
+		{"elapsed(1000000 d)", 9, `a time such as 30 s is wanted: "1000000 d" in counts of "1 ns": does not fit 64 bits`},
 	} {
 		e, err := Parse(c.text)
 		require.NoError(t, err, c.text)
-		bound, errs := e.Bind(plant{}, nil)
+		bound, errs := e.Bind(plant{}, params)
 		require.Nil(t, bound, c.text)
 		require.Equal(t, []SyntaxError{{c.column, c.msg}}, errs, c.text)
 	}
@@ -204,7 +304,7 @@ func TestBindRefusesWhatDoesNotFitAndReturnsAllOfIt(t *testing.T) {
 // FuzzParse holds every text that parses against its canonical form.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"T101.level >= 40 L and not (door_open or TT101 < 5 Cel)", "a or (b or c)", "not not a", "a == open",
-		"a>-5.0 [pH]", "((((a", "a <= 1 {pulse}/kg", "a\xff", "a > 5 \x00", strings.Repeat("(", 40)} {
+		"2 of (a > $x, stable(TT101, 0.2 Cel, $time), not elapsed(30 s))", "1 of (1 of (a), b)", "elapsed($time) and T101.level < $volume", "a>-5.0 [pH]", "((((a", "a <= 1 {pulse}/kg", "a\xff", "a > 5 \x00", strings.Repeat("(", 40)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -225,8 +325,24 @@ func FuzzParse(f *testing.F) {
 		for _, ref := range e.Tags() {
 			require.True(t, strings.HasPrefix(string([]rune(text)[ref.Column-1:]), ref.Name))
 		}
-		if c, errs := e.Bind(plant{}, nil); errs == nil {
-			require.Equal(t, Bad, c.Eval(image{}, 0, nil), "a condition on tags that nobody knows is bad")
+		for _, ref := range e.Params() {
+			require.True(t, strings.HasPrefix(string([]rune(text)[ref.Column-1:]), "$"+ref.Name))
+		}
+		c, errs := e.Bind(plant{}, params)
+		for _, at := range errs {
+			require.True(t, at.Column >= 1 && at.Column <= len([]rune(text)), "%v", at)
+		}
+		if errs != nil {
+			return
+		}
+		mem := begun(c, 0)
+		truth := c.Eval(image{}, 1, mem)
+		require.True(t, c.Cells() > 0 || truth == Bad, "a condition on tags that nobody knows is bad")
+		for _, img := range []image{{{400, tag.Good}, {1, tag.Good}, {500, tag.Good}, {0, tag.Good}, {-7, tag.Stale}}, of(True, False, Stale)} {
+			leaf := c.Decisive(img, 9, mem)
+			require.True(t, c[leaf].Op >= Eq, "what is bound is well formed")
+			c.Eval(img, 9, mem)
+			require.NotEmpty(t, e.Part(leaf))
 		}
 	})
 }
