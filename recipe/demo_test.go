@@ -73,7 +73,7 @@ func fitsMap(t *testing.T, a *Action, formula Formula, m *iomap.Map) {
 	}
 	switch a.Kind {
 	case Wait:
-		_, errs := a.Cond.Bind(m)
+		_, errs := a.Cond.Bind(m, formula)
 		require.Empty(t, errs, a.Cond)
 	case VerifyStable:
 		_, err := a.Within.Quantity.Counts(tagOf(a.Tag).Resolution)

@@ -19,7 +19,7 @@ import (
 // are held against every permitted batch size. equipment lists what is asked for by class: name, class and needs; name.TT is then a
 // tag like any other.
 //
-// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, each below
+// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, none above
 // that of the block around it; a level between may be left out), and one of these:
 //
 //	sequence: [elements]    one after the other
@@ -52,8 +52,17 @@ import (
 //	send: TAG                                     post a message
 //	receive: TAG                                  wait for a message and take it
 func Parse(file string, src []byte) (*Recipe, error) {
+	r := read(file, src)
+	if err := r.recipe.Doc.Err(); err != nil {
+		return nil, err
+	}
+	return r.recipe, nil
+}
+
+// read reads a recipe as far as it can be read; what is wrong is in its Doc.
+func read(file string, src []byte) *reader {
 	doc := strictyaml.Parse(file, src, nil)
-	r := reader{recipe: &Recipe{Doc: doc}, ids: map[string]int{}, windows: map[string]*window{}}
+	r := &reader{recipe: &Recipe{Doc: doc}, ids: map[string]int{}, windows: map[string]*window{}}
 	f := doc.Root().Map()
 	r.recipe.ID = f.Req("recipe").Ident()
 	r.recipe.Version = f.Req("version").Ident()
@@ -75,10 +84,7 @@ func Parse(file string, src []byte) (*Recipe, error) {
 	r.lines()
 	r.messages()
 	r.handovers()
-	if err := doc.Err(); err != nil {
-		return nil, err
-	}
-	return r.recipe, nil
+	return r
 }
 
 // reader fills a Recipe. What is wrong is in it too, as far as it could be read, so that one mistake is told once.
@@ -93,6 +99,7 @@ type reader struct {
 	all      []*Element // that have been read, in the order of the file
 	path     []*Element // elements that what is being read stands in, from the root
 	meets    []meeting  // sync, send and receive actions, in the order of the file
+	conds    []written  // conditions, in the order in which they were read
 	owners   []owner    // phases that name an equipment phase, in the order of the file
 }
 

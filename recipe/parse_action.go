@@ -166,6 +166,20 @@ func (r *reader) param(n strictyaml.Node, name string) string {
 	return ""
 }
 
+// has says which parameters there are.
+func (r *reader) has() string {
+	var names []string
+	for i := range r.recipe.Params {
+		if name := r.recipe.Params[i].Name; name != "" {
+			names = append(names, "$"+name)
+		}
+	}
+	if len(names) == 0 {
+		return "the recipe has no formula"
+	}
+	return "the formula has " + strings.Join(names, ", ")
+}
+
 // nominal is the quantity of an amount at the nominal batch size; the zero Quantity where it is refused.
 func (r *reader) nominal(a *Amount) quantity.Quantity {
 	for i := range r.recipe.Params {
@@ -203,6 +217,15 @@ func (r *reader) condition(n strictyaml.Node) *cond.Expr {
 	var at *cond.SyntaxError
 	if errors.As(err, &at) {
 		n.Errorf("condition, column %d: %s", at.Column, at.Msg)
+		return nil
+	}
+	if err == nil {
+		r.conds = append(r.conds, written{n, e})
+	}
+	for _, ref := range e.Params() {
+		if !slices.ContainsFunc(r.recipe.Params, func(p Param) bool { return p.Name == ref.Name }) {
+			n.Errorf("condition, column %d: no parameter %q; %s", ref.Column, ref.Name, r.has())
+		}
 	}
 	return e
 }

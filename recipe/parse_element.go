@@ -36,8 +36,8 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 	}
 	// An element whose level is refused may hold anything.
 	phase, block := word == Phase.String(), word != "" && word != Phase.String()
-	if parent != nil && parent.Level < Phase && word != "" && e.Level <= parent.Level {
-		level.Errorf("%s %q stands in %s %q; its level must be below that", e.Level, e.ID, parent.Level, parent.ID)
+	if parent != nil && parent.Level < Phase && word != "" && e.Level < parent.Level {
+		level.Errorf("%s %q stands in %s %q; its level may not be above that", e.Level, e.ID, parent.Level, parent.ID)
 	}
 	r.all = append(r.all, e)
 	r.chosen(f, e, parent)

@@ -69,7 +69,7 @@ func line(all []*meeting) {
 		at, inFirst, in := fork(first.path, m.path)
 		switch {
 		case m.phase == first.phase:
-			m.node.Errorf("line %q stands twice in %q; the first is in line %d; a phase meets at a line once", name, m.phase.ID, first.node.Pos().Line)
+			m.twice(first)
 			return
 		case at.Block != Parallel:
 			m.node.Errorf("line %q: %q and %q in line %d never run at the same time, since %q is a %s; a line joins branches of one parallel block",
@@ -82,7 +82,10 @@ func line(all []*meeting) {
 				name, block.ID, m.phase.ID, at.ID)
 			return
 		}
-		if other := branches[in]; other != nil {
+		if other := branches[in]; other != nil && other.phase == m.phase {
+			m.twice(other)
+			return
+		} else if other != nil {
 			m.node.Errorf("line %q: %q stands in one branch of %q with %q in line %d; of a branch one phase meets", name, m.phase.ID, block.ID,
 				other.phase.ID, other.node.Pos().Line)
 			return
@@ -97,6 +100,10 @@ func line(all []*meeting) {
 			}
 		}
 	}
+}
+
+func (m *meeting) twice(first *meeting) {
+	m.node.Errorf("line %q stands twice in %q; the first is in line %d; a phase meets at a line once", m.name, m.phase.ID, first.node.Pos().Line)
 }
 
 // messages checks that for every message there is one who sends it and one who takes it.

@@ -105,8 +105,13 @@ func (r *reader) recovers(f *strictyaml.Fields, e *Element, block bool) {
 		e.Recovery = r.rule(n)
 	}
 	for i := range e.Actions {
-		if a := &e.Actions[i]; e.Recovery == RecoverRepeat && a.Kind == OpenWindow {
+		a := &e.Actions[i]
+		switch {
+		case e.Recovery != RecoverRepeat:
+		case a.Kind == OpenWindow:
 			a.Node.Errorf("phase %q meters, and what it has charged cannot be charged again; its recovery can be hold, resume, abort or restart", e.ID)
+		case a.Kind >= Sync:
+			a.Node.Errorf("phase %q has a %s, and its partners may have gone on since; its recovery can be hold, resume, abort or restart", e.ID, a.Kind)
 		}
 	}
 }

@@ -36,7 +36,8 @@ type Options struct {
 type Doc struct {
 	file  string
 	lines []string // the source without line ends, as it stands in the file
-	width []int    // characters of each line
+	src   string
+	width []int // characters of each line
 	root  *node
 	errs  Errors
 }
@@ -48,7 +49,7 @@ func Parse(file string, src []byte, opts *Options) *Doc {
 	if opts != nil && opts.MaxBytes > 0 {
 		limit = opts.MaxBytes
 	}
-	d := &Doc{file: file}
+	d := &Doc{file: file, src: string(src)}
 	if len(src) > limit {
 		d.setLines("")
 		d.fault(1, 1, fmt.Sprintf("document is %d bytes, more than the limit of %d", len(src), limit))

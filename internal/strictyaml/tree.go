@@ -44,6 +44,7 @@ func (k Kind) String() string {
 type node struct {
 	kind         Kind
 	plain        bool // a scalar without quotes, | or >
+	flow         bool // a list or mapping in brackets
 	line, column int
 	text         string  // of a scalar
 	items        []*node // of a list; of a mapping its values
@@ -153,6 +154,7 @@ func (b *builder) node(y *yaml.Node, depth int) *node {
 		b.fault(n, "more than %d mappings and lists inside each other", MaxDepth)
 		return n
 	}
+	n.flow = y.Style&yaml.FlowStyle != 0
 	if y.Kind == yaml.MappingNode {
 		b.mapping(n, y, depth)
 		return n

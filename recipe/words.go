@@ -1,0 +1,68 @@
+// This file puts actions into words.
+
+package recipe
+
+import "strings"
+
+// String is the amount as recipes write it; "" where none is given.
+func (a *Amount) String() string {
+	switch {
+	case a.Param != "":
+		return "$" + a.Param
+	case a.Word != "":
+		return a.Word
+	case a.Quantity.Unit != "":
+		return a.Quantity.String()
+	}
+	return ""
+}
+
+// String says in words what the action does, such as "set XV101 to open" or "wait until TT301 >= 58 Cel". Two actions that do
+// the same have the same words, and others have others.
+func (a *Action) String() string {
+	switch a.Kind {
+	case Set:
+		return "set " + settingWords(a.Settings, " to ")
+	case Wait:
+		return "wait until " + condWords(a.Cond)
+	case Delay:
+		return "let " + a.For.String() + " pass"
+	case OpenWindow:
+		return "open window " + a.Window + " on meter " + a.Meter + ", target " + a.Target.String() + ", tolerance " + a.Tolerance.String()
+	case CloseWindow:
+		return "close window " + a.Window
+	case WaitTotal:
+		if !a.ShortBy.Given() {
+			return "wait until window " + a.Window + " is at its target"
+		}
+		return "wait until window " + a.Window + " is " + a.ShortBy.String() + " short of its target"
+	case VerifyStable:
+		return "wait until " + a.Tag + " has stayed within " + a.Within.String() + " for " + a.For.String()
+	case Mark:
+		return "log " + quote(a.Text)
+	case Prompt:
+		return "ask the operator " + quote(a.Text)
+	case Request:
+		if len(a.Settings) == 0 {
+			return "request " + a.Type
+		}
+		return "request " + a.Type + " with " + settingWords(a.Settings, " ")
+	case Sync:
+		return "meet at line " + a.Line
+	case Send:
+		return "send message " + a.Line
+	case Receive:
+		return "wait for message " + a.Line
+	}
+	return ""
+}
+
+func settingWords(settings []Setting, between string) string {
+	words := make([]string, len(settings))
+	for i := range settings {
+		words[i] = settings[i].Name + between + settings[i].Value.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+func quote(text string) string { return `"` + strings.Join(strings.Fields(text), " ") + `"` }
