@@ -3,6 +3,7 @@
 package recipe
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -132,12 +133,7 @@ func known(what string, names map[string]bool) string {
 	if len(names) == 0 {
 		return "; no message is " + what
 	}
-	var list []string
-	for name := range names {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return "; " + what + ": " + strings.Join(list, ", ")
+	return "; " + what + ": " + strings.Join(slices.Sorted(maps.Keys(names)), ", ")
 }
 
 // steps refuses a name that a wait of another element has as its step.

@@ -125,19 +125,47 @@ func TestASyntaxErrorSaysWhereAndWhat(t *testing.T) {
 		{"a >= 40 degC", 6, `"40 degC": unit "degC": not known; the closest known is "Cel"`},
 		{"Füllstand > 5 L", 1, `"Füllstand" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
 		{"a and ü", 7, `"ü" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{strings.Repeat("(", 33) + "a", 33, "more than 32 parentheses and not inside each other"},
+		{strings.Repeat("not ", 33) + "a", 129, "more than 32 parentheses and not inside each other"},
+		{"a" + strings.Repeat(" or a", 256), 1276, "the condition has more than 256 operators and comparisons"},
+		{strings.Repeat("a", 4097), 1, "the condition has 4097 bytes, more than the limit of 4096"},
+		{"a>5 or a" + strings.Repeat("a", 4087), 1, "the condition with single spaces has more than 4096 bytes; shorten it"},
+	} {
+		refused(t, c.text, c.column, c.msg)
+	}
+	_, err := Parse("a and")
+	require.EqualError(t, err, "cond: column 6: a tag is missing here, found the end of the text")
+}
+
+func refused(t *testing.T, text string, column int, msg string) {
+	t.Helper()
+	e, err := Parse(text)
+	require.Nil(t, e, text)
+	var at *SyntaxError
+	require.ErrorAs(t, err, &at, text)
+	require.Equal(t, SyntaxError{column, msg}, *at, "%.60s", text)
+}
+
+func TestAWrongFunctionSaysWhereAndWhat(t *testing.T) {
+	const noTag = " is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter"
+	for _, c := range []struct {
+		text   string
+		column int
+		msg    string
+	}{
 		{"a >= 4,5,6 L", 6, `"4,5,6 L": comma in the number; write a decimal point, and no thousands separator`},
 		{"a, b", 2, `a comma stands only in "2 of (a, b, c)" and in stable(TAG, BAND, TIME)`},
 		{"(a, b)", 3, `a comma stands only in "2 of (a, b, c)" and in stable(TAG, BAND, TIME)`},
 		{"a > $", 5, `"$" is not a parameter; write $ and its name, which is letters, digits and _`},
 		{"a > $b.c", 5, `"$b.c" is not a parameter; write $ and its name, which is letters, digits and _`},
-		{"$a > 5", 1, `"$a" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"$a > 5", 1, `"$a"` + noTag},
 		{"a > 5 $b", 5, `"5 $b": unit "$b": not known; the closest known is "1"`},
 		{"3 of (a, b)", 1, `"3" of 2 conditions cannot be; write a number from 1 to 2`},
 		{"b or 0 of (a)", 6, `"0" of 1 conditions cannot be; write a number from 1 to 1`},
 		{"99999999999999999999 of (a)", 1, `"99999999999999999999" of 1 conditions cannot be; write a number from 1 to 1`},
 		{"1.5 of (a, b)", 1, `"1.5" is not a number of conditions; write "2 of (a, b, c)"`},
 		{"2 OF (a, b)", 3, `"OF" must be in lower case`},
-		{"2 (a, b)", 1, `"2" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"2 (a, b)", 1, `"2"` + noTag},
 		{"2 of a, b", 6, `after 2 of the conditions in parentheses are missing, found "a"`},
 		{"2 of (a, )", 10, `a tag is missing here, found ")"`},
 		{"2 of (, a)", 7, `a tag is missing here, found ","`},
@@ -152,26 +180,15 @@ func TestASyntaxErrorSaysWhereAndWhat(t *testing.T) {
 		{"stable(TT101, 0.2 Cel)", 22, `a comma and a time such as 30 s are missing here, found ")"`},
 		{"stable(TT101 0.2 Cel)", 14, `a comma and the width of the band such as 0.2 Cel are missing here, found "0.2"`},
 		{"stable(TT101, open, 30 s)", 15, `after the comma the width of the band such as 0.2 Cel is missing, found "open"`},
-		{"stable(0.2 Cel, TT101, 30 s)", 8, `"0.2" is not the name of a tag; it must be words of letters, digits and _ joined by points, beginning with a letter`},
+		{"stable(0.2 Cel, TT101, 30 s)", 8, `"0.2"` + noTag},
 		{"stable(", 8, `a tag is missing here, found the end of the text`},
 		{"stable(not a, 5, 5 s)", 8, `a tag is missing here, found "not"`},
 		{"Stable(TT101, 0.2 Cel, 30 s)", 1, `"Stable" is not a function; write stable(TAG, BAND, TIME) or elapsed(TIME)`},
 		{strings.Repeat("1 of (", 33) + "a", 198, "more than 32 parentheses and not inside each other"},
 		{"257 of (a" + strings.Repeat(",a", 256) + ")", 519, "the condition has more than 256 operators and comparisons"},
-		{strings.Repeat("(", 33) + "a", 33, "more than 32 parentheses and not inside each other"},
-		{strings.Repeat("not ", 33) + "a", 129, "more than 32 parentheses and not inside each other"},
-		{"a" + strings.Repeat(" or a", 256), 1276, "the condition has more than 256 operators and comparisons"},
-		{strings.Repeat("a", 4097), 1, "the condition has 4097 bytes, more than the limit of 4096"},
-		{"a>5 or a" + strings.Repeat("a", 4087), 1, "the condition with single spaces has more than 4096 bytes; shorten it"},
 	} {
-		e, err := Parse(c.text)
-		require.Nil(t, e, c.text)
-		var at *SyntaxError
-		require.ErrorAs(t, err, &at, c.text)
-		require.Equal(t, SyntaxError{c.column, c.msg}, *at, "%.60s", c.text)
+		refused(t, c.text, c.column, c.msg)
 	}
-	_, err := Parse("a and")
-	require.EqualError(t, err, "cond: column 6: a tag is missing here, found the end of the text")
 }
 
 func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
@@ -304,7 +321,8 @@ func TestBindRefusesWhatDoesNotFitAndReturnsAllOfIt(t *testing.T) {
 // FuzzParse holds every text that parses against its canonical form.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"T101.level >= 40 L and not (door_open or TT101 < 5 Cel)", "a or (b or c)", "not not a", "a == open",
-		"2 of (a > $x, stable(TT101, 0.2 Cel, $time), not elapsed(30 s))", "1 of (1 of (a), b)", "elapsed($time) and T101.level < $volume", "a>-5.0 [pH]", "((((a", "a <= 1 {pulse}/kg", "a\xff", "a > 5 \x00", strings.Repeat("(", 40)} {
+		"2 of (a > $x, stable(TT101, 0.2 Cel, $time), not elapsed(30 s))", "1 of (1 of (a), b)",
+		"elapsed($time) and T101.level < $volume", "a>-5.0 [pH]", "((((a", "a <= 1 {pulse}/kg", "a\xff", "a > 5 \x00", strings.Repeat("(", 40)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
