@@ -79,13 +79,15 @@ func (b *Batch) extent(e int) (actions, time int64) {
 		case recipe.Parallel:
 			actions, time = actions+n, max(time, t)
 		case recipe.Select:
-			actions, time = max(actions, n), max(time, t)
+			if c > e+1 { // behind the transition that chooses
+				actions, time = max(actions, n), max(time, t)
+			}
 		default:
 			actions, time = actions+n, min(time+t, 1<<60)
 		}
 	}
 	switch el.Block {
-	case recipe.Select: // the transition that chooses, before what it has chosen
+	case recipe.Select: 
 		actions, time = actions+1, min(time+p.Elems[e+1].Timeout, 1<<60)
 	case recipe.Repeat:
 		rounds := int64(max(el.AtMost, 1))

@@ -26,6 +26,12 @@ func (c *compiler) choose() {
 	taken := map[*iomap.Unit]string{}
 	for i := range c.plan.Recipe.Units {
 		need := &c.plan.Recipe.Units[i]
+		for k := range c.plan.Map.Tags {
+			if other := c.plan.Map.Tags[k].Name; strings.HasPrefix(other, need.Name+".") {
+				c.report(need.Node, "%s: the I/O map has a tag %s, which could not be told from one of the unit; choose another name", need.Name, other)
+				break
+			}
+		}
 		var passed []string
 		for _, u := range order {
 			if u.Class != need.Class {
