@@ -87,7 +87,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 		}
 	}
 	switch el.Block {
-	case recipe.Select: 
+	case recipe.Select:
 		actions, time = actions+1, min(time+p.Elems[e+1].Timeout, 1<<60)
 	case recipe.Repeat:
 		rounds := int64(max(el.AtMost, 1))

@@ -4,6 +4,7 @@ package batch
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/batchkit/batchkit/recipe"
@@ -78,7 +79,7 @@ func (c *compiler) body(e *recipe.Element, parent int, timeout int64, takes, han
 		a := sequencer.Action{Kind: recipe.Until, Reason: fmt.Sprintf("%d rounds", e.Loop.AtMost)}
 		if e.Loop.Until != nil {
 			a.Cond, a.Reason = c.cond(e.Loop.Until, e.At("repeat", "until")), e.Loop.Until.String()
-			a.Limit = fmt.Sprintf("%s is still false after %d rounds", a.Reason, e.Loop.AtMost)
+			a.Limit = a.Reason + " is still false at the end of round " + strconv.Itoa(e.Loop.AtMost)
 		}
 		c.transition(e, "until", n, timeout, a)
 	}
@@ -110,12 +111,9 @@ func choices(e *recipe.Element) string {
 func (c *compiler) phase(e *recipe.Element, parent int, timeout int64, takes, hands bool) {
 	n := c.add(e.ID, e.Level, sequencer.Elem{Phase: true, Parent: parent, Timeout: timeout, OnTimeout: e.OnTimeout, Recovery: e.Recovery,
 		Takes: takes, Hands: hands})
-	if !takes {
-		c.chain = make([]noder, len(c.out.outputs))
-	}
 	c.actions(n, e.Actions)
-	for k := c.out.seq.Elems[n].First; k < len(c.out.seq.Actions); k++ {
-		c.chained(&c.out.seq.Actions[k])
+	if e.Equipment != "" {
+		c.chained(n, takes)
 	}
 	if e.Equipment != "" && !hands {
 		c.handBack(n, e)
@@ -132,10 +130,16 @@ func (c *compiler) phase(e *recipe.Element, parent int, timeout int64, takes, ha
 	c.out.seq.Elems[n].End = len(c.out.elems)
 }
 
-// chained remembers what an action sets, as long as its equipment phase is handed over.
-func (c *compiler) chained(a *sequencer.Action) {
-	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
-		c.chain[c.out.seq.Sets[k].Output] = c.setBy[k]
+// chained remembers what a phase sets, as long as its equipment phase is handed over.
+func (c *compiler) chained(n int, takes bool) {
+	if !takes {
+		c.chain = make([]noder, len(c.out.outputs))
+	}
+	for i := c.out.seq.Elems[n].First; i < len(c.out.seq.Actions); i++ {
+		a := &c.out.seq.Actions[i]
+		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+			c.chain[c.out.seq.Sets[k].Output] = c.setBy[k]
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // advance lets every running phase go as far as it can, first line first, until none can go further. Each pass either ends an
-// action or is the last, so their number is bounded by that of the actions.
+// action or is the last, and a repeat begins one round at one time, so their number is bounded by that of the actions.
 func (m *Machine) advance(at int64, fx []Effect) []Effect {
 	for again := true; again; {
 		again = false

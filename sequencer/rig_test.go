@@ -385,6 +385,9 @@ func (w *watch) phases(at int64, m *Machine) error {
 			active = append(active, e)
 		}
 		going := s == Running || s == Pausing
+		if el := &m.el[e]; going && el.Waiting && el.B != 0 && m.current(e).Kind == recipe.Sync {
+			return fmt.Errorf("phase %d was let go from its line and waits still", e)
+		}
 		if limited := m.timers.Due(e) != timebase.Never; limited != (going && w.w.Elems[e].Timeout > 0) {
 			return fmt.Errorf("phase %d is %s, its time-out runs: %t", e, s, limited)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/internal/golden"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
@@ -70,11 +72,13 @@ func speak(t *testing.T, size string, replace ...string) *batch.Batch {
 	return b
 }
 
-// live runs a batch in virtual time, replays it with a machine restored before every record, and returns its records.
+// live runs a batch in virtual time, replays it with a machine restored before every record, verifies its package, binds it once more
+// from its journal, and returns its records.
 func live(t *testing.T, b *batch.Batch, schedule ...Scheduled) (list []*record.Record, res Result) {
 	t.Helper()
 	var bodies [][]byte
-	res, err := Run(t.Context(), b, Rig{Port: &tanks{}, Dir: t.TempDir()}, &Options{Virtual: &Virtual{}, Schedule: schedule,
+	dir := filepath.Join(t.TempDir(), "B-1")
+	res, err := Run(t.Context(), b, Rig{Port: &tanks{}, Dir: dir}, &Options{Virtual: &Virtual{}, Schedule: schedule,
 		Record: func(_ record.Kind, body []byte) { bodies = append(bodies, slices.Clone(body)) }})
 	require.NoError(t, err)
 	replay := b.Replay()
@@ -85,6 +89,16 @@ func live(t *testing.T, b *batch.Batch, schedule ...Scheduled) (list []*record.R
 		next := b.Start()
 		require.NoError(t, next.Restore(replay.Machine.Snapshot(nil)))
 		replay.Machine = next
+		require.NoError(t, replay.Record(r))
+	}
+	require.NoError(t, replay.End())
+	report, err := evidence.Verify(dir)
+	require.NoError(t, err)
+	require.True(t, report.OK(), report.Verdict())
+	again, err := evidence.Rebind(dir)
+	require.NoError(t, err)
+	replay = again.Replay()
+	for _, r := range list {
 		require.NoError(t, replay.Record(r))
 	}
 	require.NoError(t, replay.End())
