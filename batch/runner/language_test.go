@@ -19,6 +19,7 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/internal/golden"
 	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
 )
@@ -179,4 +180,72 @@ func (f replaced) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	return fstest.MapFS{name: {Data: []byte(f.r.Replace(string(data)))}}.Open(name)
+}
+
+// dying is tanks whose controller dies at a time of its life; the tanks go on.
+type dying struct {
+	*tanks
+	offset, death int64
+}
+
+func (d *dying) Next() int64 { return d.tanks.Next() - d.offset }
+
+func (d *dying) Advance(now int64, emit func(tag.Raw)) {
+	if now >= d.death {
+		panic(errCut)
+	}
+	d.tanks.Advance(now+d.offset, emit)
+}
+
+// outlive runs a batch through several lives, each so long, until it ends.
+func outlive(t *testing.T, b *batch.Batch, disk *memory, life int64) (res Result, lives int) {
+	t.Helper()
+	var schedule []Scheduled
+	for at := 5 * second; at < 200*second; at += 5 * second {
+		schedule = append(schedule, Scheduled{at, tell(sequencer.Restart, "")})
+	}
+	world := &tanks{}
+	for ; ; lives++ {
+		require.Less(t, lives, 40, "a life of %d ns", life)
+		port := &dying{tanks: world, offset: world.now, death: life}
+		life += life / 3 // else a delay would begin anew for ever
+		err := func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					if p != any(errCut) {
+						panic(p)
+					}
+					err = errCut
+				}
+			}()
+			res, err = Run(context.Background(), b, Rig{Port: port, Dir: "memory", Clock: born{at: 1}},
+				&Options{Virtual: &Virtual{Sync: true, UTC: virtualUTC + world.now}, Storage: disk, Schedule: schedule})
+			return err
+		}()
+		if err == nil {
+			return res, lives
+		}
+		require.ErrorIs(t, err, errCut, "a life of %d ns", life)
+	}
+}
+
+func TestARecipeWithOneOfEverythingOutlivesCutsAtAnyTime(t *testing.T) {
+	lives := 0
+	for life := second / 2; life < 40*second; life += 1_370_000_000 {
+		b := speak(t, "400 L")
+		disk := newMemory()
+		res, n := outlive(t, b, disk, life)
+		lives += n
+		require.Equal(t, sequencer.Complete, res.State, "a life of %d ns", life)
+		replay := b.Replay()
+		_, err := journal.Scan("memory/journal", func(_ uint64, body []byte, _ journal.Chain) error {
+			r, err := record.Parse(body)
+			require.NoError(t, err)
+			return replay.Record(r)
+		}, &journal.Options{Storage: disk})
+		require.NoError(t, err, "a life of %d ns", life)
+		require.NoError(t, replay.End())
+	}
+	t.Logf("%d lives were cut short", lives)
+	require.Greater(t, lives, 50)
 }
