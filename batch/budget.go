@@ -52,11 +52,11 @@ func (b *Batch) rate() int64 {
 	return min(perSecond+perReading*samples/60+perBlock*min(samples, 60)/60, 1<<30)
 }
 
-// extent is the number of actions in an element, and the longest time in ns that they may take.
+// extent is the number of actions in an element, and the longest time in ns that they may take. A repeat takes all its rounds.
 func (b *Batch) extent(e int) (actions, time int64) {
 	p := &b.prog.seq
 	el := &p.Elems[e]
-	if el.Phase {
+	if el.Phase || el.Logic {
 		for _, a := range p.Actions[el.First : el.First+el.Count] {
 			if actions++; a.Kind == recipe.Delay {
 				time = min(time+a.For, 1<<60)
@@ -65,15 +65,33 @@ func (b *Batch) extent(e int) (actions, time int64) {
 		if el.Timeout > 0 {
 			time = el.Timeout
 		}
+		for _, l := range el.Logics {
+			if l > 0 { // what it does at a hold; the time that a batch is held is nobody's
+				n, _ := b.extent(l)
+				actions += n
+			}
+		}
 		return actions, time
 	}
 	for c := e + 1; c < el.End; c = p.Elems[c].End {
 		n, t := b.extent(c)
-		if actions += n; el.Parallel {
-			time = max(time, t)
-		} else {
-			time = min(time+t, 1<<60)
+		switch el.Block {
+		case recipe.Parallel:
+			actions, time = actions+n, max(time, t)
+		case recipe.Select:
+			if c > e+1 { // behind the transition that chooses
+				actions, time = max(actions, n), max(time, t)
+			}
+		default:
+			actions, time = actions+n, min(time+t, 1<<60)
 		}
+	}
+	switch el.Block {
+	case recipe.Select:
+		actions, time = actions+1, min(time+p.Elems[e+1].Timeout, 1<<60)
+	case recipe.Repeat:
+		rounds := int64(max(el.AtMost, 1))
+		actions, time = min(actions, 1<<30/rounds)*rounds, min(time, 1<<60/rounds)*rounds
 	}
 	return actions, time
 }

@@ -19,7 +19,10 @@ func TestABudgetFollowsTimeOutsDelaysAndBranches(t *testing.T) {
 		r := "recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\n" +
 			"procedure:\n  id: ALL\n  level: procedure\n  " + block + ":\n"
 		for i, p := range phases {
-			r += fmt.Sprintf("    - id: P%d\n      level: phase\n%s", i, p)
+			if !strings.Contains(p, "level: operation") {
+				p = "      level: phase\n" + p
+			}
+			r += fmt.Sprintf("    - id: P%d\n%s", i, p)
 		}
 		plan, err := Load(fstest.MapFS{"map.yaml": {Data: []byte(mapping)}, "recipe.yaml": {Data: []byte(r)}}, "recipe.yaml", "map.yaml", nil)
 		require.NoError(t, err)
@@ -35,4 +38,14 @@ func TestABudgetFollowsTimeOutsDelaysAndBranches(t *testing.T) {
 	require.EqualValues(t, 5*(2*perAction+1600*rate), budget("sequence", delay, wait))
 	require.EqualValues(t, 5*(2*perAction+1000*rate), budget("parallel", delay, wait))
 	require.Equal(t, int64(5*(perAction+1_000_000*rate)), budget("sequence", strings.Replace(delay, "1000 s", "1000000 s", 1)))
+
+	// A repeat takes all its rounds, with the look whether it is over; a select takes the longest alternative.
+	block := "      level: operation\n      timeout: 100 s\n      "
+	repeat := block + "repeat:\n        until: ZS1\n        at_most: 7\n        sequence:\n          - {id: Q, level: phase, actions: [{delay: 50 s}]}\n"
+	require.EqualValues(t, 5*(14*perAction+7*150*rate), budget("sequence", repeat))
+	choose := block + "select:\n        - {id: Q1, level: phase, when: ZS1, actions: [{delay: 50 s}]}\n" +
+		"        - {id: Q2, level: phase, otherwise: true, actions: [{delay: 20 s}, {delay: 20 s}]}\n"
+	require.EqualValues(t, 5*(3*perAction+150*rate), budget("sequence", choose))
+	logic := strings.Replace(wait, "      actions", "      on_hold: {timeout: 9 s, actions: [{delay: 5 s}]}\n      actions", 1)
+	require.EqualValues(t, 5*(2*perAction+600*rate), budget("sequence", logic))
 }

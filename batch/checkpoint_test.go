@@ -12,11 +12,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 1. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 2. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "64a1e4565b848d846d601f89732d5f24ad58bfafdd42e9cd721a2845461bdfa2",
-	"testdata/engine1/faults": "dba737f99e11e3e02b40f451030ee8a1d45dc9fe0724d6ac402f1ca727c782c2",
+	"testdata/engine1/demo":   "a3cda7091cab9f5fca546f96970a80ce4e36d9895df0d4d051db6537cf53bf76",
+	"testdata/engine1/faults": "90264e818a677455f3c33d9798f3ffa266b21323a91ec4a1ac3f22e1ca01d947",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

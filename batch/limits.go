@@ -42,9 +42,14 @@ func (p *Plan) fits(recipeFile, mapFile string) error {
 	return nil
 }
 
-// width is the number of phases below an element that may run at one time.
+// width is the number of phases below an element that may run at one time; one with logic of its own counts twice.
 func width(e *recipe.Element) (n int) {
 	if len(e.Children) == 0 {
+		for i := range e.Logic {
+			if e.Logic[i].Actions != nil {
+				return 2
+			}
+		}
 		return 1
 	}
 	for _, c := range e.Children {

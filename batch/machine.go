@@ -169,7 +169,7 @@ func (m *Machine) elem(id string) int {
 		return 0
 	}
 	for i, e := range m.b.prog.elems {
-		if e.ID == id {
+		if e.id == id {
 			return i
 		}
 	}

@@ -4,6 +4,8 @@ package batch
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -98,7 +100,7 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.begin(record.KindTimeout)
 		m.step(e)
 		m.body.Int(record.TimeoutMS, e.Elapsed/1_000_000)
-		m.body.Text(record.TimeoutReason, e.Reason)
+		m.body.Text(record.TimeoutReason, m.waits(e))
 		m.body.Int(record.RetryCount, 0)
 		m.body.Text(record.Result, e.Command.String())
 		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
@@ -153,7 +155,7 @@ func (m *Machine) unconfirmed() (names []string) {
 }
 
 // step names the element of an effect.
-func (m *Machine) step(e *sequencer.Effect) { m.body.Text(record.StepID, m.b.prog.elems[e.Elem].ID) }
+func (m *Machine) step(e *sequencer.Effect) { m.body.Text(record.StepID, m.b.prog.elems[e.Elem].id) }
 
 func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.begin(record.KindStepState)
@@ -161,7 +163,7 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Text(record.StepState, e.Edge.String())
 	m.body.Text(record.PhaseState, e.To.String())
 	m.body.Text(record.OldValue, e.From.String())
-	m.body.Text(record.Level, m.b.prog.elems[e.Elem].Level.String())
+	m.body.Text(record.Level, m.b.prog.elems[e.Elem].level.String())
 	if e.To == sequencer.Complete {
 		m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
 	}
@@ -170,6 +172,9 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	if e.Reason != "" {
 		m.body.Text(record.Detail, e.Reason)
+	}
+	if e.Round > 0 {
+		m.body.Int(record.Round, e.Round)
 	}
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
 	m.refs.Elems[e.Elem] = m.next
@@ -185,7 +190,10 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.window(e)
 	if e.Kind == sequencer.ActionStarted {
 		m.body.Text(record.ActionState, "start")
-		m.body.Text(record.WaitReason, a.Reason)
+		m.body.Text(record.WaitReason, m.waits(e))
+		if a.Kind == recipe.Acquire {
+			m.equipment(a, e)
+		}
 		m.causes(m.input, m.refs.Elems[e.Elem])
 		m.refs.Actions[e.Elem] = m.next
 		return m.put(fx)
@@ -194,6 +202,41 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
 	return m.put(fx)
+}
+
+// waits says what an effect waits for, and for whom.
+func (m *Machine) waits(e *sequencer.Effect) string {
+	if e.Who.Elems[0] == 0 {
+		return e.Reason
+	}
+	text := e.Reason + "; waits for " + strings.Join(m.who(e), ", ")
+	if e.Who.More > 0 {
+		text += fmt.Sprintf(" and %d more", e.Who.More)
+	}
+	return text
+}
+
+// who names the elements that an effect waits for.
+func (m *Machine) who(e *sequencer.Effect) (names []string) {
+	for _, n := range e.Who.Elems {
+		if n != 0 {
+			names = append(names, m.b.prog.elems[n].id)
+		}
+	}
+	return names
+}
+
+// equipment says what an element asks for, who holds it, and how many ask for it already.
+func (m *Machine) equipment(a *sequencer.Action, e *sequencer.Effect) {
+	var names []string
+	for _, r := range m.b.prog.seq.Uses[a.First : a.First+a.Count] {
+		names = append(names, m.b.prog.needs[r])
+	}
+	m.body.Texts(record.ResourceID, names)
+	if e.Who.Elems[0] != 0 {
+		m.body.Texts(record.OwnerStepID, m.who(e))
+		m.body.Int(record.EventQueueDepth, e.Value)
+	}
 }
 
 // window names the window of an effect whose action has one.
@@ -301,7 +344,7 @@ func (m *Machine) qualityChanged(e *iomap.Effect, fx []Effect) []Effect {
 
 func (m *Machine) ask(e *sequencer.Effect, fx []Effect) []Effect {
 	a := &m.b.prog.actions[e.Action]
-	step := m.b.prog.elems[e.Elem].ID
+	step := m.b.prog.elems[e.Elem].id
 	switch e.Kind {
 	case sequencer.Mark:
 		m.begin(record.KindMarker)

@@ -18,6 +18,7 @@ import (
 const (
 	MaxTags   = 4096
 	MaxMeters = 256
+	MaxUnits  = 256
 )
 
 // Map is a mapping as its file declares it. It is never changed after Parse.
@@ -29,6 +30,7 @@ type Map struct {
 	Calibration string  // name of the calibration file, relative to the map file; "" where no meter needs one
 	Tags        []Tag   // a tag's ID is its place in this list
 	Meters      []Meter // in the order of the file
+	Units       []Unit  // equipment that recipes ask for by class, in the order of the file
 }
 
 // Tag is one logical tag.
@@ -72,6 +74,43 @@ type Meter struct {
 	Totalizer  tag.ID            // the device's own total, tag.None where it has none
 	Resolution quantity.Quantity // one count of a total
 	Tolerance  quantity.Quantity // allowed difference between window and totalizer
+}
+
+// Unit is equipment that a recipe may ask for by class.
+type Unit struct {
+	Name         string // its id, unique in the map
+	Class        string
+	Priority     int64 // of several that can do it, that with the least is taken
+	Capabilities []Capability
+	Tags         []UnitTag
+	Meters       []UnitMeter
+}
+
+// Capability is what a unit has: a quantity, or else a word.
+type Capability struct {
+	Name     string
+	Quantity quantity.Quantity
+	Word     string
+}
+
+// String gives the quantity or the word.
+func (c *Capability) String() string {
+	if c.Word != "" {
+		return c.Word
+	}
+	return c.Quantity.String()
+}
+
+// UnitTag is a tag of a unit under the name that recipes use behind the unit's own.
+type UnitTag struct {
+	Name string
+	Tag  tag.ID
+}
+
+// UnitMeter is a meter of a unit under the name that recipes use behind the unit's own.
+type UnitMeter struct {
+	Name  string
+	Meter int // place in Meters
 }
 
 // Lookup finds a tag by name; ok is false where there is none.

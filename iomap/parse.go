@@ -42,6 +42,9 @@ const maxMapBytes = 4 << 20
 // meters lists the sources of totals: meter (its name), source (a counter), bits (16, 32 or 64: where the counter rolls
 // over), resolution (one count of a total), and for a device that keeps a total of its own totalizer (a number) and tolerance
 // (allowed difference between the two).
+//
+// units lists the equipment that recipes ask for by class: unit (its id), class, priority (1 is asked first), capabilities (name and
+// quantity or word), tags and meters (the name that recipes use behind the unit's, and the tag or meter of this map).
 func Parse(file string, src []byte) (*Map, error) {
 	doc := strictyaml.Parse(file, src, &strictyaml.Options{MaxBytes: maxMapBytes})
 	r := reader{m: &Map{}, names: map[string]int{}, channels: map[string]int{}}
@@ -57,6 +60,9 @@ func Parse(file string, src []byte) (*Map, error) {
 	r.tags(f.Req("tags"))
 	if n, ok := f.Opt("meters"); ok {
 		r.meters(n)
+	}
+	if n, ok := f.Opt("units"); ok {
+		r.units(n)
 	}
 	f.Done()
 	if err := doc.Err(); err != nil {

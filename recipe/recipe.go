@@ -234,12 +234,17 @@ const (
 	Sync                               // meet the other phases that name the line
 	Send                               // post a message
 	Receive                            // wait for a message and take it
+
+	// What the transitions of a select, a repeat and of shared equipment wait for. No recipe writes them.
+	Choose  // the first alternative whose condition is true
+	Until   // whether a repeat is over
+	Acquire // equipment, all of it or none
 )
 
-// String gives the name that recipes use.
+// String gives the name that recipes and records use.
 func (k ActionKind) String() string {
 	return [...]string{"", "set", "wait", "delay", "open_window", "close_window", "wait_total", "verify_stable", "mark", "prompt",
-		"request", "sync", "send", "receive"}[min(k, Receive)]
+		"request", "sync", "send", "receive", "select", "until", "uses"}[min(k, Acquire)]
 }
 
 // Waits tells whether an action of this kind may take time without end, so that its phase must have a time-out.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/batchkit/batchkit/internal/script"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,7 @@ func waiting(t testing.TB, n int) (*Machine, []Effect) {
 	w.tag("LT101")
 	w.tag("FT101")
 	window := w.window("A", 1000)
-	root := &block{name: "MAIN", parallel: true}
+	root := &block{name: "MAIN", kind: recipe.Parallel}
 	for i := range n {
 		a := []Action{{Kind: recipe.Wait, Cond: atLeast(0, 10)}, {Kind: recipe.VerifyStable, Tag: tag.ID(1), Within: 1, For: 1 << 60},
 			{Kind: recipe.Delay, For: 1 << 60}, {Kind: recipe.WaitTotal, Window: window}, {Kind: recipe.Prompt}}[i%5]
@@ -54,6 +55,86 @@ func TestAHoldAndARestartDoNotAllocate(t *testing.T) {
 		fx = m.Step(at, &restart, m.Step(at, &hold, fx[:0]))
 	}))
 	require.Equal(t, Running, m.State(0))
+}
+
+// everything is a program in which one of each transition, line, message and logic waits, as a scenario says it.
+const everything = `
+output Y1 safe 0
+parallel MAIN
+  select S
+    phase S1
+      when "X1 >= 5 and stable(X2, 2, 9 s)"
+      mark "s1"
+    phase S2
+      when "X1 >= 9"
+      mark "s2"
+  end
+  repeat R 9
+    until "X1 >= 5 or elapsed(99 s)"
+    phase R1
+      mark "r1"
+  end
+  phase U1
+    uses A B
+    wait "elapsed(99 s)"
+  phase U2
+    uses B C
+    mark "u2"
+  phase L1
+    sync L
+  phase L2
+    receive M
+    sync L
+  phase G
+    entry "2 of (X1 >= 5, X2 >= 5, stable(X1, 1, 99 s))"
+    send M
+  phase H
+    set Y1 1
+    delay 99s
+    on_hold 5s
+      set Y1 2
+      wait "X1 >= 7"
+    on_restart 5s
+      wait "X1 >= 7"
+end
+boot
+tell start
+`
+
+// somewhere is a machine in the middle of everything.
+func somewhere(t testing.TB) *rig {
+	lines, err := script.Parse("everything", []byte(everything))
+	require.NoError(t, err)
+	s := &scenario{w: &wired{}}
+	for _, l := range lines {
+		require.NoError(t, s.line(l))
+	}
+	require.NoError(t, s.r.take(5, Event{Kind: Done, ID: 1, OK: true}))
+	return s.r
+}
+
+func TestTransitionsLinesAndLogicDoNotAllocate(t *testing.T) {
+	r := somewhere(t)
+	fx, at := make([]Effect, 0, 256), int64(5)
+	steady := func(what string) {
+		t.Helper()
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			at++
+			ev := Event{Kind: Input}
+			if fx = r.m.Step(at, &ev, fx[:0]); len(fx) != 0 {
+				t.Fatalf("%s: %+v", what, fx)
+			}
+		}), what)
+	}
+	steady("running")
+	hold, restart := Event{Kind: Told, Command: Hold}, Event{Kind: Told, Command: Restart}
+	fx = r.m.Step(at, &hold, fx[:0])
+	require.Equal(t, Holding, r.m.State(0))
+	steady("holding, with logic")
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		at++
+		fx = r.m.Step(at, &restart, r.m.Step(at, &hold, fx[:0]))
+	}))
 }
 
 func BenchmarkStep(b *testing.B) {

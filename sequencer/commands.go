@@ -113,10 +113,13 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	edges := [stateCount]Edge{Idle: EdgeEnd, Running: EdgeResume, Complete: EdgeEnd, Pausing: EdgePause, Paused: EdgePause,
 		Holding: EdgeHold, Held: EdgeHold, Restarting: EdgeResume, Stopping: EdgeStop, Stopped: EdgeStop, Aborting: EdgeAbort,
 		Aborted: EdgeAbort}
+	fx = m.drop(p, fx)
 	from := State(m.el[p].State)
 	s := &m.el[p]
 	s.State, m.dirty = uint8(to), true
-	fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: from, To: to, Edge: edges[to], Reason: reason})
+	m.r.Fallen = m.r.Fallen || fallen(to)
+	m.prepare(p)
+	fx = m.changed(p, fx, Effect{From: from, To: to, Edge: edges[to], Reason: reason})
 	if (to == Holding || to == Stopping || to == Aborting) && s.Waiting && s.B == 0 && s.C == 0 && m.current(p).Kind == recipe.Request {
 		s.C = 1
 		fx = append(fx, Effect{Kind: CancelAction, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: uint32(s.A)})
@@ -136,7 +139,8 @@ func (m *Machine) timedOut(p int, fx []Effect) []Effect {
 	if s := &m.el[p]; s.Waiting {
 		reason = m.p.Actions[e.First+int(s.PC)].Reason
 	}
-	return append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Command: reaction(e.OnTimeout)})
+	return append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p),
+		Command: reaction(e.OnTimeout)})
 }
 
 func reaction(r recipe.Reaction) Command {
@@ -173,20 +177,19 @@ func (m *Machine) escape(at int64, fx []Effect) []Effect {
 
 const unconfirmed = "outputs not confirmed"
 
+// endTransients ends them all, but for those of phases whose logic runs: that has a time of its own.
 func (m *Machine) endTransients(at int64, reason string, fx []Effect) []Effect {
 	m.timers.Clear(m.escapeTimer())
 	again := false
 	m.each(0, func(p int) {
-		switch s := State(m.el[p].State); s {
+		if m.busy(p) != 0 {
+			return
+		}
+		switch State(m.el[p].State) {
 		case Holding, Stopping, Aborting:
-			to := ends[s]
-			if to.Terminal() {
-				fx = m.closeWindows(p, s, fx)
-				m.delist(p)
-			}
-			fx = m.enter(p, to, reason, fx)
+			fx = m.endTransient(p, reason, fx)
 		case Restarting:
-			if again = reason != ""; again {
+			if again = again || reason != ""; again {
 				return
 			}
 			fx = m.enter(p, Running, "restart", fx)
@@ -197,6 +200,17 @@ func (m *Machine) endTransients(at int64, reason string, fx []Effect) []Effect {
 		return m.fail(at, Hold, reason, fx)
 	}
 	return fx
+}
+
+// endTransient ends Holding, Stopping or Aborting of a phase.
+func (m *Machine) endTransient(p int, reason string, fx []Effect) []Effect {
+	s := State(m.el[p].State)
+	to := ends[s]
+	if to.Terminal() {
+		fx = m.closeWindows(p, s, fx)
+		m.delist(p)
+	}
+	return m.enter(p, to, reason, fx)
 }
 
 // closeWindows closes what a phase has opened and not closed, because it ends here.

@@ -51,9 +51,13 @@ func (s *scenario) words(e *Effect) string {
 		if e.To == Complete {
 			took = " after " + seconds(e.Elapsed)
 		}
-		return fmt.Sprintf("%s %s -> %s (%s)%s%s", elem, e.From, e.To, e.Edge, took, because)
+		round := ""
+		if e.Round > 0 {
+			round = fmt.Sprintf(", round %d", e.Round)
+		}
+		return fmt.Sprintf("%s %s -> %s (%s%s)%s%s", elem, e.From, e.To, e.Edge, round, took, because)
 	case ActionStarted:
-		return fmt.Sprintf("%s waits%s", s.w.actions[e.Action], because)
+		return fmt.Sprintf("%s waits%s%s", s.w.actions[e.Action], because, s.who(e))
 	case ActionEnded:
 		return fmt.Sprintf("%s ends after %s", s.w.actions[e.Action], seconds(e.Elapsed))
 	case Write:
@@ -68,7 +72,7 @@ func (s *scenario) words(e *Effect) string {
 		}
 		return fmt.Sprintf("%s %s%s", s.w.actions[e.Action], verb, because)
 	case TimedOut:
-		return fmt.Sprintf("%s has run out of its %s, reaction %s%s", elem, seconds(e.Elapsed), e.Command, because)
+		return fmt.Sprintf("%s has run out of its %s, reaction %s%s", elem, seconds(e.Elapsed), e.Command, because+s.who(e))
 	case Answer:
 		return fmt.Sprintf("%s of %s, %s: %s%s", e.Command, elem, e.From, e.Result, because)
 	case OutputFault:
@@ -90,4 +94,25 @@ func (s *scenario) written(e *Effect) string {
 		by = append(by, s.w.actions[e.Action])
 	}
 	return strings.Join(by, ", ")
+}
+
+// who names those who are waited for.
+func (s *scenario) who(e *Effect) string {
+	var names []string
+	for _, n := range e.Who.Elems {
+		if n != 0 {
+			names = append(names, s.w.elems[n])
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	text := "; for " + strings.Join(names, ", ")
+	if e.Who.More > 0 {
+		text += fmt.Sprintf(" and %d more", e.Who.More)
+	}
+	if e.Value > 0 {
+		text += fmt.Sprintf("; %d waited before", e.Value)
+	}
+	return text
 }

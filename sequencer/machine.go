@@ -5,6 +5,7 @@ package sequencer
 import (
 	"sort"
 
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -69,11 +70,14 @@ const (
 	EdgeRetry
 	EdgePause
 	EdgeStop
+	EdgeTransfer // the equipment phase goes over to the next step, or came from the one before
+	EdgeRound    // the next round of a repeat: everything below begins anew
 )
 
 // String gives the name that records use.
 func (e Edge) String() string {
-	return [...]string{"start", "end", "abort", "resume", "hold", "retry", "pause", "stop"}[min(e, EdgeStop)]
+	return [...]string{"start", "end", "abort", "resume", "hold", "retry", "pause", "stop", "transfer",
+		"round"}[min(e, EdgeRound)]
 }
 
 // Result is what became of a command.
@@ -106,7 +110,28 @@ type Effect struct {
 	Old      int64 // Write: value commanded before
 	Value    int64
 	Elapsed  int64 // ns
+	Round    int64 // StepChanged: round of the innermost repeat around Elem; 0: there is none
+	Who      Who   // ActionStarted, TimedOut: who is waited for
 	Reason   string
+}
+
+// Who names the elements that are waited for: who is missing at a line, who posts a message, who holds equipment.
+type Who struct {
+	Elems [4]int // the first of them, 0 for none
+	More  int    // how many there are besides
+}
+
+func (w *Who) add(e int) {
+	for i := range w.Elems {
+		if w.Elems[i] == e {
+			return
+		}
+		if w.Elems[i] == 0 {
+			w.Elems[i] = e
+			return
+		}
+	}
+	w.More++
 }
 
 // Transient is the time in ns after which Holding, Restarting, Stopping and Aborting end although outputs were not confirmed.
@@ -138,9 +163,11 @@ type root struct {
 	Shown  uint8 // state of the procedure last told
 	Ended  bool
 	Again  bool // it was aborted so that a new batch takes its place
+	Fallen bool // a phase was stopped or aborted
 	Writes uint32
 	Asked  uint32
-	Busy   int32 // outputs whose last write is not confirmed
+	Queued uint32 // places given in the queue for equipment
+	Busy   int32  // outputs whose last write is not confirmed
 }
 
 // Machine runs one Program. It is a pure machine.
@@ -149,8 +176,14 @@ type Machine struct {
 	view   View
 	el     []elem
 	out    []output
+	held   []int32 // by resource: the bracket that holds it + 1
+	posted []uint8 // by message: how many wait
+	cells  []cond.Cell
 	r      root
-	dirty  bool            // the state of an element has changed since show
+	dirty  bool // the state of an element has changed since show
+
+	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
+
 	active []int           // phases that are neither Idle nor terminal, ascending
 	timers *timebase.Queue // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
 }
@@ -159,7 +192,9 @@ type Machine struct {
 func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
+		held: make([]int32, p.Resources), posted: make([]uint8, len(p.Messages)),
 		active: make([]int, 0, n), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+	m.lay()
 	for o := range m.out {
 		m.out[o].Value = p.Outputs[o].Safe // and not Known, until it was read back or written
 	}
@@ -214,8 +249,12 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.opened(at, ev, fx)
 	}
 	fx = m.show(m.guard(at, m.audit(at, m.show(fx))))
-	fx = m.show(m.settle(at, fx))
-	fx = m.show(m.advance(at, fx))
+	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
+		n = len(fx)
+		fx = m.show(m.settle(at, fx))
+		fx = m.show(m.advance(at, fx))
+		fx = m.show(m.blocked(at, fx))
+	}
 	return m.finish(at, "", fx)
 }
 
@@ -226,6 +265,8 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 	for due, owner := m.timers.Next(); due <= at; due, owner = m.timers.Next() {
 		m.timers.Clear(owner)
 		switch {
+		case owner < n && m.p.Elems[owner].Logic:
+			fx = m.logicTimedOut(at, owner, fx)
 		case owner < n:
 			fx = m.timedOut(owner, fx)
 			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
@@ -309,7 +350,7 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 		return fx
 	}
 	n := len(fx)
-	fx = m.rest(at, 0, false, "batch over", fx)
+	fx = m.restAll(at, 0, false, "batch over", fx)
 	switch {
 	case m.settled(at, true):
 		late = ""

@@ -52,11 +52,21 @@ func (m *Machine) writeSafe(at int64, o int, reason string, fx []Effect) []Effec
 	return m.write(at, o, m.p.Outputs[o].Safe, reason, fx)
 }
 
-// rest drives every output that an element below e has set to its safe value; keep says that a restart shall bring it back.
+// rest drives every output that an element below e has set to its safe value, but for those that follow the logic of their phase;
+// keep says that a restart shall bring it back.
 func (m *Machine) rest(at int64, e int, keep bool, reason string, fx []Effect) []Effect {
+	return m.restBut(at, e, keep, true, reason, fx)
+}
+
+// restAll is rest for all of them: things have failed, or the logic is over.
+func (m *Machine) restAll(at int64, e int, keep bool, reason string, fx []Effect) []Effect {
+	return m.restBut(at, e, keep, false, reason, fx)
+}
+
+func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []Effect) []Effect {
 	for o := range m.out {
 		s := &m.out[o]
-		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End {
+		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End || but && m.follows(o) {
 			continue
 		}
 		if !keep {
@@ -74,7 +84,7 @@ func (m *Machine) rest(at int64, e int, keep bool, reason string, fx []Effect) [
 // restore brings back what rest kept, once nothing below the element that answers for it is held any more.
 func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
-		if s := &m.out[o]; s.Kept && !m.held(int(s.Owner)) {
+		if s := &m.out[o]; s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
 			s.Kept = false
 			fx = m.write(at, o, m.wanted(at, o), "restart", fx)
 		}
@@ -98,8 +108,8 @@ func (m *Machine) wanted(at int64, o int) int64 {
 	return m.out[o].Held
 }
 
-// held tells whether a phase of an element is held or on its way there.
-func (m *Machine) held(e int) bool {
+// isHeld tells whether a phase of an element is held or on its way there.
+func (m *Machine) isHeld(e int) bool {
 	for p := e; p < m.p.Elems[e].End; p++ {
 		if s := State(m.el[p].State); m.p.Elems[p].Phase && (s == Holding || s == Held) {
 			return true
@@ -110,7 +120,7 @@ func (m *Machine) held(e int) bool {
 
 // inherit makes the element that follows another answer for the outputs which that one leaves behind.
 func (m *Machine) inherit(from, to int) {
-	for !m.p.Elems[to].Phase && !m.p.Elems[to].Parallel {
+	for !m.p.Elems[to].Phase && m.p.Elems[to].Block != recipe.Parallel {
 		to++
 	}
 	for o := range m.out {
@@ -136,7 +146,7 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
 		if s.Value != m.p.Outputs[o].Safe {
 			// Where nothing runs that could be held, the output rests all the same.
-			return m.rest(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
+			return m.restAll(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
 		}
 		s.Failed = min(s.Failed+1, retrySoon+retryLess)
 		m.timers.Set(m.retryTimer(o), at+RetrySafe<<max(int(s.Failed)-retrySoon, 0))
@@ -195,7 +205,7 @@ func (m *Machine) audit(at int64, fx []Effect) []Effect {
 			}
 			s.Known, s.Untrue = false, min(s.Untrue+1, 6)
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "reads back something else"})
-			fx = m.rest(at, 0, true, "output not as commanded", m.fail(at, Hold, "output not as commanded", fx))
+			fx = m.restAll(at, 0, true, "output not as commanded", m.fail(at, Hold, "output not as commanded", fx))
 		}
 	}
 	return fx

@@ -1,4 +1,4 @@
-// Elements begin, actions follow each other, elements end.
+// Phases go through their actions.
 
 package sequencer
 
@@ -9,26 +9,8 @@ import (
 	"github.com/batchkit/batchkit/timebase"
 )
 
-// activate begins an element: a sequence its first child, a parallel block all of them, a phase itself. A phase is enlisted
-// only; advance tells its start in its turn.
-func (m *Machine) activate(at int64, e int) {
-	p := &m.p.Elems[e]
-	m.el[e] = elem{State: uint8(Running), PC: -1, Since: at, Left: timebase.Never}
-	m.dirty = true
-	if p.Phase {
-		m.enlist(e)
-		return
-	}
-	for c := e + 1; c < p.End; c = m.p.Elems[c].End {
-		m.activate(at, c)
-		if !p.Parallel {
-			return
-		}
-	}
-}
-
 // advance lets every running phase go as far as it can, first line first, until none can go further. Each pass either ends an
-// action or is the last, so their number is bounded by that of the actions.
+// action or is the last, and a repeat begins one round at one time, so their number is bounded by that of the actions.
 func (m *Machine) advance(at int64, fx []Effect) []Effect {
 	for again := true; again; {
 		again = false
@@ -60,20 +42,37 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 			if int(s.PC) == e.Count {
 				return m.complete(at, p, fx)
 			}
-			s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
-			fx = m.begin(at, p, fx)
 		}
-		if !m.over(at, p) {
+		var ended bool
+		if fx, ended = m.act(at, p, fx); !ended {
 			return fx
 		}
-		if kind := m.p.Actions[e.First+int(s.PC)].Kind; kind != recipe.Mark && kind != recipe.OpenWindow && kind != recipe.CloseWindow {
-			fx = append(fx, Effect{Kind: ActionEnded, Elem: p, Action: e.First + int(s.PC), Elapsed: at - s.ActAt})
-		}
-		m.timers.Clear(m.actionTimer(p))
-		s.Waiting = false
-		s.PC++
+	}
+	if l := m.busy(p); l != 0 {
+		return m.runLogic(at, p, l, fx)
 	}
 	return fx
+}
+
+// act begins the current action of a phase or logic, unless it waits already, and goes on to the next one if it is over.
+func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
+	s, e := &m.el[p], &m.p.Elems[p]
+	if !s.Waiting {
+		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
+		fx = m.begin(at, p, fx)
+	}
+	if !m.over(at, p) {
+		return fx, false
+	}
+	switch m.p.Actions[e.First+int(s.PC)].Kind {
+	case recipe.Mark, recipe.OpenWindow, recipe.CloseWindow:
+	default:
+		fx = append(fx, Effect{Kind: ActionEnded, Elem: p, Action: e.First + int(s.PC), Elapsed: at - s.ActAt})
+	}
+	m.timers.Clear(m.actionTimer(p))
+	s.Waiting = false
+	s.PC++
+	return fx, true
 }
 
 // metering tells whether a phase has opened more windows than it has closed. Between opening a valve and closing it there is
@@ -91,40 +90,6 @@ func (m *Machine) metering(p int) bool {
 	return open > 0
 }
 
-// tellStart tells the start of a phase, and before it that of the blocks which begin with it.
-func (m *Machine) tellStart(p int, fx []Effect) []Effect {
-	if up := m.p.Elems[p].Parent; up >= 0 && m.el[up].PC < 0 {
-		fx = m.tellStart(up, fx)
-		m.el[up].PC = 0
-	}
-	return append(fx, Effect{Kind: StepChanged, Elem: p, From: Idle, To: Running, Edge: EdgeStart})
-}
-
-// complete ends a phase and with it every block that has nothing left, and begins what comes next.
-func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
-	m.delist(e)
-	for {
-		s := &m.el[e]
-		fx = append(fx, Effect{Kind: StepChanged, Elem: e, From: Running, To: Complete, Edge: EdgeEnd, Elapsed: at - s.Since})
-		s.State, m.dirty = uint8(Complete), true
-		up := m.p.Elems[e].Parent
-		if up < 0 {
-			return fx
-		}
-		if next := m.p.Elems[e].End; !m.p.Elems[up].Parallel && next < m.p.Elems[up].End {
-			m.inherit(e, next)
-			m.activate(at, next)
-			return fx
-		}
-		for c := up + 1; m.p.Elems[up].Parallel && c < m.p.Elems[up].End; c = m.p.Elems[c].End {
-			if State(m.el[c].State) != Complete {
-				return fx
-			}
-		}
-		e = up
-	}
-}
-
 // begin begins the current action of a phase.
 func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	s := &m.el[p]
@@ -135,7 +100,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
 			set := &m.p.Sets[k]
-			m.out[set.Output].Owner, m.out[set.Output].Kept = int32(p), false
+			m.own(p, set.Output)
 			n := len(fx)
 			if fx = m.write(at, set.Output, set.Value, "", fx); len(fx) > n {
 				fx[n].Elem, fx[n].Action = p, i
@@ -159,10 +124,38 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 		s.A = at + a.For
 		m.timers.Set(m.actionTimer(p), s.A)
 		base.Kind = ActionStarted
+	case recipe.Send:
+		return fx // told when it has ended
+	case recipe.Acquire:
+		m.r.Queued++
+		s.A = int64(m.r.Queued)
+		base.Kind, base.Who, base.Value = ActionStarted, m.missing(p), m.ahead(p, a)
+	case recipe.Sync:
+		m.meet(a.Line)
+		base.Kind = ActionStarted
+		if s.B == 0 {
+			base.Who = m.missing(p)
+		}
 	default:
+		m.conds(i, func(c cond.Cond, mem []cond.Cell) { c.Begin(at, mem) })
 		base.Kind = ActionStarted
 	}
 	return append(fx, base)
+}
+
+// own makes a phase answer for an output that it sets, itself or by its logic. What it had before a hold comes back on restart.
+func (m *Machine) own(p, o int) {
+	e, s := &m.p.Elems[p], &m.out[o]
+	switch {
+	case !e.Logic:
+		s.Owner, s.Kept = int32(p), false
+	case m.p.Elems[e.Parent].Logics[recipe.OnHold] == p:
+		if s.Owner = int32(e.Parent); !s.Kept {
+			s.Kept, s.Held = true, s.Value
+		}
+	default:
+		s.Owner, s.Kept = int32(e.Parent), false
+	}
 }
 
 // over tells whether the current action of a phase has come to its end.
@@ -178,7 +171,7 @@ func (m *Machine) over(at int64, p int) bool {
 		}
 		return true
 	case recipe.Wait:
-		return a.Cond.Eval(m.view, at, nil) == cond.True
+		return m.holds(at, p, e.First+int(s.PC)) == cond.True
 	case recipe.Delay:
 		return at >= s.A
 	case recipe.WaitTotal:
@@ -188,6 +181,29 @@ func (m *Machine) over(at int64, p int) bool {
 		return m.stable(at, p, a)
 	case recipe.OpenWindow, recipe.Prompt, recipe.Request:
 		return s.B != 0
+	case recipe.Sync:
+		if s.B == 0 {
+			m.meet(a.Line)
+		}
+		return s.B != 0
+	case recipe.Send:
+		full := m.posted[a.Line] == MaxMessages
+		if !full {
+			m.posted[a.Line]++
+		}
+		return !full
+	case recipe.Receive:
+		came := m.posted[a.Line] > 0
+		if came {
+			m.posted[a.Line]--
+		}
+		return came
+	case recipe.Choose:
+		return m.choose(at, p, a)
+	case recipe.Until:
+		return m.until(at, p)
+	case recipe.Acquire:
+		return m.acquire(p, a)
 	}
 	return true
 }
@@ -227,11 +243,13 @@ func (m *Machine) suspend(at int64, p int) {
 	if !s.Waiting {
 		return
 	}
-	switch a := &m.p.Actions[e.First+int(s.PC)]; a.Kind {
+	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {
 	case recipe.Delay:
-		s.B = min(max(s.A-at, 0), a.For)
+		s.B = min(max(s.A-at, 0), m.p.Actions[i].For)
 	case recipe.VerifyStable:
 		s.C = 0
+	case recipe.Wait, recipe.Choose, recipe.Until:
+		m.conds(i, func(c cond.Cond, mem []cond.Cell) { c.Suspend(at, mem) })
 	}
 }
 
@@ -242,9 +260,18 @@ func (m *Machine) proceed(at int64, p int) {
 		m.timers.Set(p, at+s.Left)
 		s.Left = timebase.Never
 	}
-	if s.Waiting && m.p.Actions[e.First+int(s.PC)].Kind == recipe.Delay {
+	if !s.Waiting {
+		return
+	}
+	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {
+	case recipe.Delay:
 		s.A = at + s.B
 		m.timers.Set(m.actionTimer(p), s.A)
+	case recipe.Wait, recipe.Choose, recipe.Until:
+		m.conds(i, func(c cond.Cond, mem []cond.Cell) { c.Resume(at, mem) })
+		if s.C == told && m.p.Actions[i].Kind == recipe.Until {
+			s.C = granted
+		}
 	}
 }
 

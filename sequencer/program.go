@@ -5,6 +5,9 @@
 // the recipe's text until none can go further. So the tie-break is one sentence: events in the order of their numbers, due
 // deadlines before the event that comes after them, phases from the first line of the recipe to the last.
 //
+// Whatever waits between phases is a transition: a phase of one action that waits, so that hold, time-out, restart and recovery are
+// for it what they are for a phase. Logic of a phase is an element, too; it runs while its phase is in a transient state.
+//
 // The rule that must not be broken: same state, same time, same event - same effects. A state changes by the table of
 // [State.After] or because a transient state has come to its end, and each change is an effect.
 //
@@ -20,38 +23,84 @@ import (
 
 // Program is a recipe bound to a map and a batch size. It is never changed while a Machine runs it.
 type Program struct {
-	Elems   []Elem // in the order of the recipe's text; 0 is the procedure
-	Actions []Action
-	Sets    []Set
-	Outputs []Output
-	Windows []Window
+	Elems     []Elem // in the order of the recipe's text; 0 is the procedure
+	Actions   []Action
+	Sets      []Set
+	Outputs   []Output
+	Windows   []Window
+	Choices   []Choice
+	Uses      []int // numbers of resources, those of one action in ascending order
+	Resources int   // how many there are
+	Lines     []Line
+	Messages  []Message
+	Parties   []Party
 }
 
 // Elem is one element of the procedure. The elements below it are those from its own number + 1 to End - 1.
+//
+// A transition (entry, exit, uses, select, until) is a phase whose one action waits for it. A select has the transition that chooses
+// as its first child and the alternatives after it; a repeat has its body and, as its last child, the transition that asks whether it
+// is over. An element with transitions around it stands with them in a bracket, a sequence of which nothing is told.
 type Elem struct {
 	Phase     bool
-	Parallel  bool
-	Parent    int   // -1 for the procedure
-	End       int   // one past its last descendant
-	First     int   // of a phase: its first action
-	Count     int   // of a phase: number of actions
-	Timeout   int64 // ns that a phase may run; 0: no limit
+	Bracket   bool         // nothing is told of it
+	Logic     bool         // logic of the phase that is its Parent: it runs in a transient state of that
+	Block     recipe.Block // of what is no phase and no logic
+	Parent    int          // -1 for the procedure
+	End       int          // one past its last descendant
+	First     int          // of a phase or logic: its first action
+	Count     int          // of a phase or logic: number of actions
+	Timeout   int64        // ns that a phase or logic may run; 0: no limit
 	OnTimeout recipe.Reaction
 	Recovery  recipe.Recovery
+	Logics    [recipe.LogicEnd]int // of a phase: the elements with its logic, 0 for none
+	AtMost    int                  // of a repeat: rounds
+	OnLimit   recipe.Limit         // of a repeat
+	Hands     bool                 // of a phase: at its end the next one takes its equipment phase over
+	Takes     bool                 // of a phase: it takes the equipment phase over from the one before
 }
 
 // Action is one action of a phase.
 type Action struct {
 	Kind   recipe.ActionKind
-	First  int       // Set: its first Set
-	Count  int       // Set: number of Sets
-	Cond   cond.Cond // Wait
+	First  int       // Set: its first Set; Choose: its first Choice; Acquire: its first place in Uses
+	Count  int       // Set, Choose, Acquire: how many
+	Cond   cond.Cond // Wait; Until, nil: exactly AtMost rounds
+	Line   int       // Sync: number in Lines; Send, Receive: number in Messages
 	For    int64     // Delay, VerifyStable: ns
 	Window int       // OpenWindow, CloseWindow, WaitTotal
 	Short  int64     // WaitTotal: distance to the target at which it ends, counts
 	Tag    tag.ID    // VerifyStable
 	Within int64     // VerifyStable: width of the band, counts
 	Reason string    // what it waits for, in the recipe's words
+	Limit  string    // Until: what is said when it is still false after AtMost rounds
+}
+
+// Choice is one alternative of a select. The last one may have no condition: it is taken when all others are false.
+type Choice struct {
+	Elem int
+	Cond cond.Cond
+	Text string // why it is taken
+}
+
+// Line is a rendezvous. Its parties are Parties[First:First+Count], those of one branch next to each other; it is met when in each
+// branch one of them waits at it.
+type Line struct {
+	First, Count int
+}
+
+// Message is a message that is posted and taken by tag. Its parties are those who post it.
+type Message struct {
+	First, Count int
+	Full         string // what is said when MaxMessages wait and one more is posted
+}
+
+// Party is a phase that comes to a line, or posts a message.
+type Party struct {
+	Branch int // of a line: the branch of the parallel block
+	Phase  int
+	Action int
+	Lost   string // what is said when others wait for it and it was stopped or aborted
 }
 
 // Set gives one output a value.

@@ -3,11 +3,13 @@
 package sequencer
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 )
 
@@ -15,28 +17,52 @@ const second = int64(1_000_000_000)
 
 // block is an element of a program before it is numbered.
 type block struct {
-	name     string
-	parallel bool
-	below    []*block // nil for a phase
-	todo     []todo   // of a phase
-	timeout  int64
-	reaction recipe.Reaction
-	recovery recipe.Recovery
+	name      string
+	kind      recipe.Block // NoBlock: a sequence
+	below     []*block     // nil for a phase
+	todo      []todo       // of a phase
+	timeout   int64
+	reaction  recipe.Reaction
+	recovery  recipe.Recovery
+	entry     cond.Cond
+	exit      cond.Cond
+	words     [5]string // of entry, exit, when, until and until's limit
+	uses      []string
+	when      cond.Cond // of an alternative; nil: otherwise
+	until     cond.Cond
+	atMost    int
+	onLimit   recipe.Limit
+	equipment string
+	hands     bool
+	takes     bool
+	logic     [recipe.LogicEnd]*block
 }
 
-// todo is an action with the outputs that it sets.
+// todo is an action with the outputs that it sets, and the line or message that it names.
 type todo struct {
 	Action
 	sets []Set
+	line string
 }
 
 // wired is a program with the names of its parts.
 type wired struct {
 	Program
-	elems   []string
-	actions []string // element/n
-	tags    []string // outputs first
-	windows []string
+	elems     []string
+	actions   []string // element/n
+	tags      []string // outputs first
+	windows   []string
+	resources []string
+	lines     []string
+	messages  []string
+	met       []party
+}
+
+// party is one who names a line or a message.
+type party struct {
+	kind          recipe.ActionKind
+	number        int
+	phase, action int
 }
 
 // output adds an output; outputs come before other tags.
@@ -45,15 +71,17 @@ func (w *wired) output(name string, safe int64) int {
 	return len(w.Outputs) - 1
 }
 
-func (w *wired) tag(name string) tag.ID {
-	for i, t := range w.tags {
+func numbered(names *[]string, name string) int {
+	for i, t := range *names {
 		if t == name {
-			return tag.ID(i)
+			return i
 		}
 	}
-	w.tags = append(w.tags, name)
-	return tag.ID(len(w.tags) - 1)
+	*names = append(*names, name)
+	return len(*names) - 1
 }
+
+func (w *wired) tag(name string) tag.ID { return tag.ID(numbered(&w.tags, name)) }
 
 func (w *wired) window(name string, target int64) int {
 	w.windows = append(w.windows, name)
@@ -61,25 +89,166 @@ func (w *wired) window(name string, target int64) int {
 	return len(w.Windows) - 1
 }
 
+// CondTag makes every tag a plain number.
+func (w *wired) CondTag(name string) (cond.Tag, bool) {
+	return cond.Tag{ID: w.tag(name), Resolution: quantity.Quantity{Coef: 1, Unit: quantity.One}}, true
+}
+
+// cond reads a condition; numbers have no unit.
+func (w *wired) cond(text string) (cond.Cond, error) {
+	e, err := cond.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c, errs := e.Bind(w, nil)
+	if errs != nil {
+		return nil, &errs[0]
+	}
+	return c, nil
+}
+
 // procedure numbers the elements of b and all below it.
 func (w *wired) procedure(b *block) *wired {
 	w.number(b, -1)
+	w.Resources = len(w.resources)
+	for i, name := range w.lines {
+		w.Lines = append(w.Lines, Line{First: len(w.Parties)})
+		w.parties(recipe.Sync, i, func(p int) string { return w.elems[p] + " will not come to line " + name })
+		w.Lines[i].Count = len(w.Parties) - w.Lines[i].First
+	}
+	for i, name := range w.messages {
+		w.Messages = append(w.Messages, Message{First: len(w.Parties), Full: "no room for one more " + name})
+		w.parties(recipe.Send, i, func(p int) string { return w.elems[p] + " will not send " + name })
+		w.Messages[i].Count = len(w.Parties) - w.Messages[i].First
+	}
 	return w
 }
 
-func (w *wired) number(b *block, parent int) {
-	n := len(w.Elems)
-	w.elems = append(w.elems, b.name)
-	w.Elems = append(w.Elems, Elem{Phase: b.below == nil, Parallel: b.parallel, Parent: parent, First: len(w.Actions),
-		Count: len(b.todo), Timeout: b.timeout, OnTimeout: b.reaction, Recovery: b.recovery})
-	for i, t := range b.todo {
-		t.First, t.Count = len(w.Sets), len(t.sets)
-		w.Sets = append(w.Sets, t.sets...)
-		w.Actions = append(w.Actions, t.Action)
-		w.actions = append(w.actions, fmt.Sprintf("%s/%d", b.name, i+1))
+// parties adds those who name a line or send a message.
+func (w *wired) parties(kind recipe.ActionKind, number int, lost func(phase int) string) {
+	var all []party
+	for _, p := range w.met {
+		if p.kind == kind && p.number == number {
+			all = append(all, p)
+		}
 	}
-	for _, c := range b.below {
+	for _, p := range all {
+		w.Parties = append(w.Parties, Party{Branch: w.branch(all, p.phase), Phase: p.phase, Action: p.action, Lost: lost(p.phase)})
+	}
+}
+
+// branch is the child of the innermost element around all parties in which one of them stands.
+func (w *wired) branch(all []party, phase int) int {
+	inside := func(e int) bool {
+		for _, p := range all {
+			if p.phase < e || p.phase >= w.Elems[e].End {
+				return false
+			}
+		}
+		return true
+	}
+	for w.Elems[phase].Parent >= 0 && !inside(w.Elems[phase].Parent) {
+		phase = w.Elems[phase].Parent
+	}
+	return phase
+}
+
+// number numbers an element with its transitions.
+func (w *wired) number(b *block, parent int) {
+	if b.uses == nil && b.entry == nil && b.exit == nil {
+		w.body(b, parent)
+		return
+	}
+	n := w.add(b.name, Elem{Bracket: true, Block: recipe.Sequence, Parent: parent})
+	if b.uses != nil {
+		a := Action{Kind: recipe.Acquire, First: len(w.Uses), Count: len(b.uses), Reason: "uses " + fmt.Sprint(b.uses)}
+		for _, r := range b.uses {
+			w.Uses = append(w.Uses, numbered(&w.resources, r))
+		}
+		w.transition(b, "uses", n, a)
+	}
+	if b.entry != nil {
+		w.transition(b, "entry", n, Action{Kind: recipe.Wait, Cond: b.entry, Reason: b.words[0]})
+	}
+	w.body(b, n)
+	if b.exit != nil {
+		w.transition(b, "exit", n, Action{Kind: recipe.Wait, Cond: b.exit, Reason: b.words[1]})
+	}
+	w.Elems[n].End = len(w.Elems)
+}
+
+func (w *wired) add(name string, e Elem) int {
+	w.elems = append(w.elems, name)
+	e.First, e.End = len(w.Actions), len(w.Elems)+1
+	w.Elems = append(w.Elems, e)
+	return len(w.Elems) - 1
+}
+
+func (w *wired) transition(b *block, what string, parent int, a Action) int {
+	n := w.add(b.name+"."+what, Elem{Phase: true, Parent: parent, Count: 1, Timeout: b.timeout, OnTimeout: b.reaction, Recovery: b.recovery})
+	w.Actions = append(w.Actions, a)
+	w.actions = append(w.actions, w.elems[n]+"/1")
+	return n
+}
+
+func (w *wired) todo(n int, list []todo) {
+	for i, t := range list {
+		switch t.Kind {
+		case recipe.Set:
+			t.First, t.Count = len(w.Sets), len(t.sets)
+			w.Sets = append(w.Sets, t.sets...)
+		case recipe.Sync:
+			t.Line = numbered(&w.lines, t.line)
+			w.met = append(w.met, party{t.Kind, t.Line, n, len(w.Actions)})
+		case recipe.Send, recipe.Receive:
+			t.Line = numbered(&w.messages, t.line)
+			w.met = append(w.met, party{t.Kind, t.Line, n, len(w.Actions)})
+		}
+		w.Actions = append(w.Actions, t.Action)
+		w.actions = append(w.actions, fmt.Sprintf("%s/%d", w.elems[n], i+1))
+	}
+	w.Elems[n].Count = len(list)
+}
+
+// body numbers an element without entry, exit and uses.
+func (w *wired) body(b *block, parent int) {
+	e := Elem{Phase: b.below == nil, Block: b.kind, Parent: parent, AtMost: b.atMost, OnLimit: b.onLimit,
+		Hands: b.hands, Takes: b.takes}
+	if e.Phase {
+		e.Timeout, e.OnTimeout, e.Recovery = b.timeout, b.reaction, b.recovery
+	} else if e.Block == recipe.NoBlock {
+		e.Block = recipe.Sequence
+	}
+	n := w.add(b.name, e)
+	w.todo(n, b.todo)
+	for i, l := range b.logic {
+		if l == nil {
+			continue
+		}
+		k := w.add(fmt.Sprint(b.name, ".", recipe.Transient(i)), Elem{Logic: true, Parent: n, Timeout: l.timeout})
+		w.Elems[n].Logics[i] = k
+		w.todo(k, l.todo)
+	}
+	choose := 0
+	if b.kind == recipe.Select {
+		choose = w.transition(b, "select", n, Action{Kind: recipe.Choose, First: len(w.Choices), Count: len(b.below), Reason: "select"})
+		for range b.below {
+			w.Choices = append(w.Choices, Choice{})
+		}
+	}
+	for i, c := range b.below {
+		if b.kind == recipe.Select {
+			w.Choices[w.Actions[w.Elems[choose].First].First+i] = Choice{Elem: len(w.Elems), Cond: c.when, Text: c.name + ": " + cmp.Or(c.words[2], "otherwise")}
+		}
+		same := func(k int) bool {
+			return k >= 0 && k < len(b.below) && c.equipment != "" && c.equipment == b.below[k].equipment
+		}
+		c.takes, c.hands = same(i-1), same(i+1)
 		w.number(c, n)
+	}
+	if b.kind == recipe.Repeat {
+		w.transition(b, "until", n, Action{Kind: recipe.Until, Cond: b.until, Reason: "until " + b.words[3],
+			Limit: fmt.Sprintf("until still false after %d rounds", b.atMost)})
 	}
 	w.Elems[n].End = len(w.Elems)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/stretchr/testify/require"
@@ -16,8 +17,9 @@ import (
 // grower makes random programs.
 type grower struct {
 	*rand.Rand
-	w *wired
-	n int
+	w      *wired
+	n      int
+	rounds int // repeats around what is being made
 }
 
 func (g *grower) program() *wired {
@@ -34,23 +36,88 @@ func (g *grower) program() *wired {
 func (g *grower) block(depth int) *block {
 	g.n++
 	b := &block{name: fmt.Sprintf("E%d", g.n)}
+	b.timeout = (1 + g.Int64N(40)) * second / 2
+	b.reaction, b.recovery = recipe.Reaction(g.IntN(4)/3), recipe.Recovery(g.IntN(5))
+	if g.IntN(8) == 0 {
+		b.entry = g.cond()
+	}
+	if g.IntN(8) == 0 {
+		b.exit = g.cond()
+	}
+	for r := range 3 {
+		if g.IntN(10) == 0 {
+			b.uses = append(b.uses, fmt.Sprintf("R%d", r))
+		}
+	}
 	if depth == 3 || depth > 0 && g.IntN(2) == 0 || g.IntN(12) == 0 {
 		g.phase(b)
 		return b
 	}
-	b.parallel = g.IntN(2) == 0
-	for range 1 + g.IntN(3) {
-		b.below = append(b.below, g.block(depth+1))
+	b.kind = recipe.Sequence + recipe.Block(g.IntN(4))
+	if b.kind == recipe.Repeat {
+		g.rounds++
+		defer func() { g.rounds-- }()
+		b.atMost, b.onLimit = 1+g.IntN(4), recipe.Limit(g.IntN(3))
+		if g.IntN(3) > 0 {
+			b.until = g.cond()
+		}
+	}
+	for i := range 1 + g.IntN(3) {
+		c := g.block(depth + 1)
+		if b.kind == recipe.Select && (i == 0 || g.IntN(2) == 0) {
+			c.when = g.cond()
+		}
+		if g.IntN(3) == 0 {
+			c.equipment = "Q"
+		}
+		b.below = append(b.below, c)
+		if b.kind == recipe.Select && c.when == nil {
+			break
+		}
 	}
 	return b
 }
 
-func (g *grower) phase(b *block) {
-	if g.IntN(3) > 0 {
-		b.timeout = (1 + g.Int64N(40)) * second / 2
+// cond makes a condition, now and then one that remembers.
+func (g *grower) cond() cond.Cond {
+	x := fmt.Sprintf("X%d", g.IntN(3))
+	text := []string{x + " >= 3", "X0 < 4 or X1 > 2", "stable(" + x + ", 2, 1 s)", "elapsed(1 s) and " + x + " < 5",
+		"2 of (X0 > 1, X1 > 1, stable(X2, 3, 500 ms))", "elapsed(2 s)"}[g.IntN(6)]
+	c, err := g.w.cond(text)
+	if err != nil {
+		panic(err)
 	}
-	b.reaction = recipe.Reaction(g.IntN(2))
-	b.recovery = recipe.Recovery(g.IntN(5))
+	return c
+}
+
+// logic makes the logic of a phase.
+func (g *grower) logic() *block {
+	l := &block{timeout: (1 + g.Int64N(20)) * second / 4}
+	for range 1 + g.IntN(3) {
+		t := todo{Action: Action{Reason: "because", Kind: []recipe.ActionKind{recipe.Set, recipe.Set, recipe.Wait, recipe.Delay,
+			recipe.Mark}[g.IntN(5)]}}
+		switch t.Kind {
+		case recipe.Set:
+			t.sets = []Set{{Output: g.IntN(len(g.w.Outputs)), Value: int64(g.IntN(7) - 3)}}
+		case recipe.Wait:
+			t.Cond = g.cond()
+		case recipe.Delay:
+			t.For = 1 + g.Int64N(second)
+		}
+		l.todo = append(l.todo, t)
+	}
+	return l
+}
+
+func (g *grower) phase(b *block) {
+	if g.IntN(3) == 0 {
+		b.timeout = 0
+	}
+	for t := range b.logic {
+		if g.IntN(6) == 0 {
+			b.logic[t] = g.logic()
+		}
+	}
 	window := -1
 	defer func() {
 		if window >= 0 && b.recovery == recipe.RecoverRepeat { // as recipe.Parse refuses it
@@ -59,7 +126,7 @@ func (g *grower) phase(b *block) {
 	}()
 	for range 1 + g.IntN(6) {
 		t := todo{Action: Action{Reason: "because"}}
-		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(10)); t.Kind {
+		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(13)); t.Kind {
 		case recipe.Set:
 			for range 1 + g.IntN(2) {
 				t.sets = append(t.sets, Set{Output: g.IntN(len(g.w.Outputs)), Value: int64(g.IntN(7) - 3)})
@@ -68,11 +135,18 @@ func (g *grower) phase(b *block) {
 				t.sets = t.sets[1:]
 			}
 		case recipe.Wait:
-			t.Cond = atLeast(g.input(), int64(g.IntN(6)))
+			if t.Cond = atLeast(g.input(), int64(g.IntN(6))); g.IntN(2) == 0 {
+				t.Cond = g.cond()
+			}
+		case recipe.Sync, recipe.Send, recipe.Receive:
+			if t.Kind != recipe.Send && g.IntN(2) == 0 { // else nothing gets far
+				continue
+			}
+			t.line = fmt.Sprintf("L%d", g.IntN(2))
 		case recipe.Delay:
 			t.For = 1 + g.Int64N(5*second)
 		case recipe.OpenWindow:
-			if window >= 0 {
+			if window >= 0 || g.rounds > 0 { // as recipe.Parse refuses it
 				continue
 			}
 			window = g.w.window("W", 5+g.Int64N(10))
@@ -164,6 +238,9 @@ func (w *world) answer() (ev Event, ok bool) {
 
 func (w *world) event() Event {
 	n := len(w.r.w.Elems)
+	if c := map[State]Command{Held: Restart, Paused: Resume}[w.r.m.State(0)]; c != NoCommand && w.IntN(4) == 0 {
+		return Event{Kind: Told, Command: c} // somebody looks after it
+	}
 	switch k := w.IntN(100); {
 	case k < w.commands:
 		ev := Event{Kind: Told, Command: Pause + Command(w.IntN(6))}
@@ -252,18 +329,35 @@ func (w *world) end() error {
 	return w.r.take(w.r.now, Event{Kind: Boot})
 }
 
+// count counts which constructs have come to their ends.
+func (w *world) count(fx []Effect, met map[string]int) {
+	for i := range fx {
+		switch e := &fx[i]; {
+		case e.Kind == ActionEnded:
+			met[w.r.w.Actions[e.Action].Kind.String()]++
+		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer):
+			met[e.Edge.String()]++
+		case e.Kind == StepChanged && w.r.w.Elems[e.Elem].Logic && e.To != Running:
+			met[map[bool]string{true: "logic done", false: "logic not done"}[e.To == Complete]]++
+		}
+	}
+}
+
 func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	seeds := uint64(300)
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		seeds = 20_000
 	}
-	ends := map[State]int{}
+	ends, met := map[State]int{}, map[string]int{}
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		g := grower{Rand: rnd}
 		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
 			{100, 0, 10, 5}, {0, 100, 10, 5}}[seed%6]}
-		w.r.show = w.show
+		w.r.show = func(ev *Event, fx []Effect) {
+			w.show(ev, fx)
+			w.count(fx, met)
+		}
 		if err := w.run(); err != nil {
 			for _, line := range w.seen[max(len(w.seen)-25, 0):] {
 				t.Log(line)
@@ -272,7 +366,10 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 		}
 		ends[w.r.m.State(0)]++
 	}
-	t.Logf("%d runs ended %v", seeds, ends)
+	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
+	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done"} {
+		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
+	}
 	for _, s := range []State{Complete, Stopped, Aborted} {
 		require.NotZero(t, ends[s], "the worlds are such that every end is met: %v", ends)
 	}

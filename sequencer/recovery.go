@@ -3,6 +3,7 @@
 package sequencer
 
 import (
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -13,6 +14,11 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	if m.timers.Due(m.escapeTimer()) != timebase.Never {
 		m.timers.Set(m.escapeTimer(), at+Transient)
 	}
+	m.each(0, func(p int) { // what outputs did meanwhile was not seen
+		if l := m.busy(p); l != 0 {
+			fx = m.giveUp(at, l, "boot", fx)
+		}
+	})
 	rule, reason := recipe.RecoverResume, "recovery rule of the recipe"
 	m.each(0, func(p int) {
 		s := &m.el[p]
@@ -93,10 +99,16 @@ func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 			if e.Timeout > 0 {
 				m.timers.Set(p, at+e.Timeout)
 			}
-			fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: State(s.State), To: State(s.State), Edge: EdgeRetry, Reason: "recovery"})
+			fx = m.changed(p, fx, Effect{From: State(s.State), To: State(s.State), Edge: EdgeRetry, Reason: "recovery"})
 			return
 		}
-		fx = append(fx, Effect{Kind: StepChanged, Elem: p, From: State(s.State), To: State(s.State), Edge: EdgeResume, Reason: "recovery"})
+		fx = m.changed(p, fx, Effect{From: State(s.State), To: State(s.State), Edge: EdgeResume, Reason: "recovery"})
+		if s.Waiting { // nobody saw whether it kept within its band
+			m.conds(e.First+int(s.PC), func(c cond.Cond, mem []cond.Cell) {
+				c.Suspend(at, mem)
+				c.Resume(at, mem)
+			})
+		}
 	})
 	return fx
 }

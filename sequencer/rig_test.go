@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -94,6 +95,7 @@ func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
 			return nil, fmt.Errorf("the state of the %s differs", name)
 		}
 	}
+	r.watch.machine = r.m
 	if err := r.watch.effects(at, ev, fx); err != nil {
 		return nil, fmt.Errorf("%w\n%+v", err, fx)
 	}
@@ -141,6 +143,7 @@ type watch struct {
 	out     []watched
 	writes  uint32
 	asked   uint32
+	machine *Machine
 	ended   bool
 	result  Result
 	booting bool
@@ -243,6 +246,14 @@ func (w *watch) step(e *Effect) error {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
 	w.state[e.Elem] = e.To
+	switch p := &w.w.Elems[e.Elem]; {
+	case p.Bracket:
+		return fmt.Errorf("bracket %d is told", e.Elem)
+	case e.Edge == EdgeRound:
+		return w.again(e)
+	case p.Logic:
+		return w.logic(e)
+	}
 	if w.booting && e.From == e.To && (e.Edge == EdgeResume || e.Edge == EdgeRetry) {
 		return nil
 	}
@@ -255,6 +266,40 @@ func (w *watch) step(e *Effect) error {
 		}
 	}
 	return fmt.Errorf("element %d: no such change", e.Elem)
+}
+
+// again checks that all below a repeat has ended where its next round begins, and that no round is too many.
+func (w *watch) again(e *Effect) error {
+	p := &w.w.Elems[e.Elem]
+	for c := e.Elem + 1; c < p.End; c++ {
+		if s := w.state[c]; s != Idle && s != Complete && !w.w.Elems[c].Logic {
+			return fmt.Errorf("element %d is %s at the end of a round", c, s)
+		}
+		w.state[c] = Idle
+	}
+	if p.Block != recipe.Repeat || e.Round < 2 || e.Round > int64(p.AtMost) && p.OnLimit != recipe.LimitHold {
+		return fmt.Errorf("round %d of %d", e.Round, p.AtMost)
+	}
+	return nil
+}
+
+// logic checks that a logic begins in the state of its phase that it belongs to, and ends.
+func (w *watch) logic(e *Effect) error {
+	p := w.w.Elems[e.Elem].Parent
+	begins := e.From == Idle && e.To == Running
+	state := [...]State{recipe.OnHold: Holding, recipe.OnRestart: Restarting, recipe.OnStop: Stopping, recipe.OnAbort: Aborting}
+	for t, l := range w.w.Elems[p].Logics {
+		if l == e.Elem && begins && w.state[p] != state[t] {
+			return fmt.Errorf("logic %d begins and its phase is %s", l, w.state[p])
+		}
+	}
+	if !begins && (e.From != Running || e.To != Complete && e.To != Aborted) {
+		return fmt.Errorf("logic %d: no such change", e.Elem)
+	}
+	if !begins {
+		w.state[e.Elem] = Idle
+	}
+	return nil
 }
 
 func (w *watch) write(at int64, e *Effect) error {
@@ -304,7 +349,7 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 // unsafe finds an output that is not commanded to its safe value, or gives -1.
 func (w *watch) unsafe() int {
 	for o := range w.out {
-		if w.out[o].value != w.w.Outputs[o].Safe {
+		if w.out[o].value != w.w.Outputs[o].Safe && !w.machine.follows(o) {
 			return o
 		}
 	}
@@ -325,7 +370,7 @@ func (w *watch) obeyed(ev *Event, m *Machine) error {
 	return nil
 }
 
-// phases checks each phase and what is kept of them all.
+// phases checks each phase, its logic, and what is kept of them all.
 func (w *watch) phases(at int64, m *Machine) error {
 	var active []int
 	for e := range w.w.Elems {
@@ -340,13 +385,22 @@ func (w *watch) phases(at int64, m *Machine) error {
 			active = append(active, e)
 		}
 		going := s == Running || s == Pausing
+		if el := &m.el[e]; going && el.Waiting && el.B != 0 && m.current(e).Kind == recipe.Sync {
+			return fmt.Errorf("phase %d was let go from its line and waits still", e)
+		}
 		if limited := m.timers.Due(e) != timebase.Never; limited != (going && w.w.Elems[e].Timeout > 0) {
 			return fmt.Errorf("phase %d is %s, its time-out runs: %t", e, s, limited)
 		}
 		if m.timers.Due(m.actionTimer(e)) != timebase.Never && !going {
 			return fmt.Errorf("phase %d is %s and its action has a deadline", e, s)
 		}
-		if !s.Quiescent() && !going && m.timers.Due(m.escapeTimer()) > at+Transient {
+		l := m.busy(e)
+		for _, k := range w.w.Elems[e].Logics {
+			if k != 0 && (m.timers.Due(k) != timebase.Never) != (k == l) {
+				return fmt.Errorf("phase %d is %s, its logic %d runs: %t", e, s, k, k == l)
+			}
+		}
+		if !s.Quiescent() && !going && l == 0 && m.timers.Due(m.escapeTimer()) > at+Transient {
 			return fmt.Errorf("phase %d is %s without a deadline", e, s)
 		}
 	}

@@ -19,12 +19,25 @@ import (
 //	window NAME target COUNTS         a metering window
 //	sequence NAME ... end             elements one after the other; the outermost block is the procedure
 //	parallel NAME ... end             elements together
+//	select NAME ... end               the first that has a true when
+//	repeat NAME MOST ... end          a body in rounds
 //	phase NAME [TIMEOUT [abort]]      a phase; the actions stand in the lines below it
+//
+// and of the element before it
+//
+//	entry COND, exit COND, uses NAME ..., equipment NAME, recovery RULE
+//	when COND                         of an alternative of a select; the one without it is taken otherwise
+//	until COND, limit REACTION        of a repeat
+//	timeout TIME [abort]              of a block: for its transitions
+//	on_hold TIME, on_restart TIME, on_stop TIME, on_abort TIME
+//	                                  of a phase: the actions below it, up to the next of these or the next element, are its logic
 //
 // with the actions
 //
 //	set OUTPUT VALUE [OUTPUT VALUE ...]
 //	wait TAG VALUE                    until the tag is at least that
+//	wait COND                         until the condition is true; numbers have no unit
+//	sync LINE, send TAG, receive TAG
 //	delay TIME
 //	open_window NAME, close_window NAME, wait_total NAME SHORT
 //	verify_stable TAG BAND TIME
@@ -46,6 +59,8 @@ type scenario struct {
 	r      *rig
 	open   []*block // blocks that are not ended
 	phase  *block
+	last   *block // element before the line
+	logic  *block // logic before the line
 	root   *block
 	device []int64 // by output: time to answer, or silent or fails
 	due    []answer
@@ -126,15 +141,20 @@ func (s *scenario) declare(l script.Line) error {
 		} else {
 			s.w.window(name, value)
 		}
-	case "sequence", "parallel":
-		b := &block{name: name, parallel: l.Verb == "parallel"}
+	case "sequence", "parallel", "select", "repeat":
+		b := &block{name: name, kind: map[string]recipe.Block{"parallel": recipe.Parallel, "select": recipe.Select, "repeat": recipe.Repeat}[l.Verb]}
 		s.add(b)
 		s.open = append(s.open, b)
+		if l.Verb == "repeat" {
+			most, err := l.Int(1)
+			b.atMost = int(most)
+			return err
+		}
 	case "end":
 		if len(s.open) == 0 {
 			return l.Errorf("nothing is open")
 		}
-		s.open, s.phase = s.open[:len(s.open)-1], nil
+		s.open, s.phase, s.last = s.open[:len(s.open)-1], nil, nil
 	case "phase":
 		if len(s.open) == 0 {
 			return l.Errorf("a phase stands in a block")
@@ -150,12 +170,61 @@ func (s *scenario) declare(l script.Line) error {
 		}
 		return err
 	default:
-		return s.action(l)
+		return s.about(l)
 	}
 	return nil
 }
 
+// about reads a line about the element before it.
+func (s *scenario) about(l script.Line) (err error) {
+	b := s.last
+	if b == nil {
+		return l.Errorf("no element stands before it")
+	}
+	switch l.Verb {
+	case "entry":
+		b.words[0] = l.Args[0]
+		b.entry, err = s.w.cond(l.Args[0])
+	case "exit":
+		b.words[1] = l.Args[0]
+		b.exit, err = s.w.cond(l.Args[0])
+	case "when":
+		b.words[2] = l.Args[0]
+		b.when, err = s.w.cond(l.Args[0])
+	case "until":
+		b.words[3] = l.Args[0]
+		b.until, err = s.w.cond(l.Args[0])
+	case "limit":
+		b.onLimit = map[string]recipe.Limit{"abort": recipe.LimitAbort, "continue": recipe.LimitContinue}[l.Args[0]]
+	case "timeout":
+		b.timeout, err = l.Duration(0)
+		if len(l.Args) > 1 {
+			b.reaction = recipe.Abort
+		}
+	case "uses":
+		b.uses = l.Args
+	case "equipment":
+		b.equipment = l.Args[0]
+	case "recovery":
+		for b.recovery.String() != l.Args[0] && b.recovery < recipe.RecoverRestart {
+			b.recovery++
+		}
+	default:
+		for t := recipe.OnHold; t < recipe.LogicEnd; t++ {
+			if t.String() == l.Verb && b == s.phase {
+				s.logic = &block{}
+				b.logic[t] = s.logic
+				s.logic.timeout, err = l.Duration(0)
+				return err
+			}
+		}
+		return s.action(l)
+	}
+	return err
+}
+
 func (s *scenario) add(b *block) {
+	s.last, s.logic = b, nil
 	if s.root == nil {
 		s.root = b
 	} else {
@@ -169,7 +238,7 @@ func (s *scenario) add(b *block) {
 func (s *scenario) action(l script.Line) (err error) {
 	t := todo{Action: Action{Reason: strings.Join(append([]string{l.Verb}, l.Args...), " ")}}
 	for t.Kind = recipe.Set; t.Kind.String() != l.Verb; t.Kind++ {
-		if t.Kind == recipe.Request || s.phase == nil {
+		if t.Kind == recipe.Receive || s.phase == nil {
 			return l.Errorf("no such word, or no phase around it")
 		}
 	}
@@ -183,7 +252,13 @@ func (s *scenario) action(l script.Line) (err error) {
 			set.Value, err = l.Int(i + 1)
 			t.sets = append(t.sets, set)
 		}
+	case recipe.Sync, recipe.Send, recipe.Receive:
+		t.line = l.Args[0]
 	case recipe.Wait:
+		if len(l.Args) == 1 {
+			t.Cond, err = s.w.cond(l.Args[0])
+			break
+		}
 		var value int64
 		value, err = l.Int(1)
 		t.Cond = atLeast(s.w.tag(l.Args[0]), value)
@@ -202,7 +277,11 @@ func (s *scenario) action(l script.Line) (err error) {
 			t.For, err = l.Duration(2)
 		}
 	}
-	s.phase.todo = append(s.phase.todo, t)
+	to := s.phase
+	if s.logic != nil {
+		to = s.logic
+	}
+	to.todo = append(to.todo, t)
 	return err
 }
 
@@ -313,6 +392,9 @@ func (s *scenario) take(at int64, ev Event, words string) error {
 
 func (s *scenario) look(only []string) {
 	for e, name := range s.w.elems {
+		if s.w.Elems[e].Bracket || s.w.Elems[e].Logic && only == nil {
+			continue
+		}
 		if only == nil || slices.Contains(only, name) {
 			fmt.Fprintf(&s.out, "%-10s  look: %s %s\n", seconds(s.at), name, s.r.m.State(e))
 		}

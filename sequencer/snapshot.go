@@ -15,6 +15,9 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	dst, _ = binary.Append(dst, le, &m.r)
 	dst, _ = binary.Append(dst, le, m.el)
 	dst, _ = binary.Append(dst, le, m.out)
+	dst, _ = binary.Append(dst, le, m.held)
+	dst = append(dst, m.posted...)
+	dst, _ = binary.Append(dst, le, m.cells)
 	for owner := 0; owner <= m.escapeTimer(); owner++ {
 		dst = le.AppendUint64(dst, uint64(m.timers.Due(owner)))
 	}
@@ -23,7 +26,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 
 // Restore puts back a state that Snapshot gave and returns what follows it. After an error the machine must not be used.
 func (m *Machine) Restore(src []byte) ([]byte, error) {
-	for _, part := range [...]any{&m.r, m.el, m.out} {
+	for _, part := range [...]any{&m.r, m.el, m.out, m.held, m.posted, m.cells} {
 		n, err := binary.Decode(src, binary.LittleEndian, part)
 		if err != nil {
 			return nil, errSnapshot
@@ -61,6 +64,11 @@ func (m *Machine) sound() bool {
 	for e := range m.el {
 		s, count := &m.el[e], m.p.Elems[e].Count
 		if State(s.State) >= stateCount || s.PC < -1 || int(s.PC) > count || s.Waiting && (s.PC < 0 || int(s.PC) == count) {
+			return false
+		}
+	}
+	for _, e := range m.held {
+		if e < 0 || int(e) > len(m.el) {
 			return false
 		}
 	}

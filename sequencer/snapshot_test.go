@@ -62,6 +62,29 @@ func TestASnapshotOfAnotherProgramIsRefused(t *testing.T) {
 	}
 }
 
+// FuzzRestoreEverything is FuzzRestore for a program with one of everything.
+func FuzzRestoreEverything(f *testing.F) {
+	r := somewhere(f)
+	good := r.m.Snapshot(nil)
+	f.Add(good, uint8(Hold))
+	for i := range good {
+		bad := bytes.Clone(good)
+		bad[i] ^= 0x83
+		f.Add(bad, uint8(i%int(commandCount)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, c uint8) {
+		m := New(&r.w.Program, newPlant(r.w))
+		if _, err := m.Restore(b); err != nil {
+			require.ErrorIs(t, err, errSnapshot)
+			return
+		}
+		for i, ev := range []Event{{Kind: Input}, {Kind: Told, Command: Command(c)}, {Kind: Done, ID: 1, OK: true}, {Kind: Tick},
+			{Kind: Told, Command: Restart}, {Kind: Boot}, {Kind: Tick}, {Kind: Told, Command: Abort}} {
+			m.Step(int64(i)*second, &ev, nil)
+		}
+	})
+}
+
 // FuzzRestore holds Restore, and the steps after it, against panics on any bytes.
 func FuzzRestore(f *testing.F) {
 	r := running(f)

@@ -51,6 +51,7 @@ const (
 	ElapsedMS                      // time since the start of what ended
 	Engine                         // engine number
 	Epoch                          // boot count of the journal
+	EquipmentBound                 // units of the map that were chosen by class, name=unit and why
 	EquipmentID                    // unit that the batch runs on
 	EraseCountMax                  // erasures of the block that was erased most
 	EventQueueDepth                // most inputs that waited at one time
@@ -97,6 +98,7 @@ const (
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
 	Overwritten                    // entries of a trace before its first one, which are gone
+	OwnerStepID                    // elements that hold what is waited for
 	Params                         // parameters handed over, name=value
 	PayloadBytes                   // bytes of evidence that the journal took
 	PhaseState                     // state of the element, one of the ISA-88 twelve
@@ -116,10 +118,12 @@ const (
 	RecoveryPath                   // how the journal was recovered
 	RecoveryRule                   // recovery rule that has ended the batch; restart: a new one is to take its place
 	RequestID                      // number of an OEM action
+	ResourceID                     // shared equipment that is asked for
 	RestartOf                      // batch_id of the batch in whose place this one was begun
 	Result                         // outcome
 	RetryCount                     // how often it was tried again
 	RollbackReason                 // why an earlier version was activated again
+	Round                          // round of the innermost repeat around the element
 	SafeDirection                  // whether the write goes to the safe side
 	SafeState                      // safe value that was taken
 	SafeStateReason                // why it was taken
@@ -134,7 +138,7 @@ const (
 	SinkState                      // UP, CATCHING_UP or DOWN
 	Sinks                          // what each sink has acknowledged, sink=number link
 	StepID                         // element of the recipe
-	StepState                      // edge of the element: start, end, hold, resume, retry or abort
+	StepState                      // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer or round
 	StorageCommitTimeMS            // longest time from a record to its being durable
 	StorageHealthState             // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
 	SyncState                      // state of synchronisation
@@ -217,6 +221,7 @@ var keys = [keyCount]struct {
 	ElapsedMS:           {"elapsed_ms", formDecimal},
 	Engine:              {"engine", formInt},
 	Epoch:               {"epoch", formInt},
+	EquipmentBound:      {"equipment_bound", formTexts},
 	EquipmentID:         {"equipment_id", formText},
 	EraseCountMax:       {"erase_count_max", formCount},
 	EventQueueDepth:     {"event_queue_depth", formInt},
@@ -263,6 +268,7 @@ var keys = [keyCount]struct {
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
 	Overwritten:         {"overwritten", formCount},
+	OwnerStepID:         {"owner_step_id", formTexts},
 	Params:              {"params", formTexts},
 	PayloadBytes:        {"payload_bytes", formCount},
 	PhaseState:          {"phase_state", formText},
@@ -282,10 +288,12 @@ var keys = [keyCount]struct {
 	RecoveryPath:        {"recovery_path", formText},
 	RecoveryRule:        {"recovery_rule", formText},
 	RequestID:           {"request_id", formInt},
+	ResourceID:          {"resource_id", formTexts},
 	RestartOf:           {"restart_of", formText},
 	Result:              {"result", formText},
 	RetryCount:          {"retry_count", formInt},
 	RollbackReason:      {"rollback_reason", formText},
+	Round:               {"round", formInt},
 	SafeDirection:       {"safe_direction", formBool},
 	SafeState:           {"safe_state", formValue},
 	SafeStateReason:     {"safe_state_reason", formText},

@@ -1,0 +1,108 @@
+// Names of a recipe in the map: tags and meters, those of units that were chosen by class, and what was likely meant.
+
+package batch
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/iomap/tag"
+)
+
+// lookup finds a tag by the name that a recipe uses.
+func (c *compiler) lookup(name string) (tag.ID, bool) {
+	if u, alias := c.unit(name); u != nil {
+		for i := range u.Tags {
+			if u.Tags[i].Name == alias {
+				return u.Tags[i].Tag, true
+			}
+		}
+		return tag.None, false
+	}
+	return c.plan.Map.Lookup(name)
+}
+
+// unit splits a name such as reactor.TT into the unit that was chosen and the unit's own name; nil where it is none.
+func (c *compiler) unit(name string) (u *iomap.Unit, alias string) {
+	head, alias, _ := strings.Cut(name, ".")
+	return c.units[head], alias
+}
+
+// where says in which file a name was looked for.
+func (c *compiler) where(name string) string {
+	if u, _ := c.unit(name); u != nil {
+		return "unit " + u.Name + " of the I/O map " + c.plan.Map.ID
+	}
+	return "the I/O map " + c.plan.Map.ID
+}
+
+// cond binds a condition of the recipe; what is wrong is reported at n.
+func (c *compiler) cond(e *cond.Expr, n noder) cond.Cond {
+	if e == nil {
+		return nil
+	}
+	bound, errs := e.Bind(c, c.formula)
+	for _, err := range errs {
+		c.report(n, "condition, character %d: %s%s", err.Column, err.Msg, c.meant(err.Msg))
+	}
+	return bound
+}
+
+// CondTag finds a tag for a condition.
+func (c *compiler) CondTag(name string) (t cond.Tag, ok bool) {
+	id, ok := c.lookup(name)
+	if !ok {
+		c.missed = append(c.missed, name)
+		return t, false
+	}
+	m := &c.plan.Map.Tags[id]
+	return cond.Tag{ID: id, Switch: m.Type == iomap.Switch, Words: m.Words, Resolution: m.Resolution}, true
+}
+
+// meant is similar for the tag that a message about a condition calls missing.
+func (c *compiler) meant(msg string) string {
+	for _, name := range c.missed {
+		if strings.Contains(msg, strconv.Quote(name)) {
+			return c.similar(name)
+		}
+	}
+	return ""
+}
+
+// similar returns "; did you mean ...?" with the tag that is most likely meant by a name that the map has not: the same but for
+// case, or else with the fewest of its characters other, two at most. It returns nothing where there is none.
+func (c *compiler) similar(name string) string {
+	best, least := "", 3
+	names := make([]string, 0, len(c.plan.Map.Tags))
+	for i := range c.plan.Map.Tags {
+		names = append(names, c.plan.Map.Tags[i].Name)
+	}
+	if u, _ := c.unit(name); u != nil {
+		names = names[:0]
+		for i := range u.Tags {
+			names = append(names, name[:strings.Index(name, ".")+1]+u.Tags[i].Name)
+		}
+	}
+	for _, other := range names {
+		short := min(len(name), len(other))
+		differ := max(len(name), len(other)) - short
+		for k := range short {
+			if name[k] != other[k] && !(k > 0 && name[k] == other[k-1] && name[k-1] == other[k]) {
+				differ++
+			}
+		}
+		if strings.EqualFold(name, other) {
+			differ = 0
+		}
+		if differ < min(least, short) {
+			best, least = other, differ
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
