@@ -34,7 +34,7 @@ var formsOf = map[form]string{
 	formBool:    "safe_direction, unapproved",
 	formTexts: "budget_assumptions, compared, equipment_bound, events_per_second, owner_step_id, params, readback, reasons, " +
 		"resource_id, sinks, trace, tree_peaks, values",
-	formCounts:  "cause",
+	formCounts: "cause",
 }
 
 func TestTheKeysOfEachFormAreExactlyThese(t *testing.T) {

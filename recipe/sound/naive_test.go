@@ -8,7 +8,7 @@ type result struct{ stuck, left bool }
 
 // naive explores all states; false where there are more than limit.
 func naive(r *recipe.Recipe, limit int) (res result, ok bool) {
-	x := &explorer{net: compile(r, nil), limit: 1 << 40, visited: map[*recipe.Element]bool{}}
+	x := &explorer{net: compile(r, nil), limit: 1 << 24, visited: map[*recipe.Element]bool{}}
 	seen := map[key]bool{}
 	queue := []state{x.start()}
 	for len(queue) > 0 {
