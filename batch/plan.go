@@ -25,6 +25,7 @@ import (
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/recipe/sound"
 )
 
 // Engine is the engine number. It grows whenever a released trace would come out differently.
@@ -50,16 +51,20 @@ type Plan struct {
 	Calibration *metering.Calibration
 	Files       []File              // recipe, mapping, calibration
 	Actions     []recipe.ActionType // OEM action types that the recipe may ask for
+	Proof       *sound.Proof        // that the recipe is sound, or NOT PROVED; nil where LoadOptions.Bound is set
 }
 
 // LoadOptions are the options of Load. Nil is the same as the zero value.
 type LoadOptions struct {
 	Actions []recipe.ActionType // OEM action types that recipes may ask for; none by default
+	Bound   bool                // a batch is bound to these files already: the recipe is not proved anew
+	States  int                 // states that the proof explores at most, 0: sound.DefaultStates
 }
 
 // Load reads a recipe file, a map file and the calibration file that the map names, beside it, and holds them against each
 // other. The error shows everything that is wrong with one file, each with file, line and column; what is wrong between recipe
-// and map is shown once both can be read.
+// and map is shown once both can be read. Then the recipe is proved to be sound ([sound.Check]), or refused with what leads to its
+// getting stuck; whether it could be proved at all is for Plan.Proof to tell.
 func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, error) {
 	p := &Plan{}
 	if opt != nil {
@@ -109,6 +114,12 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	}
 	c := compiler{plan: p, formula: formula, report: func(n noder, format string, args ...any) { n.Errorf(format, args...) }}
 	c.compile()
+	if err := p.Recipe.Doc.Err(); err != nil {
+		return nil, err
+	}
+	if opt == nil || !opt.Bound {
+		c.prove(opt)
+	}
 	if err := p.Recipe.Doc.Err(); err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (v *verifier) rebind(read func(fn func(n uint64, body []byte) error) (journ
 	for _, b := range v.recs.bound {
 		name[b.kind] = b.file
 	}
-	plan, err := batch.Load(flat{v}, name["recipe"], name["mapping"], &batch.LoadOptions{Actions: v.recs.actions})
+	plan, err := batch.Load(flat{v}, name["recipe"], name["mapping"], &batch.LoadOptions{Actions: v.recs.actions, Bound: true})
 	if err != nil {
 		return nil, err
 	}

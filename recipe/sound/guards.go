@@ -22,7 +22,7 @@ func (x *explorer) conditions(e *recipe.Element, g Guards) map[*recipe.Element]b
 func (x *explorer) condition(e *recipe.Element, g Guards, impossible map[*recipe.Element]bool) {
 	never := func(c *cond.Expr, what string, n strictyaml.Node) {
 		if c != nil && !g.Possible([]*cond.Expr{c}, nil) {
-			x.proof.Findings = append(x.proof.Findings, Finding{Kind: Never, Pos: n.Pos(),
+			x.proof.Findings = append(x.proof.Findings, Finding{Kind: Never, Node: n,
 				Text: fmt.Sprintf("%s of %s: %s %q%s", what, e.ID, Never, c, remedy[Never])})
 		}
 	}

@@ -66,14 +66,14 @@ type Move struct {
 	Element *recipe.Element
 	Action  int    // number of the action in the element, counted from 0; -1 where it is no action
 	Text    string // what it does, in the recipe's words
-	Pos     strictyaml.Pos
+	Node    strictyaml.Node
 }
 
 // Finding is one way in which a recipe is not sound.
 type Finding struct {
 	Kind  Kind
 	Text  string // what is wrong and what to do, in the recipe's words and lines
-	Pos   strictyaml.Pos
+	Node  strictyaml.Node
 	Trace []Move // what leads there, from the start of the recipe; nil for Unreachable and Never
 	Stuck []Move // what each branch waits for in the end
 }

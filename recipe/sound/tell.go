@@ -128,10 +128,10 @@ func (x *explorer) find(kind Kind, i *instr, node int32) *Finding {
 	}
 	x.told[id] = true
 	m := x.describe(i, "")
-	f := Finding{Kind: kind, Pos: m.Pos, Text: kind.String()}
+	f := Finding{Kind: kind, Node: m.Node, Text: kind.String()}
 	switch kind {
 	case Leftover, TooMany:
-		f.Text = fmt.Sprintf("%s: %s in line %d sends %q%s", kind, i.elem.ID, m.Pos.Line, x.net.names[tags][i.n], remedy[kind])
+		f.Text = fmt.Sprintf("%s: %s in line %d sends %q%s", kind, i.elem.ID, m.Node.Pos().Line, x.net.names[tags][i.n], remedy[kind])
 	}
 	f.Trace = x.trace(node)
 	x.proof.Findings = append(x.proof.Findings, f)
@@ -194,9 +194,9 @@ func (x *explorer) words(i *instr, way int) string {
 
 // describe makes a move of an instruction.
 func (x *explorer) describe(i *instr, text string) Move {
-	m := Move{Element: i.elem, Action: i.action, Pos: i.elem.Node.Pos()}
+	m := Move{Element: i.elem, Action: i.action, Node: i.elem.Node}
 	if i.action >= 0 {
-		m.Pos = i.elem.Actions[i.action].Node.Pos()
+		m.Node = i.elem.Actions[i.action].Node
 	}
 	if m.Text = text; text != "" {
 		m.Text = fmt.Sprintf("%s %s", i.elem.ID, text)
@@ -210,7 +210,7 @@ func (x *explorer) unreachable() {
 		if x.visited[e] || x.hidden(e) {
 			continue
 		}
-		x.proof.Findings = append(x.proof.Findings, Finding{Kind: Unreachable, Pos: e.Node.Pos(),
+		x.proof.Findings = append(x.proof.Findings, Finding{Kind: Unreachable, Node: e.Node,
 			Text: fmt.Sprintf("%s: no run comes to %s %q%s", Unreachable, e.Level, e.ID, remedy[Unreachable])})
 	}
 }
