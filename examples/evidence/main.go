@@ -1,5 +1,8 @@
-// Evidence verifies, replays, queries and exports the evidence package of a batch, without the controller that made it.
+// Evidence checks recipes before they are approved, and verifies, replays, queries and exports the evidence package of a batch, without
+// the controller that made it.
 //
+//	go run ./examples/evidence check recipe.yaml map.yaml    validate and prove; prints the procedure as a table, -svg DIR as a chart
+//	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe, in words
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
@@ -24,10 +27,17 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-const usage = `usage: evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
+const usage = `usage: evidence check [-svg DIR] FILE...
+       evidence diff OLD NEW
+       evidence format RECIPE
+       evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
        evidence replay DIR
        evidence query DIR [WORD...]
        evidence export DIR TO [WORD...]
+
+check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
+procedure as a table; with -svg it also draws it into the directory. diff says in words what is new in a
+version of a recipe. format prints the recipe in its canonical form.
 
 verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
 they name, the samples, totals and verdicts of every metering window, and that all of them agree. It names
@@ -64,6 +74,12 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	switch {
+	case len(args) >= 2 && args[0] == "check":
+		return check(args[1:], stdout, stderr)
+	case len(args) == 3 && args[0] == "diff":
+		return diff(args[1], args[2], stdout, stderr)
+	case len(args) == 2 && args[0] == "format":
+		return format(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "verify":
 		return verify(args[1:], stdout, stderr)
 	case len(args) == 2 && args[0] == "replay":

@@ -1,0 +1,187 @@
+// Recipes and maps before they are approved: validated together, proved, and shown as a table and a chart; and what is new in a version.
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/recipe/chart"
+	"github.com/batchkit/batchkit/recipe/sound"
+)
+
+// host is the file system that the program was started on.
+type host struct{}
+
+// Open opens a file by the name that the user gave.
+func (host) Open(name string) (fs.File, error) { return os.Open(filepath.FromSlash(name)) }
+
+// kinds finds what a governed file is by the first key of its header.
+var kinds = regexp.MustCompile(`(?m)^[\s{]*["']?(recipe|mapping|calibration)["']?\s*:`)
+
+// check validates every recipe on every map, and alone where no map is given.
+func check(args []string, stdout, stderr io.Writer) int {
+	set := flag.NewFlagSet("check", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	charts := set.String("svg", "", "")
+	if set.Parse(args) != nil || set.NArg() == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	var recipes, maps []string
+	for _, name := range set.Args() {
+		switch kind, err := kindOf(name); {
+		case err != nil:
+			fmt.Fprintln(stderr, "evidence:", plain(err))
+			return exitFound
+		case kind == "recipe":
+			recipes = append(recipes, name)
+		case kind == "mapping":
+			maps = append(maps, name)
+		}
+	}
+	if len(recipes) == 0 {
+		fmt.Fprintln(stderr, "evidence: no recipe among the files; name one, and the maps that it is to run on")
+		return exitUsage
+	}
+	code := exitOK
+	for _, name := range recipes {
+		if err := checkOne(name, maps, *charts, stdout); err != nil {
+			fmt.Fprintf(stderr, "%s\n", err)
+			code = exitFound
+		}
+	}
+	return code
+}
+
+// kindOf tells whether a file is a recipe, a mapping or a calibration.
+func kindOf(name string) (string, error) {
+	src, err := readFile(name)
+	if err != nil {
+		return "", err
+	}
+	if m := kinds.FindSubmatch(src); m != nil {
+		return string(m[1]), nil
+	}
+	return "", fmt.Errorf("%s is no recipe, map or calibration: it must have the key recipe, mapping or calibration", name)
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, batch.MaxFile+1))
+	if err == nil && len(src) > batch.MaxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", name, batch.MaxFile)
+	}
+	return src, err
+}
+
+// checkOne shows one recipe and what it comes to on each map.
+func checkOne(name string, maps []string, charts string, stdout io.Writer) error {
+	src, err := readFile(name)
+	if err != nil {
+		return err
+	}
+	r, err := recipe.Parse(name, src)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s %s: %s\n\n%s\n", r.ID, r.Version, evidence.Plain(r.Title), chart.Table(r))
+	if charts != "" {
+		file := filepath.Join(charts, r.ID+".svg")
+		if err := os.WriteFile(file, chart.SVG(r), 0o644); err != nil {
+			return fmt.Errorf("evidence: %w; -svg names a directory that exists", err)
+		}
+		fmt.Fprintf(stdout, "chart: %s\n", file)
+	}
+	if len(maps) == 0 {
+		p := sound.Check(r, nil)
+		for i := range p.Findings {
+			f := &p.Findings[i]
+			fmt.Fprintf(stdout, "line %d: %s\n", f.Node.Pos().Line, f.Text)
+		}
+		fmt.Fprintf(stdout, "%s; give the map that it is to run on, too\n", verdict(p))
+		if p.Verdict == sound.Unsound {
+			return fmt.Errorf("evidence: %s is not sound", name)
+		}
+		return nil
+	}
+	for _, m := range maps {
+		plan, err := batch.Load(host{}, filepath.ToSlash(name), filepath.ToSlash(m), nil)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "on %s %s: %s\n", plan.Map.ID, plan.Map.Version, verdict(plan.Proof))
+	}
+	return nil
+}
+
+// verdict says what a proof came to.
+func verdict(p *sound.Proof) string {
+	switch p.Verdict {
+	case sound.Sound:
+		return fmt.Sprintf("%s: no run of it gets stuck (%s)", p.Verdict, states(p.States))
+	case sound.NotProved:
+		return fmt.Sprintf("%s: %s were explored and there are more; whoever approves it gives a reason", p.Verdict, states(p.States))
+	}
+	return p.Verdict.String()
+}
+
+func states(n int) string {
+	if n == 1 {
+		return "1 state"
+	}
+	return fmt.Sprintf("%d states", n)
+}
+
+// diff says in words what is new in a version of a recipe.
+func diff(older, newer string, stdout, stderr io.Writer) int {
+	var both [2]*recipe.Recipe
+	for i, name := range []string{older, newer} {
+		src, err := readFile(name)
+		if err == nil {
+			both[i], err = recipe.Parse(name, src)
+		}
+		if err != nil {
+			fmt.Fprintf(stderr, "%s\n", strings.TrimRight(err.Error(), "\n"))
+			return exitFound
+		}
+	}
+	changes := recipe.Diff(both[0], both[1])
+	for _, c := range changes {
+		fmt.Fprintln(stdout, c)
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(stdout, "no difference")
+	}
+	return exitOK
+}
+
+// format prints the canonical text of a recipe.
+func format(name string, stdout, stderr io.Writer) int {
+	src, err := readFile(name)
+	if err == nil {
+		src, err = recipe.Format(name, src)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s\n", strings.TrimRight(err.Error(), "\n"))
+		return exitFound
+	}
+	if _, err := stdout.Write(src); err != nil {
+		fmt.Fprintln(stderr, "evidence:", err)
+		return exitFound
+	}
+	return exitOK
+}
