@@ -11,7 +11,9 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/recipe/library"
+	"github.com/batchkit/batchkit/recipe/sound"
 )
 
 // Approved answers from the library, as of the start of this process.
@@ -154,6 +156,43 @@ func effective(from string) (int64, error) {
 	return ns, nil
 }
 
+// mostNews is how many differences between two versions are shown; evidence diff shows all.
+const mostNews = 40
+
+// news says what is new in the recipe of a plan, against the version of it that was published last. A version whose file is not kept
+// is passed over.
+func (d *device) news(plan *batch.Plan, stdout io.Writer) error {
+	if d.id == "" {
+		return nil // nothing was ever published here
+	}
+	store, err := d.files()
+	if err != nil {
+		return err
+	}
+	entries := d.lib.Entries()
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := &entries[i]
+		if e.Kind != "recipe" || e.ID != plan.Recipe.ID || e.Version == plan.Recipe.Version || e.State < library.StatePublished {
+			continue
+		}
+		data, err := store.Get(e.Digest)
+		if err != nil {
+			continue
+		}
+		before, err := recipe.Parse(e.ID+" "+e.Version, data)
+		if err != nil {
+			continue
+		}
+		changes := recipe.Diff(before, plan.Recipe)
+		fmt.Fprintf(stdout, "recipe %s %s differs from %s in %d ways\n", plan.Recipe.ID, plan.Recipe.Version, e.Version, len(changes))
+		for _, line := range changes[:min(len(changes), mostNews)] {
+			fmt.Fprintln(stdout, "  "+line)
+		}
+		return nil
+	}
+	return nil
+}
+
 // approveFiles publishes recipe, map and calibration, and says how each stands.
 func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) error {
 	plan, err := f.plan(stderr)
@@ -165,6 +204,12 @@ func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) error {
 	}
 	d, err := f.device(plan.Map.Device, stderr)
 	if err != nil {
+		return err
+	}
+	if plan.Proof.Verdict == sound.NotProved {
+		c.Reason = fmt.Sprintf("%s in %d states; %s", plan.Proof.Verdict, plan.Proof.States, c.Reason)
+	}
+	if err := d.news(plan, stdout); err != nil {
 		return err
 	}
 	for i := range plan.Files {

@@ -154,3 +154,14 @@ func TestADeviceJournalThatCannotBeReadIsRefusedAndLeftAsItIs(t *testing.T) {
 	require.Contains(t, o.err, "; keep it as it is, give another -out, and approve anew there\n")
 	require.Equal(t, before, listing(t, "."))
 }
+
+func TestWhoApprovesANewVersionIsShownWhatIsNewInIt(t *testing.T) {
+	workplace(t)
+	newer(t)
+	require.NotContains(t, done(t, words(ana)...).out, "differs from")
+	edit(t, "recipe.yaml", `version: "1.1"`, `version: "1.2"`)
+	edit(t, "recipe.yaml", "timeout: 20 s", "timeout: 30 s")
+	out := done(t, words(ana)...).out
+	require.Contains(t, out, "recipe BLEND-AB 1.2 differs from 1.1 in 2 ways\n  Version: was 1.1, is now 1.2.\n", out)
+	require.Contains(t, out, "20 s", out)
+}
