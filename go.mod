@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/google/go-tpm v0.9.8
 	github.com/looplab/fsm v1.0.3
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/simonvetter/modbus v1.6.4
 	github.com/stretchr/testify v1.12.1
 	go.yaml.in/yaml/v3 v3.0.6
@@ -13,4 +14,7 @@ require (
 	golang.org/x/term v0.47.0
 )
 
-require github.com/goburrow/serial v0.1.0 // indirect
+require (
+	github.com/goburrow/serial v0.1.0 // indirect
+	golang.org/x/text v0.14.0 // indirect
+)

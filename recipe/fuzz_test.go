@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParse holds any source against panics and errors without a place, and what is accepted against the promises of a Recipe and
-// of Format.
+// FuzzParse holds any source against panics and errors without a place, and what is accepted against the promises of a Recipe, of
+// Format and of the JSON Schema.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(goodRecipe))
 	files, err := filepath.Glob("testdata/*/*.yaml")
@@ -25,6 +25,7 @@ func FuzzParse(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(src)
 	}
+	s := schema(f)
 	f.Fuzz(func(t *testing.T, src []byte) {
 		r, err := Parse("recipe.yaml", src)
 		require.Equal(t, err == nil, r != nil)
@@ -36,6 +37,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		require.NoError(t, s.Validate(treeOf(src).value()), "the schema refuses a recipe")
 		out, err := Format("recipe.yaml", src)
 		require.NoError(t, err)
 		formed, err := Parse("recipe.yaml", out)

@@ -34,7 +34,9 @@ func (r *reader) formula(n strictyaml.Node) {
 		var pl places
 		pl.value = f.Req("value")
 		if ref, ok := strings.CutPrefix(pl.value.Str(), "$"); ok {
-			p.Ref = ref
+			if p.Ref = ref; ref == "" {
+				pl.value.Errorf("$ names no parameter; write the name of another one behind it, or a quantity")
+			}
 		} else {
 			p.Value, _ = quantityOf(pl.value)
 		}

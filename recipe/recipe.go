@@ -5,6 +5,13 @@
 //
 // The rule that must not be broken: what a recipe says is either understood whole or refused, with every error at once.
 //
+// Editors help while a recipe is written, by recipe.schema.json, which [JSONSchema] returns. The YAML extension of VS Code and all
+// else that uses yaml-language-server are told of it in the first line of a recipe, by a path from the recipe or by an address:
+//
+//	# yaml-language-server: $schema=recipe.schema.json
+//
+// A recipe in JSON has no such line, and no key for it; there the editor's settings name the schema (json.schemas).
+//
 // The package runs nothing and knows no I/O map.
 package recipe
 

@@ -52,6 +52,7 @@ var modules = []module{
 	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua"}},
 	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/bustest"}},
 	{prefix: "github.com/looplab/fsm", in: []string{"recipe/library"}, tests: true},
+	{prefix: "github.com/santhosh-tekuri/jsonschema/v6", tests: true}, // the schemas for editors are held against the parsers
 	{prefix: "github.com/stretchr/testify/require", tests: true},
 	{prefix: "go.yaml.in/yaml/v3", in: []string{"internal/strictyaml"}},
 	{prefix: "github.com/expr-lang/expr", in: []string{"recipe"}},
