@@ -33,7 +33,12 @@ func check(args []string, stdout, stderr io.Writer) int {
 	set := flag.NewFlagSet("check", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	charts := set.String("svg", "", "")
-	if set.Parse(args) != nil || set.NArg() == 0 {
+	schema := set.Bool("schema", false, "")
+	switch err := set.Parse(args); {
+	case err == nil && *schema && set.NArg() == 0:
+		fmt.Fprintf(stdout, "%s", recipe.JSONSchema())
+		return exitOK
+	case err != nil || set.NArg() == 0:
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}

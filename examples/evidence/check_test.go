@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,13 @@ func TestWhatIsWrongWithARecipeIsToldBeforeItIsApproved(t *testing.T) {
 	code, _, errs = command("check", "main.go")
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "main.go is no recipe, map or calibration")
+}
+
+func TestTheSchemaOfRecipesIsPrintedForEditors(t *testing.T) {
+	code, out, errs := command("check", "-schema")
+	require.Equal(t, exitOK, code, errs)
+	require.True(t, json.Valid([]byte(out)))
+	require.Contains(t, out, "https://json-schema.org/draft/2020-12/schema")
 }
 
 func TestTwoVersionsAreComparedAndOneIsFormatted(t *testing.T) {

@@ -27,7 +27,7 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-const usage = `usage: evidence check [-svg DIR] FILE...
+const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
        evidence diff OLD NEW
        evidence format RECIPE
        evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
@@ -36,7 +36,8 @@ const usage = `usage: evidence check [-svg DIR] FILE...
        evidence export DIR TO [WORD...]
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
-procedure as a table; with -svg it also draws it into the directory. diff says in words what is new in a
+procedure as a table; with -svg it also draws it into the directory. check -schema prints the JSON Schema
+that an editor completes and marks recipes by. diff says in words what is new in a
 version of a recipe. format prints the recipe in its canonical form.
 
 verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
