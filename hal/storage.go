@@ -126,11 +126,8 @@ type Replacement struct {
 // maxWords is the most bytes that a field of a Replacement has.
 const maxWords = 256
 
-// Log writes a medium_replaced record into log, which is the device journal as recipe/library.Log knows it, and returns its number
-// once it is durable. Blocks for as long as log does.
-func (r *Replacement) Log(log interface {
-	Append(fill func(b *record.Body)) (seq uint64, err error)
-}) (seq uint64, err error) {
+// Log writes a medium_replaced record into log, which is the device journal, and returns its number once it is durable. Blocks for as long as log does.
+func (r *Replacement) Log(log record.Log) (seq uint64, err error) {
 	for _, f := range [...]struct{ name, text string }{{"actor", r.Actor}, {"reason", r.Reason}, {"new medium", r.New}} {
 		if f.text == "" || len(f.text) > maxWords {
 			return 0, fmt.Errorf("hal: replacement of a medium: the %s is %d bytes long; 1 to %d are wanted", f.name, len(f.text), maxWords)

@@ -38,7 +38,7 @@ type Departure struct {
 // record of its journal, and the youngest of its records be older than the policy's age; else it stays, with ErrStays. First the
 // record, batch_released, is made by log; when it is durable, the files go that SHA256SUMS names and that have their digests, then the
 // directories that are empty. Whatever else lies there stays, and is returned as left. After a cut the rest goes with FinishRelease.
-func Release(log Log, dir string, d *Departure) (left []string, err error) {
+func Release(log record.Log, dir string, d *Departure) (left []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)

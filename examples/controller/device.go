@@ -232,7 +232,7 @@ func (d *device) open() (more bool, err error) {
 	return d.w.Tail().N != d.seq, nil
 }
 
-// Append writes one record and returns when it is durable. It makes a device a library.Log.
+// Append writes one record and returns when it is durable. It makes a device a record.Log.
 func (d *device) Append(fill func(b *record.Body)) (uint64, error) {
 	if err := d.Hold(); err != nil {
 		return 0, err

@@ -33,7 +33,7 @@ type Options struct {
 	// Quiet is the least time between two records of the sink's state; what comes sooner is told with the next. Zero means 1 min.
 	Quiet time.Duration
 	// Log takes the records of the sink's state. Nil means that none are made.
-	Log Log
+	Log record.Log
 	// Told is what the last record of this sink and journal said, in an earlier process; only another state makes a record then.
 	Told State
 	// Again has a sink that holds less than it acknowledged sent the rest anew. Without it that is an outage: so looks the empty
