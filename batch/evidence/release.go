@@ -158,7 +158,7 @@ func (d *Departure) allows(dir string, m *Manifest) error {
 		}
 	}
 	var last int64
-	_, err := Select(dir, nil, func(r *Row) error {
+	_, _, err := Select(dir, nil, func(r *Row) error {
 		last = max(last, r.Record.Time(record.TsUTC))
 		return nil
 	})
