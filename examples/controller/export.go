@@ -24,7 +24,7 @@ import (
 
 // exportFlags are the flags of this file.
 func exportFlags(set *flag.FlagSet, f *flags) {
-	set.StringVar(&f.export, "export", "", "`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; if it is away, next time")
+	set.StringVar(&f.export, "export", "", "`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; make it first; while it is away they wait")
 	set.DurationVar(&f.retain, "retain", 0, "remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
 }
 
@@ -56,7 +56,7 @@ func exports(ctx context.Context, f *flags, device, current string, stdout, stde
 	}
 	switch {
 	case export.Outage(err):
-		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back: %v\n", f.export, err)
+		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back (mkdir it, if it is new): %v\n", f.export, err)
 	case err != nil:
 		fmt.Fprintf(stderr, "controller: -export %s: %v\n", f.export, err)
 	}
@@ -154,16 +154,13 @@ func beside(left []string) string {
 	return fmt.Sprintf("; not of the package, and left: %s", left)
 }
 
-// finishReleases goes on with releases of packages that were cut off.
+// finishReleases goes on with releases of packages that were cut off. A device journal that cannot be read says so when it is opened.
 func finishReleases(out string, stderr io.Writer) {
-	err := scanDevice(filepath.Join(out, "device"), func(r *record.Record) {
+	_ = scanDevice(filepath.Join(out, "device"), func(r *record.Record) {
 		if _, err := evidence.FinishRelease(out, r); err != nil {
 			fmt.Fprintf(stderr, "controller: batch %s was released and is still there: %v\n", r.Text(record.ObjectID), err)
 		}
 	})
-	if err != nil {
-		fmt.Fprintf(stderr, "controller: %v\n", err)
-	}
 }
 
 // scanDevice calls fn for every record of a device journal, if there is one. Of one that is damaged others say so.
