@@ -28,8 +28,8 @@ func (h Health) String() string {
 	return [...]string{"UNKNOWN", "GOOD", "WATCH", "REPLACE", "FAILED"}[min(h, HealthFailed)]
 }
 
-// ParseHealth is the inverse of String; ok is false where there is no such state.
-func ParseHealth(s string) (h Health, ok bool) {
+// parseHealth is the inverse of String; ok is false where there is no such state.
+func parseHealth(s string) (h Health, ok bool) {
 	for h = HealthUnknown; h <= HealthFailed; h++ {
 		if h.String() == s {
 			return h, true
@@ -213,7 +213,7 @@ func Told(rec *record.Record) StorageHealth {
 		return s
 	}
 	s := NewStorageHealth(rec.Text(record.Medium))
-	s.State, _ = ParseHealth(rec.Text(record.StorageHealthState))
+	s.State, _ = parseHealth(rec.Text(record.StorageHealthState))
 	s.Reasons, s.judged = rec.Texts(record.Reasons), true
 	if rec.Has(record.WearIndex) {
 		s.WearIndex = rec.Int(record.WearIndex)

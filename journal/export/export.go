@@ -3,7 +3,8 @@
 // Package export sends the durable records of a journal to where they are kept for long, remembers what was acknowledged there, and
 // decides what the journal may give up.
 //
-// Start with [New] and [Exporter.Run]; [Dir] is a sink; [Releasable] and [Give] release what sinks have acknowledged.
+// Start with [New] and [Exporter.Run]; [Dir] is a sink; [Releasable] and [Plan.Give] release what sinks have
+// acknowledged.
 //
 // # The rule that must not be broken
 //

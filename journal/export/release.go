@@ -26,7 +26,7 @@ func (p *Policy) String() string {
 	return fmt.Sprintf("acknowledged by all of %s, and older than %s", strings.Join(p.Sinks, ", "), p.Age)
 }
 
-// Ack is what one sink has acknowledged of the journal in question: Cursor.Acked.
+// Ack is what one sink has acknowledged of the journal in question: Status.Acked.
 type Ack struct {
 	Sink string
 	At   journal.Chain
