@@ -126,7 +126,8 @@ type Replacement struct {
 // maxWords is the most bytes that a field of a Replacement has.
 const maxWords = 256
 
-// Log writes a medium_replaced record into log, which is the device journal, and returns its number once it is durable. Blocks for as long as log does.
+// Log writes a medium_replaced record into log, which is the device journal, and returns its number once it is durable. It blocks for
+// as long as log does.
 func (r *Replacement) Log(log record.Log) (seq uint64, err error) {
 	for _, f := range [...]struct{ name, text string }{{"actor", r.Actor}, {"reason", r.Reason}, {"new medium", r.New}} {
 		if f.text == "" || len(f.text) > maxWords {

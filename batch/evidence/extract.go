@@ -184,7 +184,7 @@ func (e *excerpt) notProven(last uint64, anchors, signatures []string) []string 
 	}
 	list = append(list, "approvals, totals, verdicts and how the run ended: they need all records, which the whole package has")
 	list = slices.Concat(list, anchors, signatures, []string{"that the inputs were true: what devices and people gave is recorded as it came"})
-	if len(e.missing) > 0 {
+	if e.missing = slices.Compact(e.missing); len(e.missing) > 0 {
 		list = append(list, "what these hold, which records name and which are not there: "+few(e.missing))
 	}
 	return list

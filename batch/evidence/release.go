@@ -44,8 +44,11 @@ func Release(log record.Log, dir string, d *Departure) (left []string, err error
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	defer root.Close()
-	if d.Actor == "" || len(d.Actor) > maxActor || d.Reason == "" {
-		return nil, fmt.Errorf("evidence: a release needs the name of who has it done, of at most %d bytes, and why", maxActor)
+	if err := named(d.Actor, "a release"); err != nil {
+		return nil, err
+	}
+	if d.Reason == "" {
+		return nil, errors.New("evidence: a release needs a reason")
 	}
 	m, sums, ref, err := departing(root, dir)
 	if err == nil {

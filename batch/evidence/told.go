@@ -11,12 +11,20 @@ import (
 // maxActor is the most bytes of the name of an actor.
 const maxActor = 256
 
+// named refuses what nobody answers for.
+func named(actor, what string) error {
+	if actor == "" || len(actor) > maxActor {
+		return fmt.Errorf("evidence: %s needs the name of who has it done, of at most %d bytes", what, maxActor)
+	}
+	return nil
+}
+
 // LogExport records that the package in dir was exported by actor: its export_ref, the journal it is of, and what it holds. It
 // returns the number of the record once that is durable.
 func LogExport(log record.Log, actor, dir string, m *Manifest) (seq uint64, err error) {
 	ref, err := Ref(dir)
-	if err == nil && (actor == "" || len(actor) > maxActor) {
-		err = fmt.Errorf("evidence: an export needs the name of who made it, of at most %d bytes", maxActor)
+	if err == nil {
+		err = named(actor, "an export")
 	}
 	if err != nil {
 		return 0, err
@@ -39,8 +47,8 @@ func LogExport(log record.Log, actor, dir string, m *Manifest) (seq uint64, err 
 // LogVerification records what a verification by actor came to: hash_chain_verify_result is PASS where sums and chain hold,
 // result where no check failed; the levels stand beside them. It returns the number of the record once that is durable.
 func LogVerification(log record.Log, actor string, r *Report) (seq uint64, err error) {
-	if actor == "" || len(actor) > maxActor {
-		return 0, fmt.Errorf("evidence: a verification needs the name of who made it, of at most %d bytes", maxActor)
+	if err := named(actor, "a verification"); err != nil {
+		return 0, err
 	}
 	chain, whole := "PASS", "PASS"
 	var values []string

@@ -24,8 +24,10 @@ import (
 
 // exportFlags are the flags of this file.
 func exportFlags(set *flag.FlagSet, f *flags) {
-	set.StringVar(&f.export, "export", "", "`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; make it first; while it is away they wait")
-	set.DurationVar(&f.retain, "retain", 0, "remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
+	set.StringVar(&f.export, "export", "",
+		"`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; make it first; while it is away they wait")
+	set.DurationVar(&f.retain, "retain", 0,
+		"remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
 }
 
 // departure is one sending of all journals below a directory to one sink.
@@ -59,6 +61,8 @@ func exports(ctx context.Context, f *flags, device, current string, stdout, stde
 		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back (mkdir it, if it is new): %v\n", f.export, err)
 	case err != nil:
 		fmt.Fprintf(stderr, "controller: -export %s: %v\n", f.export, err)
+	case !f.json:
+		fmt.Fprintf(stdout, "exported: all records of the batches and of the device journal are in %s\n", f.export)
 	}
 }
 
@@ -154,13 +158,19 @@ func beside(left []string) string {
 	return fmt.Sprintf("; not of the package, and left: %s", left)
 }
 
-// finishReleases goes on with releases of packages that were cut off. A device journal that cannot be read says so when it is opened.
+// finishReleases goes on with releases of packages that were cut off.
 func finishReleases(out string, stderr io.Writer) {
-	_ = scanDevice(filepath.Join(out, "device"), func(r *record.Record) {
+	if checkOut(out) != nil {
+		return // whoever begins a batch there says so
+	}
+	err := scanDevice(filepath.Join(out, "device"), func(r *record.Record) {
 		if _, err := evidence.FinishRelease(out, r); err != nil {
 			fmt.Fprintf(stderr, "controller: batch %s was released and is still there: %v\n", r.Text(record.ObjectID), err)
 		}
 	})
+	if err != nil {
+		fmt.Fprintf(stderr, "controller: %v\n", err)
+	}
 }
 
 // scanDevice calls fn for every record of a device journal, if there is one. Of one that is damaged others say so.

@@ -245,7 +245,7 @@ func rollback(args []string, stdout, stderr io.Writer) int {
 		case len(of) > 1:
 			return fmt.Errorf("controller: rollback: of %s, %d are active; say which with -id; see controller versions", kind, len(of))
 		case to == "" && of[0].Before == "":
-			return fmt.Errorf("controller: rollback: before %s %s %s none was active; activate the one that is wanted, with its file",
+			return fmt.Errorf("controller: rollback: before %s %s %s none was active; activate the one that is wanted, by its file",
 				kind, of[0].ID, of[0].Version)
 		case to == "":
 			to = of[0].Before

@@ -40,7 +40,7 @@ replay decides everything again from the recorded inputs and compares it with th
 query prints the records that all words mean, one a line, parted by tabs: number, link before, leaf, link,
 body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
 export makes an extract in the new directory TO: the rows of all records, so that the chain holds, and the
-bodies of those that are meant. Words are:
+bodies of those that are meant; controller extract does so on record in the device journal. Words are:
   seq=3..40               numbers; either end may be left out
   kind=window_stop        kind of the record
   from=TIME to=TIME       ts_utc, such as 2026-01-31T06:00:00Z; to is not in it
@@ -272,7 +272,8 @@ func refuse(dir string, err error, stderr io.Writer) int {
 	case errors.Is(err, fs.ErrNotExist):
 		fmt.Fprintf(stderr, "is %s the directory of a batch? a run leaves its package in out/BATCH\n", dir)
 	case errors.Is(err, evidence.ErrNoPackage):
-		fmt.Fprintln(stderr, "a run makes its package when it ends; give the directory that holds events.tsv. Of a journal alone, export makes an extract that verifies")
+		fmt.Fprintln(stderr, "a run makes its package when it ends; give the directory that holds events.tsv. "+
+			"Of a journal alone, export makes an extract that verifies")
 	case errors.Is(err, evidence.ErrChain):
 		fmt.Fprintf(stderr, "an extract is not replayed, nor are records that were touched; see: evidence verify %s\n", dir)
 	case errors.Is(err, batch.ErrEngine):

@@ -66,7 +66,7 @@ type Status struct {
 	Acked  journal.Chain // the last record that the sink acknowledged, in an earlier process too; zero where nothing is known
 	Behind uint64        // durable records that it lacks, as far as is known
 	Detail string        // what the sink said when it went down
-	Faults []string      // of each slot of the cursor that could not be read, why: the sink is asked, and sent again what is in doubt
+	Faults []string      // why slots of the cursor could not be read: the sink is asked, and sent again what is in doubt
 }
 
 // New prepares the export of a journal to a sink, which is known by its name; the cursor lies in cursorDir, which must exist.
