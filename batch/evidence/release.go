@@ -38,14 +38,17 @@ type Departure struct {
 // record of its journal, and the youngest of its records be older than the policy's age; else it stays, with ErrStays. First the
 // record, batch_released, is made by log; when it is durable, the files go that SHA256SUMS names and that have their digests, then the
 // directories that are empty. Whatever else lies there stays, and is returned as left. After a cut the rest goes with FinishRelease.
-func Release(log Log, dir string, d *Departure) (left []string, err error) {
+func Release(log record.Log, dir string, d *Departure) (left []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	defer root.Close()
-	if d.Actor == "" || len(d.Actor) > maxActor || d.Reason == "" {
-		return nil, fmt.Errorf("evidence: a release needs the name of who has it done, of at most %d bytes, and why", maxActor)
+	if err := named(d.Actor, "a release"); err != nil {
+		return nil, err
+	}
+	if d.Reason == "" {
+		return nil, errors.New("evidence: a release needs a reason")
 	}
 	m, sums, ref, err := departing(root, dir)
 	if err == nil {
@@ -158,7 +161,7 @@ func (d *Departure) allows(dir string, m *Manifest) error {
 		}
 	}
 	var last int64
-	_, err := Select(dir, nil, func(r *Row) error {
+	_, _, err := Select(dir, nil, func(r *Row) error {
 		last = max(last, r.Record.Time(record.TsUTC))
 		return nil
 	})

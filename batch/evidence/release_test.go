@@ -23,7 +23,7 @@ func leaving(t *testing.T) (dir string, d *Departure) {
 	dir = filepath.Join(t.TempDir(), "B-0001")
 	require.NoError(t, os.CopyFS(dir, os.DirFS(packed(t, "B-0001", approved{}))))
 	var last int64
-	head, err := Select(dir, nil, func(r *Row) error {
+	head, _, err := Select(dir, nil, func(r *Row) error {
 		last = max(last, r.Record.Time(record.TsUTC))
 		return nil
 	})

@@ -73,7 +73,11 @@ func (v *verifier) checkSignatures() error {
 	s := &v.report.Signed
 	switch {
 	case s.Trusted == 0 && len(v.opt.Trusted) > 0:
-		c.fail(0, "", "no head is signed by a key that was given, or that one led to; %s", s.Words())
+		hint := ""
+		if v.opt.Device == "" {
+			hint = "; a rotation may stand in the device journal, which was not given"
+		}
+		c.fail(0, "", "no head is signed by a key that was given, or that one led to%s; %s", hint, s.Words())
 	case s.Records == 0:
 		c.found("nothing is signed")
 	case s.Records < v.head.N:

@@ -24,8 +24,10 @@ import (
 
 // exportFlags are the flags of this file.
 func exportFlags(set *flag.FlagSet, f *flags) {
-	set.StringVar(&f.export, "export", "", "`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; if it is away, next time")
-	set.DurationVar(&f.retain, "retain", 0, "remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
+	set.StringVar(&f.export, "export", "",
+		"`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; make it first; while it is away they wait")
+	set.DurationVar(&f.retain, "retain", 0,
+		"remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
 }
 
 // departure is one sending of all journals below a directory to one sink.
@@ -56,9 +58,11 @@ func exports(ctx context.Context, f *flags, device, current string, stdout, stde
 	}
 	switch {
 	case export.Outage(err):
-		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back: %v\n", f.export, err)
+		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back (mkdir it, if it is new): %v\n", f.export, err)
 	case err != nil:
 		fmt.Fprintf(stderr, "controller: -export %s: %v\n", f.export, err)
+	case !f.json:
+		fmt.Fprintf(stdout, "exported: all records of the batches and of the device journal are in %s\n", f.export)
 	}
 }
 

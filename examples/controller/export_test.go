@@ -29,7 +29,7 @@ func TestRecordsAreSentElsewhereAndAnOutageIsCaughtUpWithAtTheNextRun(t *testing
 	workplace(t)
 	o := controller("-virtual", "-export", "share")
 	require.Equal(t, exitOK, o.code, "a share that is away is no fault of the batch: %s", o)
-	require.Contains(t, o.err, "-export share is away; what it lacks is sent when it is back")
+	require.Contains(t, o.err, "-export share is away; what it lacks is sent when it is back (mkdir it, if it is new)")
 	require.NoDirExists(t, "share")
 	require.NoError(t, os.Mkdir("share", 0o750))
 	done(t, "-virtual", "-export", "share")

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// DirExt ends the name of a journal's file in a Dir.
-	DirExt = ".tsv"
+	// dirExt ends the name of a journal's file in a Dir.
+	dirExt = ".tsv"
 
 	flushed  = 1 << 20                      // bytes after which a Dir flushes, and so the most that a cut leaves unsure
 	longest  = 20 + 2*65 + 2 + 1            // bytes of a line, without its body
@@ -115,7 +115,7 @@ func (d *Dir) wrong(journalID string, err error) error {
 
 // open opens a journal's file, which must be a regular one.
 func (d *Dir) open(root *os.Root, journalID string, flags int) (*os.File, error) {
-	name := journalID + DirExt
+	name := journalID + dirExt
 	info, err := root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", name)

@@ -144,7 +144,9 @@ func TestACursorThatIsDamagedInAnyByteCostsASecondSendingAndNothingElse(t *testi
 		require.True(t, got == first || got == b.w.Head(), "byte %d: %v", i, got) // the filling of a sector is nobody's
 	}
 	require.NoError(t, os.WriteFile(slot, []byte(good)[:100], 0o640))
-	require.NoError(t, b.exporter(l, nil).CatchUp(context.Background()))
+	e = b.exporter(l, nil)
+	require.Len(t, e.Status().Faults, 1, "it is said")
+	require.NoError(t, e.CatchUp(context.Background()))
 	require.Equal(t, b.w.Head(), b.acked())
 	require.Equal(t, []uint64{1, 2, 3}, l.sent, "the sink said what it holds")
 }
