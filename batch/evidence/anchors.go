@@ -83,7 +83,7 @@ func readWitness(dir, of string, trusted []*journal.PublicKey) (*witness, error)
 	if err != nil {
 		return nil, err
 	}
-	w.signed = w.keys.sum(heads, follow(trusted, w.keys.moves, nil, nil))
+	w.signed = w.keys.sum(heads, follow(trusted, nil, w.keys.moves, nil, "the device journal"))
 	return w, nil
 }
 
