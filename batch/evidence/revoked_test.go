@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,5 +70,25 @@ func TestWhatARevokedKeySignsInTheBatchsJournalIsNotTrusted(t *testing.T) {
 	require.Contains(t, rep.Verdict(), "which you gave, and which is revoked by record ")
 	for _, words := range rep.Proven {
 		require.NotContains(t, words, "the owner of key "+k.ID())
+	}
+}
+
+func TestAnExtractOfTheDeviceJournalSaysThatMoreMayStandThere(t *testing.T) {
+	dir := packed(t, "B-0001", approved{})
+	k := edKey(t, 1)
+	whole := newDeviceLog(t).anchor(dir, 20).keep("J-B-0001", 90, "aa", "").key(journal.KeyProvisioned, k, nil).key(journal.KeyRevoked, k, nil).done()
+	require.Contains(t, anchoredBy(t, dir, whole).Verdict(), "tail lost")
+	for query, says := range map[string]string{
+		"seq=1..1": "records 21 to 83 are not anchored; it is an extract, whose chain holds, of ",
+		"seq=3..4": "not anchored: device journal D-1 keeps no head of journal J-B-0001, of ",
+	} {
+		part := filepath.Join(t.TempDir(), "x")
+		_, err := Export(whole, part, parsed(t, query))
+		require.NoError(t, err)
+		rep := anchoredBy(t, dir, part)
+		require.True(t, rep.OK(), rep.Verdict())
+		require.NotEqual(t, LevelHolds, rep.Levels()[3].State)
+		require.Contains(t, found(rep, "anchors").Detail, says)
+		require.Contains(t, found(rep, "anchors").Detail, "records without what they say, which may be later heads or revoked keys")
 	}
 }
