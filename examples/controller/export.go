@@ -138,6 +138,9 @@ func (p *departure) send(ctx context.Context, src export.Source) (journal.Chain,
 // anything goes: it may have been changed since.
 func (p *departure) retain(ctx context.Context, earlier []string, acks map[string]export.Ack) (err error) {
 	for _, id := range earlier {
+		if !evidence.Packed(filepath.Join(p.f.out, id)) {
+			continue // no package is there
+		}
 		if held := p.holds(ctx, id, acks[id]); held != nil {
 			err = errors.Join(err, fmt.Errorf("batch %s stays: %w", id, held))
 			continue

@@ -16,7 +16,7 @@ cd -- "${1:-$(dirname -- "${BASH_SOURCE[0]}")}" || die 'no such directory'
 tmp=$(mktemp -d) || die 'no room for temporary files'
 trap 'rm -rf -- "$tmp"' EXIT
 
-say() { printf '%s %s: %s\n' "$1" "$2" "$3" | tr -c '\n -~' '?'; [[ $2 != FAILS ]] || failed=1; }
+say() { printf '%s %s: %s' "$1" "$2" "$3" | tr -c ' -~' '?'; echo; [[ $2 != FAILS ]] || failed=1; } # on one line, whatever a name holds
 whole() { [[ -f $1 && ! -L $1 && $(tr -d '\0' <"$1" | wc -c) -eq $(wc -c <"$1") ]]; } # a regular file of text: no zero byte in it
 
 # belongs tells whether a name is that of a file of a package, which SHA256SUMS covers.
@@ -37,7 +37,7 @@ odd='' journal=0 other=()
 walk() { # every file below a directory: into there, other or odd; links are not followed
   local f
   for f in "$1"*; do
-    if [[ ! -L $f && -d $f ]]; then
+    if [[ ! -L $f && -d $f && -r $f && -x $f ]]; then
       walk "$f/"
     elif [[ -L $f || ! -f $f ]]; then
       odd=${odd:-$f}
