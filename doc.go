@@ -9,6 +9,7 @@
 //	to write a recipe     recipe (the file), iomap (the I/O map), metering (the calibration), iomap/cond (conditions)
 //	to govern recipes     recipe/library
 //	to read the evidence  batch/evidence, journal (the chain), journal/record (the record)
+//	to keep it elsewhere  journal/export
 //	to understand it      ARCHITECTURE.md; then sequencer, batch, batch/runner, in this order
 //	to test without wires hal/sim (board, plant and faults), batch/runner (virtual time)
 //

@@ -1,7 +1,9 @@
-// Package hal declares what a controller asks of its board: a clock that outlives the supply, FRAM, GPIO lines and RS-485.
+// Package hal declares what a controller asks of its board: a clock that outlives the supply, FRAM, GPIO lines and RS-485;
+// and it has the words for how a storage medium stands.
 //
 // Start with [FRAM] and [RTC], the two devices that keep something over a power cut; [InputLine], [OutputLine] and [RS485]
-// are the board's way to the plant. Package hal/sim has a simulated board; other packages bind these contracts to drivers.
+// are the board's way to the plant. [StorageHealth] is how a medium stands; package hal/linux asks the kernel for it. Package
+// hal/sim has a simulated board; other packages bind these contracts to drivers.
 //
 // The rule that must not be broken: a device says what it knows and no more. A clock that has lost its time returns an error
 // and never a guess, a write that returned nil is in the cells, and edges that were lost are counted.

@@ -28,8 +28,8 @@ func (h Health) String() string {
 	return [...]string{"UNKNOWN", "GOOD", "WATCH", "REPLACE", "FAILED"}[min(h, HealthFailed)]
 }
 
-// ParseHealth is the inverse of String; ok is false where there is no such state.
-func ParseHealth(s string) (h Health, ok bool) {
+// parseHealth is the inverse of String; ok is false where there is no such state.
+func parseHealth(s string) (h Health, ok bool) {
 	for h = HealthUnknown; h <= HealthFailed; h++ {
 		if h.String() == s {
 			return h, true
@@ -126,11 +126,9 @@ type Replacement struct {
 // maxWords is the most bytes that a field of a Replacement has.
 const maxWords = 256
 
-// Log writes a medium_replaced record into log, which is the device journal as recipe/library.Log knows it, and returns its number
-// once it is durable. Blocks for as long as log does.
-func (r *Replacement) Log(log interface {
-	Append(fill func(b *record.Body)) (seq uint64, err error)
-}) (seq uint64, err error) {
+// Log writes a medium_replaced record into log, which is the device journal, and returns its number once it is durable. It blocks for
+// as long as log does.
+func (r *Replacement) Log(log record.Log) (seq uint64, err error) {
 	for _, f := range [...]struct{ name, text string }{{"actor", r.Actor}, {"reason", r.Reason}, {"new medium", r.New}} {
 		if f.text == "" || len(f.text) > maxWords {
 			return 0, fmt.Errorf("hal: replacement of a medium: the %s is %d bytes long; 1 to %d are wanted", f.name, len(f.text), maxWords)
@@ -216,7 +214,7 @@ func Told(rec *record.Record) StorageHealth {
 		return s
 	}
 	s := NewStorageHealth(rec.Text(record.Medium))
-	s.State, _ = ParseHealth(rec.Text(record.StorageHealthState))
+	s.State, _ = parseHealth(rec.Text(record.StorageHealthState))
 	s.Reasons, s.judged = rec.Texts(record.Reasons), true
 	if rec.Has(record.WearIndex) {
 		s.WearIndex = rec.Int(record.WearIndex)

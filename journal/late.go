@@ -69,7 +69,7 @@ func (r *reader) late(first *header, numbers []uint32) (bool, error) {
 			continue
 		}
 		p := reader{cur: &img, fn: func(seq uint64, body []byte, _ Chain) error {
-			if rel, ok := ReadReleased(seq, body); ok && rel.Through.N >= base.N && (rel.Through.N > base.N || rel.Through.Link == base.Link) {
+			if rel, ok := readReleased(seq, body); ok && rel.Through.N >= base.N && (rel.Through.N > base.N || rel.Through.Link == base.Link) {
 				r.release = rel
 			}
 			return nil
@@ -88,7 +88,7 @@ func (r *reader) late(first *header, numbers []uint32) (bool, error) {
 
 // passes holds a link that was reached against what a release and the reader know of it, and notes releases.
 func (r *reader) passes(c Chain, body []byte) error {
-	if rel, ok := ReadReleased(c.N, body); ok {
+	if rel, ok := readReleased(c.N, body); ok {
 		r.rec.Released = rel
 	}
 	return r.reaches(c)

@@ -30,9 +30,9 @@ type Released struct {
 // releaseMark is in the body of every release.
 var releaseMark = []byte(`"event_type":"` + record.KindRecordsReleased.String() + `"`)
 
-// ReadReleased reads what record seq of a journal gives up; ok is false for a record that is no release, or none of an earlier record.
+// readReleased reads what record seq of a journal gives up; ok is false for a record that is no release, or none of an earlier record.
 // It is the one kind of record that this package knows the meaning of.
-func ReadReleased(seq uint64, body []byte) (rel Released, ok bool) {
+func readReleased(seq uint64, body []byte) (rel Released, ok bool) {
 	if !bytes.Contains(body, releaseMark) {
 		return rel, false
 	}
@@ -90,7 +90,7 @@ func (w *Writer) remove(seq uint64) (removed int, err error) {
 	opt := &Options{Storage: w.st}
 	rec, err := Scan(w.dir, func(n uint64, body []byte, _ Chain) error {
 		if n == seq {
-			rel, _ = ReadReleased(n, body)
+			rel, _ = readReleased(n, body)
 		}
 		return nil
 	}, opt)

@@ -22,6 +22,7 @@ type Anchored struct {
 	Seq       uint64 // of the record there that keeps it
 	JournalID string // of the device journal; "" where none was given
 	Outcome   string // of reading it: CLEAN or TORN_TAIL; "" of an extract
+	Left      uint64 // records whose bodies an extract of it leaves out: what they keep or revoke is not known
 	Signed    Signed // which of its records are signed, and by whose key
 }
 
@@ -35,6 +36,7 @@ type anchor struct {
 type witness struct {
 	id, device, outcome string
 	head                journal.Chain
+	left                uint64 // records whose bodies an extract leaves out
 	keys                signatures
 	anchors             []anchor // of that journal, in the order of the records
 	right               []anchor // those that the package bears out
@@ -83,7 +85,7 @@ func readWitness(dir, of string, trusted []*journal.PublicKey) (*witness, error)
 	if err != nil {
 		return nil, err
 	}
-	w.signed = w.keys.sum(heads, follow(trusted, w.keys.moves, nil, nil))
+	w.signed = w.keys.sum(heads, follow(trusted, nil, w.keys.moves, nil, "the device journal"))
 	return w, nil
 }
 
@@ -91,6 +93,7 @@ func readWitness(dir, of string, trusted []*journal.PublicKey) (*witness, error)
 func (w *witness) add(r *Row, of string) {
 	rec := r.Record
 	if rec == nil {
+		w.left++
 		return
 	}
 	id, device := rec.Text(record.JournalID), rec.Text(record.DeviceID)
@@ -146,7 +149,7 @@ func (v *verifier) checkAnchors() error {
 		return err
 	}
 	v.witness = w
-	r.Anchored = Anchored{JournalID: Plain(w.id), Outcome: w.outcome, Signed: w.signed}
+	r.Anchored = Anchored{JournalID: Plain(w.id), Outcome: w.outcome, Left: w.left, Signed: w.signed}
 	if err := v.holdAnchors(c); err != nil {
 		return err
 	}
@@ -156,8 +159,8 @@ func (v *verifier) checkAnchors() error {
 		c.fail(0, "", "the device journal is no witness: %s; verify without it to see what the package shows alone", w.unsound)
 		a.Records, a.Seq = 0, 0
 	case len(w.anchors) == 0:
-		c.open(fmt.Sprintf("not anchored: device journal %s keeps no head of journal %.80s; anchor=%s", a.JournalID,
-			v.text(record.JournalID), r.Chip))
+		c.open(fmt.Sprintf("not anchored: device journal %s keeps no head of journal %.80s%s; anchor=%s", a.JournalID,
+			v.text(record.JournalID), a.lacks(), r.Chip))
 	case a.Records < v.head.N:
 		c.found("records 1 to %d are those whose head record %d of device journal %s keeps; records %d to %d are not anchored; %s", a.Records,
 			a.Seq, a.JournalID, a.Records+1, v.head.N, a.rests())
@@ -210,10 +213,19 @@ func (a *Anchored) rests() string {
 	if a.Outcome != "" {
 		read = "it is " + a.Outcome
 	}
+	read += a.lacks()
 	if a.Signed.Records < a.Seq {
 		return read + ", and no signed head of it covers that record, so whoever can write it can have made it anew"
 	}
 	return read + ", and of it " + a.Signed.Words()
+}
+
+// lacks says that an extract of the device journal may leave out a later head, or the revocation of a key.
+func (a *Anchored) lacks() string {
+	if a.Left == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", of %d records without what they say, which may be later heads or revoked keys", a.Left)
 }
 
 func (a *Anchored) proven() []string {

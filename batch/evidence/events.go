@@ -108,7 +108,7 @@ func (c *chain) check(ln *line) (n uint64, wrong string) {
 		c.n = ln.seq
 		return n, fmt.Sprintf("record %d stands in its place", ln.seq)
 	case len(ln.body) == 0 && !c.part:
-		return n, "it has no body"
+		return n, "it has no body, as in an extract"
 	case len(ln.body) > 0 && journal.Leaf(ln.body) != ln.leaf:
 		return n, "its body is not the one that its leaf was made of"
 	case !lost && journal.Link(n, prev, ln.leaf) != ln.link:

@@ -40,23 +40,27 @@ func (r *Row) Append(dst []byte) []byte {
 	return append(append(dst, r.Body...), '\n')
 }
 
-// Select calls fn for every record that q means, in order, and returns the head of the chain. The directory is that of a package,
-// of a run, or of a journal; nil for q means all records. Each record is held against the chain before fn sees it; the first that
+// Select calls fn for every record that q means, in order, and returns the head of the chain, and how many bodies were left out, as
+// they are in an extract: what those records say is not known. The directory is that of a package, of a run, or of a journal; nil for
+// q means all records. Each record is held against the chain before fn sees it; the first that
 // is not in its chain ends the reading with ErrChain, and a damaged journal does with ErrJournal: rows that fn has seen hold then,
 // but the end is not known.
-func Select(dir string, q *Query, fn func(*Row) error) (journal.Chain, error) {
+func Select(dir string, q *Query, fn func(*Row) error) (head journal.Chain, left uint64, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return journal.Chain{}, fmt.Errorf("evidence: %w", err)
+		return head, 0, fmt.Errorf("evidence: %w", err)
 	}
 	defer root.Close()
-	head, _, err := rows(root, dir, func(r *Row) error {
-		if r.Record == nil || q != nil && !q.Means(r.Record) {
-			return nil
+	head, _, err = rows(root, dir, func(r *Row) error {
+		switch {
+		case r.Record == nil:
+			left++
+		case q == nil || q.Means(r.Record):
+			return fn(r)
 		}
-		return fn(r)
+		return nil
 	})
-	return head, err
+	return head, left, err
 }
 
 // rows calls fn for every record of a package or journal. It returns the head, and of a journal what reading it came to.

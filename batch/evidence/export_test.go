@@ -63,7 +63,7 @@ func TestTwoExportsOfOneQueryAreTheSameBytesAndVerify(t *testing.T) {
 		require.Equal(t, whole.Link, rep.Link, "the chain is that of the whole")
 
 		n := uint64(0)
-		head, err := Select(full, q, func(r *Row) error {
+		head, _, err := Select(full, q, func(r *Row) error {
 			n++
 			require.Equal(t, r.Leaf, journal.Leaf(r.Body))
 			require.Equal(t, r.Link, journal.Link(r.Seq, r.Prev, r.Leaf))
@@ -136,7 +136,7 @@ func TestWhatCannotBeExportedIsRefused(t *testing.T) {
 	_, err = Export(full, to, nil)
 	require.ErrorIs(t, err, ErrChain)
 	require.NoDirExists(t, to)
-	_, err = Select(full, nil, func(*Row) error { return nil })
+	_, _, err = Select(full, nil, func(*Row) error { return nil })
 	require.ErrorIs(t, err, ErrChain)
 	part := filepath.Join(t.TempDir(), "y")
 	_, err = Export(filepath.Join(full, journalDir), part, nil)
@@ -151,13 +151,16 @@ func TestWhatCannotBeExportedIsRefused(t *testing.T) {
 
 func TestWordsThatAreNoQueryAreRefused(t *testing.T) {
 	for _, words := range [][]string{{"seq"}, {"seq="}, {"seq=.."}, {"seq=0"}, {"seq=9..3"}, {"seq=1", "seq=2"}, {"seq=-1"}, {"kind=nothing"},
-		{"from=yesterday"}, {"to=2026-01-01T00:00:00Z"}, {"colour=red"}, {"result=" + strings.Repeat("x", maxWord)}, make([]string, maxWords+1)} {
+		{"from=yesterday"}, {"to=2026-01-01T00:00:00"}, {"colour=red"}, {"result=" + strings.Repeat("x", maxWord)}, make([]string, maxWords+1)} {
 		_, err := ParseQuery(words)
 		require.ErrorIs(t, err, ErrQuery, "%.80q", words)
 	}
 	require.Equal(t, "all", parsed(t).String())
 	require.Equal(t, "seq=3.. kind=boot result_code=PASS", parsed(t, "result_code=PASS", "event_type=boot", "kind=boot", "seq=3..").String())
 	require.Equal(t, "seq=3..3", parsed(t, "seq=3").String())
+	require.Equal(t, "from=2026-01-01T05:00:00.500000000Z", parsed(t, "from=2026-01-01T06:00:00.5+01:00").String(), "a time has one form")
+	_, err := Export(packed(t, "B-0001", approved{}), filepath.Join(t.TempDir(), "x"), &Query{From: "2026-01-01T05:00:00Z"})
+	require.ErrorIs(t, err, ErrQuery)
 }
 
 func TestDerivedFilesCarryTheLinksAndEveryJoinKey(t *testing.T) {

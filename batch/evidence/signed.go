@@ -32,7 +32,7 @@ type SignedKey struct {
 	Protection string // software, tpm or secure_element, as the device declares
 	Trusted    bool   // it stands in Options.Trusted, or one that does led to it; otherwise only the package says whose it is
 	Via        string // which record led to it, in words; "" where it was given itself
-	Revoked    string // which record of the device journal revokes it, and what counts all the same; "" where none does
+	Revoked    string // which record revokes it, and what counts all the same; "" where none does
 	Heads      int    // that are signed by it
 	Records    uint64 // the last of them covers records 1 to this one
 }
@@ -65,7 +65,7 @@ func (v *verifier) checkSignatures() error {
 	if v.witness != nil && v.witness.unsound == "" {
 		device = v.witness.keys.moves
 	}
-	t := follow(v.opt.Trusted, device, records.moves, v.witness.before)
+	t := follow(v.opt.Trusted, device, records.moves, v.witness.before, "the package")
 	if t.conflict != "" {
 		c.fail(0, "", "%s", t.conflict)
 	}
@@ -73,7 +73,11 @@ func (v *verifier) checkSignatures() error {
 	s := &v.report.Signed
 	switch {
 	case s.Trusted == 0 && len(v.opt.Trusted) > 0:
-		c.fail(0, "", "no head is signed by a key that was given, or that one led to; %s", s.Words())
+		hint := ""
+		if v.opt.Device == "" {
+			hint = "; a rotation may stand in the device journal, which was not given"
+		}
+		c.fail(0, "", "no head is signed by a key that was given, or that one led to%s; %s", hint, s.Words())
 	case s.Records == 0:
 		c.found("nothing is signed")
 	case s.Records < v.head.N:

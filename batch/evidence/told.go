@@ -8,21 +8,23 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// Log takes records of what becomes of packages: the device journal, as recipe/library knows it.
-type Log interface {
-	// Append makes a record and returns its event_seq once it is durable. It calls fill, which begins the body, and adds the stamps.
-	Append(fill func(b *record.Body)) (seq uint64, err error)
-}
-
 // maxActor is the most bytes of the name of an actor.
 const maxActor = 256
 
+// named refuses what nobody answers for.
+func named(actor, what string) error {
+	if actor == "" || len(actor) > maxActor {
+		return fmt.Errorf("evidence: %s needs the name of who has it done, of at most %d bytes", what, maxActor)
+	}
+	return nil
+}
+
 // LogExport records that the package in dir was exported by actor: its export_ref, the journal it is of, and what it holds. It
 // returns the number of the record once that is durable.
-func LogExport(log Log, actor, dir string, m *Manifest) (seq uint64, err error) {
+func LogExport(log record.Log, actor, dir string, m *Manifest) (seq uint64, err error) {
 	ref, err := Ref(dir)
-	if err == nil && (actor == "" || len(actor) > maxActor) {
-		err = fmt.Errorf("evidence: an export needs the name of who made it, of at most %d bytes", maxActor)
+	if err == nil {
+		err = named(actor, "an export")
 	}
 	if err != nil {
 		return 0, err
@@ -44,9 +46,9 @@ func LogExport(log Log, actor, dir string, m *Manifest) (seq uint64, err error) 
 
 // LogVerification records what a verification by actor came to: hash_chain_verify_result is PASS where sums and chain hold,
 // result where no check failed; the levels stand beside them. It returns the number of the record once that is durable.
-func LogVerification(log Log, actor string, r *Report) (seq uint64, err error) {
-	if actor == "" || len(actor) > maxActor {
-		return 0, fmt.Errorf("evidence: a verification needs the name of who made it, of at most %d bytes", maxActor)
+func LogVerification(log record.Log, actor string, r *Report) (seq uint64, err error) {
+	if err := named(actor, "a verification"); err != nil {
+		return 0, err
 	}
 	chain, whole := "PASS", "PASS"
 	var values []string

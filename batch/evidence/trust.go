@@ -31,20 +31,27 @@ type trustedKey struct {
 	limit  uint64 // last record of the package that it may vouch for
 }
 
-// endedKey is a key that the device journal revokes.
+// endedKey is a key that is revoked. There is no way back for it: what declares it again may be of whoever has it.
 type endedKey struct {
 	public     *journal.PublicKey
-	seq, limit uint64 // of that record; last record of the package that was anchored before it
+	seq, limit uint64 // of the record that revokes it; last record of the package that it may vouch for
+	own        bool   // the package revokes it, and not the device journal
 }
 
 // follow goes from the keys that were given to those that took their places, by the key events of the device journal and of the package.
 // What a revoked key has signed counts as far as the device journal has anchored it before the revocation: whatever else bears its
-// signature may have been made since, by whoever has it. Before tells how far that is; nil for all.
-func follow(given []*journal.PublicKey, device, own []keyMove, before func(seq uint64) uint64) *trust {
+// signature may have been made since, by whoever has it. Before tells how far that is; nil where there is no device journal. What the
+// records themselves revoke counts as far as the record before that. Whose says in words whose they are.
+func follow(given []*journal.PublicKey, device, own []keyMove, before func(seq uint64) uint64, whose string) *trust {
 	t := &trust{}
 	for i := range device {
 		if m := &device[i]; m.to == nil && before != nil {
-			t.ended = append(t.ended, endedKey{m.old, m.seq, before(m.seq)})
+			t.ended = append(t.ended, endedKey{m.old, m.seq, before(m.seq), false})
+		}
+	}
+	for i := range own {
+		if m := &own[i]; m.to == nil {
+			t.ended = append(t.ended, endedKey{m.old, m.seq, m.seq - 1, true})
 		}
 	}
 	for _, k := range given {
@@ -53,10 +60,12 @@ func follow(given []*journal.PublicKey, device, own []keyMove, before func(seq u
 	for known := -1; known < len(t.keys); {
 		known = len(t.keys)
 		for i := range device {
-			t.move(&device[i], 0, "the device journal")
+			if m := &device[i]; !t.endedBefore(m.old, m.seq) {
+				t.move(m, 0, "the device journal")
+			}
 		}
 		for i := range own {
-			t.move(&own[i], own[i].seq, "the package")
+			t.move(&own[i], own[i].seq, whose)
 		}
 	}
 	for i := range own {
@@ -72,7 +81,7 @@ func follow(given []*journal.PublicKey, device, own []keyMove, before func(seq u
 }
 
 // move takes in that a key took the place of another. In the package that counts as far as the old key may vouch for records, so needs is
-// the number of its record there; in the device journal a key that was revoked has none after it, and needs is 0.
+// the number of its record there; in the device journal it counts unless the old key was revoked before, and needs is 0.
 func (t *trust) move(m *keyMove, needs uint64, where string) {
 	if m.to == nil || t.find(m.to) != nil {
 		return
@@ -92,6 +101,11 @@ func (t *trust) add(k *journal.PublicKey, via string) {
 	t.keys = append(t.keys, to)
 }
 
+// endedBefore tells whether the device journal revokes a key before its record seq.
+func (t *trust) endedBefore(k *journal.PublicKey, seq uint64) bool {
+	return slices.ContainsFunc(t.ended, func(e endedKey) bool { return !e.own && e.seq < seq && e.public.Equal(k) })
+}
+
 // find returns what is known of a key; nil where the reader may not take it for the device's.
 func (t *trust) find(k *journal.PublicKey) *trustedKey {
 	i := slices.IndexFunc(t.keys, func(known trustedKey) bool { return known.public.Equal(k) })
@@ -101,11 +115,14 @@ func (t *trust) find(k *journal.PublicKey) *trustedKey {
 	return &t.keys[i]
 }
 
-// revoked says in words that the device journal revokes a key, and how far it counts; "" where it does not.
+// revoked says in words that a key is revoked, and how far it counts; "" where it is not.
 func (t *trust) revoked(k *journal.PublicKey) string {
 	i := slices.IndexFunc(t.ended, func(e endedKey) bool { return e.public.Equal(k) })
 	if i < 0 {
 		return ""
+	}
+	if t.ended[i].own {
+		return fmt.Sprintf("revoked by record %d, and signs nothing that counts from there on", t.ended[i].seq)
 	}
 	if t.ended[i].limit == 0 {
 		return fmt.Sprintf("revoked by record %d of the device journal, before which it has anchored nothing of this package", t.ended[i].seq)

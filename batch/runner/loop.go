@@ -413,7 +413,8 @@ func (l *loop) result(head journal.Chain) Result {
 	if h := l.heads; h != nil && h.tree.Size() == head.N {
 		root = h.tree.Root().String()
 	}
-	return Result{Root: root, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(), Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
+	return Result{Root: root, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
+		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge + 2*l.gauge.worst}
 }
 

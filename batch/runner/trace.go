@@ -145,7 +145,7 @@ func (t *ring) blame(why string) {
 
 // dump writes out the entries, the oldest first.
 func (t *ring) dump(why string) *dump {
-	d := &dump{why: why, first: max(t.at(0), 0)}
+	d := &dump{why: why}
 	from := t.n - min(t.n, traceSize)
 	for size, n := 0, t.n; n > from; n-- { // how many fit, from the newest on
 		if size += len(t.line(nil, n-1, 0)) + 8; size > traceBytes { // commas, quotes, and a first stamp that is nearer

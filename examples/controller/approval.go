@@ -20,7 +20,7 @@ import (
 func (d *device) Approved(kind, id, version, digest string) (batch.Approval, error) {
 	e, err := d.lib.Approved(kind, id, version, digest, d.now())
 	if errors.Is(err, library.ErrUnapproved) {
-		err = fmt.Errorf("%w; \"controller approve\" drafts, approves and publishes in one go, and -unapproved runs without", err)
+		err = fmt.Errorf("%w; \"controller approve\" drafts, approves and publishes in one go, and a batch with -unapproved runs without", err)
 	}
 	if err != nil {
 		return batch.Approval{}, err

@@ -38,7 +38,7 @@ type job struct {
 // control runs a batch, and the one that takes its place where a recovery rule wants one. It reports whether the last of them is
 // complete and its evidence verifies. What can be refused is refused before anything is written.
 func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.Writer) (bool, error) {
-	finishReleases(f.out, stderr)
+	f.finishReleases(stderr)
 	j, err := choose(f, stderr)
 	var m *iomap.Map
 	if err == nil && f.fram != "" {

@@ -232,7 +232,7 @@ func (d *device) open() (more bool, err error) {
 	return d.w.Tail().N != d.seq, nil
 }
 
-// Append writes one record and returns when it is durable. It makes a device a library.Log.
+// Append writes one record and returns when it is durable. It makes a device a record.Log.
 func (d *device) Append(fill func(b *record.Body)) (uint64, error) {
 	if err := d.Hold(); err != nil {
 		return 0, err
@@ -280,17 +280,11 @@ func (d *device) Close() (err error) {
 }
 
 // anchor keeps the head of a batch's journal in the device journal, where there is one: what is cut off the batch's journal later, or
-// made anew, then no longer fits. What stands in the way is for stderr; the batch is what it is.
+// made anew, then no longer fits.
 func anchor(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
-	d, err := f.device(b.Plan.Map.Device, io.Discard)
-	if err == nil && d.id == "" {
-		return
-	}
-	if err == nil {
-		err = d.hold()
-	}
-	if err == nil {
-		_, err = d.Append(func(body *record.Body) {
+	lost := fmt.Sprintf("the head of batch %s, record %d, is not kept in the device journal", b.ID, res.Records)
+	noted(f, b.Plan.Map.Device, "head_anchored", lost, stderr, func(d *device) error {
+		_, err := d.Append(func(body *record.Body) {
 			body.Begin(record.KindHeadAnchored)
 			body.Text(record.AnchoredJournalID, b.JournalID)
 			body.Count(record.HeadSize, res.Records)
@@ -299,17 +293,21 @@ func anchor(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
 				body.Text(record.HeadRoot, res.Root)
 			}
 		})
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "controller: the head of batch %s, record %d, is not kept in the device journal: %v\n", b.ID, res.Records, err)
-		return
-	}
-	d.due("head_anchored")
+		return err
+	})
 }
 
-// verified records in the device journal, if there is one, what verifying a package came to. Where that fails it says so on stderr:
-// the package is as good as before.
+// verified records in the device journal, if there is one, what verifying a package came to.
 func verified(f *flags, name string, report *evidence.Report, stderr io.Writer) {
+	noted(f, name, "verification", "the verification of the package is not on record", stderr, func(d *device) error {
+		_, err := evidence.LogVerification(d, "controller", report)
+		return err
+	})
+}
+
+// noted has something recorded in the device journal, where there is one, whose head is then due to be signed for the milestone, if
+// that is one. Where it fails it says on stderr what is lost: the batch, and its package, are what they are.
+func noted(f *flags, name, milestone, lost string, stderr io.Writer, do func(d *device) error) {
 	d, err := f.device(name, io.Discard) // what is to be said of it was said when it was read
 	if err == nil && d.id == "" {
 		return
@@ -318,11 +316,12 @@ func verified(f *flags, name string, report *evidence.Report, stderr io.Writer) 
 		err = d.hold()
 	}
 	if err == nil {
-		_, err = evidence.LogVerification(d, "controller", report)
+		err = do(d)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "controller: the verification of the package is not on record: %v\n", err)
-		return
+	switch {
+	case err != nil:
+		fmt.Fprintf(stderr, "controller: %s: %v\n", lost, err)
+	case milestone != "":
+		d.due(milestone)
 	}
-	d.due("verification")
 }

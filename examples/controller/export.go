@@ -24,8 +24,10 @@ import (
 
 // exportFlags are the flags of this file.
 func exportFlags(set *flag.FlagSet, f *flags) {
-	set.StringVar(&f.export, "export", "", "`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; if it is away, next time")
-	set.DurationVar(&f.retain, "retain", 0, "remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
+	set.StringVar(&f.export, "export", "",
+		"`DIR`ectory elsewhere, such as a share, to which records are sent when the batch has ended; make it first; while it is away they wait")
+	set.DurationVar(&f.retain, "retain", 0,
+		"remove packages of earlier batches that -export holds and that are older than `TIME`, such as 720h; it is on record")
 }
 
 // departure is one sending of all journals below a directory to one sink.
@@ -33,7 +35,7 @@ type departure struct {
 	f      *flags
 	d      *device
 	name   string // of the sink
-	sink   export.Sink
+	sink   *export.Dir
 	dir    string                  // of its cursors
 	told   map[string]export.State // by journal, what the last record says of this sink
 	stdout io.Writer
@@ -56,9 +58,11 @@ func exports(ctx context.Context, f *flags, device, current string, stdout, stde
 	}
 	switch {
 	case export.Outage(err):
-		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back: %v\n", f.export, err)
+		fmt.Fprintf(stderr, "controller: -export %s is away; what it lacks is sent when it is back (mkdir it, if it is new): %v\n", f.export, err)
 	case err != nil:
 		fmt.Fprintf(stderr, "controller: -export %s: %v\n", f.export, err)
+	case !f.json:
+		fmt.Fprintf(stdout, "exported: all records of the batches and of the device journal are in %s\n", f.export)
 	}
 }
 
@@ -80,6 +84,13 @@ func (p *departure) all(ctx context.Context, current string) (err error) {
 	if err != nil {
 		return err
 	}
+	// The device journal goes first: an empty directory in which a disk is not mounted lacks what it had, and takes nothing then.
+	own := export.Source{Dir: p.d.dir, Durable: p.d.w.Durable}
+	if p.d.seq > 0 {
+		if _, err := p.send(ctx, own); export.Outage(err) {
+			return err
+		}
+	}
 	var earlier []string
 	acks := map[string]export.Ack{}
 	for _, id := range append([]string{current}, batches...) {
@@ -98,9 +109,8 @@ func (p *departure) all(ctx context.Context, current string) (err error) {
 		}
 	}
 	if p.f.retain > 0 {
-		err = p.retain(earlier, acks)
+		err = p.retain(ctx, earlier, acks)
 	}
-	own := export.Source{Dir: p.d.dir, Durable: p.d.w.Durable}
 	_, sent := p.send(ctx, own)
 	return errors.Join(err, sent)
 }
@@ -128,23 +138,45 @@ func (p *departure) send(ctx context.Context, src export.Source) (journal.Chain,
 	return e.Status().Acked, err
 }
 
-// retain has the packages of earlier batches go that may.
-func (p *departure) retain(earlier []string, acks map[string]export.Ack) error {
+// retain has the packages of earlier batches go that may. What the directory elsewhere has acknowledged is read there once more before
+// anything goes: it may have been changed since.
+func (p *departure) retain(ctx context.Context, earlier []string, acks map[string]export.Ack) (err error) {
 	for _, id := range earlier {
-		left, err := evidence.Release(p.d, filepath.Join(p.f.out, id), &evidence.Departure{
+		if !evidence.Packed(filepath.Join(p.f.out, id)) {
+			continue // no package is there
+		}
+		if held := p.holds(ctx, id, acks[id]); held != nil {
+			err = errors.Join(err, fmt.Errorf("batch %s stays: %w", id, held))
+			continue
+		}
+		left, gone := evidence.Release(p.d, filepath.Join(p.f.out, id), &evidence.Departure{
 			Policy: export.Policy{Sinks: []string{p.name}, Age: p.f.retain}, Acks: []export.Ack{acks[id]},
 			Now: time.Now().UnixNano(), Actor: p.f.operator, Reason: "-retain " + p.f.retain.String(),
 		})
 		switch {
-		case errors.Is(err, evidence.ErrStays) || errors.Is(err, evidence.ErrNoPackage):
+		case errors.Is(gone, evidence.ErrStays) || errors.Is(gone, evidence.ErrNoPackage):
 			continue
-		case err != nil:
-			return err
+		case gone != nil:
+			return errors.Join(err, gone)
 		case !p.f.json:
 			fmt.Fprintf(p.stdout, "released %s: its records are in %s%s\n", id, p.name, beside(left))
 		}
 	}
-	return nil
+	return err
+}
+
+// holds tells why the directory elsewhere does not hold all that it has acknowledged of a batch, nil if it does.
+func (p *departure) holds(ctx context.Context, id string, ack export.Ack) error {
+	journalID, _, _, err := journal.Begin(filepath.Join(p.f.out, id, "journal"), nil)
+	if err != nil {
+		return err
+	}
+	first, last, err := p.sink.Whole(ctx, journalID)
+	if err == nil && (first != 1 || last != ack.At) {
+		err = fmt.Errorf("%w: it holds records %d to %d of journal %s, and has acknowledged records 1 to %d", export.ErrSink, first, last.N,
+			journalID, ack.At.N)
+	}
+	return err
 }
 
 func beside(left []string) string {
@@ -154,18 +186,38 @@ func beside(left []string) string {
 	return fmt.Sprintf("; not of the package, and left: %s", left)
 }
 
-// finishReleases goes on with releases of packages that were cut off.
-func finishReleases(out string, stderr io.Writer) {
-	if checkOut(out) != nil {
+// finishReleases goes on with releases of packages that were cut off. It believes the device journal only where that is sound, and
+// makes durable first what is read there: a record that the next cut of power takes away has released nothing.
+func (f *flags) finishReleases(stderr io.Writer) {
+	if checkOut(f.out) != nil {
 		return // whoever begins a batch there says so
 	}
-	err := scanDevice(filepath.Join(out, "device"), func(r *record.Record) {
-		if _, err := evidence.FinishRelease(out, r); err != nil {
-			fmt.Fprintf(stderr, "controller: batch %s was released and is still there: %v\n", r.Text(record.ObjectID), err)
+	device := filepath.Join(f.out, "device")
+	var cut []*record.Record
+	err := scanDevice(device, func(r *record.Record) {
+		if r.Kind == record.KindBatchReleased && exists(filepath.Join(f.out, filepath.Base(r.Text(record.ObjectID)))) {
+			cut = append(cut, r)
 		}
 	})
+	if err == nil && len(cut) == 0 {
+		return
+	}
+	if err == nil {
+		_, err = f.device("", stderr) // which is held against the chip
+	}
+	var claim io.Closer
+	if err == nil {
+		claim, err = journal.Claim(device, nil)
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "controller: %v\n", err)
+		fmt.Fprintf(stderr, "controller: releases of packages that were cut off are not finished: %v\n", err)
+		return
+	}
+	defer claim.Close()
+	for _, r := range cut {
+		if _, err := evidence.FinishRelease(f.out, r); err != nil {
+			fmt.Fprintf(stderr, "controller: batch %s was released and is still there: %v\n", r.Text(record.ObjectID), err)
+		}
 	}
 }
 

@@ -23,6 +23,9 @@ func readKey(file, device string) (*journal.Key, error) {
 		return nil, fmt.Errorf("controller: key: %w", err)
 	}
 	block, _ := pem.Decode(data)
+	if block != nil && block.Type == "EC PRIVATE KEY" {
+		return nil, fmt.Errorf("controller: key %s: it is not PKCS #8; make it that with openssl pkcs8 -topk8 -nocrypt -in %s", file, file)
+	}
 	if block == nil || block.Type != "PRIVATE KEY" {
 		return nil, fmt.Errorf("controller: key %s: it is no PEM file with a PRIVATE KEY; make one with openssl genpkey -algorithm ed25519", file)
 	}

@@ -8,12 +8,13 @@
 //	go run ./examples/controller activate ...        have batches use them that name no files
 //	go run ./examples/controller rollback ...        go back to the version that was active before
 //	go run ./examples/controller versions            what is active, what was, and who said so
+//	go run ./examples/controller extract ...         some records of a batch as a package, on record
 //
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
-// (key.go) and its chip (fram.go); where records are sent and when packages go (export.go), and the
-// medium that they lie on (medium.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go);
-// cuts of its power (power.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
+// (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
+// that they lie on (medium.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go); cuts
+// of its power (power.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
 package main
 
 import (
@@ -79,6 +80,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return rollback(args[1:], stdout, stderr)
 		case "versions":
 			return versions(args[1:], stdout, stderr)
+		case "extract":
+			return extract(args[1:], stdout, stderr)
 		case "plant":
 			return plant(ctx, args[1:], stderr)
 		}
@@ -88,7 +91,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		"       controller approve [flags]   approve and publish recipe, map and calibration; see controller approve -help\n"+
 		"       controller activate [flags]  have batches use them that name no files\n"+
 		"       controller rollback [flags]  go back to the version that was active before\n"+
-		"       controller versions [flags]  list what is active and what was", stderr)
+		"       controller versions [flags]  list what is active and what was\n"+
+		"       controller extract [flags]   take an extract of a batch, on record", stderr)
 	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`, or active:ID; the active one, or the built-in demo, if not given")
 	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`, or active:ID; the active one, or that of the demo plant, if not given")
 	set.StringVar(&f.size, "size", "", "batch size, a `QUANTITY` such as \"200 kg\"; the recipe's nominal size if not given")
@@ -98,7 +102,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
-	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./hal/sim FaultKind")
+	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc -all ./hal/sim FaultKind")
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	exportFlags(set, &f)

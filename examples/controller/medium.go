@@ -11,7 +11,6 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal"
-	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -44,14 +43,12 @@ func medium(f *flags, device string) (last *hal.StorageHealth, err error) {
 
 // medium reads the last storage_health or medium_replaced record of the journal, nil where there is none.
 func (d *device) medium() (last *hal.StorageHealth, err error) {
-	_, err = journal.Scan(d.dir, func(_ uint64, body []byte, _ journal.Chain) error {
-		r, err := record.Parse(body)
-		if err == nil && (r.Kind == record.KindStorageHealth || r.Kind == record.KindMediumReplaced) {
+	err = scanDevice(d.dir, func(r *record.Record) {
+		if r.Kind == record.KindStorageHealth || r.Kind == record.KindMediumReplaced {
 			h := hal.Told(r)
 			last = &h
 		}
-		return err
-	}, nil)
+	})
 	return last, err
 }
 
@@ -63,17 +60,12 @@ func leaves(f *flags, b *batch.Batch, res *runner.Result, stderr io.Writer) {
 	if res.Medium == nil {
 		return
 	}
-	d, err := f.device(b.Plan.Map.Device, io.Discard)
-	if err == nil && d.id != "" {
-		if err = d.hold(); err == nil {
-			_, err = d.Append(func(body *record.Body) {
-				body.Begin(record.KindStorageHealth)
-				res.Medium.Fill(body, nil, nil)
-			})
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "controller: that the medium is %s after batch %s is not kept in the device journal: %v\n",
-			res.Medium.State, b.ID, err)
-	}
+	lost := fmt.Sprintf("that the medium is %s after batch %s is not kept in the device journal", res.Medium.State, b.ID)
+	noted(f, b.Plan.Map.Device, "", lost, stderr, func(d *device) error {
+		_, err := d.Append(func(body *record.Body) {
+			body.Begin(record.KindStorageHealth)
+			res.Medium.Fill(body, nil, nil)
+		})
+		return err
+	})
 }

@@ -240,11 +240,13 @@ func rollback(args []string, stdout, stderr io.Writer) int {
 			}
 		}
 		switch {
-		case len(of) != 1:
-			return fmt.Errorf("controller: rollback: of %s %s, %d are active, and one must be meant; see controller versions, and give -id",
-				kind, id, len(of))
+		case len(of) == 0:
+			return fmt.Errorf("controller: rollback: no %s is active; see controller versions for what is", strings.TrimSpace(kind+" "+id))
+		case len(of) > 1:
+			return fmt.Errorf("controller: rollback: of %s, %d are active; say which with -id; see controller versions", kind, len(of))
 		case to == "" && of[0].Before == "":
-			return fmt.Errorf("controller: rollback: before %s %s %s none was active; there is no way back", kind, of[0].ID, of[0].Version)
+			return fmt.Errorf("controller: rollback: before %s %s %s none was active; activate the one that is wanted, by its file",
+				kind, of[0].ID, of[0].Version)
 		case to == "":
 			to = of[0].Before
 		}

@@ -55,7 +55,7 @@ func TestABatchThatNamesNoFilesUsesTheActiveVersionsAndARollbackLeadsBack(t *tes
 	require.NoError(t, os.Rename("kept.yaml", "recipe.yaml"))
 	o := controller(words(back)...)
 	require.Equal(t, exitFailed, o.code)
-	require.Contains(t, o.err, "before recipe BLEND-AB 1.1 none was active; there is no way back\n")
+	require.Contains(t, o.err, "before recipe BLEND-AB 1.1 none was active; activate the one that is wanted")
 	next(t)
 	runs(t, "NEXT", "1.2")
 	require.Contains(t, done(t, words(bob)...).out, "recipe BLEND-AB 1.2 is active already, since record ")
@@ -88,7 +88,7 @@ func TestWhatMayNotBeActivatedIsRefusedAndNothingIsWritten(t *testing.T) {
 	before := listing(t, "out")
 	for args, says := range map[string]string{
 		bob: "effective from 2200-01-01T00:00:00.000000000Z, now it is ",
-		"rollback -object recipe -operator eva -reason x":    "0 are active",
+		"rollback -object recipe -operator eva -reason x":    "no recipe is active",
 		"-virtual -recipe active:BLEND-AB":                   "no version of it is active",
 		"activate -recipe recipe.yaml -operator bob":         "-recipe, -operator and -reason are all needed",
 		"rollback -object recipe -operator eva -reason a b ": "flags begin with -",

@@ -51,11 +51,11 @@ replay decides everything again from the recorded inputs and compares it with th
 query prints the records that all words mean, one a line, parted by tabs: number, link before, leaf, link,
 body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
 export makes an extract in the new directory TO: the rows of all records, so that the chain holds, and the
-bodies of those that are meant. Words are:
+bodies of those that are meant; controller extract does so on record in the device journal. Words are:
   seq=3..40               numbers; either end may be left out
   kind=window_stop        kind of the record
-  from=TIME to=TIME       ts_utc, such as 2026-01-31T06:00:00.000000000Z; to is not in it
-  KEY=VALUE               any key of a record, such as batch_id=B-0001 or meter_window_id=A
+  from=TIME to=TIME       ts_utc, such as 2026-01-31T06:00:00Z; to is not in it
+  KEY=VALUE               any key of a record, such as step_id=CHARGE_A or meter_window_id=A
 Of words with the same key one must be met, and all keys must be.
 
 DIR is the directory of the package, for example out/B-0001.
@@ -74,7 +74,11 @@ const (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	help := func(s string) bool { return s == "-h" || s == "-help" || s == "--help" || s == "help" }
 	switch {
+	case len(args) > 0 && help(args[0]) || len(args) > 1 && help(args[1]):
+		fmt.Fprint(stdout, usage)
+		return exitOK
 	case len(args) >= 2 && args[0] == "check":
 		return check(args[1:], stdout, stderr)
 	case len(args) == 3 && args[0] == "diff":
@@ -165,7 +169,11 @@ func verify(args []string, stdout, stderr io.Writer) int {
 	if rep.Ended {
 		ended = " is " + rep.State
 	}
-	fmt.Fprintf(stdout, "\nbatch %s%s: %d records, last link %s\n", rep.BatchID, ended, rep.Records, rep.Link)
+	what := "batch " + rep.BatchID
+	if rep.BatchID == "" { // an extract of a device journal
+		what = "journal " + rep.JournalID
+	}
+	fmt.Fprintf(stdout, "\n%s%s: %d records, last link %s\n", what, ended, rep.Records, rep.Link)
 	fmt.Fprintf(stdout, "export_ref %s\n", rep.Ref)
 	if len(failed) == 0 {
 		fmt.Fprintln(stdout, attention(&rep.Run)+rep.Verdict())
@@ -186,13 +194,17 @@ func query(dir string, words []string, stdout, stderr io.Writer) int {
 	}
 	out := bufio.NewWriter(stdout)
 	var line []byte
-	_, err = evidence.Select(dir, q, func(r *evidence.Row) error {
+	head, left, err := evidence.Select(dir, q, func(r *evidence.Row) error {
 		line = r.Append(line[:0])
 		_, err := out.Write(line)
 		return err
 	})
 	if err = errors.Join(out.Flush(), err); err != nil {
 		return refuse(dir, err, stderr)
+	}
+	if left > 0 {
+		fmt.Fprintf(stderr, "%s is an extract: of %d of its %d records the bodies were left out, and what is meant may be among them\n",
+			dir, left, head.N)
 	}
 	return exitOK
 }
@@ -277,9 +289,10 @@ func refuse(dir string, err error, stderr io.Writer) int {
 	case errors.Is(err, fs.ErrNotExist):
 		fmt.Fprintf(stderr, "is %s the directory of a batch? a run leaves its package in out/BATCH\n", dir)
 	case errors.Is(err, evidence.ErrNoPackage):
-		fmt.Fprintln(stderr, "a run makes its package when it ends; give the directory that holds events.tsv")
+		fmt.Fprintln(stderr, "a run makes its package when it ends; give the directory that holds events.tsv. "+
+			"Of a journal alone, export makes an extract that verifies")
 	case errors.Is(err, evidence.ErrChain):
-		fmt.Fprintf(stderr, "records that were touched are not replayed; see: evidence verify %s\n", dir)
+		fmt.Fprintf(stderr, "an extract is not replayed, nor are records that were touched; see: evidence verify %s\n", dir)
 	case errors.Is(err, batch.ErrEngine):
 		fmt.Fprintln(stderr, "replay with the version that wrote the package; verify works with any")
 	}

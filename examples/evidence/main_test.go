@@ -179,11 +179,16 @@ func TestWhatIsNoPackageIsRefusedWithWhatToDo(t *testing.T) {
 }
 
 func TestAnythingElseShowsHowItIsUsed(t *testing.T) {
-	for _, args := range [][]string{nil, {"verify"}, {"verify", "a", "b"}, {"verify", "-mend", "a"}, {"replay", "a", "b"}, {"mend", "a"}, {"-h"}} {
+	for _, args := range [][]string{nil, {"verify"}, {"verify", "a", "b"}, {"verify", "-mend", "a"}, {"replay", "a", "b"}, {"mend", "a"}} {
 		code, out, errs := command(args...)
 		require.Equal(t, exitUsage, code)
 		require.Empty(t, out)
 		require.Equal(t, usage, errs)
+	}
+	for _, args := range [][]string{{"-h"}, {"query", "-help"}} {
+		code, out, errs := command(args...)
+		require.Equal(t, exitOK, code)
+		require.Equal(t, usage, out+errs)
 	}
 }
 
@@ -206,6 +211,7 @@ func TestAnExtractIsExportedVerifiesAndIsQueried(t *testing.T) {
 		code, out, errs = command("query", from, "meter_window_id=A", "kind=window_stop")
 		require.Equal(t, exitOK, code, errs)
 		require.Equal(t, 1, strings.Count(out, "\n"))
+		require.Equal(t, from == to, strings.Contains(errs, "is an extract: of "), errs)
 		part := strings.Split(strings.TrimSuffix(out, "\n"), "\t")
 		require.Len(t, part, 5)
 		leaf := sha256.Sum256([]byte("\x00" + part[4]))

@@ -8,19 +8,17 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-// Cursor is what a sink has acknowledged of one journal. Its slots are those of journal.Checkpoints, with the name of the sink as the
+// cursor is what a sink has acknowledged of one journal. Its slots are those of journal.Checkpoints, with the name of the sink as the
 // payload: one that cannot be read is passed over for the other, which is older, and where both are lost all is sent again.
-type Cursor struct {
-	slots *journal.Checkpoints
-	sink  string
-	acked journal.Chain
-	// Faults says of each slot that holds something else what it is.
-	Faults []string
+type cursor struct {
+	slots  *journal.Checkpoints
+	sink   string
+	acked  journal.Chain // zero where nothing is known
+	faults []string      // of each slot that holds something else, what it is
 }
 
-// OpenCursor reads the cursor of a sink for a journal, which lies in dir. It changes nothing.
-// The directory must exist when something is acknowledged.
-func OpenCursor(dir, sink, journalID string, st journal.Storage) (*Cursor, error) {
+// openCursor reads the cursor of a sink for a journal, which lies in dir. It changes nothing.
+func openCursor(dir, sink, journalID string, st journal.Storage) (*cursor, error) {
 	if sink == "" || len(sink) > maxName {
 		return nil, fmt.Errorf("export: a sink needs a name of 1 to %d bytes", maxName)
 	}
@@ -28,10 +26,10 @@ func OpenCursor(dir, sink, journalID string, st journal.Storage) (*Cursor, error
 	if err != nil {
 		return nil, fmt.Errorf("export: cursor of sink %q: %w", sink, err)
 	}
-	c := &Cursor{slots: slots, sink: sink, Faults: faults}
+	c := &cursor{slots: slots, sink: sink, faults: faults}
 	for _, one := range all {
 		if string(one.Payload) != sink {
-			c.Faults = append(c.Faults, fmt.Sprintf("a slot is that of sink %.80q", one.Payload))
+			c.faults = append(c.faults, fmt.Sprintf("a slot is that of sink %.80q", one.Payload))
 			continue
 		}
 		if one.Head.N > c.acked.N {
@@ -41,11 +39,8 @@ func OpenCursor(dir, sink, journalID string, st journal.Storage) (*Cursor, error
 	return c, nil
 }
 
-// Acked is the last record that the sink has acknowledged, with its link; zero where nothing is known.
-func (c *Cursor) Acked() journal.Chain { return c.acked }
-
 // set moves the cursor and returns when that is durable.
-func (c *Cursor) set(to journal.Chain) error {
+func (c *cursor) set(to journal.Chain) error {
 	if _, err := c.slots.Write(to, []byte(c.sink)); err != nil {
 		return fmt.Errorf("export: cursor of sink %q: %w", c.sink, err)
 	}

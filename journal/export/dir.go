@@ -3,6 +3,7 @@
 package export
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -19,8 +20,8 @@ import (
 )
 
 const (
-	// DirExt ends the name of a journal's file in a Dir.
-	DirExt = ".tsv"
+	// dirExt ends the name of a journal's file in a Dir.
+	dirExt = ".tsv"
 
 	flushed  = 1 << 20                      // bytes after which a Dir flushes, and so the most that a cut leaves unsure
 	longest  = 20 + 2*65 + 2 + 1            // bytes of a line, without its body
@@ -102,6 +103,47 @@ func (d *Dir) Take(ctx context.Context, journalID string, rows []Row) (journal.C
 	return now.at, nil
 }
 
+// Whole reads all that the directory holds of a journal and holds every line against the one before it: what Held does for the end.
+// It returns the last record, after which nothing may stand, and the first, 1 unless the journal had released records before it was
+// sent here. It changes nothing, and blocks for as long as reading takes. A file of which a line is broken, changed, left out or
+// doubled is refused with ErrSink; one that is not there is, too: what is about to be removed elsewhere shall be here.
+func (d *Dir) Whole(ctx context.Context, journalID string) (first uint64, last journal.Chain, err error) {
+	root, err := os.OpenRoot(d.Path)
+	if err != nil {
+		return 0, last, d.wrong(journalID, err)
+	}
+	defer root.Close()
+	f, err := d.open(root, journalID, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", ErrSink, err)
+	}
+	if err != nil {
+		return 0, last, d.wrong(journalID, err)
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(f, longest+journal.MaxBody)
+	for {
+		line, err := in.ReadSlice('\n')
+		if len(line) == 0 && errors.Is(err, io.EOF) {
+			return first, last, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			return 0, journal.Chain{}, d.wrong(journalID, err)
+		}
+		row, _, ok := parse(line)
+		follows := first == 0 && row.Seq > 1 || row.Seq == last.N+1 && journal.Link(row.Seq, last.Link, row.Leaf) == row.Link
+		if !ok || !follows {
+			return 0, journal.Chain{}, d.wrong(journalID, fmt.Errorf("%w: the line behind record %d is broken or does not follow", ErrSink, last.N))
+		}
+		if ctx.Err() != nil {
+			return 0, journal.Chain{}, ctx.Err()
+		}
+		if last = (journal.Chain{N: row.Seq, Link: row.Link}); first == 0 {
+			first = row.Seq
+		}
+	}
+}
+
 func (d *Dir) keep(journalID string, t *tail) {
 	if d.files == nil {
 		d.files = map[string]*tail{}
@@ -115,7 +157,7 @@ func (d *Dir) wrong(journalID string, err error) error {
 
 // open opens a journal's file, which must be a regular one.
 func (d *Dir) open(root *os.Root, journalID string, flags int) (*os.File, error) {
-	name := journalID + DirExt
+	name := journalID + dirExt
 	info, err := root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", name)

@@ -3,7 +3,8 @@
 // Package export sends the durable records of a journal to where they are kept for long, remembers what was acknowledged there, and
 // decides what the journal may give up.
 //
-// Start with [New] and [Exporter.Run]; [Dir] is a sink; [Releasable] and [Give] release what sinks have acknowledged.
+// Start with [New] and [Exporter.Run]; [Dir] is a sink; [Releasable] and [Plan.Give] release what sinks have
+// acknowledged.
 //
 // # The rule that must not be broken
 //
@@ -24,7 +25,6 @@ import (
 	"strconv"
 
 	"github.com/batchkit/batchkit/journal"
-	"github.com/batchkit/batchkit/journal/record"
 )
 
 // What stops an export, to be told apart with errors.Is. Any other error of a sink is an outage.
@@ -61,12 +61,6 @@ type Sink interface {
 	// Take takes rows in order, at least one, which follow what the sink holds, and returns the last record that it then holds
 	// durably, with its link: one of them, or what it held before. After an error the sink is asked what it holds.
 	Take(ctx context.Context, journalID string, rows []Row) (journal.Chain, error)
-}
-
-// Log takes records: the device journal, as recipe/library and batch/evidence know it.
-type Log interface {
-	// Append makes a record and returns its event_seq once it is durable. It calls fill, which begins the body, and adds the stamps.
-	Append(fill func(b *record.Body)) (seq uint64, err error)
 }
 
 // Source is a journal that is exported.

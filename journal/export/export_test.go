@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,7 +146,9 @@ func TestACursorThatIsDamagedInAnyByteCostsASecondSendingAndNothingElse(t *testi
 		require.True(t, got == first || got == b.w.Head(), "byte %d: %v", i, got) // the filling of a sector is nobody's
 	}
 	require.NoError(t, os.WriteFile(slot, []byte(good)[:100], 0o640))
-	require.NoError(t, b.exporter(l, nil).CatchUp(context.Background()))
+	e = b.exporter(l, nil)
+	require.Len(t, e.Status().Faults, 1, "it is said")
+	require.NoError(t, e.CatchUp(context.Background()))
 	require.Equal(t, b.w.Head(), b.acked())
 	require.Equal(t, []uint64{1, 2, 3}, l.sent, "the sink said what it holds")
 }
@@ -241,4 +245,44 @@ done <"$1"; echo "$n records hold"`
 	out, err = exec.Command("sh", "-c", loop, "sh", share+"/D1-1.tsv").CombinedOutput()
 	require.Error(t, err)
 	require.Equal(t, "record 1: body\n", string(out))
+}
+
+func TestAFileThatWasChangedAnywhereIsNotWhole(t *testing.T) {
+	b := newBook(t)
+	b.note(8)
+	share := t.TempDir()
+	require.NoError(t, b.exporter(&export.Dir{Path: share}, nil).CatchUp(t.Context()))
+	name := filepath.Join(share, "D1-1.tsv")
+	data := read(t, name)
+	lines := strings.SplitAfter(data, "\n")
+	whole := func(text string) (uint64, journal.Chain, error) {
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o640))
+		return (&export.Dir{Path: share}).Whole(t.Context(), "D1-1")
+	}
+	first, last, err := whole(data)
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), first)
+	require.Equal(t, b.w.Head(), last)
+	first, last, err = whole(strings.Join(lines[2:], ""))
+	require.NoError(t, err, "a journal that had released records is sent from there on")
+	require.Equal(t, uint64(3), first)
+	require.Equal(t, b.w.Head(), last)
+	for says, text := range map[string]string{
+		"a line is gone":      strings.Join(append(slices.Clone(lines[:3]), lines[4:]...), ""),
+		"a line is doubled":   strings.Join(append(slices.Clone(lines[:4]), lines[3:]...), ""),
+		"a byte is another":   data[:len(data)/2] + "y" + data[len(data)/2+1:],
+		"it is cut off":       data[:len(data)-1],
+		"something is behind": data + "\n",
+		"a line is huge":      lines[0][:len(lines[0])-1] + strings.Repeat("x", 1<<20) + "\n",
+	} {
+		_, last, err := whole(text)
+		require.ErrorIs(t, err, export.ErrSink, says)
+		require.Zero(t, last, says)
+	}
+	require.NoError(t, os.Remove(name))
+	_, _, err = (&export.Dir{Path: share}).Whole(t.Context(), "D1-1")
+	require.ErrorIs(t, err, export.ErrSink, "it is not there")
+	require.NoError(t, os.Mkdir(name, 0o750))
+	_, _, err = (&export.Dir{Path: share}).Whole(t.Context(), "D1-1")
+	require.ErrorContains(t, err, "not a regular file")
 }

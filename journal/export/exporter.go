@@ -33,7 +33,7 @@ type Options struct {
 	// Quiet is the least time between two records of the sink's state; what comes sooner is told with the next. Zero means 1 min.
 	Quiet time.Duration
 	// Log takes the records of the sink's state. Nil means that none are made.
-	Log Log
+	Log record.Log
 	// Told is what the last record of this sink and journal said, in an earlier process; only another state makes a record then.
 	Told State
 	// Again has a sink that holds less than it acknowledged sent the rest anew. Without it that is an outage: so looks the empty
@@ -49,7 +49,7 @@ type Exporter struct {
 	id     string
 	clock  timebase.Clock
 	opt    Options
-	cursor *Cursor
+	cursor *cursor
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -63,9 +63,10 @@ type Exporter struct {
 // Status is how an export stands.
 type Status struct {
 	State  State         // "" before the first attempt
-	Acked  journal.Chain // the last record that the sink acknowledged
+	Acked  journal.Chain // the last record that the sink acknowledged, in an earlier process too; zero where nothing is known
 	Behind uint64        // durable records that it lacks, as far as is known
 	Detail string        // what the sink said when it went down
+	Faults []string      // why slots of the cursor could not be read: the sink is asked, and sent again what is in doubt
 }
 
 // New prepares the export of a journal to a sink, which is known by its name; the cursor lies in cursorDir, which must exist.
@@ -89,12 +90,12 @@ func New(name string, sink Sink, src Source, cursorDir string, clock timebase.Cl
 		err = fmt.Errorf("%w: no journal in %q yet", ErrJournal, src.Dir)
 	}
 	if err == nil {
-		e.cursor, err = OpenCursor(cursorDir, name, e.id, src.Storage)
+		e.cursor, err = openCursor(cursorDir, name, e.id, src.Storage)
 	}
 	if err != nil {
 		return nil, err
 	}
-	e.status.Acked = e.cursor.acked
+	e.status.Acked, e.status.Faults = e.cursor.acked, e.cursor.faults
 	return e, nil
 }
 
@@ -168,7 +169,7 @@ func (e *Exporter) CatchUp(ctx context.Context) error {
 // tell notes a state, and has it recorded where it is another one than was recorded last.
 func (e *Exporter) tell(s State, behind uint64, detail string) error {
 	e.mu.Lock()
-	e.status = Status{State: s, Acked: e.cursor.acked, Behind: behind, Detail: detail}
+	e.status = Status{State: s, Acked: e.cursor.acked, Behind: behind, Detail: detail, Faults: e.cursor.faults}
 	e.mu.Unlock()
 	changed := s != e.last
 	e.last = s

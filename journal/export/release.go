@@ -26,7 +26,7 @@ func (p *Policy) String() string {
 	return fmt.Sprintf("acknowledged by all of %s, and older than %s", strings.Join(p.Sinks, ", "), p.Age)
 }
 
-// Ack is what one sink has acknowledged of the journal in question: Cursor.Acked.
+// Ack is what one sink has acknowledged of the journal in question: Status.Acked.
 type Ack struct {
 	Sink string
 	At   journal.Chain
@@ -161,7 +161,7 @@ func (s *scout) see(seq uint64, body []byte, c journal.Chain) error {
 // Give has the journal of w give up what is planned: first the record, by log, which must write into that journal, and when it is
 // durable the removal. It returns how many segments were removed, those of a release that was cut off included. A cut at any point
 // is made good by the next Releasable and Give.
-func (p *Plan) Give(w *journal.Writer, log Log, actor, reason string) (removed int, err error) {
+func (p *Plan) Give(w *journal.Writer, log record.Log, actor, reason string) (removed int, err error) {
 	if p.Unfinished != 0 {
 		if removed, err = w.Release(p.Unfinished); err != nil {
 			return removed, err

@@ -89,10 +89,7 @@ func (b *book) cursors() string { return filepath.Join(b.dir, "..", "cursor") }
 
 func (b *book) acked() journal.Chain {
 	b.t.Helper()
-	require.NoError(b.t, os.MkdirAll(b.cursors(), 0o750))
-	c, err := export.OpenCursor(b.cursors(), "share", "D1-1", nil)
-	require.NoError(b.t, err)
-	return c.Acked()
+	return b.exporter(nil, nil).Status().Acked
 }
 
 // want are the bytes that an uncut export leaves.

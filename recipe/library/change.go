@@ -34,18 +34,10 @@ type Change struct {
 	Expiry        int64 // ns UTC, first instant at which it may not be used, 0: never; only with Publish and Rollback
 }
 
-// Log is the device journal as a library sees it.
-type Log interface {
-	// Append makes a record and returns its event_seq once it is durable. It calls fill, which begins the body and gives the
-	// fields of the change, and adds the stamps after that. Numbers ascend. After an error the record is not in the journal,
-	// or the journal takes nothing more.
-	Append(fill func(b *record.Body)) (seq uint64, err error)
-}
-
 // Change checks a change, appends its record to log, and makes it once log says that it is durable. It returns the number of the
 // record. What is refused leaves neither record nor trace; when log fails, the library stays as it was, and the error wraps that
 // of log. It waits as long as log does, and lets one change pass at a time.
-func (l *Library) Change(log Log, c Change) (seq uint64, err error) {
+func (l *Library) Change(log record.Log, c Change) (seq uint64, err error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	was, next, err := l.after(c)

@@ -36,7 +36,7 @@ type Parse func(kind string, data []byte) (id, version string, err error)
 
 // Journal is the device journal as an activation needs it.
 type Journal interface {
-	Log
+	record.Log
 	// Hold keeps the journal for this process until it is closed, and fails where it holds a record that the library was not
 	// told of. Without it another process could write to a slot that this one takes for inactive.
 	Hold() error

@@ -19,6 +19,11 @@ BELONGS = re.compile(
     rb"|journal/segments/[0-9]{8}\.seg|journal/quarantine/[^/]+)\Z", re.DOTALL)
 
 
+MOST = (  # how many bytes files may have
+    (rb"(events\.tsv|samples/.+)\Z", 4 << 30), (rb"derived/", 8 << 30), (rb"manifest\.json\Z", 4 << 20), (rb"SHA256SUMS\Z", 16 << 20),
+    (rb"(verify\.sh|verify\.py|files/.+)\Z", 1 << 20), (rb"", 64 << 20))
+
+
 class Fault(Exception):
     """What is wrong, in words."""
 
@@ -42,6 +47,11 @@ def regular(name):
         return False
 
 
+def large(name):
+    """Tells whether a file has more bytes than it can have."""
+    return os.lstat(name).st_size > next(most for pattern, most in MOST if re.match(pattern, name, re.DOTALL))
+
+
 def digest(name):
     """SHA-256 of a file, hex."""
     sha = hashlib.sha256()
@@ -62,10 +72,12 @@ def sums(other):
                 other.append(name)
         elif any(c in name for c in b"\n\r\\"):
             raise Fault("%s: it has no plain name" % show(name))
+        elif large(name):
+            raise Fault("%s: it is larger than it can be" % show(name))
         else:
             there.add(name)
-    if not regular(b"SHA256SUMS"):
-        raise Fault("SHA256SUMS: it is not there")
+    if not regular(b"SHA256SUMS") or large(b"SHA256SUMS"):
+        raise Fault("SHA256SUMS: it is not there, or larger than it can be")
     with open(b"SHA256SUMS", "rb") as f:
         text = f.read()
     journal = any(name.startswith(b"journal/") for name in there)
@@ -97,7 +109,7 @@ REVOKED, EARLY, WHOSE, USED = [], [], [], []  # what is said of revoked keys, he
 def chain():
     """V1: every record follows from the one before it, up to the one that the manifest calls the last."""
     manifest = b""
-    if regular(b"manifest.json"):
+    if regular(b"manifest.json") and not large(b"manifest.json"):
         with open(b"manifest.json", "rb") as f:
             manifest = f.read()
         if b"\0" in manifest:

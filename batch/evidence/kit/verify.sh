@@ -16,14 +16,17 @@ cd -- "${1:-$(dirname -- "${BASH_SOURCE[0]}")}" || die 'no such directory'
 tmp=$(mktemp -d) || die 'no room for temporary files'
 trap 'rm -rf -- "$tmp"' EXIT
 
-say() { printf '%s %s: %s\n' "$1" "$2" "$3" | tr -c '\n -~' '?'; [[ $2 != FAILS ]] || failed=1; }
+say() { printf '%s %s: %s' "$1" "$2" "$3" | tr -c ' -~' '?'; echo; [[ $2 != FAILS ]] || failed=1; } # on one line, whatever a name holds
 whole() { [[ -f $1 && ! -L $1 && $(tr -d '\0' <"$1" | wc -c) -eq $(wc -c <"$1") ]]; } # a regular file of text: no zero byte in it
 
-# belongs tells whether a name is that of a file of a package, which SHA256SUMS covers.
+# belongs tells whether a name is that of a file of a package, which SHA256SUMS covers, and in most how many bytes it may have.
 belongs() {
+  most=$((64 << 20))
   case $1 in
-  events.tsv | manifest.json | verify.sh | verify.py | derived/events.csv | derived/events.jsonl) ;;
-  files/?* | samples/?*) ;;
+  events.tsv | samples/?*) most=$((4 << 30)) ;;
+  derived/events.csv | derived/events.jsonl) most=$((8 << 30)) ;;
+  manifest.json) most=$((4 << 20)) ;;
+  verify.sh | verify.py | files/?*) most=$((1 << 20)) ;;
   notes/*.note) [[ $1 =~ ^notes/(0|[1-9][0-9]{0,18})\.note$ ]] ;;
   keys/*.pem) [[ $1 =~ ^keys/[0-9a-f]{8}\.pem$ ]] ;;
   journal/segments/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].seg) ;;
@@ -33,11 +36,11 @@ belongs() {
 }
 
 declare -A there=() listed=()
-odd='' journal=0 other=()
+odd='' large='' journal=0 other=()
 walk() { # every file below a directory: into there, other or odd; links are not followed
   local f
   for f in "$1"*; do
-    if [[ ! -L $f && -d $f ]]; then
+    if [[ ! -L $f && -d $f && -r $f && -x $f ]]; then
       walk "$f/"
     elif [[ -L $f || ! -f $f ]]; then
       odd=${odd:-$f}
@@ -45,6 +48,8 @@ walk() { # every file below a directory: into there, other or odd; links are not
       [[ $f == SHA256SUMS || $f == journal/lock ]] || other+=("$f")
     elif [[ $f == *[$'\n\r\\']* ]]; then
       odd=${odd:-$f}
+    elif (($(wc -c <"$f") > most)); then
+      large=${large:-$f}
     else
       there[$f]=1
       [[ $f != journal/* ]] || journal=1
@@ -56,7 +61,8 @@ sums() { # V0; what is wrong goes to why
   local n=0 last='' row name left=0
   walk ''
   [[ -z $odd ]] || { why="$odd: it is no regular file with a plain name"; return 1; }
-  whole SHA256SUMS || { why='SHA256SUMS: it is not there, or no text'; return 1; }
+  [[ -z $large ]] || { why="$large: it is larger than it can be"; return 1; }
+  whole SHA256SUMS && (($(wc -c <SHA256SUMS) <= 16 << 20)) || { why='SHA256SUMS: it is not there, or no text'; return 1; }
   while IFS= read -r row || [[ -n $row ]]; do
     n=$((n + 1)) name=${row:66}
     [[ ${row:0:64} =~ $hex && ${row:64:2} == '  ' && $name > $last ]] ||
@@ -121,7 +127,7 @@ settle() {
 
 chain() { # V1
   local n=0 bodies=0 prev=$zero line seq rest leaf link body bad
-  if whole manifest.json; then manifest=$(<manifest.json); fi
+  if whole manifest.json && (($(wc -c <manifest.json) <= 4 << 20)); then manifest=$(<manifest.json); fi
   [[ $manifest != *'"selection":{'* ]] || part=1
   [[ -f events.tsv && ! -L events.tsv ]] || { why='events.tsv: it is not there'; return 1; }
   whole events.tsv || zeros=1
