@@ -186,6 +186,16 @@ func TestRowsOfSignedPackagesAreBlindAndWhoSeesThem(t *testing.T) {
 		require.True(t, rep.OK(), "a key does not help here")
 		v.byOthers(t, behindHead, "edited", closed)
 	})
+	t.Run(lastNote, func(t *testing.T) {
+		defer v.mend(t)
+		n := len(v.forge.heads)
+		last, before := v.forge.heads[n-1], v.forge.heads[n-2]
+		require.NoError(t, os.Remove(filepath.Join(v.dir, last.File)))
+		resum(t, v.dir)
+		require.Equal(t, lastNote, blindRow(t, v, resummed))
+		require.Contains(t, unfound(t, v.dir), fmt.Sprintf("who made records %d to %d: the last signed head covers records 1 to %d",
+			before.Size+1, last.Size, before.Size), "no record is another one, and the report says what is not signed")
+	})
 	t.Run(tailCut, func(t *testing.T) {
 		defer v.mend(t)
 		h := v.forge.heads[1]
