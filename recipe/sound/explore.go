@@ -56,6 +56,7 @@ type entry struct {
 type told struct {
 	kind Kind
 	elem *recipe.Element
+	n    int // line or tag
 }
 
 // explore searches until everything was seen or the limit is reached.
@@ -64,7 +65,7 @@ func (x *explorer) explore() *Proof {
 	s := x.start()
 	tooMany := x.settle(&s, nil)
 	if x.enter(&s, -1, 0); tooMany != nil {
-		x.find(TooMany, tooMany, 0)
+		x.tooMany(tooMany, 0)
 	}
 	for len(x.queue) > 0 && !x.spent() {
 		e := x.queue[0]
@@ -79,7 +80,7 @@ func (x *explorer) explore() *Proof {
 			tooMany := x.settle(&next, nil)
 			n := x.enter(&next, e.node, int32(i))
 			if tooMany != nil && n >= 0 {
-				x.find(TooMany, tooMany, n)
+				x.tooMany(tooMany, n)
 			}
 		}
 	}

@@ -67,6 +67,8 @@ type Move struct {
 	Action  int    // number of the action in the element, counted from 0; -1 where it is no action
 	Text    string // what it does, in the recipe's words
 	Node    strictyaml.Node
+
+	passing bool // nothing that a reader need follow: an element begins
 }
 
 // Finding is one way in which a recipe is not sound.
@@ -74,7 +76,7 @@ type Finding struct {
 	Kind  Kind
 	Text  string // what is wrong and what to do, in the recipe's words and lines
 	Node  strictyaml.Node
-	Trace []Move // what leads there, from the start of the recipe; nil for Unreachable and Never
+	Trace []Move // all that leads there, from the start of the recipe; nil for Unreachable and Never. Account puts it into words
 	Stuck []Move // what each branch waits for in the end
 }
 
