@@ -88,7 +88,7 @@ func (r *retold) target(m *sound.Move) (d done, way int) {
 		for r.p.Elems[last].End < r.p.Elems[bracket].End {
 			last = r.p.Elems[last].End
 		}
-		return done{last, "ends", 0}, 0
+		return done{last, "is over", 0}, 0
 	case strings.HasPrefix(verb, "chooses "):
 		way = slices.IndexFunc(m.Element.Children, func(c *recipe.Element) bool { return c.ID == strings.TrimPrefix(verb, "chooses ") })
 		return first(id + ".select"), way
@@ -206,6 +206,9 @@ func (r *retold) stuck(f *sound.Finding) error {
 		if id := r.b.prog.elems[p].id; !slices.ContainsFunc(want, func(w string) bool { return w == id || strings.HasPrefix(w, id+"/") }) {
 			return fmt.Errorf("%s runs out of time, and not one of %v", id, want)
 		}
+	}
+	for !r.m.State(0).Quiescent() && r.tick() {
+		r.confirm()
 	}
 	if s := r.m.State(0); s != sequencer.Held && s != sequencer.Aborted {
 		return fmt.Errorf("after a time-out the batch is %s", s)

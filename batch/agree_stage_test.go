@@ -38,8 +38,8 @@ type stage struct {
 // done is something that an element did.
 type done struct {
 	elem int
-	what string // begins, ends, round
-	act  int    // ends an action: its number
+	what string // begins, ends, is over, round, act
+	act  int    // act: the number of the action that ended
 }
 
 const firstGate = 1 << 15 // above all tags
@@ -149,6 +149,7 @@ func (s *stage) changed(e *sequencer.Effect) {
 	case e.To == sequencer.Complete:
 		s.waits[e.Elem] = 0
 		s.happened[done{e.Elem, "ends", 0}]++
+		s.happened[done{e.Elem, "is over", 0}]++ // counted apart by who looks for it
 	case e.To == sequencer.Holding || e.To == sequencer.Aborting:
 		s.full = e.Reason
 	}

@@ -39,6 +39,7 @@ type node struct {
 type explorer struct {
 	net     *net
 	limit   int
+	most    int // messages of one tag that can wait
 	steps   int // moves without a choice
 	seen    map[key]bool
 	nodes   []node
@@ -246,7 +247,7 @@ func (x *explorer) settle(s *state, tell teller) (tooMany *instr) {
 				if x.steps++; x.spent() {
 					return nil
 				}
-				if i.op == send && s.posted[i.n] == MaxMessages {
+				if i.op == send && int(s.posted[i.n]) == x.most {
 					tooMany = i
 					s.over = true
 					break
@@ -278,8 +279,8 @@ func (x *explorer) eager(s *state, br int, i *instr, tell teller) bool {
 	case send:
 		s.posted[i.n]++
 	case receive:
-		if len(n.users[tags][i.n]) > 1 || s.posted[i.n] == 0 {
-			return false
+		if len(n.users[tags][i.n]) > 1 || n.posts[i.n] > x.most || s.posted[i.n] == 0 {
+			return false // who comes first matters, or whether he comes in time
 		}
 		s.posted[i.n]--
 	case release:

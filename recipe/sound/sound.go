@@ -101,11 +101,14 @@ type Options struct {
 
 // Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment
 // that branches contend for and messages that several wait for make states.
-func Check(r *recipe.Recipe, opt *Options) *Proof {
+func Check(r *recipe.Recipe, opt *Options) *Proof { return check(r, opt, MaxMessages) }
+
+// check is Check for engines in which most messages of one tag can wait.
+func check(r *recipe.Recipe, opt *Options, most int) *Proof {
 	if opt == nil {
 		opt = &Options{}
 	}
-	x := &explorer{limit: cmp.Or(opt.States, DefaultStates)}
+	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most}
 	impossible := x.conditions(r.Root, opt.Guards)
 	x.net = compile(r, impossible)
 	return x.explore()

@@ -194,7 +194,7 @@ func (x *explorer) find(kind Kind, i *instr, node int32, text string) *Finding {
 // tooMany tells that one message too many is sent.
 func (x *explorer) tooMany(i *instr, node int32) {
 	x.find(TooMany, i, node, fmt.Sprintf(": %s sends %q while %d of it wait to be received, which is the most; receive them sooner, or send fewer",
-		x.place(i), x.net.names[tags][i.n], MaxMessages))
+		x.place(i), x.net.names[tags][i.n], x.most))
 }
 
 // trace makes the moves that lead to a state again, from the start, and tells them.
