@@ -35,14 +35,20 @@ type grower struct {
 	*rand.Rand
 	n, outs, lines, tags int
 	budget               int
+	greed                int  // one element of so many uses a thing
+	mute                 bool // branches contend for equipment only
+	long                 bool // a repeat of many rounds is there
 }
 
 var shared = []string{"PUMP", "HOSE", "DRYER"}
 
 func (g *grower) recipe() *gene {
-	g.budget = 4 + g.IntN(14)
+	g.budget, g.greed = 4+g.IntN(14), []int{3, 7, 7, 20}[g.IntN(4)]
+	if g.mute = g.IntN(3) == 0; g.mute {
+		g.greed = 2
+	}
 	root := g.grow(0, nil)
-	for range g.IntN(3) {
+	for n := g.IntN(3); n > 0 && !g.mute; n-- {
 		g.message(root)
 	}
 	return root
@@ -56,7 +62,7 @@ func (g *grower) id() string {
 func (g *grower) grow(depth int, held []string) *gene {
 	e := &gene{id: g.id(), entry: g.IntN(12) == 0, exit: g.IntN(12) == 0}
 	for _, u := range shared {
-		if g.IntN(7) == 0 && !slices.Contains(held, u) {
+		if g.IntN(g.greed) == 0 && !slices.Contains(held, u) {
 			e.uses = append(e.uses, u)
 		}
 	}
@@ -74,8 +80,11 @@ func (g *grower) grow(depth int, held []string) *gene {
 	case recipe.Repeat:
 		e.most, e.asks = 1+g.IntN(3), g.IntN(2) == 0
 		e.limit = []string{"", "hold", "abort", "continue"}[g.IntN(4)]
+		if g.IntN(20) == 0 && !g.long { // one of them: two inside each other run for days
+			g.long, e.most, e.asks = true, 256+g.IntN(9), false
+		}
 	case recipe.Parallel:
-		for range g.IntN(3) {
+		for n := g.IntN(3); n > 0 && !g.mute; n-- {
 			g.line(e)
 		}
 	case recipe.Sequence:
@@ -222,7 +231,7 @@ func (g *grower) edit(root *gene) {
 		}
 	case 2:
 		e = e.clone()
-		e.walk(func(e *gene) { e.id = g.id() })
+		e.walk(func(e *gene) { e.id, e.most = g.id(), min(e.most, 3) })
 		c.kids = slices.Insert(c.kids, k, e)
 	case 3:
 		j := g.IntN(len(b.kids))

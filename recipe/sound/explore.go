@@ -23,7 +23,7 @@ type state struct {
 	posted []uint8 // by tag
 	owner  []int32 // by equipment: the branch that holds it, -1 if none
 	rounds []int32 // by loop
-	over   bool    // a repeat has used up its rounds: the batch holds or aborts
+	over   bool    // a repeat has used up its rounds and the batch is aborted, or a message is too many
 }
 
 // key identifies a state. It is a hash: a million states take 16 bytes each, and two have the same one never.
@@ -200,7 +200,9 @@ type teller func(br int, i *instr, way int)
 // apply makes one move.
 func (x *explorer) apply(s *state, m move, tell teller) {
 	i := x.instr(s, m.branch)
-	if tell != nil {
+	if tell != nil && i.op == round && m.way == 0 && x.last(s, i) {
+		tell(m.branch, i, granted)
+	} else if tell != nil {
 		tell(m.branch, i, m.way)
 	}
 	switch i.op {
@@ -220,15 +222,24 @@ func (x *explorer) apply(s *state, m move, tell teller) {
 	s.at[m.branch]++
 }
 
-// round goes back to the body of a repeat, or on. What is back for the last time uses up the rounds.
+// granted is the way of a repeat that has used up its rounds, after the hold for that.
+const granted = 2
+
+// last tells whether a repeat is in the last of its rounds.
+func (x *explorer) last(s *state, i *instr) bool {
+	l := &x.net.loops[i.n]
+	return l.counts && int(s.rounds[i.n])+1 >= l.most
+}
+
+// round goes back to the body of a repeat, or on. Where the rounds are used up, a restart after the hold grants one more.
 func (x *explorer) round(s *state, br int, i *instr, way int) {
 	l := &x.net.loops[i.n]
 	switch {
-	case way == 0 && l.counts && int(s.rounds[i.n])+1 >= l.most:
+	case way == 0 && x.last(s, i) && l.limit == recipe.LimitAbort:
 		s.over = true
 		return
 	case way == 0:
-		if l.counts {
+		if l.counts && !x.last(s, i) {
 			s.rounds[i.n]++
 		}
 		s.at[br] = int32(i.to[0])
@@ -289,7 +300,7 @@ func (x *explorer) eager(s *state, br int, i *instr, tell teller) bool {
 		}
 	case round:
 		l := &n.loops[i.n]
-		last := l.counts && int(s.rounds[i.n])+1 >= l.most
+		last := x.last(s, i)
 		switch {
 		case l.fixed && !last:
 			x.round(s, br, i, 0)

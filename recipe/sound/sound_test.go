@@ -49,6 +49,10 @@ func TestVerdicts(t *testing.T) {
 		"more messages than can wait":        {block(seq, "R", times(256, block(rep, "A", phase("A1", "send T"))), times(256, block(rep, "B", phase("B1", "receive T")))), []Kind{TooMany}},
 		"more than can wait, if their receiver is slow": {block(par, "R", times(200, block(rep, "A", phase("A1", "send T"))),
 			times(300, block(rep, "B", phase("B1", "receive T"))), times(100, block(rep, "C", phase("C1", "send T")))), []Kind{TooMany}},
+		"a round that a restart grants": {block(par, "R", until(untilSomething, times(1, block(rep, "A", phase("A1", "receive T")))),
+			phase("B", "send T")), []Kind{NoMessage}},
+		"rounds that end in an abort": {block(par, "R", abort(until(untilSomething, times(1, block(rep, "A", phase("A1", "receive T"))))),
+			phase("B", "send T")), nil},
 		"branches inside branches, one outside":       {block(par, "R", phase("A", "sync L"), block(par, "B", phase("B1", "sync L"), phase("B2"))), nil},
 		"a line behind the branch that would meet it": {block(par, "R", phase("A", "sync L"), block(seq, "B", block(par, "B0", phase("B1"), phase("B2")), phase("B3", "sync L"))), nil},
 	} {

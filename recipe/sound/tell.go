@@ -250,7 +250,7 @@ func (x *explorer) words(i *instr, way int) string {
 	case choose:
 		return "chooses " + i.ways[way].ID
 	case round:
-		return [...]string{"goes round again", "goes on"}[way]
+		return [...]string{"goes round again", "goes on", "holds, and goes round again by a restart"}[way]
 	}
 	return ""
 }
