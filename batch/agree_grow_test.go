@@ -61,8 +61,8 @@ func (g *grower) id() string {
 
 func (g *grower) grow(depth int, held []string) *gene {
 	e := &gene{id: g.id(), entry: g.IntN(12) == 0, exit: g.IntN(12) == 0}
-	for _, u := range shared {
-		if g.IntN(g.greed) == 0 && !slices.Contains(held, u) {
+	for _, i := range g.Perm(len(shared)) {
+		if u := shared[i]; g.IntN(g.greed) == 0 && !slices.Contains(held, u) && (!g.mute || depth > 0 && e.uses == nil) {
 			e.uses = append(e.uses, u)
 		}
 	}
@@ -80,7 +80,7 @@ func (g *grower) grow(depth int, held []string) *gene {
 	case recipe.Repeat:
 		e.most, e.asks = 1+g.IntN(3), g.IntN(2) == 0
 		e.limit = []string{"", "hold", "abort", "continue"}[g.IntN(4)]
-		if g.IntN(20) == 0 && !g.long { // one of them: two inside each other run for days
+		if g.IntN(40) == 0 && !g.long { // one of them: two inside each other run for days
 			g.long, e.most, e.asks = true, 256+g.IntN(9), false
 		}
 	case recipe.Parallel:
@@ -143,15 +143,19 @@ func (g *grower) line(e *gene) {
 
 // message lets a phase send what another one receives, once or oftener.
 func (g *grower) message(root *gene) {
-	list := root.phases(nil, true)
-	if len(list) == 0 {
+	list := root.phases(nil, g.IntN(3) == 0)
+	if len(list) < 2 {
 		return
 	}
 	g.tags++
 	name := fmt.Sprintf("M%d", g.tags)
 	for n := 1 + g.IntN(3)/2; n > 0; n-- {
-		g.insert(list[g.IntN(len(list))], deed{"send", name})
-		g.insert(list[g.IntN(len(list))], deed{"receive", name})
+		i, k := g.IntN(len(list)), g.IntN(len(list))
+		if g.IntN(4) > 0 { // so that many recipes are sound
+			i, k = min(i, k), max(i, k)
+		}
+		g.insert(list[i], deed{"send", name})
+		g.insert(list[k], deed{"receive", name})
 	}
 }
 
@@ -198,7 +202,7 @@ func (g *grower) edit(root *gene) {
 	if len(phases) > 0 && g.IntN(3) > 0 {
 		p, q := phases[g.IntN(len(phases))], phases[g.IntN(len(phases))]
 		i := g.IntN(len(p.does))
-		if k := slices.IndexFunc(p.does, func(d deed) bool { return d.name != "" }); k >= 0 && g.IntN(2) == 0 {
+		if k := slices.IndexFunc(p.does, func(d deed) bool { return d.name != "" && d.verb != "set" }); k >= 0 && g.IntN(4) > 0 {
 			i = k
 		}
 		d := p.does[i]

@@ -137,14 +137,18 @@ func (c *tally) String() string {
 }
 
 func TestTheEngineDoesWhatTheProofSaysOfRandomRecipes(t *testing.T) {
-	campaign(t, 150, func(g *grower, src *gene) []*gene { return []*gene{src} })
+	campaign(t, 200, func(g *grower, src *gene) []*gene { return []*gene{src} })
 }
 
 func TestTheEngineDoesWhatTheProofSaysOfEditedRecipes(t *testing.T) {
 	m, err := iomap.Parse("map.yaml", []byte(ioMap()))
 	require.NoError(t, err)
-	campaign(t, 150, func(g *grower, src *gene) (list []*gene) {
-		b, err := bound(m, []byte(src.text()))
+	campaign(t, 200, func(g *grower, src *gene) (list []*gene) {
+		text := src.text()
+		if !strings.Contains(text, "sync") && !strings.Contains(text, "send") && (strings.Count(text, "uses") < 2 || seldom(g)) {
+			return nil // nothing that could be broken
+		}
+		b, err := bound(m, []byte(text))
 		if err != nil || proof(b.Plan).Verdict != sound.Sound {
 			return nil
 		}
@@ -158,6 +162,8 @@ func TestTheEngineDoesWhatTheProofSaysOfEditedRecipes(t *testing.T) {
 		return list
 	})
 }
+
+func seldom(g *grower) bool { return g.IntN(4) > 0 }
 
 func campaign(t *testing.T, n int, of func(g *grower, src *gene) []*gene) {
 	if os.Getenv("BATCHKIT_LONG") == "1" {
