@@ -46,6 +46,12 @@ const firstGate = 1 << 15 // above all tags
 
 func newStage(b *Batch) *stage {
 	s := &stage{b: b, p: b.prog.seq, at: 1, happened: map[done]int{}}
+	s.gate()
+	return s.start()
+}
+
+// gate replaces the conditions.
+func (s *stage) gate() {
 	s.p.Actions, s.p.Choices = slices.Clone(s.p.Actions), slices.Clone(s.p.Choices)
 	gate := func(i int) cond.Cond {
 		return cond.Cond{{Op: cond.Eq, Size: 1, Tag: tag.ID(firstGate + i), Value: 1}}
@@ -61,7 +67,10 @@ func newStage(b *Batch) *stage {
 		}
 	}
 	s.gates = make([]int8, len(s.p.Actions)+len(s.p.Choices))
-	s.value = make([]int64, len(b.Plan.Map.Tags))
+}
+
+func (s *stage) start() *stage {
+	s.value = make([]int64, len(s.b.Plan.Map.Tags))
 	for _, o := range s.p.Outputs {
 		s.value[o.Tag] = o.Safe
 	}

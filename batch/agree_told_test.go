@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/internal/golden"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe/sound"
+	"github.com/batchkit/batchkit/sequencer"
 )
 
 const unsound = "../recipe/testdata/unsound/"
@@ -50,6 +53,39 @@ func TestWhatAUserReadsComesAboutInTheEngine(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, played, 11)
+}
+
+func TestWhatIsNeverTrueIsNeverTrueInTheEngine(t *testing.T) {
+	for file, c := range map[string]struct{ id, what string }{
+		"entry_contradicts_itself": {"DRAIN.entry", "ends"}, "wait_contradicts_itself": {"COOL", "ends"}, "until_never_true": {"WARM", "ends"},
+		"alternative_never_taken": {"FROZEN", "begins"}, "otherwise_never_taken": {"ASK", "begins"},
+	} {
+		plan, err := Load(os.DirFS(unsound), file+".yaml", "map/map.yaml", &LoadOptions{Bound: true})
+		require.NoError(t, err)
+		b, err := plan.Bind("B", "", Unapproved, nil)
+		require.NoError(t, err)
+		for seed := range uint64(50) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			s := (&stage{b: b, p: b.prog.seq, at: 1, happened: map[done]int{}}).start()
+			elem, _ := s.find(c.id)
+			for !s.ended && s.full == "" && len(s.late) == 0 {
+				for i := range s.b.Plan.Map.Tags { // whatever the plant shows
+					switch m := &s.b.Plan.Map.Tags[i]; {
+					case !m.Output && m.Type == iomap.Switch:
+						s.value[i] = r.Int64N(2)
+					case !m.Output:
+						s.value[i] = r.Int64N(1000)
+					}
+				}
+				s.step(sequencer.Event{Kind: sequencer.Input})
+				s.confirm()
+				s.tick()
+			}
+			require.Zero(t, s.happened[done{elem, c.what, 0}], "%s, seed %d", file, seed)
+			timeOut := len(s.late) > 0 || strings.Contains(s.full, "is still false at the end of round 20")
+			require.True(t, timeOut || c.what == "begins", "%s, seed %d: %s %s", file, seed, s, s.full)
+		}
+	}
 }
 
 // proof proves a plan that was loaded as bound.

@@ -31,6 +31,8 @@ func TestWhatAConditionMakesImpossibleIsTold(t *testing.T) {
 	}{
 		"an alternative": {alternatives(untilSomething), []string{
 			`unreachable: A is never taken, since no values of the tags make "XV1" true; remove it, or correct its condition`}},
+		"all that there are": {block(sel, "R", when(untilSomething, phase("A"))), []string{
+			`unreachable: A is never taken, since no values of the tags make "XV1" true; remove it, or correct its condition`}},
 		"none is impossible": {alternatives(other), nil},
 		"the end of a repeat": {until(untilSomething, times(3, block(rep, "R", phase("A")))), []string{
 			`condition that is never true: until of R asks for "XV1", and no values of the tags make that true; ` +
@@ -46,6 +48,11 @@ func TestWhatAConditionMakesImpossibleIsTold(t *testing.T) {
 		}
 		require.Equal(t, c.want, got, name)
 	}
+}
+
+func when(c *cond.Expr, e *recipe.Element) *recipe.Element {
+	e.When = c
+	return e
 }
 
 func until(c *cond.Expr, e *recipe.Element) *recipe.Element {

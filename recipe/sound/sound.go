@@ -2,7 +2,10 @@
 //
 // Start with [Check], which explores all that a recipe's branches can do to each other: sync lines, messages, shared equipment, choices
 // and rounds. What depends on the plant - which alternative is taken, how often a repeat goes round - counts as free: the proof holds
-// for every plant. Waits for the plant itself count as ending, since each has a time-out.
+// for every plant. Waits for the plant itself count as ending, since each has a time-out. Any branch may be slower than any other, also
+// one that waits for nothing: a recipe that cannot get stuck only because two things take no time is refused. Where a repeat has used
+// up its rounds and holds, a restart may grant it more; how many messages wait is counted without these. Where it aborts, the proof ends.
+// Stops and aborts of single steps by an operator are not looked at.
 //
 // The rule that must not be broken: what is called SOUND cannot deadlock in the engine. What is called UNSOUND comes with the moves that
 // lead to it, in the words and lines of the recipe.

@@ -78,6 +78,9 @@ func (x *explorer) stuck(e *entry) {
 			at, where = append(at, i), append(where, br)
 		}
 	}
+	if slices.ContainsFunc(at, func(i *instr) bool { return i.op == choose }) {
+		return // none of its alternatives is ever taken: each was told
+	}
 	kind, advice := kindOf(at)
 	var now []Move
 	text, join := "", ": "
@@ -129,9 +132,6 @@ func (x *explorer) waits(s *state, br int, i *instr) string {
 			return fmt.Sprintf("waits for message %q, which nobody sends", x.net.names[tags][i.n])
 		}
 		return fmt.Sprintf("waits for message %q from %s", x.net.names[tags][i.n], x.from(i.n))
-	}
-	if i.op == choose {
-		return "has no alternative that can be taken"
 	}
 	var held []string
 	for _, t := range i.set {
