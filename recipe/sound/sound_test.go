@@ -100,6 +100,20 @@ func TestRandomRecipesComeOutAsWithoutAnyReduction(t *testing.T) {
 	t.Log(verdicts)
 }
 
+func TestAProofThatIsCutShortTellsWhatItHasFound(t *testing.T) {
+	for seed := range uint64(300) {
+		root := grow(rand.New(rand.NewPCG(seed, 1)), "R", 3)
+		whole := check(of(root), nil, 1)
+		for limit := 1; limit < 30; limit++ {
+			p := check(of(root), &Options{States: limit}, 1)
+			require.LessOrEqual(t, len(p.Findings), max(len(whole.Findings), 1), "seed %d, limit %d", seed, limit)
+			for _, f := range p.Findings {
+				require.True(t, len(f.Trace) > 0 || f.Kind == Unreachable, "seed %d, limit %d", seed, limit)
+			}
+		}
+	}
+}
+
 func dump(e *recipe.Element) string {
 	s := fmt.Sprintf("%s %s %v", e.ID, e.Block, e.Uses)
 	if e.Block == rep {

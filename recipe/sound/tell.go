@@ -71,27 +71,30 @@ func inLine(n strictyaml.Node) string {
 
 // stuck tells that branches wait and none can go on.
 func (x *explorer) stuck(e *entry) {
-	var at []*instr
-	var where []int
+	var waiting []int
 	for br := range e.s.at {
-		if i := x.instr(&e.s, br); i != nil && i.op != fork {
-			at, where = append(at, i), append(where, br)
+		if i := x.instr(&e.s, br); i != nil && i.op == choose {
+			return // none of its alternatives is ever taken: each was told
+		} else if i != nil && i.op != fork {
+			waiting = append(waiting, br)
 		}
 	}
-	if slices.ContainsFunc(at, func(i *instr) bool { return i.op == choose }) {
-		return // none of its alternatives is ever taken: each was told
-	}
-	kind, advice := kindOf(at)
-	var now []Move
 	text, join := "", ": "
-	for k, i := range at {
-		why := x.waits(&e.s, where[k], i)
-		now = append(now, x.describe(i, why))
-		text += join + x.place(i) + " " + why
+	var at []*instr
+	for _, br := range x.blame(&e.s, waiting) {
+		i := x.instr(&e.s, br)
+		at = append(at, i)
+		text += join + x.place(i) + " " + x.waits(&e.s, br, i)
 		join = "; "
 	}
-	if f := x.find(kind, at[0], e.node, text+advice); f != nil {
-		f.Stuck = now
+	kind, advice := kindOf(at)
+	f := x.find(kind, at[0], e.node, text+advice)
+	if f == nil {
+		return
+	}
+	for _, br := range waiting {
+		i := x.instr(&e.s, br)
+		f.Stuck = append(f.Stuck, x.describe(i, x.waits(&e.s, br, i)))
 	}
 }
 
@@ -213,8 +216,8 @@ func (x *explorer) trace(n int32) (list []Move) {
 			list = append(list, m)
 		}
 	}
-	defer func(spent int) { x.steps = spent }(x.steps)
-	x.steps = 0
+	defer func(steps, limit int) { x.steps, x.limit = steps, limit }(x.steps, x.limit)
+	x.steps, x.limit = 0, 1<<24 // what was explored within the limit is told, also where this was its end
 	s := x.start()
 	x.settle(&s, tell)
 	for _, w := range ways {
