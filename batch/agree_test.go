@@ -163,6 +163,7 @@ func TestTheEngineDoesWhatTheProofSaysOfEditedRecipes(t *testing.T) {
 	})
 }
 
+// seldom is true where a recipe is passed over of which there are too many.
 func seldom(g *grower) bool { return g.IntN(4) > 0 }
 
 func campaign(t *testing.T, n int, of func(g *grower, src *gene) []*gene) {

@@ -5,7 +5,8 @@ package sound
 
 import "slices"
 
-// blame returns those of the waiting branches that a reader must know of, in the order in which they wait for each other.
+// blame returns those of the waiting branches that a reader must know of, in the order in which they wait for each other, from the
+// first in the recipe on.
 func (x *explorer) blame(s *state, waiting []int) []int {
 	path := waiting[:1:1]
 	for {
@@ -14,7 +15,8 @@ func (x *explorer) blame(s *state, waiting []int) []int {
 			return path[len(path)-1:]
 		}
 		if k := slices.IndexFunc(path, func(br int) bool { return slices.Contains(on, br) }); k >= 0 {
-			return path[k:]
+			first := k + slices.Index(path[k:], slices.Min(path[k:]))
+			return slices.Concat(path[first:], path[k:first])
 		}
 		path = append(path, on[0])
 	}

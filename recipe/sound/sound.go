@@ -80,7 +80,7 @@ type Finding struct {
 	Text  string // what is wrong and what to do, in the recipe's words and lines
 	Node  strictyaml.Node
 	Trace []Move // all that leads there, from the start of the recipe; nil for Unreachable and Never. Account puts it into words
-	Stuck []Move // what each branch waits for in the end
+	Stuck []Move // what each branch waits for in the end, also those that Text does not name: they wait for these
 }
 
 // Proof is what Check came to.

@@ -100,6 +100,22 @@ func TestRandomRecipesComeOutAsWithoutAnyReduction(t *testing.T) {
 	t.Log(verdicts)
 }
 
+func TestOnlyThoseAreNamedWhoKeepEachOther(t *testing.T) {
+	for want, root := range map[string]*recipe.Element{
+		`deadlock: A waits at line "L" for B; B waits at line "M" for A; let the branches come to lines and messages in the same order`: block(par,
+			"R", phase("C", "sync L"), phase("A", "sync L", "sync M"), phase("B", "sync M", "sync L")),
+		`circular wait: A1 waits for Q, which B holds; B1 waits for P, which A holds; name all of it in the uses of one element around, ` +
+			`so that it is got at once, or get it in the same order in both`: block(par, "R", phase("C", "sync L"),
+			uses(block(seq, "A", uses(phase("A1", "sync L"), "Q")), "P"), uses(block(seq, "B", uses(phase("B1"), "P")), "Q")),
+		`message that cannot come: B waits for message "T", which nobody sends; send it on each way that leads here, before it is waited for ` +
+			`and as often as it is received`: block(par, "R", phase("A", "sync L"), phase("B", "receive T", "sync L")),
+	} {
+		p := Check(of(root), nil)
+		require.Len(t, p.Findings, 1)
+		require.Equal(t, want, p.Findings[0].Text)
+	}
+}
+
 func TestAProofThatIsCutShortTellsWhatItHasFound(t *testing.T) {
 	for seed := range uint64(300) {
 		root := grow(rand.New(rand.NewPCG(seed, 1)), "R", 3)
