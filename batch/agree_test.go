@@ -93,7 +93,6 @@ func (s *stage) clocked() bool {
 type tally struct {
 	refused, notProved, sound, unsound, runs, replays int
 	kinds                                             map[sound.Kind]int
-	met                                               map[string]int
 }
 
 // judge proves a recipe and holds the engine against it.
