@@ -9,6 +9,8 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/recipe/sound"
 )
 
 // large is a recipe of 2,000 elements in six branches that meet at twenty lines.
@@ -53,5 +55,15 @@ func BenchmarkBind(b *testing.B) {
 	for b.Loop() {
 		_, err := plan.Bind("B-1", "", Unapproved, nil)
 		require.NoError(b, err)
+	}
+}
+
+// BenchmarkProof reads a recipe of 2,000 elements with its map, and proves it.
+func BenchmarkProof(b *testing.B) {
+	files := large()
+	for b.Loop() {
+		plan, err := Load(files, "recipe.yaml", "map.yaml", nil)
+		require.NoError(b, err)
+		require.Equal(b, sound.Sound, plan.Proof.Verdict)
 	}
 }

@@ -39,6 +39,11 @@ func times(n int, e *recipe.Element) *recipe.Element {
 	return e
 }
 
+func abort(e *recipe.Element) *recipe.Element {
+	e.Loop.OnLimit = recipe.LimitAbort
+	return e
+}
+
 func of(root *recipe.Element) *recipe.Recipe { return &recipe.Recipe{ID: "R", Root: root} }
 
 // grow makes a random element.

@@ -36,9 +36,9 @@ func Example() {
 	// UNSOUND
 	// circular wait
 	//   MAKE begins
-	//   FILL takes PUMP
+	//   FILL gets PUMP
 	//   FILL begins
-	//   CLEAN takes HOSE
+	//   CLEAN gets HOSE
 	//   CLEAN begins
 	//   now RINSE waits for HOSE, which CLEAN holds
 	//   now DRAIN waits for PUMP, which FILL holds

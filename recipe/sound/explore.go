@@ -23,7 +23,7 @@ type state struct {
 	posted []uint8 // by tag
 	owner  []int32 // by equipment: the branch that holds it, -1 if none
 	rounds []int32 // by loop
-	over   bool    // a repeat has used up its rounds: the batch holds or aborts
+	over   bool    // a repeat has used up its rounds and the batch is aborted, or a message is too many
 }
 
 // key identifies a state. It is a hash: a million states take 16 bytes each, and two have the same one never.
@@ -39,6 +39,7 @@ type node struct {
 type explorer struct {
 	net     *net
 	limit   int
+	most    int // messages of one tag that can wait
 	steps   int // moves without a choice
 	seen    map[key]bool
 	nodes   []node
@@ -56,6 +57,7 @@ type entry struct {
 type told struct {
 	kind Kind
 	elem *recipe.Element
+	n    int // line or tag
 }
 
 // explore searches until everything was seen or the limit is reached.
@@ -64,7 +66,7 @@ func (x *explorer) explore() *Proof {
 	s := x.start()
 	tooMany := x.settle(&s, nil)
 	if x.enter(&s, -1, 0); tooMany != nil {
-		x.find(TooMany, tooMany, 0)
+		x.tooMany(tooMany, 0)
 	}
 	for len(x.queue) > 0 && !x.spent() {
 		e := x.queue[0]
@@ -79,7 +81,7 @@ func (x *explorer) explore() *Proof {
 			tooMany := x.settle(&next, nil)
 			n := x.enter(&next, e.node, int32(i))
 			if tooMany != nil && n >= 0 {
-				x.find(TooMany, tooMany, n)
+				x.tooMany(tooMany, n)
 			}
 		}
 	}
@@ -198,7 +200,9 @@ type teller func(br int, i *instr, way int)
 // apply makes one move.
 func (x *explorer) apply(s *state, m move, tell teller) {
 	i := x.instr(s, m.branch)
-	if tell != nil {
+	if tell != nil && i.op == round && m.way == 0 && x.last(s, i) {
+		tell(m.branch, i, granted)
+	} else if tell != nil {
 		tell(m.branch, i, m.way)
 	}
 	switch i.op {
@@ -218,15 +222,24 @@ func (x *explorer) apply(s *state, m move, tell teller) {
 	s.at[m.branch]++
 }
 
-// round goes back to the body of a repeat, or on. What is back for the last time uses up the rounds.
+// granted is the way of a repeat that has used up its rounds, after the hold for that.
+const granted = 2
+
+// last tells whether a repeat is in the last of its rounds.
+func (x *explorer) last(s *state, i *instr) bool {
+	l := &x.net.loops[i.n]
+	return l.counts && int(s.rounds[i.n])+1 >= l.most
+}
+
+// round goes back to the body of a repeat, or on. Where the rounds are used up, a restart after the hold grants one more.
 func (x *explorer) round(s *state, br int, i *instr, way int) {
 	l := &x.net.loops[i.n]
 	switch {
-	case way == 0 && l.counts && int(s.rounds[i.n])+1 >= l.most:
+	case way == 0 && x.last(s, i) && l.limit == recipe.LimitAbort:
 		s.over = true
 		return
 	case way == 0:
-		if l.counts {
+		if l.counts && !x.last(s, i) {
 			s.rounds[i.n]++
 		}
 		s.at[br] = int32(i.to[0])
@@ -245,7 +258,7 @@ func (x *explorer) settle(s *state, tell teller) (tooMany *instr) {
 				if x.steps++; x.spent() {
 					return nil
 				}
-				if i.op == send && s.posted[i.n] == MaxMessages {
+				if i.op == send && int(s.posted[i.n]) == x.most {
 					tooMany = i
 					s.over = true
 					break
@@ -277,8 +290,8 @@ func (x *explorer) eager(s *state, br int, i *instr, tell teller) bool {
 	case send:
 		s.posted[i.n]++
 	case receive:
-		if len(n.users[tags][i.n]) > 1 || s.posted[i.n] == 0 {
-			return false
+		if len(n.users[tags][i.n]) > 1 || n.posts[i.n] > x.most || s.posted[i.n] == 0 {
+			return false // who comes first matters, or whether he comes in time
 		}
 		s.posted[i.n]--
 	case release:
@@ -287,7 +300,7 @@ func (x *explorer) eager(s *state, br int, i *instr, tell teller) bool {
 		}
 	case round:
 		l := &n.loops[i.n]
-		last := l.counts && int(s.rounds[i.n])+1 >= l.most
+		last := x.last(s, i)
 		switch {
 		case l.fixed && !last:
 			x.round(s, br, i, 0)

@@ -20,28 +20,50 @@ func (x *explorer) conditions(e *recipe.Element, g Guards) map[*recipe.Element]b
 }
 
 func (x *explorer) condition(e *recipe.Element, g Guards, impossible map[*recipe.Element]bool) {
-	never := func(c *cond.Expr, what string, n strictyaml.Node) {
+	never := func(c *cond.Expr, what, advice string, n strictyaml.Node) {
 		if c != nil && !g.Possible([]*cond.Expr{c}, nil) {
-			x.proof.Findings = append(x.proof.Findings, Finding{Kind: Never, Node: n,
-				Text: fmt.Sprintf("%s of %s: %s %q%s", what, e.ID, Never, c, remedy[Never])})
+			x.tell(Never, n, "%s of %s asks for %q, and no values of the tags make that true; %s", what, e.ID, c, advice)
 		}
 	}
-	never(e.Entry, "entry", e.At("entry"))
+	never(e.Entry, "the entry", "correct it, since it ends by time-out only", e.At("entry"))
 	for i := range e.Actions {
-		never(e.Actions[i].Cond, fmt.Sprintf("action %d", i+1), e.Actions[i].Node)
+		never(e.Actions[i].Cond, fmt.Sprintf("action %d", i+1), "correct it, since it ends by time-out only", e.Actions[i].Node)
 	}
-	never(e.Loop.Until, "until", e.At("repeat", "until"))
-	never(e.Exit, "exit", e.At("exit"))
+	never(e.Loop.Until, "until", fmt.Sprintf("correct it, or leave it out for a repeat of %d rounds", e.Loop.AtMost), e.At("repeat", "until"))
+	never(e.Exit, "the exit", "correct it, since it ends by time-out only", e.At("exit"))
 	var before []*cond.Expr
 	for _, c := range e.Children {
 		if e.Block == recipe.Select {
-			var when []*cond.Expr
+			x.alternative(c, before, g, impossible)
 			if c.When != nil {
-				when = append(when, c.When)
+				before = append(before, c.When)
 			}
-			impossible[c] = !g.Possible(when, before)
-			before = append(before, when...)
 		}
-		x.condition(c, g, impossible)
+		if !impossible[c] {
+			x.condition(c, g, impossible)
+		}
 	}
+}
+
+// alternative finds whether an alternative is ever taken, given the conditions of those before it.
+func (x *explorer) alternative(e *recipe.Element, before []*cond.Expr, g Guards, impossible map[*recipe.Element]bool) {
+	switch {
+	case e.When == nil:
+		if impossible[e] = !g.Possible(nil, before); impossible[e] {
+			x.tell(Unreachable, e.At("otherwise"), "%s is never taken, since one of the conditions before it is always true; remove it, or correct them", e.ID)
+		}
+	case !g.Possible([]*cond.Expr{e.When}, nil):
+		impossible[e] = true
+		x.tell(Unreachable, e.At("when"), "%s is never taken, since no values of the tags make %q true; remove it, or correct its condition",
+			e.ID, e.When)
+	case !g.Possible([]*cond.Expr{e.When}, before):
+		impossible[e] = true
+		x.tell(Unreachable, e.At("when"), "%s is never taken, since one of the conditions before it is true whenever %q is; "+
+			"put it before them, or remove it", e.ID, e.When)
+	}
+}
+
+// tell adds a finding that needs no trace.
+func (x *explorer) tell(kind Kind, n strictyaml.Node, format string, args ...any) {
+	x.proof.Findings = append(x.proof.Findings, Finding{Kind: kind, Node: n, Text: kind.String() + ": " + fmt.Sprintf(format, args...)})
 }

@@ -30,12 +30,16 @@ func TestWhatAConditionMakesImpossibleIsTold(t *testing.T) {
 		want []string
 	}{
 		"an alternative": {alternatives(untilSomething), []string{
-			`unreachable: no run comes to phase "A"; remove it, or give it a way that leads there`}},
+			`unreachable: A is never taken, since no values of the tags make "XV1" true; remove it, or correct its condition`}},
+		"all that there are": {block(sel, "R", when(untilSomething, phase("A"))), []string{
+			`unreachable: A is never taken, since no values of the tags make "XV1" true; remove it, or correct its condition`}},
 		"none is impossible": {alternatives(other), nil},
 		"the end of a repeat": {until(untilSomething, times(3, block(rep, "R", phase("A")))), []string{
-			`until of R: condition that is never true "XV1"; what waits for it ends by time-out only`}},
+			`condition that is never true: until of R asks for "XV1", and no values of the tags make that true; ` +
+				`correct it, or leave it out for a repeat of 3 rounds`}},
 		"an entry": {begins(untilSomething, phase("R")), []string{
-			`entry of R: condition that is never true "XV1"; what waits for it ends by time-out only`}},
+			`condition that is never true: the entry of R asks for "XV1", and no values of the tags make that true; ` +
+				`correct it, since it ends by time-out only`}},
 	} {
 		p := Check(of(c.root), &Options{Guards: never{}})
 		var got []string
@@ -44,6 +48,11 @@ func TestWhatAConditionMakesImpossibleIsTold(t *testing.T) {
 		}
 		require.Equal(t, c.want, got, name)
 	}
+}
+
+func when(c *cond.Expr, e *recipe.Element) *recipe.Element {
+	e.When = c
+	return e
 }
 
 func until(c *cond.Expr, e *recipe.Element) *recipe.Element {

@@ -4,11 +4,11 @@ package sound
 
 import "github.com/batchkit/batchkit/recipe"
 
-type result struct{ stuck, left bool }
+type result struct{ stuck, left, over bool }
 
 // naive explores all states; false where there are more than limit.
-func naive(r *recipe.Recipe, limit int) (res result, ok bool) {
-	x := &explorer{net: compile(r, nil), limit: 1 << 24, visited: map[*recipe.Element]bool{}}
+func naive(r *recipe.Recipe, limit, most int) (res result, ok bool) {
+	x := &explorer{net: compile(r, nil), limit: 1 << 24, most: most, visited: map[*recipe.Element]bool{}}
 	seen := map[key]bool{}
 	queue := []state{x.start()}
 	for len(queue) > 0 {
@@ -34,6 +34,7 @@ func naive(r *recipe.Recipe, limit int) (res result, ok bool) {
 			if i == nil {
 				continue
 			}
+			res.over = res.over || i.op == send && int(s.posted[i.n]) == most
 			for way := range max(1, len(i.to)) {
 				next := s.clone()
 				if x.single(&next, br, i, way) {
@@ -82,7 +83,7 @@ func (x *explorer) single(s *state, br int, i *instr, way int) bool {
 		x.apply(s, move{br, 0}, nil)
 		return true
 	case send:
-		if s.posted[i.n] == MaxMessages {
+		if int(s.posted[i.n]) == x.most {
 			s.over = true
 			return true
 		}

@@ -56,6 +56,8 @@ type net struct {
 	branches []branch
 	names    [3][]string // of lines, tags and equipment
 	users    [3][][]int  // by line, tag (who receives it) and equipment: the branches that have it, ascending
+	posts    []int       // by tag: how many messages are sent at most, as far as the rounds tell
+	times    int         // while it is built: rounds of the repeats around, multiplied
 	groups   [][]int     // by line: the branches of the block in which it is met, ascending; each must come with all below it
 	twice    []string    // equipment that is used inside an element which holds it
 	loops    []loop
@@ -83,7 +85,7 @@ func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool) *net {
 }
 
 func (n *net) build(r *recipe.Recipe, known *net) {
-	n.branches = []branch{{parent: -1, elem: r.Root}}
+	n.branches, n.times = []branch{{parent: -1, elem: r.Root}}, 1
 	n.element(r.Root, 0, nil, known)
 }
 
@@ -94,6 +96,9 @@ func (n *net) number(list int, name string, br int) int {
 		i = len(n.names[list])
 		n.names[list] = append(n.names[list], name)
 		n.users[list] = append(n.users[list], nil)
+		if list == tags {
+			n.posts = append(n.posts, 0)
+		}
 	}
 	if br >= 0 && !slices.Contains(n.users[list][i], br) {
 		n.users[list][i] = append(n.users[list][i], br)
@@ -204,24 +209,27 @@ func (n *net) alternatives(e *recipe.Element, br int, held []string, known *net)
 func (n *net) repeat(e *recipe.Element, br int, held []string, known *net) {
 	k := len(n.loops)
 	l := loop{fixed: e.Loop.Until == nil, most: e.Loop.AtMost, limit: e.Loop.OnLimit}
-	l.counts = l.fixed || n.posts(e)
+	l.counts = l.fixed || n.talks(e)
 	n.loops = append(n.loops, l)
 	back := len(n.branches[br].code)
+	around := n.times
+	n.times = min(around*max(e.Loop.AtMost, 1), 1<<20)
 	for _, c := range e.Children {
 		n.element(c, br, held, known)
 	}
+	n.times = around
 	at := n.emit(br, instr{op: round, elem: e, action: -1, n: k})
 	n.branches[br].code[at].to = []int{back, at + 1}
 }
 
-// posts tells whether messages are sent or received below an element.
-func (n *net) posts(e *recipe.Element) bool {
+// talks tells whether messages are sent or received below an element.
+func (n *net) talks(e *recipe.Element) bool {
 	for i := range e.Actions {
 		if k := e.Actions[i].Kind; k == recipe.Send || k == recipe.Receive {
 			return true
 		}
 	}
-	return slices.ContainsFunc(e.Children, n.posts)
+	return slices.ContainsFunc(e.Children, n.talks)
 }
 
 func (n *net) action(e *recipe.Element, i, br int) {
@@ -231,6 +239,7 @@ func (n *net) action(e *recipe.Element, i, br int) {
 		n.emit(br, instr{op: sync, elem: e, action: i, n: n.number(lines, a.Line, br)})
 	case recipe.Send:
 		n.emit(br, instr{op: send, elem: e, action: i, n: n.number(tags, a.Line, -1)})
+		n.posts[n.number(tags, a.Line, -1)] += n.times
 	case recipe.Receive:
 		n.emit(br, instr{op: receive, elem: e, action: i, n: n.number(tags, a.Line, br)})
 	}

@@ -2,7 +2,10 @@
 //
 // Start with [Check], which explores all that a recipe's branches can do to each other: sync lines, messages, shared equipment, choices
 // and rounds. What depends on the plant - which alternative is taken, how often a repeat goes round - counts as free: the proof holds
-// for every plant. Waits for the plant itself count as ending, since each has a time-out.
+// for every plant. Waits for the plant itself count as ending, since each has a time-out. Any branch may be slower than any other, also
+// one that waits for nothing: a recipe that cannot get stuck only because two things take no time is refused. Where a repeat has used
+// up its rounds and holds, a restart may grant it more; how many messages wait is counted without these. Where it aborts, the proof ends.
+// Stops and aborts of single steps by an operator are not looked at.
 //
 // The rule that must not be broken: what is called SOUND cannot deadlock in the engine. What is called UNSOUND comes with the moves that
 // lead to it, in the words and lines of the recipe.
@@ -67,6 +70,8 @@ type Move struct {
 	Action  int    // number of the action in the element, counted from 0; -1 where it is no action
 	Text    string // what it does, in the recipe's words
 	Node    strictyaml.Node
+
+	passing bool // nothing that a reader need follow: an element begins
 }
 
 // Finding is one way in which a recipe is not sound.
@@ -74,8 +79,8 @@ type Finding struct {
 	Kind  Kind
 	Text  string // what is wrong and what to do, in the recipe's words and lines
 	Node  strictyaml.Node
-	Trace []Move // what leads there, from the start of the recipe; nil for Unreachable and Never
-	Stuck []Move // what each branch waits for in the end
+	Trace []Move // all that leads there, from the start of the recipe; nil for Unreachable and Never. Account puts it into words
+	Stuck []Move // what each branch waits for in the end, also those that Text does not name: they wait for these
 }
 
 // Proof is what Check came to.
@@ -99,11 +104,14 @@ type Options struct {
 
 // Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment
 // that branches contend for and messages that several wait for make states.
-func Check(r *recipe.Recipe, opt *Options) *Proof {
+func Check(r *recipe.Recipe, opt *Options) *Proof { return check(r, opt, MaxMessages) }
+
+// check is Check for engines in which most messages of one tag can wait.
+func check(r *recipe.Recipe, opt *Options, most int) *Proof {
 	if opt == nil {
 		opt = &Options{}
 	}
-	x := &explorer{limit: cmp.Or(opt.States, DefaultStates)}
+	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most}
 	impossible := x.conditions(r.Root, opt.Guards)
 	x.net = compile(r, impossible)
 	return x.explore()
