@@ -69,9 +69,8 @@ type compiler struct {
 	report  func(n noder, format string, args ...any)
 	out     *program
 	named   map[string]int         // windows by name
-	missed  []string               // names that conditions asked for and the map has not
 	setBy   []noder                // by set: its place in the recipe
-	units   map[string]*iomap.Unit // by name in the recipe
+	units   map[string]*iomap.Unit // by name in the recipe; nil where none could be chosen
 	chain   []noder                // by output: where the equipment phase that is handed over has set it
 	lines   met
 	posts   met

@@ -4,7 +4,7 @@ package batch
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
@@ -31,6 +31,20 @@ func (c *compiler) unit(name string) (u *iomap.Unit, alias string) {
 	return c.units[head], alias
 }
 
+// unmet tells whether a name is one of a unit that no unit of the map could be chosen for. That is told once, at the requirement.
+func (c *compiler) unmet(name string) bool {
+	head, _, _ := strings.Cut(name, ".")
+	u, asked := c.units[head]
+	return asked && u == nil
+}
+
+// noTag reports that the map has no tag of a name.
+func (c *compiler) noTag(n noder, name string) {
+	if !c.unmet(name) {
+		c.report(n, "no tag %q in %s%s", name, c.where(name), c.similar(name))
+	}
+}
+
 // where says in which file a name was looked for.
 func (c *compiler) where(name string) string {
 	if u, _ := c.unit(name); u != nil {
@@ -45,8 +59,20 @@ func (c *compiler) cond(e *cond.Expr, n noder) cond.Cond {
 		return nil
 	}
 	bound, errs := e.Bind(c, c.formula)
+	tags := e.Tags()
 	for _, err := range errs {
-		c.report(n, "condition, character %d: %s%s", err.Column, err.Msg, c.meant(err.Msg))
+		i := slices.IndexFunc(tags, func(r cond.Ref) bool { return r.Column == err.Column })
+		missing := false
+		if i >= 0 {
+			_, there := c.lookup(tags[i].Name)
+			missing = !there
+		}
+		switch {
+		case !missing:
+			c.report(n, "condition, column %d: %s", err.Column, err.Msg)
+		case !c.unmet(tags[i].Name):
+			c.report(n, "condition, column %d: %s%s", err.Column, err.Msg, c.similar(tags[i].Name))
+		}
 	}
 	return bound
 }
@@ -55,21 +81,10 @@ func (c *compiler) cond(e *cond.Expr, n noder) cond.Cond {
 func (c *compiler) CondTag(name string) (t cond.Tag, ok bool) {
 	id, ok := c.lookup(name)
 	if !ok {
-		c.missed = append(c.missed, name)
 		return t, false
 	}
 	m := &c.plan.Map.Tags[id]
 	return cond.Tag{ID: id, Switch: m.Type == iomap.Switch, Words: m.Words, Resolution: m.Resolution}, true
-}
-
-// meant is similar for the tag that a message about a condition calls missing.
-func (c *compiler) meant(msg string) string {
-	for _, name := range c.missed {
-		if strings.Contains(msg, strconv.Quote(name)) {
-			return c.similar(name)
-		}
-	}
-	return ""
 }
 
 // similar returns "; did you mean ...?" with the tag that is most likely meant by a name that the map has not: the same but for
@@ -80,10 +95,10 @@ func (c *compiler) similar(name string) string {
 	for i := range c.plan.Map.Tags {
 		names = append(names, c.plan.Map.Tags[i].Name)
 	}
-	if u, _ := c.unit(name); u != nil {
+	if u, alias := c.unit(name); u != nil {
 		names = names[:0]
 		for i := range u.Tags {
-			names = append(names, name[:strings.Index(name, ".")+1]+u.Tags[i].Name)
+			names = append(names, strings.TrimSuffix(name, alias)+u.Tags[i].Name)
 		}
 	}
 	for _, other := range names {

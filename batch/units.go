@@ -33,6 +33,7 @@ func (c *compiler) choose() {
 			}
 		}
 		var passed []string
+		c.units[need.Name] = nil
 		for _, u := range order {
 			if u.Class != need.Class {
 				continue
