@@ -9,33 +9,21 @@ import (
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
-	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// lookup finds a tag by the name that a recipe uses.
-func (c *compiler) lookup(name string) (tag.ID, bool) {
-	if u, alias := c.unit(name); u != nil {
-		for i := range u.Tags {
-			if u.Tags[i].Name == alias {
-				return u.Tags[i].Tag, true
-			}
-		}
-		return tag.None, false
-	}
-	return c.plan.Map.Lookup(name)
-}
-
-// unit splits a name such as reactor.TT into the unit that was chosen and the unit's own name; nil where it is none.
+// unit is the unit of the map that a name such as reactor.TT belongs to; nil where it is no such name, or there is no such unit.
 func (c *compiler) unit(name string) (u *iomap.Unit, alias string) {
-	head, alias, _ := strings.Cut(name, ".")
-	return c.units[head], alias
+	p, alias := c.out.equipment.pick(name)
+	if p == nil {
+		return nil, ""
+	}
+	return p.unit, alias
 }
 
-// unmet tells whether a name is one of a unit that no unit of the map could be chosen for. That is told once, at the requirement.
+// unmet tells whether a name is one of a requirement that no unit meets. That is told once, at the requirement.
 func (c *compiler) unmet(name string) bool {
-	head, _, _ := strings.Cut(name, ".")
-	u, asked := c.units[head]
-	return asked && u == nil
+	p, _ := c.out.equipment.pick(name)
+	return p != nil && p.unit == nil
 }
 
 // noTag reports that the map has no tag of a name.
@@ -64,7 +52,7 @@ func (c *compiler) cond(e *cond.Expr, n noder) cond.Cond {
 		i := slices.IndexFunc(tags, func(r cond.Ref) bool { return r.Column == err.Column })
 		missing := false
 		if i >= 0 {
-			_, there := c.lookup(tags[i].Name)
+			_, there := c.out.equipment.Tag(tags[i].Name)
 			missing = !there
 		}
 		switch {
@@ -79,7 +67,7 @@ func (c *compiler) cond(e *cond.Expr, n noder) cond.Cond {
 
 // CondTag finds a tag for a condition.
 func (c *compiler) CondTag(name string) (t cond.Tag, ok bool) {
-	id, ok := c.lookup(name)
+	id, ok := c.out.equipment.Tag(name)
 	if !ok {
 		return t, false
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func (c *compiler) set(s *recipe.Setting) {
-	id, ok := c.lookup(s.Name)
+	id, ok := c.out.equipment.Tag(s.Name)
 	if !ok {
 		c.noTag(s.Node, s.Name)
 		return
@@ -67,7 +67,7 @@ func (c *compiler) value(t *iomap.Tag, a *recipe.Amount) (v int64, ok bool) {
 func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
 	s.For = c.duration(&a.For)
 	s.Reason = a.Tag + " within " + c.amount(&a.Within).String() + " for " + c.amount(&a.For).String()
-	id, ok := c.lookup(a.Tag)
+	id, ok := c.out.equipment.Tag(a.Tag)
 	if !ok {
 		c.noTag(a.Node, a.Tag)
 		return

@@ -16,7 +16,7 @@ import (
 func (c *compiler) window(a *recipe.Action) int {
 	n := len(c.out.wins)
 	c.named[a.Window] = n
-	m := c.meter(a.Meter)
+	m := c.out.equipment.Meter(a.Meter)
 	if m == nil {
 		c.noMeter(a)
 		return n
@@ -72,23 +72,4 @@ func (c *compiler) factor(a *recipe.Action, m *iomap.Meter, err error) {
 	}
 	c.report(a.Node, "meter %s has no K-factor in calibration %s %s; add one in %s/%s there, with a new version",
 		m.Name, cal.ID, cal.Version, c.plan.Map.Tags[m.Source].Unit, m.Resolution.Unit)
-}
-
-// meter finds a meter by the name that a recipe uses; nil where there is none.
-func (c *compiler) meter(name string) *iomap.Meter {
-	meters := c.plan.Map.Meters
-	if u, alias := c.unit(name); u != nil {
-		for i := range u.Meters {
-			if u.Meters[i].Name == alias {
-				return &meters[u.Meters[i].Meter]
-			}
-		}
-		return nil
-	}
-	for i := range meters {
-		if meters[i].Name == name {
-			return &meters[i]
-		}
-	}
-	return nil
 }

@@ -41,7 +41,7 @@ func TestTheUnitOfLeastPriorityNumberThenNameIsTakenAndNoneTwice(t *testing.T) {
 		for range 3 {
 			b, err := plan.Bind("B-1", size, Unapproved, nil)
 			require.NoError(t, err)
-			require.Equal(t, want, b.prog.chosen, size)
+			require.Equal(t, want, b.Equipment.Reasons(), size)
 		}
 	}
 	_, err = plan.Bind("B-1", "850 L", Unapproved, nil)
