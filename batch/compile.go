@@ -14,15 +14,15 @@ import (
 
 // program is what a batch runs, with the words that its records need.
 type program struct {
-	seq     sequencer.Program
-	elems   []step   // by element number
-	actions []action // by action number
-	meters  []metering.Meter
-	windows []metering.Window
-	wins    []window // by window number
-	outputs []tag.ID // by output number
-	needs   []string // by resource: its name
-	chosen  []string // units that were chosen by class, each with the reason
+	seq       sequencer.Program
+	elems     []step   // by element number
+	actions   []action // by action number
+	meters    []metering.Meter
+	windows   []metering.Window
+	wins      []window // by window number
+	outputs   []tag.ID // by output number
+	needs     []string // by resource: its name
+	equipment *Equipment
 }
 
 // step is what the records of an element need.
@@ -68,11 +68,9 @@ type compiler struct {
 	formula recipe.Formula
 	report  func(n noder, format string, args ...any)
 	out     *program
-	named   map[string]int         // windows by name
-	missed  []string               // names that conditions asked for and the map has not
-	setBy   []noder                // by set: its place in the recipe
-	units   map[string]*iomap.Unit // by name in the recipe
-	chain   []noder                // by output: where the equipment phase that is handed over has set it
+	named   map[string]int // windows by name
+	setBy   []noder        // by set: its place in the recipe
+	chain   []noder        // by output: where the equipment phase that is handed over has set it
 	lines   met
 	posts   met
 }

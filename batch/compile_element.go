@@ -184,7 +184,8 @@ func (c *compiler) action(n int, a *recipe.Action, id string) {
 		s.Reason = "outputs confirmed"
 	case recipe.Wait:
 		s.Reason = a.Cond.String()
-		s.Cond = c.cond(a.Cond, a.Node)
+		text, _ := a.Node.Map().Opt(recipe.Wait.String())
+		s.Cond = c.cond(a.Cond, text)
 	case recipe.Delay:
 		s.For = c.duration(&a.For)
 		s.Reason = "delay " + c.amount(&a.For).String()

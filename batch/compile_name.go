@@ -4,31 +4,33 @@ package batch
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
-	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// lookup finds a tag by the name that a recipe uses.
-func (c *compiler) lookup(name string) (tag.ID, bool) {
-	if u, alias := c.unit(name); u != nil {
-		for i := range u.Tags {
-			if u.Tags[i].Name == alias {
-				return u.Tags[i].Tag, true
-			}
-		}
-		return tag.None, false
+// unit is the unit of the map that a name such as reactor.TT belongs to; nil where it is no such name, or there is no such unit.
+func (c *compiler) unit(name string) (u *iomap.Unit, alias string) {
+	p, alias := c.out.equipment.pick(name)
+	if p == nil {
+		return nil, ""
 	}
-	return c.plan.Map.Lookup(name)
+	return p.unit, alias
 }
 
-// unit splits a name such as reactor.TT into the unit that was chosen and the unit's own name; nil where it is none.
-func (c *compiler) unit(name string) (u *iomap.Unit, alias string) {
-	head, alias, _ := strings.Cut(name, ".")
-	return c.units[head], alias
+// unmet tells whether a name is one of a requirement that no unit meets. That is told once, at the requirement.
+func (c *compiler) unmet(name string) bool {
+	p, _ := c.out.equipment.pick(name)
+	return p != nil && p.unit == nil
+}
+
+// noTag reports that the map has no tag of a name.
+func (c *compiler) noTag(n noder, name string) {
+	if !c.unmet(name) {
+		c.report(n, "no tag %q in %s%s", name, c.where(name), c.similar(name))
+	}
 }
 
 // where says in which file a name was looked for.
@@ -45,31 +47,32 @@ func (c *compiler) cond(e *cond.Expr, n noder) cond.Cond {
 		return nil
 	}
 	bound, errs := e.Bind(c, c.formula)
+	tags := e.Tags()
 	for _, err := range errs {
-		c.report(n, "condition, character %d: %s%s", err.Column, err.Msg, c.meant(err.Msg))
+		i := slices.IndexFunc(tags, func(r cond.Ref) bool { return r.Column == err.Column })
+		missing := false
+		if i >= 0 {
+			_, there := c.out.equipment.Tag(tags[i].Name)
+			missing = !there
+		}
+		switch {
+		case !missing:
+			c.report(n, "condition, column %d: %s", err.Column, err.Msg)
+		case !c.unmet(tags[i].Name):
+			c.report(n, "condition, column %d: %s%s", err.Column, err.Msg, c.similar(tags[i].Name))
+		}
 	}
 	return bound
 }
 
 // CondTag finds a tag for a condition.
 func (c *compiler) CondTag(name string) (t cond.Tag, ok bool) {
-	id, ok := c.lookup(name)
+	id, ok := c.out.equipment.Tag(name)
 	if !ok {
-		c.missed = append(c.missed, name)
 		return t, false
 	}
 	m := &c.plan.Map.Tags[id]
 	return cond.Tag{ID: id, Switch: m.Type == iomap.Switch, Words: m.Words, Resolution: m.Resolution}, true
-}
-
-// meant is similar for the tag that a message about a condition calls missing.
-func (c *compiler) meant(msg string) string {
-	for _, name := range c.missed {
-		if strings.Contains(msg, strconv.Quote(name)) {
-			return c.similar(name)
-		}
-	}
-	return ""
 }
 
 // similar returns "; did you mean ...?" with the tag that is most likely meant by a name that the map has not: the same but for
@@ -80,10 +83,10 @@ func (c *compiler) similar(name string) string {
 	for i := range c.plan.Map.Tags {
 		names = append(names, c.plan.Map.Tags[i].Name)
 	}
-	if u, _ := c.unit(name); u != nil {
+	if u, alias := c.unit(name); u != nil {
 		names = names[:0]
 		for i := range u.Tags {
-			names = append(names, name[:strings.Index(name, ".")+1]+u.Tags[i].Name)
+			names = append(names, strings.TrimSuffix(name, alias)+u.Tags[i].Name)
 		}
 	}
 	for _, other := range names {

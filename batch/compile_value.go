@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
@@ -12,9 +13,9 @@ import (
 )
 
 func (c *compiler) set(s *recipe.Setting) {
-	id, ok := c.lookup(s.Name)
+	id, ok := c.out.equipment.Tag(s.Name)
 	if !ok {
-		c.report(s.Node, "no tag %q in %s%s", s.Name, c.where(s.Name), c.similar(s.Name))
+		c.noTag(s.Node, s.Name)
 		return
 	}
 	t := &c.plan.Map.Tags[id]
@@ -46,6 +47,10 @@ func (c *compiler) value(t *iomap.Tag, a *recipe.Amount) (v int64, ok bool) {
 		return 0, false
 	}
 	v, err := c.amount(a).Counts(t.Resolution)
+	if errors.Is(err, quantity.ErrDimension) {
+		c.report(a.Node, "%s is set in %s, and %q measures something else", t.Name, t.Unit, c.amount(a))
+		return 0, false
+	}
 	if err != nil {
 		c.report(a.Node, "%s is set in %s: %s", t.Name, t.Unit, strings.TrimPrefix(err.Error(), "quantity: "))
 		return 0, false
@@ -62,9 +67,9 @@ func (c *compiler) value(t *iomap.Tag, a *recipe.Amount) (v int64, ok bool) {
 func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
 	s.For = c.duration(&a.For)
 	s.Reason = a.Tag + " within " + c.amount(&a.Within).String() + " for " + c.amount(&a.For).String()
-	id, ok := c.lookup(a.Tag)
+	id, ok := c.out.equipment.Tag(a.Tag)
 	if !ok {
-		c.report(a.Node, "no tag %q in %s%s", a.Tag, c.where(a.Tag), c.similar(a.Tag))
+		c.noTag(a.Node, a.Tag)
 		return
 	}
 	if c.plan.Map.Tags[id].Type != iomap.Number {

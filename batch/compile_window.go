@@ -3,6 +3,9 @@
 package batch
 
 import (
+	"cmp"
+	"strings"
+
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
@@ -13,42 +16,49 @@ import (
 func (c *compiler) window(a *recipe.Action) int {
 	n := len(c.out.wins)
 	c.named[a.Window] = n
-	for i := range c.plan.Map.Meters {
-		m := &c.plan.Map.Meters[i]
-		if m != c.meter(a.Meter) {
-			continue
-		}
-		k, err := c.plan.Calibration.Ratio(m.Name, c.plan.Map.Tags[m.Source].Unit, m.Resolution)
-		if err != nil {
-			c.factor(a, m, err)
-		}
-		w := window{id: a.Window, meter: m}
-		if m.Totalizer != tag.None {
-			w.tol = c.convert(a.Node, m.Tolerance, m.Resolution)
-			if w.tot, err = c.plan.Map.Tags[m.Totalizer].Resolution.Per(m.Resolution); err != nil {
-				c.report(a.Node, "totalizer of meter %s: %v", m.Name, err)
-			}
-		}
-		spec := metering.Window{Meter: len(c.out.meters), Target: c.counts(&a.Target, m.Resolution)}
-		if spec.Tolerance = m.Resolution.Coef; a.Tolerance.Given() {
-			spec.Tolerance = c.counts(&a.Tolerance, m.Resolution)
-		}
-		c.out.meters = append(c.out.meters, metering.Meter{Bits: m.Bits, K: k})
-		c.out.windows = append(c.out.windows, spec)
-		c.out.seq.Windows = append(c.out.seq.Windows, sequencer.Window{Target: spec.Target})
-		c.out.wins = append(c.out.wins, w)
+	m := c.out.equipment.Meter(a.Meter)
+	if m == nil {
+		c.noMeter(a)
 		return n
 	}
-	has := "none"
-	for i := range c.plan.Map.Meters {
-		if has == "none" {
-			has = c.plan.Map.Meters[i].Name
-		} else {
-			has += ", " + c.plan.Map.Meters[i].Name
+	k, err := c.plan.Calibration.Ratio(m.Name, c.plan.Map.Tags[m.Source].Unit, m.Resolution)
+	if err != nil {
+		c.factor(a, m, err)
+	}
+	w := window{id: a.Window, meter: m}
+	if m.Totalizer != tag.None {
+		w.tol = c.convert(a.Node, m.Tolerance, m.Resolution)
+		if w.tot, err = c.plan.Map.Tags[m.Totalizer].Resolution.Per(m.Resolution); err != nil {
+			c.report(a.Node, "totalizer of meter %s: %v", m.Name, err)
 		}
 	}
-	c.report(a.Node, "no meter %q in the I/O map %s; its meters: %s", a.Meter, c.plan.Map.ID, has)
+	spec := metering.Window{Meter: len(c.out.meters), Target: c.counts(&a.Target, m.Resolution)}
+	if spec.Tolerance = m.Resolution.Coef; a.Tolerance.Given() {
+		spec.Tolerance = c.counts(&a.Tolerance, m.Resolution)
+	}
+	c.out.meters = append(c.out.meters, metering.Meter{Bits: m.Bits, K: k})
+	c.out.windows = append(c.out.windows, spec)
+	c.out.seq.Windows = append(c.out.seq.Windows, sequencer.Window{Target: spec.Target})
+	c.out.wins = append(c.out.wins, w)
 	return n
+}
+
+// noMeter reports that the map has no meter of the name in an action.
+func (c *compiler) noMeter(a *recipe.Action) {
+	if c.unmet(a.Meter) {
+		return
+	}
+	var has []string
+	if u, _ := c.unit(a.Meter); u != nil {
+		for i := range u.Meters {
+			has = append(has, u.Meters[i].Name)
+		}
+	} else {
+		for i := range c.plan.Map.Meters {
+			has = append(has, c.plan.Map.Meters[i].Name)
+		}
+	}
+	c.report(a.Node, "no meter %q in %s; its meters: %s", a.Meter, c.where(a.Meter), cmp.Or(strings.Join(has, ", "), "none"))
 }
 
 // factor reports a meter whose counts cannot be turned into its resolution.
@@ -62,23 +72,4 @@ func (c *compiler) factor(a *recipe.Action, m *iomap.Meter, err error) {
 	}
 	c.report(a.Node, "meter %s has no K-factor in calibration %s %s; add one in %s/%s there, with a new version",
 		m.Name, cal.ID, cal.Version, c.plan.Map.Tags[m.Source].Unit, m.Resolution.Unit)
-}
-
-// meter finds a meter by the name that a recipe uses; nil where there is none.
-func (c *compiler) meter(name string) *iomap.Meter {
-	meters := c.plan.Map.Meters
-	if u, alias := c.unit(name); u != nil {
-		for i := range u.Meters {
-			if u.Meters[i].Name == alias {
-				return &meters[u.Meters[i].Meter]
-			}
-		}
-		return nil
-	}
-	for i := range meters {
-		if meters[i].Name == name {
-			return &meters[i]
-		}
-	}
-	return nil
 }

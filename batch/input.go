@@ -139,8 +139,8 @@ func (m *Machine) bound(file int) {
 	m.body.Text(record.ObjectID, f.ID)
 	m.body.Text(record.ObjectVersion, f.Version)
 	m.body.Text(record.Digest, f.Digest)
-	if f.Kind == "mapping" && len(m.b.prog.chosen) > 0 {
-		m.body.Texts(record.EquipmentBound, m.b.prog.chosen)
+	if units := m.b.prog.equipment.Reasons(); f.Kind == "mapping" && len(units) > 0 {
+		m.body.Texts(record.EquipmentBound, units)
 	}
 	if a.ID != "" {
 		m.body.Text(record.ApprovalID, a.ID)

@@ -223,6 +223,7 @@ type Batch struct {
 	Approvals []Approval // of Plan.Files
 	Seed      uint64
 	RestartOf string
+	Equipment *Equipment // what names of the recipe stand for on the map
 
 	unapproved bool
 	prog       *program
@@ -276,6 +277,7 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 		}
 	}}
 	b.prog = c.compile()
+	b.Equipment = b.prog.equipment
 	return b, first
 }
 

@@ -41,7 +41,7 @@ func TestTheUnitOfLeastPriorityNumberThenNameIsTakenAndNoneTwice(t *testing.T) {
 		for range 3 {
 			b, err := plan.Bind("B-1", size, Unapproved, nil)
 			require.NoError(t, err)
-			require.Equal(t, want, b.prog.chosen, size)
+			require.Equal(t, want, b.Equipment.Reasons(), size)
 		}
 	}
 	_, err = plan.Bind("B-1", "850 L", Unapproved, nil)
@@ -62,6 +62,7 @@ func TestARequirementThatNoUnitMeetsIsRefusedWithWhoWasLookedAt(t *testing.T) {
 	} {
 		_, err := tanks(c.needs, c.units, openBoth)
 		require.ErrorContains(t, err, c.want, name)
+		require.NotContains(t, err.Error(), "no tag", "%s: a unit that is missing is told once", name)
 	}
 	_, err := tanks("  - {name: a, class: REACTOR}\n", threeTanks, "        - set: {a.XW: open}\n")
 	require.ErrorContains(t, err, `no tag "a.XW" in unit R0 of the I/O map IO; did you mean "a.XV"?`)

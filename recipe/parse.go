@@ -1,4 +1,4 @@
-// This file holds Parse: the header, batch size and formula of a recipe file.
+// This file reads a recipe file: the header and the batch size.
 
 package recipe
 
@@ -9,55 +9,6 @@ import (
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
-
-// Parse reads a recipe file, YAML or its subset JSON; file is the name that errors show. What is wrong is returned all at
-// once, each error with line, column and the line itself; then the Recipe is nil.
-//
-// The header has recipe (the ID), version, schema_version: 1, title and batch_size (nominal, min, max). formula lists the
-// parameters: name, value at the nominal batch size, or $other to have the value of another one, min and max of the scaled value
-// (may be left out), scaling (none, linear or quadratic, by default none). An amount anywhere below may be written as $name. Limits
-// are held against every permitted batch size. equipment lists what is asked for by class: name, class and needs; name.TT is then a
-// tag like any other.
-//
-// procedure is one element, and elements hold elements: id, level (procedure, unit_procedure, operation or phase, none above
-// that of the block around it; a level between may be left out), and one of these:
-//
-//	sequence: [elements]    one after the other
-//	parallel: [elements]    all at once
-//	select: [elements]      the first whose when is true; one with otherwise: true, the last, is taken where none is
-//	repeat: {until: "TT301 >= 58 Cel", at_most: 5, on_limit: hold, sequence: [elements]}
-//	actions: [actions]      of a phase
-//
-// Any element may have entry and exit, the conditions to begin and to end, and uses, the shared equipment that it holds meanwhile.
-// A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action, entry, exit or uses
-// waits. A block has them for waits of its own, each of which may take that long: entry, exit, uses, select and until.
-// recovery, in the header for all phases or in a phase for itself, says what follows when the controller comes up again in
-// its middle: hold (the default), resume, repeat, abort or restart. on_hold, on_restart, on_stop and on_abort give a phase logic of
-// its own: {timeout: 30 s, actions: [...]} with set, delay, wait and mark. equipment_phase names what phases that follow each
-// other hand over.
-//
-// An action is one key with its value:
-//
-//	set: {XV101: open, TIC301.sp: 60 Cel}         outputs take values, done when the device has confirmed all
-//	wait: "TT301 >= 58 Cel"                       wait for a condition
-//	delay: 5 s                                    let a time pass
-//	open_window: {window: A, meter: FQ101, target: $a, tolerance: 0.5 kg}
-//	wait_total: {window: A, short_by: 2 kg}       wait until the total is that short of the target, or at it
-//	close_window: A                               in the phase that opened it, exactly once
-//	verify_stable: {tag: FT101, within: 0.1 kg/min, for: 1 s}
-//	mark: text                                    put a line into the log
-//	prompt: text                                  ask the operator and wait
-//	request: {type: titrate, with: {volume: 5 mL}}
-//	sync: LINE                                    meet the phases of other branches that name the line
-//	send: TAG                                     post a message
-//	receive: TAG                                  wait for a message and take it
-func Parse(file string, src []byte) (*Recipe, error) {
-	r := read(file, src)
-	if err := r.recipe.Doc.Err(); err != nil {
-		return nil, err
-	}
-	return r.recipe, nil
-}
 
 // read reads a recipe as far as it can be read; what is wrong is in its Doc.
 func read(file string, src []byte) *reader {

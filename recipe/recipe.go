@@ -1,7 +1,13 @@
 // Package recipe says what shall be done: the recipe file, its elements and their actions.
 //
-// Start with [Parse]. A [Recipe] holds names and quantities as they were written; package batch holds them against an I/O map
-// and a batch size and makes the program that package sequencer runs.
+// Whoever writes recipes starts with the comment of [Parse], which is the reference of the language and begins with a recipe to copy:
+//
+//	go doc github.com/batchkit/batchkit/recipe Parse
+//	go run ./examples/evidence check RECIPE MAP    # what is wrong, the procedure as a table, and the proof that it cannot get stuck
+//
+// Whoever writes programs starts with [Parse] and [Recipe], which holds names and quantities as they were written; package batch holds
+// them against an I/O map and a batch size and makes the program that package sequencer runs. [Diff] says in words what is new in a
+// version, [Format] gives the canonical text.
 //
 // The rule that must not be broken: what a recipe says is either understood whole or refused, with every error at once.
 //

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
@@ -23,16 +24,37 @@ type aim struct {
 	reconcile         int64 // difference allowed between its total and the device's own; 0 where the device has none
 }
 
-// aim finds what the recipe wants of a window.
-func (r *records) aim(id string) (*aim, error) {
-	if r.rec == nil || r.m == nil {
-		return nil, errors.New("without recipe and mapping nothing is known of it")
+// resolve scales the formula to the size of the batch, and chooses its equipment anew.
+func (r *records) resolve() (recipe.Formula, *batch.Equipment, error) {
+	if r.created == nil || r.rec == nil || r.m == nil {
+		return nil, nil, errors.New("without recipe and mapping nothing is known of it")
 	}
 	size, err := quantity.Parse(r.created.Text(record.BatchSize))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	formula, err := r.rec.Resolve(size)
+	if err != nil {
+		return nil, nil, err
+	}
+	return formula, batch.ChooseEquipment(r.rec, formula, r.m), nil
+}
+
+// chose holds the units that the record of the mapping names against those that the rule chooses.
+func (r *records) chose() {
+	_, equipment, err := r.resolve()
+	i := slices.IndexFunc(r.bound, func(b binding) bool { return b.kind == "mapping" })
+	if err != nil || i < 0 {
+		return // that is told elsewhere
+	}
+	if b, want := &r.bound[i], equipment.Reasons(); !slices.Equal(b.equipment, want) {
+		r.breach("records", b.seq, "%s is %.200q, by recipe and mapping it is %.200q", record.EquipmentBound, b.equipment, want)
+	}
+}
+
+// aim finds what the recipe wants of a window.
+func (r *records) aim(id string) (*aim, error) {
+	formula, equipment, err := r.resolve()
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +63,11 @@ func (r *records) aim(id string) (*aim, error) {
 		return nil, errors.New("the recipe opens no such window")
 	}
 	a := &e.Actions[i]
-	k := slices.IndexFunc(r.m.Meters, func(m iomap.Meter) bool { return m.Name == a.Meter && m.Source != tag.None })
-	if k < 0 {
+	meter := equipment.Meter(a.Meter)
+	if meter == nil || meter.Source == tag.None {
 		return nil, fmt.Errorf("the mapping has no meter %s", a.Meter)
 	}
-	out := &aim{step: e.ID, action: fmt.Sprintf("%s/%d", e.ID, i+1), meter: &r.m.Meters[k]}
+	out := &aim{step: e.ID, action: fmt.Sprintf("%s/%d", e.ID, i+1), meter: meter}
 	res := out.meter.Resolution
 	target, hasTarget := formula.Amount(&a.Target)
 	tolerance, hasTolerance := formula.Amount(&a.Tolerance)

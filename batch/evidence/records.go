@@ -63,7 +63,8 @@ type binding struct {
 	seq                       uint64
 	kind, id, version, digest string
 	approval                  batch.Approval
-	file                      string // base name; "" where files/ has none of this digest
+	equipment                 []string // of a mapping: units that were chosen by class
+	file                      string   // base name; "" where files/ has none of this digest
 }
 
 // identity are the keys that have one value throughout a batch's journal.
@@ -193,7 +194,7 @@ func (r *records) identify(n uint64, rec *record.Record) {
 func (r *records) bind(n uint64, rec *record.Record) {
 	b := binding{seq: n, kind: rec.Text(record.ObjectKind), id: rec.Text(record.ObjectID), version: rec.Text(record.ObjectVersion),
 		digest: rec.Text(record.Digest), approval: batch.Approval{ID: rec.Text(record.ApprovalID), By: rec.Text(record.ApprovedBy),
-			EffectiveFrom: rec.Time(record.EffectiveFrom), Expiry: rec.Time(record.Expiry)}}
+			EffectiveFrom: rec.Time(record.EffectiveFrom), Expiry: rec.Time(record.Expiry)}, equipment: rec.Texts(record.EquipmentBound)}
 	for i := range r.bound {
 		if r.bound[i].kind == b.kind {
 			r.breach("records", n, "a second %s is bound; the first is in record %d", b.kind, r.bound[i].seq)
@@ -264,6 +265,7 @@ func (r *records) finish() {
 			r.breach("records", 0, "no %s is bound", kind)
 		}
 	}
+	r.chose()
 	for i := range r.windows.all {
 		switch w := r.windows.all[i]; {
 		case r.end == nil:

@@ -55,10 +55,8 @@ func (w *watch) windows(r *Runner, e *recipe.Element) {
 			continue
 		}
 		one := Reached{ID: a.Window}
-		for k := range r.b.Plan.Map.Meters {
-			if m := &r.b.Plan.Map.Meters[k]; m.Name == a.Meter {
-				one.Resolution = m.Resolution
-			}
+		if m := r.b.Equipment.Meter(a.Meter); m != nil {
+			one.Resolution = m.Resolution
 		}
 		w.snap.Windows = append(w.snap.Windows, one)
 	}

@@ -117,7 +117,11 @@ func sentence(k record.Kind, r *record.Record) string {
 	case record.KindBatchState:
 		return fmt.Sprintf("batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
 	case record.KindStepState:
-		return fmt.Sprintf("%-10s %s, %s%s", text(record.StepID), text(record.StepState), text(record.PhaseState), bracket(text(record.Detail)))
+		edge := text(record.StepState)
+		if edge == sequencer.EdgeRound.String() {
+			edge = fmt.Sprintf("%s %d", edge, r.Int(record.Round))
+		}
+		return fmt.Sprintf("%-10s %s, %s%s", text(record.StepID), edge, text(record.PhaseState), bracket(text(record.Detail)))
 	case record.KindActionState:
 		if text(record.ActionState) == "start" {
 			return fmt.Sprintf("%-10s waits: %s", text(record.StepID), text(record.WaitReason))

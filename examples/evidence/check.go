@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -123,21 +124,23 @@ func checkOne(name string, maps []string, charts string, stdout io.Writer) error
 		}
 		return nil
 	}
+	var errs []error
 	for _, m := range maps {
 		plan, err := batch.Load(host{}, filepath.ToSlash(name), filepath.ToSlash(m), nil)
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		fmt.Fprintf(stdout, "on %s %s: %s\n", plan.Map.ID, plan.Map.Version, verdict(plan.Proof))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // verdict says what a proof came to.
 func verdict(p *sound.Proof) string {
 	switch p.Verdict {
 	case sound.Sound:
-		return fmt.Sprintf("%s: no run of it gets stuck (%s)", p.Verdict, states(p.States))
+		return fmt.Sprintf("%s: no run of it gets stuck; proved over %s", p.Verdict, states(p.States))
 	case sound.NotProved:
 		return fmt.Sprintf("%s: %s were explored and there are more; whoever approves it gives a reason", p.Verdict, states(p.States))
 	}

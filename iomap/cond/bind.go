@@ -103,6 +103,10 @@ func (b *binder) counts(p *part, t *Tag) int64 {
 	}
 	n, err := q.Counts(t.Resolution)
 	switch {
+	case errors.Is(err, quantity.ErrDimension):
+		return b.refuse(at, "tag %q is %s, and %s%q measures something else", p.name, likeOf(t.Resolution.Unit), p.value.whence(), q)
+	case errors.Is(err, quantity.ErrInexact):
+		return b.refuse(at, "tag %q comes in steps of %s, and %s%q is no whole number of these", p.name, t.Resolution, p.value.whence(), q)
 	case err != nil:
 		return b.refuse(at, "tag %q: %s%s", p.name, p.value.whence(), strings.TrimPrefix(err.Error(), "quantity: "))
 	case p.op == Stable && n < 0:

@@ -14,16 +14,17 @@ type Ranges interface {
 	Range(id tag.ID) (low, high int64)
 }
 
-// MaxTries is how many combinations of values Possible looks at.
-const MaxTries = 1 << 16
+// MaxTries is how many combinations of values Possible looks at: enough for five tags with two constants each, and few enough that a
+// file full of conditions is looked at in seconds.
+const MaxTries = 1 << 12
 
 // Possible tells whether there are values of the tags, within their ranges and GOOD, with which every condition of yes is true and
 // every one of no is false; stable and elapsed may be either. It is exact, since only the order of a value and the constants that it
 // is compared with counts, but where that takes more than MaxTries combinations: then it says true. A malformed condition is never
 // true or false.
 func Possible(yes, no []Cond, ranges Ranges) bool {
-	g := guess{}
-	for _, c := range slices.Concat(yes, no) {
+	g, all := guess{}, slices.Concat(yes, no)
+	for _, c := range all {
 		for i := range c {
 			switch n := &c[i]; {
 			case n.Op-Eq <= Ge-Eq:
@@ -41,11 +42,11 @@ func Possible(yes, no []Cond, ranges Ranges) bool {
 			return true
 		}
 	}
-	if len(g.free) > 16 || tries<<len(g.free) > MaxTries {
+	if len(g.free) > 12 || tries<<len(g.free) > MaxTries {
 		return true
 	}
 	for more := true; more; more = g.next() {
-		if g.all(yes, no) {
+		if g.fits(all, len(yes)) {
 			return true
 		}
 	}
@@ -108,12 +109,13 @@ func (g *guess) next() bool {
 	return false
 }
 
-func (g *guess) all(yes, no []Cond) bool {
+// fits tells whether the first so many conditions are true and all others false.
+func (g *guess) fits(all []Cond, yes int) bool {
 	g.used = 0
-	for k, c := range slices.Concat(yes, no) {
+	for k, c := range all {
 		t, next := g.truth(c, 0)
 		want := True
-		if k >= len(yes) {
+		if k >= yes {
 			want = False
 		}
 		if next != len(c) || t != want {

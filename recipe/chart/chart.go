@@ -53,7 +53,7 @@ type shape struct {
 func layout(e *recipe.Element) shape {
 	var parts []shape
 	if len(e.Uses) > 0 {
-		parts = append(parts, bar("get "+strings.Join(e.Uses, ", ")))
+		parts = append(parts, bar("acquire "+strings.Join(e.Uses, ", ")))
 	}
 	if e.Entry != nil {
 		parts = append(parts, bar(e.Entry.String()))
@@ -63,7 +63,7 @@ func layout(e *recipe.Element) shape {
 		parts = append(parts, bar(e.Exit.String()))
 	}
 	if len(e.Uses) > 0 {
-		parts = append(parts, bar("give back "+strings.Join(e.Uses, ", ")))
+		parts = append(parts, bar("release "+strings.Join(e.Uses, ", ")))
 	}
 	return column(parts)
 }

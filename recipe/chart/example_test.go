@@ -38,6 +38,9 @@ procedure:
 	}
 	fmt.Print(chart.Table(r))
 	// Output:
+	// FORMULA     VALUE  SCALING  LIMITS
+	// batch size  50 L            50 L to 50 L
+	//
 	// ELEMENT  LEVEL      TIME               WHAT
 	// RINSE    procedure  10 min, then hold  repeat at most 5 times, then hold
 	//   FLUSH  phase      1 min, then hold

@@ -1,4 +1,4 @@
-// The procedure as a table, one line for each thing that it does or waits for.
+// A recipe as tables: what it asks for, and one line for each thing that its procedure does or waits for.
 
 package chart
 
@@ -6,15 +6,52 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 )
 
-// Table gives the procedure of a recipe as lines of text: element, level, how long it may take, and what it does or waits for. The
-// same recipe gives the same text, which ends with a line end.
+// Table gives a recipe as lines of text: batch size and formula, equipment by class, and the procedure with element, level, how long it
+// may take, and what it does or waits for. The same recipe gives the same text, which ends with a line end.
 func Table(r *recipe.Recipe) string {
+	formula := table{rows: [][4]string{{"FORMULA", "VALUE", "SCALING", "LIMITS"},
+		{"batch size", r.Nominal.String(), "", limits(r.Min, r.Max)}}}
+	for i := range r.Params {
+		p := &r.Params[i]
+		value := p.Value.String()
+		if p.Ref != "" {
+			value = "$" + p.Ref
+		}
+		formula.rows = append(formula.rows, [4]string{"$" + p.Name, value, p.Scaling.String(), limits(p.Min, p.Max)})
+	}
+	text := formula.String() + "\n"
+	if len(r.Units) > 0 {
+		units := table{rows: [][4]string{{"EQUIPMENT", "CLASS", "NEEDS"}}}
+		for i := range r.Units {
+			u := &r.Units[i]
+			var needs []string
+			for k := range u.Needs {
+				needs = append(needs, u.Needs[k].Name+" "+u.Needs[k].Value.String())
+			}
+			units.rows = append(units.rows, [4]string{u.Name, u.Class, strings.Join(needs, ", ")})
+		}
+		text += units.String() + "\n"
+	}
 	t := table{rows: [][4]string{{"ELEMENT", "LEVEL", "TIME", "WHAT"}}}
 	t.element(r.Root, 0)
-	return t.String()
+	return text + t.String()
+}
+
+// limits says within what a value must lie; "" where there is no limit.
+func limits(low, high quantity.Quantity) string {
+	switch {
+	case low.Unit != "" && high.Unit != "":
+		return low.String() + " to " + high.String()
+	case low.Unit != "":
+		return low.String() + " at least"
+	case high.Unit != "":
+		return high.String() + " at most"
+	}
+	return ""
 }
 
 type table struct{ rows [][4]string }
