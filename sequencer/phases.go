@@ -264,6 +264,11 @@ func (m *Machine) proceed(at int64, p int) {
 		return
 	}
 	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {
+	case recipe.Set: // logic may have commanded otherwise: it is set again
+		a := &m.p.Actions[i]
+		for k := a.First; k < a.First+a.Count; k++ {
+			s.Waiting = s.Waiting && m.out[m.p.Sets[k].Output].Value == m.p.Sets[k].Value
+		}
 	case recipe.Delay:
 		s.A = at + s.B
 		m.timers.Set(m.actionTimer(p), s.A)
