@@ -93,7 +93,7 @@ func (m *Machine) runLogic(at int64, p, l int, fx []Effect) []Effect {
 	}
 	for int(s.PC) < e.Count {
 		var ended bool
-		if fx, ended = m.act(at, l, fx); !ended {
+		if fx, ended = m.act(at, l, fx); !ended || m.spent(fx) {
 			return fx
 		}
 	}
