@@ -85,3 +85,21 @@ func play(b *Batch) (m *Machine, most int) {
 	}
 	return m, most
 }
+
+func TestATimeThatIsScaledBeyondAllMeasureIsRefused(t *testing.T) {
+	const mapping = "mapping: IO\nversion: \"1\"\nschema_version: 1\ndevice_id: C\nequipment_id: T1\ntags:\n" +
+		"  - {logical_tag: XV1, physical_channel: do/1, direction: out, type: switch, words: [closed, open], safe_value: closed}\n"
+	const recipe = "recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 900 kg}\n" +
+		"formula: [{name: long, value: 300 d, scaling: linear}]\n" +
+		"procedure:\n  id: ALL\n  level: procedure\n  sequence: [{id: P, level: phase, actions: [{delay: $long}]}]\n"
+	plan, err := Load(fstest.MapFS{"map.yaml": {Data: []byte(mapping)}, "recipe.yaml": {Data: []byte(recipe)}}, "recipe.yaml", "map.yaml", nil)
+	require.NoError(t, err)
+	for size, ok := range map[string]bool{"1 kg": true, "300 kg": false, "900 kg": false} { // 900 times it are more than 64 bits of ns
+		b, err := plan.Bind("B-1", size, Unapproved, nil)
+		if require.Equal(t, ok, err == nil, size); ok {
+			require.Positive(t, b.Budget())
+			continue
+		}
+		require.ErrorContains(t, err, "of 366 d at most, is wanted, not")
+	}
+}

@@ -4,6 +4,7 @@ package sound
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/batchkit/batchkit/internal/strictyaml"
 	"github.com/batchkit/batchkit/iomap/cond"
@@ -34,7 +35,8 @@ func (x *explorer) condition(e *recipe.Element, g Guards, impossible map[*recipe
 	never(e.Exit, "exit", e.At("exit"))
 	var before []*cond.Expr
 	for _, c := range e.Children {
-		if e.Block == recipe.Select {
+		// What a condition is at the nominal batch size says nothing of another one.
+		if e.Block == recipe.Select && !x.scales(c.When) {
 			var when []*cond.Expr
 			if c.When != nil {
 				when = append(when, c.When)
@@ -44,4 +46,14 @@ func (x *explorer) condition(e *recipe.Element, g Guards, impossible map[*recipe
 		}
 		x.condition(c, g, impossible)
 	}
+}
+
+// scales tells whether a condition depends on the batch size.
+func (x *explorer) scales(c *cond.Expr) bool {
+	if c == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Params(), func(ref cond.Ref) bool {
+		return slices.ContainsFunc(x.params, func(p recipe.Param) bool { return p.Name == ref.Name && p.Scaling != recipe.Fixed })
+	})
 }

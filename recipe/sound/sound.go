@@ -21,6 +21,7 @@ import (
 // Limits of a proof.
 const (
 	DefaultStates = 1_000_000 // states explored before a recipe counts as NOT PROVED
+	MaxMemory     = 128 << 20 // bytes of the states that are still to be looked at before it counts as NOT PROVED
 	MaxMessages   = 255       // messages of one tag that can wait to be received
 )
 
@@ -93,7 +94,7 @@ type Guards interface {
 
 // Options are the options of Check. Nil is the same as the zero value.
 type Options struct {
-	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory
+	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory, beside MaxMemory
 	Guards Guards // nil: every condition may be true, and false
 }
 
@@ -103,7 +104,7 @@ func Check(r *recipe.Recipe, opt *Options) *Proof {
 	if opt == nil {
 		opt = &Options{}
 	}
-	x := &explorer{limit: cmp.Or(opt.States, DefaultStates)}
+	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), memory: MaxMemory, params: r.Params}
 	impossible := x.conditions(r.Root, opt.Guards)
 	x.net = compile(r, impossible)
 	return x.explore()
