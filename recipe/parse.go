@@ -28,6 +28,8 @@ import (
 //	repeat: {until: "TT301 >= 58 Cel", at_most: 5, on_limit: hold, sequence: [elements]}
 //	actions: [actions]      of a phase
 //
+// A select and a repeat wait for a condition that is STALE or BAD, and for a stable or elapsed in it that has yet to have its time.
+//
 // Any element may have entry and exit, the conditions to begin and to end, and uses, the shared equipment that it holds meanwhile.
 // A phase has timeout and on_timeout (hold, the default, or abort); it must have a timeout where an action, entry, exit or uses
 // waits. A block has them for waits of its own, each of which may take that long: entry, exit, uses, select and until.
