@@ -79,7 +79,7 @@ func (c *compiler) body(e *recipe.Element, parent int, timeout int64, takes, han
 		a := sequencer.Action{Kind: recipe.Until, Reason: fmt.Sprintf("%d rounds", e.Loop.AtMost)}
 		if e.Loop.Until != nil {
 			a.Cond, a.Reason = c.cond(e.Loop.Until, e.At("repeat", "until")), e.Loop.Until.String()
-			a.Limit = a.Reason + " is still false at the end of round " + strconv.Itoa(e.Loop.AtMost)
+			a.Limit = brief(a.Reason, maxLimit) + " is still false at the end of round " + strconv.Itoa(e.Loop.AtMost)
 		}
 		c.transition(e, "until", n, timeout, a)
 	}
@@ -104,7 +104,22 @@ func choices(e *recipe.Element) string {
 			words = append(words, "otherwise")
 		}
 	}
-	return strings.Join(words, "; ")
+	return brief(strings.Join(words, "; "), maxChoices)
+}
+
+// Bytes of the words of a recipe in records: all alternatives of a select must fit one, and the limit of a repeat stands in that of
+// every phase and output which it holds.
+const (
+	maxChoices = 4096
+	maxLimit   = MaxDetail / 2
+)
+
+// brief cuts words that are longer than most bytes.
+func brief(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + " ..."
 }
 
 // phase adds a phase with its actions and its logic.

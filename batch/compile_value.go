@@ -149,8 +149,8 @@ func (c *compiler) convert(n noder, q, res quantity.Quantity) int64 {
 func (c *compiler) duration(a *recipe.Amount) int64 {
 	q := c.amount(a)
 	ns, err := q.Nanoseconds()
-	if err != nil || ns <= 0 {
-		c.report(a.Node, "a time above zero such as 30 s is wanted, not %q", q)
+	if err != nil || ns <= 0 || ns > recipe.MaxTime { // a parameter may be scaled to more than the recipe says
+		c.report(a.Node, "a time above zero such as 30 s, of 366 d at most, is wanted, not %q", q)
 	}
 	return ns
 }

@@ -108,7 +108,8 @@ package recipe
 //	    - {id: OPEN_B, level: phase, timeout: 20 s, actions: [{set: {XV202: open}}]}
 //
 // select: the first element whose when is true, in the order of the file; the last may have otherwise: true and is taken when all before
-// are false. A condition on a value that is STALE or BAD is waited for and not passed over, with otherwise too.
+// are false. A condition on a value that is STALE or BAD is waited for and not passed over, with otherwise too, and so is a stable
+// or elapsed in it that has yet to have its time. The same goes for the until of a repeat.
 //
 //	# heat only what is cold
 //	- id: ADJUST

@@ -15,7 +15,6 @@ import (
 // Limits of what one action may hold.
 const (
 	maxSettings = 256
-	maxTimeDays = 366
 )
 
 // window is what is known of a metering window while its phase is read.
@@ -201,8 +200,8 @@ func (r *reader) time(n strictyaml.Node) Amount {
 	switch {
 	case !q.Unit.Compatible("s"):
 		n.Errorf("%q is not a time; write one such as 5 s or 2 min", q)
-	case err != nil || ns <= 0 || ns > maxTimeDays*86_400_000_000_000:
-		n.Errorf("%q must be a time above zero, in whole nanoseconds, of %d d at most", q, maxTimeDays)
+	case err != nil || ns <= 0 || ns > MaxTime:
+		n.Errorf("%q must be a time above zero, in whole nanoseconds, of 366 d at most", q)
 	}
 	return a
 }

@@ -136,10 +136,14 @@ func known(what string, names map[string]bool) string {
 	return "; " + what + ": " + strings.Join(slices.Sorted(maps.Keys(names)), ", ")
 }
 
-// steps refuses a name that a wait of another element has as its step.
+// steps refuses a name that a wait or the logic of another element has as its step.
 func (r *reader) steps() {
+	keys := []string{"entry", "exit", "uses", "select", "until"}
+	for t := OnHold; t < LogicEnd; t++ {
+		keys = append(keys, t.String())
+	}
 	for _, e := range r.all {
-		for _, key := range [...]string{"entry", "exit", "uses", "select", "until"} {
+		for _, key := range keys {
 			base, ok := strings.CutSuffix(e.ID, "."+key)
 			if _, exists := r.ids[base]; ok && exists {
 				e.At("id").Errorf("%q is how records call the %s of %q; choose another id", e.ID, key, base)

@@ -36,6 +36,7 @@ const (
 	MaxActions  = 10000
 	MaxParams   = 256
 	MaxDepth    = 8
+	MaxTime     = 366 * 86_400_000_000_000 // ns that a timeout, a delay or any other time may be
 )
 
 // Recipe is a recipe as its file declares it. It is never changed after Parse.

@@ -118,7 +118,7 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	s := &m.el[p]
 	s.State, m.dirty = uint8(to), true
 	m.r.Fallen = m.r.Fallen || fallen(to)
-	m.prepare(p)
+	m.prepare(p, from)
 	fx = m.changed(p, fx, Effect{From: from, To: to, Edge: edges[to], Reason: reason})
 	if (to == Holding || to == Stopping || to == Aborting) && s.Waiting && s.B == 0 && s.C == 0 && m.current(p).Kind == recipe.Request {
 		s.C = 1

@@ -53,9 +53,10 @@ func (m *Machine) names(l, o int) bool {
 	return false
 }
 
-// prepare makes the logic of the state that a phase has come into ready to run; advance runs it.
-func (m *Machine) prepare(p int) {
-	if l := m.logic(p); l != 0 && !State(m.el[p].State).Quiescent() {
+// prepare makes the logic of the state that a phase has come into ready to run; advance runs it. A phase that was stopped has no logic
+// any more where what it used is another's.
+func (m *Machine) prepare(p int, from State) {
+	if l := m.logic(p); l != 0 && !State(m.el[p].State).Quiescent() && (from != Stopped || !m.lostUses(p)) {
 		m.el[l] = elem{State: uint8(Running), PC: -1}
 	}
 }
@@ -92,7 +93,7 @@ func (m *Machine) runLogic(at int64, p, l int, fx []Effect) []Effect {
 	}
 	for int(s.PC) < e.Count {
 		var ended bool
-		if fx, ended = m.act(at, l, fx); !ended {
+		if fx, ended = m.act(at, l, fx); !ended || m.spent(fx) {
 			return fx
 		}
 	}

@@ -181,6 +181,8 @@ type Machine struct {
 	cells  []cond.Cell
 	r      root
 	dirty  bool // the state of an element has changed since show
+	room   int  // what this Step may still say before the rest has to wait
+	said   int  // effects that were counted against room
 
 	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
 
@@ -234,6 +236,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		return fx
 	}
+	m.room = Burst
 	if ev.Kind == Boot { // before the deadlines, which are of the time before it
 		fx = m.boot(at, fx)
 	}

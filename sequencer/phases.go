@@ -9,18 +9,46 @@ import (
 	"github.com/batchkit/batchkit/timebase"
 )
 
+// Burst is how much is said in one step of what phases do of themselves, and Breath after how many ns the rest follows. An effect
+// counts as one and one more for every 512 bytes of its text; a marker, whose text is not known here, as nine. So a recipe that waits
+// for nothing does not say more at once than a journal can take.
+const (
+	Burst  = 256
+	Breath = 10_000_000
+)
+
 // advance lets every running phase go as far as it can, first line first, until none can go further. Each pass either ends an
 // action or is the last, and a repeat begins one round at one time, so their number is bounded by that of the actions.
 func (m *Machine) advance(at int64, fx []Effect) []Effect {
-	for again := true; again; {
+	m.said = len(fx)
+	for again := m.room > 0; again; {
 		again = false
 		m.each(0, func(p int) {
+			if m.room <= 0 {
+				return
+			}
 			n := len(fx)
 			fx = m.run(at, p, fx)
 			again = again || len(fx) > n
+			m.spent(fx)
 		})
+		if m.room <= 0 { // the timer of no phase, or of the only one, between two of its actions
+			m.timers.Set(m.actionTimer(0), min(m.timers.Due(m.actionTimer(0)), at+Breath))
+			again = false
+		}
 	}
 	return fx
+}
+
+// spent counts what was said since it was asked last, and tells whether the rest has to wait.
+func (m *Machine) spent(fx []Effect) bool {
+	for ; m.said < len(fx); m.said++ {
+		m.room -= 1 + len(fx[m.said].Reason)/512
+		if fx[m.said].Kind == Mark {
+			m.room -= 8
+		}
+	}
+	return m.room <= 0
 }
 
 // run lets one phase go as far as it can.
@@ -44,7 +72,7 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 			}
 		}
 		var ended bool
-		if fx, ended = m.act(at, p, fx); !ended {
+		if fx, ended = m.act(at, p, fx); !ended || m.spent(fx) {
 			return fx
 		}
 	}
@@ -264,6 +292,11 @@ func (m *Machine) proceed(at int64, p int) {
 		return
 	}
 	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {
+	case recipe.Set: // logic may have commanded otherwise: it is set again
+		a := &m.p.Actions[i]
+		for k := a.First; k < a.First+a.Count; k++ {
+			s.Waiting = s.Waiting && m.out[m.p.Sets[k].Output].Value == m.p.Sets[k].Value
+		}
 	case recipe.Delay:
 		s.A = at + s.B
 		m.timers.Set(m.actionTimer(p), s.A)

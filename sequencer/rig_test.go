@@ -219,8 +219,12 @@ func (w *watch) effect(at int64, e *Effect) error {
 		if e.ID == 0 || e.ID > w.asked {
 			return fmt.Errorf("number %d was never asked for", e.ID)
 		}
-	case TimedOut, OutputFault:
-		w.failed = w.failed || e.Kind == TimedOut || e.Value != w.w.Outputs[e.Output].Safe
+	case TimedOut:
+		// Logic that is late concerns its phase alone, but for that of a restart: it holds the batch.
+		p := &w.w.Elems[e.Elem]
+		w.failed = w.failed || !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem
+	case OutputFault:
+		w.failed = w.failed || e.Value != w.w.Outputs[e.Output].Safe
 	case Answer:
 		w.result = e.Result
 	case End:
@@ -343,7 +347,37 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 			return err
 		}
 	}
+	if err := w.owners(m); err != nil {
+		return err
+	}
 	return w.phases(at, m)
+}
+
+// owners checks that who has lost equipment to another one does nothing any more.
+func (w *watch) owners(m *Machine) error {
+	for b := range w.w.Elems {
+		if !w.w.Elems[b].Bracket || !w.w.Elems[b+1].Phase || State(m.el[b].State) != Running || State(m.el[b+1].State) != Complete {
+			continue
+		}
+		a := &w.w.Actions[w.w.Elems[b+1].First]
+		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
+			r := w.w.Uses[i]
+			if int(m.held[r]) == b+1 {
+				continue
+			}
+			for e := b; e < w.w.Elems[b].End; e++ {
+				if s := m.State(e); w.w.Elems[e].Phase && s != Idle && s != Complete && !fallen(s) || m.busy(e) != 0 {
+					return fmt.Errorf("phase %d is %s, and resource %d of bracket %d is another's", e, s, r, b)
+				}
+			}
+			for o := range m.out {
+				if n := int(m.out[o].Owner); n >= b && n < w.w.Elems[b].End && w.out[o].value != w.w.Outputs[o].Safe {
+					return fmt.Errorf("output %d is %d, and resource %d of bracket %d is another's", o, w.out[o].value, r, b)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // unsafe finds an output that is not commanded to its safe value, or gives -1.

@@ -76,7 +76,8 @@ func (m *Machine) wakeAt(p int, due int64) {
 	m.timers.Set(m.actionTimer(p), due)
 }
 
-// choose finds the first alternative whose condition is true. One that is STALE or BAD is waited for and not passed over.
+// choose finds the first alternative whose condition is true. One that is STALE or BAD, or has yet to see a stable or elapsed
+// through, is waited for and not passed over.
 func (m *Machine) choose(at int64, p int, a *Action) bool {
 	s := &m.el[p]
 	if s.B != 0 {
@@ -86,8 +87,11 @@ func (m *Machine) choose(at int64, p int, a *Action) bool {
 	for i := a.First; i < a.First+a.Count; i++ {
 		t, r := cond.True, m.ofChoice[i]
 		if c := m.p.Choices[i].Cond; c != nil { // each is asked, since it may have to remember what it saw
-			t = c.Eval(m.view, at, m.cells[r.from:r.to])
-			wake = min(wake, c.Wake(at, m.cells[r.from:r.to]))
+			mem := m.cells[r.from:r.to]
+			if t = c.Eval(m.view, at, mem); t == cond.False && c.Ripens(m.view, at, mem) {
+				t = cond.Stale
+			}
+			wake = min(wake, c.Wake(at, mem))
 		}
 		if open && t == cond.True {
 			s.B = int64(i-a.First) + 1
@@ -112,8 +116,10 @@ func (m *Machine) until(at int64, p int) bool {
 	}
 	loop, i := &m.p.Elems[e], m.p.Elems[p].First+int(s.PC)
 	t := cond.False
-	if m.p.Actions[i].Cond != nil {
-		t = m.holds(at, p, i)
+	if c, r := m.p.Actions[i].Cond, m.ofAction[i]; c != nil {
+		if t = m.holds(at, p, i); t == cond.False && c.Ripens(m.view, at, m.cells[r.from:r.to]) {
+			t = cond.Stale // a stable or elapsed begins when it is asked: it is seen through first
+		}
 	}
 	left := m.el[e].A < int64(loop.AtMost)
 	switch {

@@ -5,7 +5,7 @@ package sequencer
 import "github.com/batchkit/batchkit/recipe"
 
 // holder is the bracket that holds a resource, other than the one given; -1 where it is free. One that was stopped or aborted has
-// given back what it had.
+// given back what it had, once nothing below it runs and every output that it answers for is known to be safe.
 func (m *Machine) holder(r, but int) int {
 	h := int(m.held[r]) - 1
 	if h < 0 || h == but {
@@ -13,10 +13,32 @@ func (m *Machine) holder(r, but int) int {
 	}
 	there := false
 	m.each(h, func(int) { there = true })
+	for o := range m.out {
+		s := &m.out[o]
+		if int(s.Owner) >= h && int(s.Owner) < m.p.Elems[h].End {
+			there = there || s.Busy || !s.Known || s.Value != m.p.Outputs[o].Safe
+		}
+	}
 	if !there {
 		return -1
 	}
 	return h
+}
+
+// lostUses tells whether something that elements around a phase have got is no longer theirs: they were stopped, and another got it.
+func (m *Machine) lostUses(p int) bool {
+	for up := m.p.Elems[p].Parent; up >= 0; up = m.p.Elems[up].Parent {
+		if !m.p.Elems[up].Bracket || !m.p.Elems[up+1].Phase {
+			continue
+		}
+		a := &m.p.Actions[m.p.Elems[up+1].First]
+		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
+			if int(m.held[m.p.Uses[i]]) != up+1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // free tells whether all that an action asks for is.

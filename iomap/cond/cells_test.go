@@ -329,3 +329,43 @@ func TestAHoldShiftsElapsedAndMakesStableBeginAnew(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatDoesNotRipenStaysFalseWhileNothingChangesAndWhatDoesIsDecidedInTheEnd(t *testing.T) {
+	const seed = 5
+	r := rand.New(rand.NewPCG(seed, 0))
+	seen := map[bool]int{}
+	for i := range 20_000 {
+		n := grow(r, 3, true)
+		c := n.flat(nil)
+		if len(c) > MaxNodes || c.Cells() == 0 {
+			continue
+		}
+		img := make(image, 6)
+		for j := range img {
+			img[j].value, img[j].q = int64(r.IntN(3)), tag.Good
+		}
+		mem := make([]Cell, c.Cells())
+		c.Begin(0, mem)
+		at, ripens, ever := int64(0), false, false
+		for first := true; ; first = false {
+			truth := c.Eval(img, at, mem)
+			if first && truth == True {
+				break
+			}
+			before := slices.Clone(mem)
+			now := truth == False && c.Ripens(img, at, mem)
+			require.Equal(t, before, mem)
+			if first {
+				ripens = now
+			}
+			ever = ever || truth == True
+			if at = c.Wake(at, mem); at == timebase.Never {
+				require.False(t, now, "seed %d, condition %d: %v", seed, i, c)
+				break
+			}
+		}
+		require.False(t, ever && !ripens, "seed %d, condition %d: %v", seed, i, c)
+		seen[ripens]++
+	}
+	require.Greater(t, min(seen[true], seen[false]), 1000, "%v", seen)
+}

@@ -22,6 +22,17 @@ func (c Cond) Decisive(img Image, at int64, mem []Cell) (leaf int) {
 	return leaf
 }
 
+// Ripens tells, after an Eval that gave False, whether time alone may make the condition true: it is not false where every stable and
+// elapsed that has not had its time is taken for true, but below a not. Who goes on at false waits for it. It changes nothing in mem.
+func (c Cond) Ripens(img Image, at int64, mem []Cell) bool {
+	if c.Cells() == 0 || img == nil || len(c) > MaxNodes || int(c[0].Size) != len(c) {
+		return false
+	}
+	w := walk{cond: c, img: img, at: at, mem: mem, ripe: true}
+	s, ok := w.below(0, len(c))
+	return ok && uint16(s.count>>(16*False)) == 0
+}
+
 func (c Cond) root(img Image, at int64, mem []Cell, keep bool) (Truth, int) {
 	if img == nil || len(c) == 0 || len(c) > MaxNodes || int(c[0].Size) != len(c) {
 		return Bad, malformed
@@ -44,6 +55,8 @@ type walk struct {
 	at   int64
 	mem  []Cell // those of the functions to come
 	keep bool   // what functions take in
+	ripe bool   // functions have had their time
+	not  bool   // below an odd number of nots
 }
 
 // malformed is the decisive leaf of what is no condition.
@@ -56,7 +69,9 @@ func (w *walk) operator(i int) (t Truth, leaf int) {
 	if n.Op-Or > Of-Or || end > len(w.cond) || n.Size < 2 {
 		return Bad, malformed
 	}
+	w.not = w.not != (n.Op == Not)
 	s, ok := w.below(i+1, end)
+	w.not = w.not != (n.Op == Not)
 	if !ok {
 		return Bad, malformed
 	}
@@ -157,6 +172,9 @@ func (w *walk) function(n *Node) (t Truth, ok bool) {
 	}
 	if w.keep {
 		w.mem[0] = m
+	}
+	if w.ripe && !w.not && t == False {
+		t = True
 	}
 	w.mem = w.mem[1:]
 	return t, true

@@ -309,6 +309,7 @@ func FuzzEval(f *testing.F) {
 		for range 2 {
 			before := slices.Clone(mem)
 			leaf := c.Decisive(img, at, mem)
+			c.Ripens(img, at, mem)
 			require.Equal(t, before, mem)
 			truth := c.Eval(img, at, mem)
 			require.LessOrEqual(t, truth, True)

@@ -38,9 +38,12 @@ type node struct {
 // explorer searches a net.
 type explorer struct {
 	net     *net
+	params  []recipe.Param
 	limit   int
 	most    int // messages of one tag that can wait
+	memory  int // bytes
 	steps   int // moves without a choice
+	size    int // about the bytes of one state in the queue
 	seen    map[key]bool
 	nodes   []node
 	queue   []entry
@@ -70,6 +73,7 @@ func (x *explorer) explore() *Proof {
 	}
 	for len(x.queue) > 0 && !x.spent() {
 		e := x.queue[0]
+		x.queue[0] = entry{} // its state is not kept by what is left of the queue
 		x.queue = x.queue[1:]
 		moves := x.moves(&e.s)
 		if len(moves) == 0 {
@@ -99,8 +103,10 @@ func (x *explorer) explore() *Proof {
 	return &x.proof
 }
 
-// spent tells whether the limit is reached. Rounds of a fixed number make no states, so what they do is bounded, too.
-func (x *explorer) spent() bool { return len(x.nodes) > x.limit || x.steps > stepsPerState*x.limit }
+// spent tells whether a limit is reached. Rounds of a fixed number make no states, so what they do is bounded, too.
+func (x *explorer) spent() bool {
+	return len(x.nodes) > x.limit || x.steps > stepsPerState*x.limit || len(x.queue)*x.size > x.memory
+}
 
 // stepsPerState bounds the moves without a choice.
 const stepsPerState = 100
@@ -115,6 +121,7 @@ func (x *explorer) start() state {
 	for i := range s.owner {
 		s.owner[i] = -1
 	}
+	x.size = 256 + 5*len(s.at) + len(s.posted) + 4*len(s.owner) + 4*len(s.rounds)
 	s.at[0] = 0
 	return s
 }

@@ -4,6 +4,7 @@ package sound
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/batchkit/batchkit/internal/strictyaml"
 	"github.com/batchkit/batchkit/iomap/cond"
@@ -21,7 +22,7 @@ func (x *explorer) conditions(e *recipe.Element, g Guards) map[*recipe.Element]b
 
 func (x *explorer) condition(e *recipe.Element, g Guards, impossible map[*recipe.Element]bool) {
 	never := func(c *cond.Expr, what, advice string, n strictyaml.Node) {
-		if c != nil && !g.Possible([]*cond.Expr{c}, nil) {
+		if c != nil && !x.scales(c) && !g.Possible([]*cond.Expr{c}, nil) {
 			x.tell(Never, n, "%s of %s asks for %q, and no values of the tags make that true; %s", what, e.ID, c, advice)
 		}
 	}
@@ -33,7 +34,8 @@ func (x *explorer) condition(e *recipe.Element, g Guards, impossible map[*recipe
 	never(e.Exit, "the exit", "correct it, since it ends by time-out only", e.At("exit"))
 	var before []*cond.Expr
 	for _, c := range e.Children {
-		if e.Block == recipe.Select {
+		// What a condition is at the nominal batch size says nothing of another one.
+		if e.Block == recipe.Select && !x.scales(c.When) {
 			x.alternative(c, before, g, impossible)
 			if c.When != nil {
 				before = append(before, c.When)
@@ -66,4 +68,14 @@ func (x *explorer) alternative(e *recipe.Element, before []*cond.Expr, g Guards,
 // tell adds a finding that needs no trace.
 func (x *explorer) tell(kind Kind, n strictyaml.Node, format string, args ...any) {
 	x.proof.Findings = append(x.proof.Findings, Finding{Kind: kind, Node: n, Text: kind.String() + ": " + fmt.Sprintf(format, args...)})
+}
+
+// scales tells whether a condition depends on the batch size.
+func (x *explorer) scales(c *cond.Expr) bool {
+	if c == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Params(), func(ref cond.Ref) bool {
+		return slices.ContainsFunc(x.params, func(p recipe.Param) bool { return p.Name == ref.Name && p.Scaling != recipe.Fixed })
+	})
 }

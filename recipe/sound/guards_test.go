@@ -55,6 +55,22 @@ func when(c *cond.Expr, e *recipe.Element) *recipe.Element {
 	return e
 }
 
+// covered is a map on which nothing is true that is asked for behind something else.
+type covered struct{}
+
+func (covered) Possible(_, no []*cond.Expr) bool { return len(no) == 0 }
+
+func TestAnAlternativeThatDependsOnTheBatchSizeMayBeTaken(t *testing.T) {
+	a, b := phase("A"), phase("B")
+	a.When, _ = cond.Parse("LT1 > 40 L")
+	b.When, _ = cond.Parse("LT1 > $most")
+	for scaling, want := range map[recipe.Scaling]Verdict{recipe.Fixed: Unsound, recipe.Linear: Sound} {
+		r := of(block(sel, "R", a, b))
+		r.Params = []recipe.Param{{Name: "most", Scaling: scaling}}
+		require.Equal(t, want, Check(r, &Options{Guards: covered{}}).Verdict, scaling)
+	}
+}
+
 func until(c *cond.Expr, e *recipe.Element) *recipe.Element {
 	e.Loop.Until = c
 	return e

@@ -24,6 +24,7 @@ import (
 // Limits of a proof.
 const (
 	DefaultStates = 1_000_000 // states explored before a recipe counts as NOT PROVED
+	MaxMemory     = 128 << 20 // bytes of the states that are still to be looked at before it counts as NOT PROVED
 	MaxMessages   = 255       // messages of one tag that can wait to be received
 )
 
@@ -98,7 +99,7 @@ type Guards interface {
 
 // Options are the options of Check. Nil is the same as the zero value.
 type Options struct {
-	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory
+	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory, beside MaxMemory
 	Guards Guards // nil: every condition may be true, and false
 }
 
@@ -111,7 +112,7 @@ func check(r *recipe.Recipe, opt *Options, most int) *Proof {
 	if opt == nil {
 		opt = &Options{}
 	}
-	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most}
+	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most, memory: MaxMemory, params: r.Params}
 	impossible := x.conditions(r.Root, opt.Guards)
 	x.net = compile(r, impossible)
 	return x.explore()

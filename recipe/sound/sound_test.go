@@ -130,6 +130,22 @@ func TestAProofThatIsCutShortTellsWhatItHasFound(t *testing.T) {
 	}
 }
 
+func TestARecipeWhoseStatesTakeTooMuchMemoryIsNotProved(t *testing.T) {
+	root := block(par, "R")
+	for i := range 16 {
+		c := block(seq, fmt.Sprintf("B%d", i))
+		for k := range 3 {
+			c.Children = append(c.Children, uses(phase(fmt.Sprintf("P%d_%d", i, k)), fmt.Sprintf("E%d", (i+k)%16), fmt.Sprintf("E%d", (i+k+1)%16)))
+		}
+		root.Children = append(root.Children, c)
+	}
+	x := &explorer{limit: DefaultStates, memory: 1 << 20}
+	x.net = compile(of(root), nil)
+	p := x.explore()
+	require.Equal(t, NotProved, p.Verdict)
+	require.Less(t, p.States, 10_000)
+}
+
 func dump(e *recipe.Element) string {
 	s := fmt.Sprintf("%s %s %v", e.ID, e.Block, e.Uses)
 	if e.Block == rep {
