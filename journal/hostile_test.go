@@ -24,7 +24,7 @@ import (
 func hostileChip(t testing.TB) (*sim.Board, *Anchor) {
 	b, err := sim.NewBoard(1, &sim.BoardOptions{FRAMSize: 32 << 10})
 	require.NoError(t, err)
-	require.NoError(t, FormatChip(b.FRAM(), 1, ""))
+	require.NoError(t, FormatChip(b.FRAM(), 1, 0, ""))
 	c, err := OpenChip(b.FRAM(), "")
 	require.NoError(t, err)
 	a, err := c.Take("J")

@@ -19,7 +19,7 @@ import (
 // fram gives a site a chip of one slot.
 func (s *site) fram() *journaltest.Cells {
 	c := journaltest.NewCells(256 << 10)
-	require.NoError(s.t, journal.FormatChip(c, 1, ""))
+	require.NoError(s.t, journal.FormatChip(c, 1, 0, ""))
 	s.chip(c)
 	return c
 }

@@ -39,7 +39,7 @@ func openChip(file string) (*chip, error) {
 	c := &chip{file: file, board: board}
 	lock := file + ".lock"
 	if c.Chip, err = journal.OpenChip(board.FRAM(), lock); errors.Is(err, journal.ErrChip) && unwritten(board.FRAM()) {
-		if err = journal.FormatChip(board.FRAM(), framSlots, lock); err == nil {
+		if err = journal.FormatChip(board.FRAM(), framSlots, 0, lock); err == nil {
 			c.Chip, err = journal.OpenChip(board.FRAM(), lock)
 		}
 	}
