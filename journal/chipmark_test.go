@@ -51,7 +51,8 @@ func TestACutAtAnyByteOfACheckpointOnAChipLeavesTheOtherOne(t *testing.T) {
 		}
 		b.CutAtByte(-1)
 		b.Boot(1)
-		left := taken2(t, b.FRAM())
+		left, err := opened(t, b.FRAM()).Take(head.JournalID)
+		require.NoError(t, err)
 		_, all, faults := savedIn(t, d.Cut(journaltest.Loss{}), left)
 		switch all[0].Generation { // byte 0 to the last that the digest covers
 		case 4:
@@ -67,13 +68,6 @@ func TestACutAtAnyByteOfACheckpointOnAChipLeavesTheOtherOne(t *testing.T) {
 		}
 		require.NoError(t, b.Close())
 	}
-}
-
-// taken2 returns the slot of the journal as a process finds it that has just begun.
-func taken2(t testing.TB, f hal.FRAM) *journal.Anchor {
-	a, err := opened(t, f).Take(head.JournalID)
-	require.NoError(t, err)
-	return a
 }
 
 func TestACheckpointThatDoesNotFitOnTheChipIsAFileAndTheNewestMayLieInEitherPlace(t *testing.T) {

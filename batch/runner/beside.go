@@ -25,6 +25,7 @@ type marks struct {
 	busy bool
 	done *journal.Checkpoint // written, or failed, and not named by a record yet
 	err  error
+	last uint64 // the record that names the last one; before it is durable the one before may be the only one that counts
 }
 
 // medium is what is known of the medium.
@@ -88,10 +89,13 @@ func (l *loop) mark(now int64) int64 {
 	if m.done != nil {
 		l.did(answered, record.KindCheckpointTaken, m.done.Head.N, -1, m.err != nil)
 		l.note(record.KindCheckpointTaken, m.fill(l.r.opt.CheckpointPeriod))
-		m.done, m.err = nil, nil
+		m.done, m.err, m.last = nil, nil, l.next-1
 	}
 	if m.busy || now < m.due || l.failed != nil {
 		return max(m.due, now+1)
+	}
+	if v := l.r.opt.Virtual; (v == nil || v.Sync) && l.w.Durable() < m.last { // without Sync nothing is durable before the end
+		return now + measureLeast
 	}
 	defer l.fault()
 	l.seal()

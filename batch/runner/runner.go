@@ -127,9 +127,9 @@ type Options struct {
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
 
 	// CheckpointPeriod is the time in ns after which the state is put into a slot, on Rig.FRAM where that was parted with room for
-	// it (journal.FormatChip) and else in a file beside the journal, and a checkpoint_taken
-	// record names it: 1 s at least. A batch that is cut short then comes up from the newest slot for which its journal speaks,
-	// and replays only what follows. Zero: no slot is written or read, and the whole journal is replayed.
+	// it (journal.FormatChip) and else in a file beside the journal, and a checkpoint_taken record names it: 1 s at least. A batch
+	// that is cut short then comes up from the newest slot for which its journal speaks, and replays only what follows. Zero: no
+	// slot is written or read, and the whole journal is replayed.
 	CheckpointPeriod int64
 }
 
