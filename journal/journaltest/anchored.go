@@ -45,7 +45,7 @@ func anchorWords(long bool) []string {
 		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "ammmmmmKmPmtm", "adadaKatt", "tPtCt",
 			"abctbatP", "dddKd", "aPKatPdC", "etdetP", "eeetetaPtetc", "eetceeetetaPeetc"}
 	}
-	return []string{"atdatP", "abtcaKat", "eetceeeteta", "amtmmPm"}
+	return []string{"atdatP", "abtcaKat", "eetceeeteta", "mtmmPm"}
 }
 
 // anchoredProcess is a process with a chip.
