@@ -13,7 +13,7 @@ import (
 )
 
 // framSlots is into how many slots a new chip is parted: one for the device journal for ever, and one for each batch until its
-// package is made.
+// package is made. No room is given to checkpoints: all of a slot is for records.
 const framSlots = 8
 
 // framHelp is what is said of the flag.

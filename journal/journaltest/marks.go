@@ -11,7 +11,7 @@ import (
 
 // stateAfter is the payload of a checkpoint, by which it can be told; of four one does not fit on the chip.
 func stateAfter(head journal.Chain) []byte {
-	one := fmt.Appendf(nil, "%d %x ", head.N, head.Link)
+	one := fmt.Appendf(nil, "%d %s ", head.N, head.Link)
 	return bytes.Repeat(one, [...]int{4, 14, 8, 20}[head.N%4])
 }
 
@@ -24,7 +24,7 @@ func (p *anchoredProcess) mark() error {
 	if err != nil {
 		return err
 	}
-	if onChip := c.Slot[:4] == "chip"; onChip != (p.cells.Size() >= chipSize && len(c.Payload) <= chipState) {
+	if onChip := c.Slot[:4] == "chip"; onChip != (p.cells.Size() >= chipSize && c.Head.N%4 != 3) {
 		return fmt.Errorf("a state of %d bytes lies in %s", len(c.Payload), c.Slot)
 	}
 	p.marks = append(p.marks[:len(p.marks):len(p.marks)], c)
