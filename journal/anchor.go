@@ -17,6 +17,8 @@ type Anchor struct {
 	id   string
 	base int64
 	ring int // bytes; 0: heads only
+
+	saved int // bytes of each of the checkpoints behind the ring; 0: there are none
 }
 
 // String tells what it is, as records spell it; a stand-in is none. Of the
@@ -28,6 +30,8 @@ func (a *Anchor) String() string {
 		return "none: a file stands in for the chip"
 	case a.ring == 0:
 		return fmt.Sprintf("fram: slot %d, heads only", a.slot)
+	case a.saved > 0:
+		return fmt.Sprintf("fram: slot %d, a ring of %d bytes, two checkpoints of up to %d", a.slot, a.ring, a.saved-checkpointHeader)
 	}
 	return fmt.Sprintf("fram: slot %d, a ring of %d bytes", a.slot, a.ring)
 }
@@ -230,7 +234,8 @@ func (a *Anchor) claim() (io.Closer, error) {
 			return err
 		case a.slot >= len(t.ids) || *c.anchor(&t, a.slot) != *a: // also where the chip was parted anew meanwhile
 			return fmt.Errorf("slot %d is no longer that of journal %q: %w; take one anew", a.slot, a.id, ErrNoSlot)
-		case c.held[a.slot]:
+		}
+		if _, held := c.held[a.slot]; held {
 			return fmt.Errorf("slot %d: %w", a.slot, ErrInUse)
 		}
 		if c.lock != "" {
@@ -238,7 +243,7 @@ func (a *Anchor) claim() (io.Closer, error) {
 				return fmt.Errorf("slot %d: %w", a.slot, err)
 			}
 		}
-		c.held[a.slot] = true
+		c.held[a.slot] = *a
 		return nil
 	})
 }

@@ -20,7 +20,7 @@ import (
 func slot(t testing.TB, size int) (*journaltest.Cells, *journal.Anchor) {
 	t.Helper()
 	c := journaltest.NewCells(size)
-	require.NoError(t, journal.FormatChip(c, 1, ""))
+	require.NoError(t, journal.FormatChip(c, 1, 0, ""))
 	return c, taken(t, c)
 }
 
@@ -223,7 +223,7 @@ func TestAFileThatStandsInIsNoAnchorForReports(t *testing.T) {
 	d := journaltest.NewDisk()
 	c := journaltest.NewCells(64 << 10)
 	c.As = hal.Model{Tear: 1}
-	require.NoError(t, journal.FormatChip(c, 1, ""))
+	require.NoError(t, journal.FormatChip(c, 1, 0, ""))
 	a := taken(t, c)
 	w, err := journal.Create(dir, head, anchored(d, a))
 	require.NoError(t, err)
@@ -325,7 +325,7 @@ func TestAHeadOfAnotherJournalIsToldApartFromTampering(t *testing.T) {
 	require.NoError(t, w.Close())
 
 	other := journaltest.NewCells(64 << 10)
-	require.NoError(t, journal.FormatChip(other, 1, ""))
+	require.NoError(t, journal.FormatChip(other, 1, 0, ""))
 	chip, err := journal.OpenChip(other, "")
 	require.NoError(t, err)
 	b, err := chip.Take("B-0002")

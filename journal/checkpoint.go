@@ -1,4 +1,4 @@
-// Checkpoints: what a state was after a record, in slots that are written in turn beside the segments.
+// Checkpoints: what a state was after a record, in slots that are written in turn, on the anchor's chip or beside the segments.
 
 package journal
 
@@ -36,27 +36,33 @@ type Checkpoint struct {
 	Head       Chain  // the record after which it stands
 	Payload    []byte // the state, in the caller's form; 1 to MaxCheckpoint bytes
 	Digest     Hash   // of header and payload
+	Slot       string // where it lies: "chip 1", "file 1" and so on
 }
 
-// Checkpoints are the slots of a journal: files "checkpoints/1" and so on beside its segments, the oldest of which is overwritten
-// by each Write. No file says which is the newest: whoever reads them takes the highest generation that the journal speaks for.
+// Checkpoints are the slots of a journal: files "checkpoints/1" and so on beside its segments, and two in its slot on a chip, where
+// that was parted with room for them. Each Write overwrites the oldest on the chip, or, where there is no room for the state, the
+// oldest file. Nothing says which is the newest: whoever reads them takes the highest generation that the journal speaks for.
 // That is one whose Head is the chain's own at that record, and whose Digest stands in a later record; a slot that is newer than
 // what is left of its journal, or was put there by others, is passed over, and so is one that was being written when power went.
 //
 // Layout, little endian: magic, format version u32, length of the journal id u32, generation u64, seq u64, link, length of the
 // payload u64, journal id, zeros, and at 480 the SHA-256 of the 480 bytes before and of the payload, which begins at 512.
 type Checkpoints struct {
-	dir  string
-	id   string
-	st   Storage
-	held []uint64 // generation in each slot; 0: nothing that can be read
-	last uint64
-	made bool // the names of the slots are durable
+	dir   string
+	id    string
+	st    Storage
+	chip  *Anchor  // nil: there are no slots on a chip
+	broke bool     // the chip failed and is not written any more
+	held  []uint64 // generation in each slot, those of the chip first; 0: nothing that counts
+	chips int      // how many slots the chip has
+	last  uint64
+	made  bool // the names of the files are durable
 }
 
-// OpenCheckpoints reads the slots of the journal in dir, of which there are 1 to MaxCheckpoints, or DefaultCheckpoints if slots is 0. It
-// returns what can be read, the newest first, and of every slot that holds something else a line that says what: such a slot is
-// overwritten in its turn, which is the next. It changes nothing. Of opt only Storage matters.
+// OpenCheckpoints reads the slots of the journal in dir: files, of which there are 1 to MaxCheckpoints, or DefaultCheckpoints if slots
+// is 0, and those in Options.Anchor. It returns what can be read, the newest first, and of every slot that holds something else a line
+// that says what: such a slot is overwritten in its turn, which is the next. It changes nothing, and blocks for the disk and for the
+// transfer from the chip. Of opt only Storage and Anchor matter.
 func OpenCheckpoints(dir, journalID string, slots int, opt *Options) (s *Checkpoints, all []Checkpoint,
 	faults []string, err error) {
 	if slots == 0 {
@@ -66,9 +72,18 @@ func OpenCheckpoints(dir, journalID string, slots int, opt *Options) (s *Checkpo
 		return nil, nil, nil, fmt.Errorf("journal: checkpoints of %q: %d slots of journal %q: 1 to %d are wanted, and an id",
 			dir, slots, journalID, MaxCheckpoints)
 	}
-	s = &Checkpoints{dir: filepath.Join(dir, checkpointsDir), id: journalID, st: storageOf(opt), held: make([]uint64, slots)}
+	s = &Checkpoints{dir: filepath.Join(dir, checkpointsDir), id: journalID, st: storageOf(opt)}
+	if opt != nil && opt.Anchor != nil {
+		if opt.Anchor.id != journalID {
+			return nil, nil, nil, fmt.Errorf("journal: checkpoints of %q: Options.Anchor is the slot of journal %q", journalID, opt.Anchor.id)
+		}
+		if opt.Anchor.saved > 0 {
+			s.chip, s.chips = opt.Anchor, chipMarks
+		}
+	}
+	s.held = make([]uint64, s.chips+slots)
 	for i := range s.held {
-		data, err := s.st.Read(s.slot(i), checkpointHeader+MaxCheckpoint, nil)
+		data, err := s.read(i)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && used(data) == 0 {
 			continue
 		}
@@ -77,10 +92,10 @@ func OpenCheckpoints(dir, journalID string, slots int, opt *Options) (s *Checkpo
 			why = err.Error()
 		}
 		if why != "" {
-			faults = append(faults, fmt.Sprintf("checkpoint slot %d is passed over: %s", i+1, why))
+			faults = append(faults, fmt.Sprintf("checkpoint in %s is passed over: %s", s.where(i), why))
 			continue
 		}
-		s.held[i], s.last = c.Generation, max(s.last, c.Generation)
+		c.Slot, s.held[i], s.last = s.where(i), c.Generation, max(s.last, c.Generation)
 		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b Checkpoint) int { return bytes.Compare(order(b), order(a)) })
@@ -92,10 +107,52 @@ func order(c Checkpoint) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, c.Generation), c.Digest[:]...)
 }
 
-func (s *Checkpoints) slot(i int) string { return filepath.Join(s.dir, fmt.Sprint(i+1)) }
+// where names a slot.
+func (s *Checkpoints) where(i int) string {
+	if i < s.chips {
+		return fmt.Sprintf("chip %d", i+1)
+	}
+	return fmt.Sprintf("file %d", i-s.chips+1)
+}
 
-// Write puts a state into the oldest slot and returns when it is durable, with its generation and digest. The record that names
-// them comes after that. After an error the slot is the next to be written; the others are as they were.
+func (s *Checkpoints) file(i int) string { return filepath.Join(s.dir, fmt.Sprint(i-s.chips+1)) }
+
+func (s *Checkpoints) read(i int) ([]byte, error) {
+	if i < s.chips {
+		return s.chip.readSaved(i)
+	}
+	return s.st.Read(s.file(i), checkpointHeader+MaxCheckpoint, nil)
+}
+
+// Forget says that a checkpoint, as OpenCheckpoints returned it, does not count, since the journal does not speak for it: its slot is
+// written before others of its place. It changes nothing by itself.
+func (s *Checkpoints) Forget(c Checkpoint) {
+	for i := range s.held {
+		if s.where(i) == c.Slot && s.held[i] == c.Generation {
+			s.held[i] = 0
+		}
+	}
+}
+
+// oldest chooses the slot for so many bytes: on the chip where it has room for them, and else of the files.
+func (s *Checkpoints) oldest(size int) int {
+	from, to := s.chips, len(s.held)
+	if s.chip != nil && !s.broke && size <= s.chip.saved {
+		from, to = 0, s.chips
+	}
+	i := from
+	for k := from; k < to; k++ {
+		if s.held[k] < s.held[i] {
+			i = k
+		}
+	}
+	return i
+}
+
+// Write puts a state into the oldest slot and returns when it is durable, with its generation, digest and slot. The record that names
+// them comes after that. After an error the slot is the next to be written; the others are as they were. A chip is written only
+// while a Writer of the same Chip has the anchor, in pieces that hold up the ring for 0.2 ms each on SPI; after its first error, which is
+// ErrAnchor, or ErrNoSlot without that Writer, it is not written any more, and the next Write goes to a file.
 func (s *Checkpoints) Write(head Chain, payload []byte) (Checkpoint, error) {
 	c := Checkpoint{Generation: s.last + 1, Head: head, Payload: payload}
 	if s.last >= lastGeneration {
@@ -106,16 +163,16 @@ func (s *Checkpoints) Write(head Chain, payload []byte) (Checkpoint, error) {
 		return c, fmt.Errorf("journal: checkpoint after record %d: a state of %d bytes: 1 to %d are wanted, after a record",
 			head.N, len(payload), MaxCheckpoint)
 	}
-	i := 0
-	for k, g := range s.held {
-		if g < s.held[i] {
-			i = k
-		}
-	}
 	data, digest := s.encode(&c)
-	c.Digest = digest
-	if err := s.put(s.slot(i), data); err != nil {
-		return c, fmt.Errorf("journal: checkpoint slot %q: %w", s.slot(i), full(err))
+	i := s.oldest(len(data))
+	c.Digest, c.Slot = digest, s.where(i)
+	if i < s.chips {
+		if err := s.chip.writeSaved(i, data); err != nil {
+			s.broke = true
+			return c, fmt.Errorf("journal: checkpoint in %s: %w; the next ones are files", c.Slot, err)
+		}
+	} else if err := s.put(s.file(i), data); err != nil {
+		return c, fmt.Errorf("journal: checkpoint slot %q: %w", s.file(i), full(err))
 	}
 	s.held[i], s.last = c.Generation, c.Generation
 	return c, nil
@@ -145,9 +202,12 @@ func (s *Checkpoints) put(name string, data []byte) error {
 	return s.st.SyncDir(s.dir)
 }
 
-// encode gives the bytes of a slot: whole sectors.
+// slotSize is how many bytes a state of so many takes: whole sectors.
+func slotSize(state int) int { return (checkpointHeader + state + sector - 1) / sector * sector }
+
+// encode gives the bytes of a slot.
 func (s *Checkpoints) encode(c *Checkpoint) ([]byte, Hash) {
-	b := make([]byte, (checkpointHeader+len(c.Payload)+sector-1)/sector*sector)
+	b := make([]byte, slotSize(len(c.Payload)))
 	copy(b, checkpointMagic)
 	binary.LittleEndian.PutUint32(b[8:], formatVersion)
 	binary.LittleEndian.PutUint32(b[12:], uint32(len(s.id)))

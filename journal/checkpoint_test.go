@@ -169,11 +169,11 @@ func TestASlotThatIsNotAsItWasWrittenIsPassedOverWithTheReason(t *testing.T) {
 		require.Len(t, all, 1, n)
 		require.Equal(t, uint64(1), all[0].Generation)
 		require.Len(t, faults, 1)
-		require.Contains(t, faults[0], "checkpoint slot 2 is passed over: ")
+		require.Contains(t, faults[0], "checkpoint in file 2 is passed over: ")
 	}
 	_, _, faults, err := journal.OpenCheckpoints("j", "B-2", 0, &journal.Options{Storage: d})
 	require.NoError(t, err)
-	require.Equal(t, []string{"checkpoint slot 1 is passed over: it is of another journal", "checkpoint slot 2 is passed over: it is of another journal"}, faults)
+	require.Equal(t, []string{"checkpoint in file 1 is passed over: it is of another journal", "checkpoint in file 2 is passed over: it is of another journal"}, faults)
 }
 
 func TestWhatIsNoCheckpointIsRefusedAndAFailureLeavesTheOthers(t *testing.T) {
@@ -254,7 +254,7 @@ func TestASlotOfACheckpointThatIsBlankOrCannotBeRead(t *testing.T) {
 	}
 	_, all, faults = slots(t, d, 2)
 	require.Empty(t, all)
-	require.Equal(t, []string{"checkpoint slot 1 is passed over: input/output error"}, faults)
+	require.Equal(t, []string{"checkpoint in file 1 is passed over: input/output error"}, faults)
 	_, _, _, err = journal.OpenCheckpoints("j", "no id", 2, &journal.Options{Storage: d})
 	require.ErrorContains(t, err, "and an id")
 }

@@ -17,7 +17,7 @@ import (
 
 const (
 	maxSlots  = 16
-	chipMagic = "bkfram01"
+	chipMagic = "bkfram02" // the last two are the number of the layout
 	tableSize = 1280
 	tableCRC  = tableSize - 4
 	entrySize = 8 + maxJournalID
@@ -57,31 +57,38 @@ var (
 // bytes each, then the slots, all of one size. A slot holds two copies of a
 // head, each 256 bytes from the next (see anchor.go), and then a ring of
 // records (see ring.go), where the chip has 32 KiB or more and the slot room
-// for a ring of 4 KiB. The table:
+// for a ring of 4 KiB; and at its end two checkpoints (see checkpoint.go), where
+// the chip was parted with room for them. The table:
 //
 //	0    magic           24  size of a slot u64       64    per slot: length of the
 //	8    generation u64  32  number of slots u32            journal's id u32, zeros,
 //	16   chip size u64   36  zeros                          the id in 64 bytes
-//	                                                  1276  CRC-32C of 0 to 1275
+//	                     40  room of a checkpoint,    1276  CRC-32C of 0 to 1275
+//	                         with its header, u64
 type Chip struct {
 	f    hal.FRAM
 	lock string
 
 	mu   sync.Mutex
-	held map[int]bool // slots that a Writer of this Chip uses
+	held map[int]Anchor // slots that a Writer of this Chip uses
 }
 
 // table is what a chip says of itself.
 type table struct {
 	generation uint64
 	chip, slot int64    // sizes
+	saved      int64    // room of each of the checkpoints in a slot; 0: there are none
 	ids        []string // by slot; "" is free
 }
 
-// FormatChip parts a chip into so many slots, 1 to 16, of equal size. It
+// FormatChip parts a chip into so many slots, 1 to 16, of equal size, each with
+// room for two checkpoints of states of so many bytes, 0 to MaxCheckpoint; with
+// 0 all of a slot is for records, and checkpoints are files. The room for both,
+// with a header of 512 bytes each and in whole 512 bytes, is taken from the
+// ring, of which 4 KiB must be left, on a chip of 32 KiB at least. It
 // refuses a chip of which a slot is taken (ErrInUse) and one that is not fit
 // (ErrChip). Lock is as in OpenChip. What was on the chip is lost.
-func FormatChip(f hal.FRAM, slots int, lock string) error {
+func FormatChip(f hal.FRAM, slots, state int, lock string) error {
 	c, err := newChip(f, lock)
 	if err != nil {
 		return err
@@ -99,7 +106,18 @@ func FormatChip(f hal.FRAM, slots int, lock string) error {
 			return fmt.Errorf("formatting: %w: %d slots on %d bytes: there may be 1 to %d of %d bytes at least",
 				ErrChip, slots, f.Size(), maxSlots, slotHeads)
 		}
-		return c.write(table{chip: f.Size(), slot: size, ids: make([]string, slots)}, 0)
+		t := table{chip: f.Size(), slot: size, ids: make([]string, slots)}
+		if state < 0 || state > MaxCheckpoint {
+			return fmt.Errorf("formatting: %w: checkpoints of %d bytes: must be 0 to %d", ErrChip, state, MaxCheckpoint)
+		}
+		if state > 0 {
+			t.saved = int64(slotSize(state))
+		}
+		if !t.bears() {
+			return fmt.Errorf("formatting: %w: two checkpoints of %d bytes in a slot of %d leave no ring of %d bytes, "+
+				"or the chip has fewer than %d; give 0 for none, or fewer slots", ErrChip, state, size, leastRing, leastChip)
+		}
+		return c.write(t, 0)
 	})
 }
 
@@ -132,7 +150,7 @@ func newChip(f hal.FRAM, lock string) (*Chip, error) {
 	case size < 2*tableSize+slotHeads || size > mostChip:
 		return nil, fmt.Errorf("journal: chip: %w: it has %d bytes, must have %d to %d", ErrChip, size, 2*tableSize+slotHeads, mostChip)
 	}
-	return &Chip{f: f, lock: lock, held: map[int]bool{}}, nil
+	return &Chip{f: f, lock: lock, held: map[int]Anchor{}}, nil
 }
 
 // guarded calls f while no other process and no other goroutine has the table.
@@ -216,7 +234,7 @@ func (c *Chip) Release(journalID string) error {
 		if n < 0 {
 			return nil
 		}
-		if c.held[n] {
+		if _, held := c.held[n]; held {
 			return fmt.Errorf("releasing slot %d of journal %q: %w", n, journalID, ErrInUse)
 		}
 		if c.lock != "" {
@@ -244,14 +262,20 @@ func (c *Chip) slotLock(n int) string { return fmt.Sprintf("%s.%d", c.lock, n) }
 
 // anchor returns slot n. A chip below 32 KiB has no rings.
 func (c *Chip) anchor(t *table, n int) *Anchor {
-	a := &Anchor{chip: c, slot: n, id: t.ids[n], base: t.offset(n)}
-	if rest := t.slot - slotHeads; t.chip >= leastChip && rest >= leastRing {
+	a := &Anchor{chip: c, slot: n, id: t.ids[n], base: t.offset(n), saved: int(t.saved)}
+	if rest := t.slot - slotHeads - chipMarks*t.saved; t.chip >= leastChip && rest >= leastRing {
 		a.ring = int(rest)
 	}
 	return a
 }
 
 func (t *table) offset(n int) int64 { return 2*tableSize + int64(n)*t.slot }
+
+// bears tells whether the checkpoints of a slot, if any, leave a ring in it.
+func (t *table) bears() bool {
+	return t.saved == 0 || t.chip >= leastChip && t.saved > checkpointHeader && t.saved <= t.slot && t.saved%sector == 0 &&
+		t.slot-slotHeads-chipMarks*t.saved >= leastRing
+}
 
 func (t *table) encode() []byte {
 	b := make([]byte, tableSize)
@@ -260,6 +284,7 @@ func (t *table) encode() []byte {
 	binary.LittleEndian.PutUint64(b[16:], uint64(t.chip))
 	binary.LittleEndian.PutUint64(b[24:], uint64(t.slot))
 	binary.LittleEndian.PutUint32(b[32:], uint32(len(t.ids)))
+	binary.LittleEndian.PutUint64(b[40:], uint64(t.saved))
 	for i, id := range t.ids {
 		binary.LittleEndian.PutUint32(b[64+entrySize*i:], uint32(len(id)))
 		copy(b[64+entrySize*i+8:], id)
@@ -273,10 +298,11 @@ func decodeTable(b []byte, chip int64) (table, bool) {
 	t := table{
 		generation: binary.LittleEndian.Uint64(b[8:]),
 		chip:       int64(binary.LittleEndian.Uint64(b[16:])), slot: int64(binary.LittleEndian.Uint64(b[24:])),
+		saved: int64(binary.LittleEndian.Uint64(b[40:])),
 	}
 	n := binary.LittleEndian.Uint32(b[32:])
 	if n < 1 || n > maxSlots || t.chip != chip || t.slot < slotHeads || t.slot > chip || t.slot%slotUnit != 0 ||
-		t.offset(int(n)) > chip {
+		t.offset(int(n)) > chip || !t.bears() {
 		return table{}, false
 	}
 	for i := range int(n) {
@@ -292,7 +318,7 @@ func decodeTable(b []byte, chip int64) (table, bool) {
 
 // table reads the table, and tells which copy is the newer one.
 func (c *Chip) table() (t table, newer int, err error) {
-	found := false
+	found, other := false, ""
 	for i := range 2 {
 		b := make([]byte, tableSize)
 		if err := readCells(c.f, b, int64(i)*tableSize); err != nil {
@@ -301,6 +327,13 @@ func (c *Chip) table() (t table, newer int, err error) {
 		if one, ok := decodeTable(b, c.f.Size()); ok && (!found || one.generation > t.generation) {
 			t, newer, found = one, i, true
 		}
+		if m := string(b[:len(chipMagic)]); m != chipMagic && m[:len(m)-2] == chipMagic[:len(m)-2] {
+			other = m
+		}
+	}
+	if !found && other != "" {
+		return table{}, 0, fmt.Errorf("%w: it is of another format: %q, this build reads %q; go on with the build that formatted it, "+
+			"or format it anew, which ends what it knows", ErrChip, other, chipMagic)
 	}
 	if !found {
 		return table{}, 0, fmt.Errorf("%w: neither copy of its table can be read; format it", ErrChip)

@@ -24,7 +24,7 @@ func board(t testing.TB, seed uint64, size int64) *sim.Board {
 	b, err := sim.NewBoard(seed, &sim.BoardOptions{FRAMSize: size})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	require.NoError(t, journal.FormatChip(b.FRAM(), 2, ""))
+	require.NoError(t, journal.FormatChip(b.FRAM(), 2, 0, ""))
 	return b
 }
 
@@ -51,10 +51,10 @@ func TestACutAtAnyByteOfAChangeOfTheTableLeavesTheOldOneOrTheNew(t *testing.T) {
 			_, err := c.Take("B-0001")
 			require.NoError(t, err)
 			if what == "format" {
-				require.ErrorIs(t, journal.FormatChip(b.FRAM(), 3, ""), journal.ErrInUse, "a slot is taken")
+				require.ErrorIs(t, journal.FormatChip(b.FRAM(), 3, 0, ""), journal.ErrInUse, "a slot is taken")
 				require.NoError(t, c.Release("B-0001"))
 				old = []string{"", ""}
-				change = func(*journal.Chip) error { return journal.FormatChip(b.FRAM(), 2, "") }
+				change = func(*journal.Chip) error { return journal.FormatChip(b.FRAM(), 2, 0, "") }
 				fresh = old
 			}
 			b.CutAtByte(cut)
@@ -146,7 +146,7 @@ func TestProcessesShareAChipByALockFile(t *testing.T) {
 
 func TestProcessesThatTakeAndReleaseAtTheSameTimeWaitForEachOther(t *testing.T) {
 	cells := journaltest.NewCells(8 << 10)
-	require.NoError(t, journal.FormatChip(cells, 4, ""))
+	require.NoError(t, journal.FormatChip(cells, 4, 0, ""))
 	lock := filepath.Join(t.TempDir(), "fram")
 	done := make(chan error)
 	for _, id := range []string{"A", "B", "C"} {
@@ -182,7 +182,7 @@ func (f atEnd) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestWhatAChipOfAnySizeIsPartedInto(t *testing.T) {
-	require.NoError(t, journal.FormatChip(atEnd{journaltest.NewCells(8 << 10)}, 1, ""))
+	require.NoError(t, journal.FormatChip(atEnd{journaltest.NewCells(8 << 10)}, 1, 0, ""))
 	for _, c := range []struct {
 		size, slots int
 		want        string // of the first slot; "" where it is refused
@@ -193,7 +193,7 @@ func TestWhatAChipOfAnySizeIsPartedInto(t *testing.T) {
 		{32 << 10, 1, "a ring of 29696 bytes"},
 	} {
 		cells := journaltest.NewCells(c.size)
-		err := journal.FormatChip(cells, c.slots, "")
+		err := journal.FormatChip(cells, c.slots, 0, "")
 		if c.want == "" {
 			require.ErrorIs(t, err, journal.ErrChip, "%d bytes, %d slots", c.size, c.slots)
 			continue
@@ -218,7 +218,7 @@ func TestWhatAChipOfAnySizeIsPartedInto(t *testing.T) {
 
 func TestAChipThatCannotBeReadIsNotFormatted(t *testing.T) {
 	cells := journaltest.NewCells(8 << 10)
-	require.NoError(t, journal.FormatChip(cells, 1, ""))
+	require.NoError(t, journal.FormatChip(cells, 1, 0, ""))
 	_, err := opened(t, cells).Take("J")
 	require.NoError(t, err)
 	cells.Fault = func(write bool, _ int64, _ int) error {
@@ -227,7 +227,7 @@ func TestAChipThatCannotBeReadIsNotFormatted(t *testing.T) {
 		}
 		return nil
 	}
-	require.ErrorIs(t, journal.FormatChip(cells, 1, ""), journal.ErrAnchor)
+	require.ErrorIs(t, journal.FormatChip(cells, 1, 0, ""), journal.ErrAnchor)
 	cells.Fault = nil
 	ids, err := opened(t, cells).Journals()
 	require.NoError(t, err)
@@ -243,7 +243,7 @@ func TestAChipThatTheLayoutCannotBearIsRefused(t *testing.T) {
 	for tear, ok := range map[int]bool{-1: false, 0: false, 1: true, 2: true, 3: false, 4: true, 8: true, 16: false, 256: false} {
 		c := journaltest.NewCells(32 << 10)
 		c.As = hal.Model{Tear: tear, Apart: true}
-		err := journal.FormatChip(c, 1, "")
+		err := journal.FormatChip(c, 1, 0, "")
 		if ok {
 			require.NoError(t, err)
 			continue
@@ -251,22 +251,22 @@ func TestAChipThatTheLayoutCannotBearIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, journal.ErrChip)
 		require.ErrorContains(t, err, "the layout bears 1, 2, 4 or 8")
 	}
-	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(2<<10), 1, ""), journal.ErrChip)
-	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(8<<10), 17, ""), journal.ErrChip)
-	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(8<<10), 0, ""), journal.ErrChip)
+	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(2<<10), 1, 0, ""), journal.ErrChip)
+	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(8<<10), 17, 0, ""), journal.ErrChip)
+	require.ErrorIs(t, journal.FormatChip(journaltest.NewCells(8<<10), 0, 0, ""), journal.ErrChip)
 	_, err := journal.OpenChip(journaltest.NewCells(8<<10), "")
 	require.ErrorIs(t, err, journal.ErrChip)
 	require.ErrorContains(t, err, "neither copy of its table can be read; format it")
 	stuck := journaltest.NewCells(8 << 10)
 	stuck.Stuck = map[int64]byte{700: 0x55}
-	require.ErrorContains(t, journal.FormatChip(stuck, 1, ""), "cells do not hold what was written; replace the chip")
+	require.ErrorContains(t, journal.FormatChip(stuck, 1, 0, ""), "cells do not hold what was written; replace the chip")
 }
 
 func TestAFRAMInAFileIsNoAnchor(t *testing.T) {
 	b, err := sim.NewBoard(1, &sim.BoardOptions{FRAMSize: 64 << 10, FRAMFile: filepath.Join(t.TempDir(), "fram")})
 	require.NoError(t, err)
 	defer b.Close()
-	require.NoError(t, journal.FormatChip(b.FRAM(), 1, ""))
+	require.NoError(t, journal.FormatChip(b.FRAM(), 1, 0, ""))
 	a, err := opened(t, b.FRAM()).Take(head.JournalID)
 	require.NoError(t, err)
 	d := journaltest.NewDisk()
@@ -296,12 +296,12 @@ func TestCellsThatAreStuckUnderAHeadAreFoundWhenTheJournalIsOpened(t *testing.T)
 
 func TestASlotOfAChipThatWasPartedAnewIsNoLongerTheOneThatWasTaken(t *testing.T) {
 	cells := journaltest.NewCells(128 << 10)
-	require.NoError(t, journal.FormatChip(cells, 1, ""))
+	require.NoError(t, journal.FormatChip(cells, 1, 0, ""))
 	chip := opened(t, cells)
 	old, err := chip.Take(head.JournalID)
 	require.NoError(t, err)
 	require.NoError(t, chip.Release(head.JournalID))
-	require.NoError(t, journal.FormatChip(cells, 2, ""))
+	require.NoError(t, journal.FormatChip(cells, 2, 0, ""))
 	a, err := chip.Take(head.JournalID)
 	require.NoError(t, err)
 	require.NotEqual(t, old.String(), a.String(), "it begins at the same byte and is shorter")
@@ -311,10 +311,10 @@ func TestASlotOfAChipThatWasPartedAnewIsNoLongerTheOneThatWasTaken(t *testing.T)
 	require.NoError(t, err)
 	require.NoError(t, chip.Release("B-0002"))
 	require.NoError(t, chip.Release(head.JournalID))
-	require.NoError(t, journal.FormatChip(cells, 1, ""))
+	require.NoError(t, journal.FormatChip(cells, 1, 0, ""))
 	_, err = journal.Create(dir, journal.Header{JournalID: "B-0002"}, anchored(journaltest.NewDisk(), second))
 	require.ErrorIs(t, err, journal.ErrNoSlot, "there is no second slot any more")
-	require.NoError(t, journal.FormatChip(cells, 2, ""))
+	require.NoError(t, journal.FormatChip(cells, 2, 0, ""))
 	a, err = chip.Take(head.JournalID)
 	require.NoError(t, err)
 	w, err := journal.Create(dir, head, anchored(journaltest.NewDisk(), a))

@@ -68,7 +68,7 @@ func ExampleChip() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("formatted:", journal.FormatChip(board.FRAM(), 4, ""))
+	fmt.Println("formatted:", journal.FormatChip(board.FRAM(), 4, 0, ""))
 	chip, err := journal.OpenChip(board.FRAM(), "")
 	if err != nil {
 		fmt.Println(err)

@@ -24,7 +24,7 @@ import (
 func hostileChip(t testing.TB) (*sim.Board, *Anchor) {
 	b, err := sim.NewBoard(1, &sim.BoardOptions{FRAMSize: 32 << 10})
 	require.NoError(t, err)
-	require.NoError(t, FormatChip(b.FRAM(), 1, ""))
+	require.NoError(t, FormatChip(b.FRAM(), 1, 0, ""))
 	c, err := OpenChip(b.FRAM(), "")
 	require.NoError(t, err)
 	a, err := c.Take("J")
@@ -154,6 +154,8 @@ func TestOnlyATableThatFitsItsChipIsOne(t *testing.T) {
 	good := table{generation: 1, chip: chip, slot: 4 << 10, ids: []string{"J", ""}}
 	_, ok := decodeTable(good.encode(), chip)
 	require.True(t, ok)
+	_, ok = decodeTable((&table{generation: 1, chip: chip, slot: 8 << 10, saved: 1536, ids: []string{""}}).encode(), chip)
+	require.True(t, ok)
 	for i := range tableSize {
 		b := good.encode()
 		b[i] ^= 0x10
@@ -166,6 +168,9 @@ func TestOnlyATableThatFitsItsChipIsOne(t *testing.T) {
 		{chip: chip, slot: -4096, ids: four}, {chip: chip, slot: 1 << 62, ids: four}, {chip: chip, slot: 8 << 10, ids: four},
 		{chip: chip, slot: 1000, ids: four}, {chip: chip, slot: 4 << 10}, {chip: chip, slot: 512, ids: []string{"a b"}},
 		{chip: chip, slot: 512, ids: []string{strings.Repeat("x", maxJournalID+1)}},
+		{chip: chip, slot: 8 << 10, saved: 2048, ids: []string{""}}, {chip: chip, slot: 8 << 10, saved: 512, ids: []string{""}},
+		{chip: chip, slot: 8 << 10, saved: 1100, ids: []string{""}}, {chip: chip, slot: 8 << 10, saved: -1024, ids: []string{""}},
+		{chip: chip, slot: 8 << 10, saved: 1 << 62, ids: []string{""}},
 	} {
 		_, ok := decodeTable(bad.encode(), chip)
 		require.False(t, ok, "%+v", bad)

@@ -42,7 +42,7 @@
 //
 // A journal is a directory with "segments/00000001.seg" and so on,
 // "quarantine/" for torn tails, and "lock"; [Checkpoints] puts "checkpoints/" beside
-// them, which are no evidence. All numbers are little endian. A
+// them where they are not on a chip, which are no evidence. All numbers are little endian. A
 // segment is zero-filled to its full size and made durable before its header
 // is written, twice: in its first and its last 512 bytes. Between them lie
 // frames, each beginning at a multiple of 8:

@@ -70,7 +70,7 @@ func chipIn(file string) (*sim.Board, *journal.Anchor, error) {
 	}
 	chip, err := journal.OpenChip(board.FRAM(), file+".lock")
 	if errors.Is(err, journal.ErrChip) {
-		if err = journal.FormatChip(board.FRAM(), 2, file+".lock"); err == nil {
+		if err = journal.FormatChip(board.FRAM(), 2, 0, file+".lock"); err == nil {
 			chip, err = journal.OpenChip(board.FRAM(), file+".lock")
 		}
 	}

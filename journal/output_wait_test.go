@@ -39,7 +39,7 @@ func waits(t *testing.T, ring bool) (all []time.Duration) {
 		b, err := sim.NewBoard(1, nil)
 		require.NoError(t, err)
 		f := spi{b.FRAM(), &now}
-		require.NoError(t, journal.FormatChip(f, 1, ""))
+		require.NoError(t, journal.FormatChip(f, 1, 0, ""))
 		opt.Anchor, err = opened(t, f).Take(head.JournalID)
 		require.NoError(t, err)
 	}

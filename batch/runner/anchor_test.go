@@ -19,7 +19,7 @@ import (
 // fram gives a site a chip of one slot.
 func (s *site) fram() *journaltest.Cells {
 	c := journaltest.NewCells(256 << 10)
-	require.NoError(s.t, journal.FormatChip(c, 1, ""))
+	require.NoError(s.t, journal.FormatChip(c, 1, 0, ""))
 	s.chip(c)
 	return c
 }
@@ -131,4 +131,43 @@ func TestASlotIsGivenBackWhenThePackageIsMade(t *testing.T) {
 		_, err = s.run()
 		require.ErrorIs(s.t, err, ErrUsed)
 	})
+}
+
+func TestCheckpointsOnTheChipGoOnWhileTheDiskStallsAndWaitWhereTheirRecordsDo(t *testing.T) {
+	for ring, least := range map[bool]int{true: 4, false: 0} {
+		inBubble(t, func(s *site) {
+			cells := journaltest.NewCells(256 << 10)
+			require.NoError(t, journal.FormatChip(cells, 1, 4<<10, ""))
+			s.chip(cells)
+			s.opt.CheckpointPeriod = second
+			s.disk.stall = span{3 * second, 9 * second}
+			s.wires.unchecked = true
+			if !ring {
+				s.disk.anchor = nil
+				s.at(2*second, func(*Runner) {
+					cells.Fault = func(write bool, off int64, _ int) error {
+						if write && off < 250<<10-4096 { // heads and ring, and no checkpoint
+							return syscall.EIO
+						}
+						return nil
+					}
+				})
+			}
+			res, err := s.run()
+			require.NoError(t, err)
+			require.Equal(t, sequencer.Complete, res.State)
+			within := 0
+			for i, r := range s.list {
+				if r.Kind == record.KindCheckpointTaken {
+					require.Equal(t, "ok", r.Text(record.Result))
+					require.Contains(t, r.Text(record.CheckpointSlot), "chip ")
+					if s.seen[i] > 3*second+500_000_000 && s.seen[i] < 9*second {
+						within++
+					}
+				}
+			}
+			require.GreaterOrEqual(t, within, least, "ring %t", ring)
+			require.LessOrEqual(t, within, map[bool]int{true: 6, false: 1}[ring], "ring %t", ring)
+		})
+	}
 }

@@ -25,6 +25,7 @@ type marks struct {
 	busy bool
 	done *journal.Checkpoint // written, or failed, and not named by a record yet
 	err  error
+	last uint64 // the record that names the last one; before it is durable the one before may be the only one that counts
 }
 
 // medium is what is known of the medium.
@@ -88,10 +89,13 @@ func (l *loop) mark(now int64) int64 {
 	if m.done != nil {
 		l.did(answered, record.KindCheckpointTaken, m.done.Head.N, -1, m.err != nil)
 		l.note(record.KindCheckpointTaken, m.fill(l.r.opt.CheckpointPeriod))
-		m.done, m.err = nil, nil
+		m.done, m.err, m.last = nil, nil, l.next-1
 	}
 	if m.busy || now < m.due || l.failed != nil {
 		return max(m.due, now+1)
+	}
+	if v := l.r.opt.Virtual; (v == nil || v.Sync) && l.w.Durable() < m.last { // without Sync nothing is durable before the end
+		return now + measureLeast
 	}
 	defer l.fault()
 	l.seal()
@@ -116,6 +120,9 @@ func (m *marks) fill(period int64) func(b *record.Body) {
 		b.Count(record.CheckpointID, c.Generation)
 		b.Count(record.CheckpointLastSeq, c.Head.N)
 		b.Text(record.CheckpointPeriod, fmt.Sprintf("%d ms", period/1_000_000))
+		if c.Slot != "" {
+			b.Text(record.CheckpointSlot, c.Slot)
+		}
 		if err != nil {
 			b.Text(record.Result, "failed")
 			b.Text(record.Detail, batch.Clean(err.Error()))
@@ -213,15 +220,17 @@ func (l *loop) note(k record.Kind, fill func(b *record.Body)) {
 	l.append(k, l.next, body)
 }
 
-// openSlots reads the checkpoints of a journal, if they are wanted.
-func (r *Runner) openSlots(dir string) (err error) {
+// openSlots reads the checkpoints of a journal, if they are wanted, of which some may lie in its anchor.
+func (r *Runner) openSlots(dir string, a *journal.Anchor) (err error) {
 	if r.opt.CheckpointPeriod > 0 {
-		r.slots, r.saved, r.wrong, err = journal.OpenCheckpoints(dir, r.b.JournalID, 0, &journal.Options{Storage: r.opt.Storage})
+		r.slots, r.saved, r.wrong, err = journal.OpenCheckpoints(dir, r.b.JournalID, 0,
+			&journal.Options{Storage: r.opt.Storage, Anchor: a})
 	}
 	return err
 }
 
-// spoken are the checkpoints for which the journal speaks: their record is the journal's own, and a later one names their digest.
+// spoken are the checkpoints for which the journal speaks: their record is the journal's own, and a later one names their digest. The
+// slots of the others are written first, so that a cut does not cost one that counts.
 func (r *Runner) spoken(dir string) (list []journal.Checkpoint, err error) {
 	if len(r.saved) == 0 {
 		return nil, nil
@@ -250,6 +259,8 @@ func (r *Runner) spoken(dir string) (list []journal.Checkpoint, err error) {
 	for i, k := range known {
 		if k.member && k.named {
 			list = append(list, r.saved[i])
+		} else if err == nil {
+			r.slots.Forget(r.saved[i])
 		}
 	}
 	return list, err

@@ -16,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/journal/journaltest"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
 )
@@ -63,7 +64,7 @@ func cutRun(t *testing.T) (*batch.Batch, *memory, *journal.Recovery) {
 func risen(t *testing.T, b *batch.Batch, disk *memory, rec *journal.Recovery) *past {
 	r, err := New(b, Rig{Port: sim.NewPlant(7), Dir: "memory"}, &Options{Virtual: &Virtual{}, Storage: disk, CheckpointPeriod: 2 * second})
 	require.NoError(t, err)
-	require.NoError(t, r.openSlots("memory/journal"))
+	require.NoError(t, r.openSlots("memory/journal", nil))
 	p, err := r.recover("memory/journal", rec)
 	require.NoError(t, err)
 	full, err := r.follow("memory/journal", rec, nil)
@@ -110,7 +111,7 @@ func TestACheckpointThatDoesNotLeadToItsJournalIsPassedOverForTheWholeJournal(t 
 	b, disk, rec := cutRun(t)
 	r, err := New(b, Rig{Port: sim.NewPlant(7), Dir: "memory"}, &Options{Virtual: &Virtual{}, Storage: disk, CheckpointPeriod: 2 * second})
 	require.NoError(t, err)
-	require.NoError(t, r.openSlots("memory/journal"))
+	require.NoError(t, r.openSlots("memory/journal", nil))
 	for i := range r.saved {
 		s := &r.saved[i]
 		for _, state := range [][]byte{nil, s.Payload[:20], append(slices.Clone(s.Payload), 0), make([]byte, len(s.Payload)), r.saved[3-i/2].Payload} {
@@ -128,7 +129,7 @@ func TestWithoutAPeriodNoSlotIsWrittenOrRead(t *testing.T) {
 	b, disk, rec := cutRun(t)
 	r, err := New(b, Rig{Port: sim.NewPlant(7), Dir: "memory"}, &Options{Virtual: &Virtual{}, Storage: disk})
 	require.NoError(t, err)
-	require.NoError(t, r.openSlots("memory/journal"))
+	require.NoError(t, r.openSlots("memory/journal", nil))
 	p, err := r.recover("memory/journal", rec)
 	require.NoError(t, err)
 	require.Contains(t, p.words, "follows from records 1 to")
@@ -205,4 +206,57 @@ func TestAPackageWithCheckpointsBesideItsJournalVerifies(t *testing.T) {
 	require.True(t, report.OK())
 	require.Equal(t, []string{"journal/checkpoints/1", "journal/checkpoints/2", "journal/checkpoints/3", "journal/checkpoints/4"}, report.Other,
 		"they are no part of the package, and need not be kept with it")
+}
+
+func TestACheckpointLiesOnTheChipWhereThereIsRoomForItAndElseInAFile(t *testing.T) {
+	for state, want := range map[int]string{4 << 10: "chip", 1 << 10: "file"} {
+		b, err := demoPlan(t, "recovery: hold", "recovery: resume").Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: 7})
+		require.NoError(t, err)
+		disk, cells := newMemory(), journaltest.NewCells(128<<10)
+		require.NoError(t, journal.FormatChip(cells, 2, state, ""))
+		tr := newTrace(t, 7)
+		life := func(birth, death int64) {
+			m := &mortal{trace: tr, period: 2 * second, birth: birth, now: birth, death: death}
+			m.reload(disk)
+			chip, err := journal.OpenChip(cells, "")
+			require.NoError(t, err)
+			defer func() { require.Contains(t, []any{errCut, nil}, recover()) }()
+			virtual := &Virtual{Sync: true, Durable: func(_ int64, seq uint64) { m.durable = seq }}
+			restart := []Scheduled{{At: 2 * second, Do: func(r *Runner) {
+				_ = r.Tell(Command{Command: sequencer.Restart, Operator: "op1", Reason: "test"})
+			}}}
+			_, err = Run(context.Background(), b, Rig{Port: m, Dir: "memory", Clock: born{at: birth}, FRAM: chip}, &Options{Virtual: virtual,
+				Storage: disk, CheckpointPeriod: 2 * second, Record: m.record, Schedule: restart,
+				Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
+			require.NoError(t, err)
+		}
+		life(1, 30*second)
+		life(30*second, 38*second)
+		taken, words, generation := 0, "", uint64(0)
+		_, err = journal.Scan("memory/journal", func(_ uint64, body []byte, _ journal.Chain) error {
+			rec, err := record.Parse(body)
+			require.NoError(t, err)
+			switch rec.Kind {
+			case record.KindCheckpointTaken:
+				require.Equal(t, "ok", rec.Text(record.Result))
+				require.Regexp(t, "^"+want+" [1-4]$", rec.Text(record.CheckpointSlot))
+				require.Greater(t, rec.Count(record.CheckpointID), generation)
+				generation = rec.Count(record.CheckpointID)
+				taken++
+			case record.KindRecovery:
+				words = rec.Text(record.RecoveryPath)
+			}
+			return nil
+		}, &journal.Options{Storage: disk})
+		require.NoError(t, err)
+		require.Greater(t, taken, 15)
+		require.Contains(t, words, "follows from checkpoint 14 after record", want)
+		files := 0
+		for name := range disk.files {
+			if filepath.Base(filepath.Dir(name)) == "checkpoints" {
+				files++
+			}
+		}
+		require.Equal(t, map[string]int{"chip": 0, "file": journal.DefaultCheckpoints}[want], files)
+	}
 }

@@ -101,7 +101,7 @@ func (m *mortal) alike(t testing.TB, b *batch.Batch, disk *memory) {
 	}
 	r, err := New(b, Rig{Port: m, Dir: "memory"}, &Options{Virtual: &Virtual{}, Storage: disk, CheckpointPeriod: m.period})
 	require.NoError(t, err)
-	require.NoError(t, r.openSlots("memory/journal"))
+	require.NoError(t, r.openSlots("memory/journal", nil))
 	require.Empty(t, r.wrong)
 	short, err := r.recover("memory/journal", rec)
 	require.NoError(t, err)

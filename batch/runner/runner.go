@@ -126,9 +126,10 @@ type Options struct {
 	Room     int64                         // bytes that must be free on the disk where a new batch begins; 0: batch.Budget
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
 
-	// CheckpointPeriod is the time in ns after which the state is put into a slot beside the journal, and a checkpoint_taken
-	// record names it: 1 s at least. A batch that is cut short then comes up from the newest slot for which its journal speaks,
-	// and replays only what follows. Zero: no slot is written or read, and the whole journal is replayed.
+	// CheckpointPeriod is the time in ns after which the state is put into a slot, on Rig.FRAM where that was parted with room for
+	// it (journal.FormatChip) and else in a file beside the journal, and a checkpoint_taken record names it: 1 s at least. A batch
+	// that is cut short then comes up from the newest slot for which its journal speaks, and replays only what follows. Zero: no
+	// slot is written or read, and the whole journal is replayed.
 	CheckpointPeriod int64
 }
 
@@ -317,7 +318,7 @@ func (r *Runner) open() (*journal.Writer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
-	if err = r.openSlots(dir); err != nil {
+	if err = r.openSlots(dir, jopt.Anchor); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	if rec.Head.N > 0 {

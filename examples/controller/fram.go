@@ -13,7 +13,7 @@ import (
 )
 
 // framSlots is into how many slots a new chip is parted: one for the device journal for ever, and one for each batch until its
-// package is made.
+// package is made. No room is given to checkpoints: all of a slot is for records.
 const framSlots = 8
 
 // framHelp is what is said of the flag.
@@ -39,7 +39,7 @@ func openChip(file string) (*chip, error) {
 	c := &chip{file: file, board: board}
 	lock := file + ".lock"
 	if c.Chip, err = journal.OpenChip(board.FRAM(), lock); errors.Is(err, journal.ErrChip) && unwritten(board.FRAM()) {
-		if err = journal.FormatChip(board.FRAM(), framSlots, lock); err == nil {
+		if err = journal.FormatChip(board.FRAM(), framSlots, 0, lock); err == nil {
 			c.Chip, err = journal.OpenChip(board.FRAM(), lock)
 		}
 	}

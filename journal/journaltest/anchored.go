@@ -12,18 +12,19 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-// chipSize gives a ring that is full after a few records of a kB, or, below 32 KiB, heads only.
+// chipSize gives a ring that is full after a few records of a kB, and two checkpoints, or, below 32 KiB, heads only.
 const (
-	chipSize  = 32 << 10
+	chipSize  = 32<<10 + 2*(512+chipState)
 	headsSize = 8 << 10
+	chipState = 1024
 )
 
 // Anchors enumerates what cuts of power leave of a disk and of the chip beside
 // it, which ruin one byte of it or eight, at every byte that is written to the
 // chip and at every call of the disk, and then what a disk put back, a chip put back, another chip and damaged
 // cells lead to. It returns an error for every state in which a record that
-// was acknowledged, by the ring or by the disk, is neither there nor named.
-// Options.Wrap is not used.
+// was acknowledged, by the ring or by the disk, is neither there nor named, or
+// in which the newest checkpoint on the chip, or of the files, is lost. Options.Wrap is not used.
 func Anchors(opt Options) (Report, error) {
 	opt.Wrap = nil
 	r := newRun(opt) // which gives the disk itself
@@ -37,14 +38,14 @@ func Anchors(opt Options) (Report, error) {
 
 // anchorWords returns the workloads: a, b and e append records of 40, 700 and
 // 9000 bytes, t stages, c commits, d commits and appends and stages while that
-// is flushed, C closes and opens again, K opens without closing, P after a cut
-// of power.
+// is flushed, m writes a checkpoint, C closes and opens again, K opens without
+// closing, P after a cut of power.
 func anchorWords(long bool) []string {
 	if long {
-		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "adadaKatt", "tPtCt",
+		return []string{"atcaK", "abtdatPac", "atPatPat", "bbtbtdbtcbt", "ataCatd", "eeetcete", "ammmmmmKmPmtm", "adadaKatt", "tPtCt",
 			"abctbatP", "dddKd", "aPKatPdC", "etdetP", "eeetetaPtetc", "eetceeetetaPeetc"}
 	}
-	return []string{"atdatP", "abtcaKat", "eetceeeteta"}
+	return []string{"atdatP", "abtcaKat", "eetceeeteta", "mtmmPm"}
 }
 
 // anchoredProcess is a process with a chip.
@@ -52,13 +53,18 @@ type anchoredProcess struct {
 	process
 	cells *Cells
 	note  func()
+	slots *journal.Checkpoints
+	marks []journal.Checkpoint // that were acknowledged
 }
 
 // blankChip returns a formatted chip, of which a cut ruins so many bytes at once.
 func blankChip(size, tear int) (*Cells, error) {
 	c := NewCells(size)
 	c.As.Tear = tear
-	return c, journal.FormatChip(c, 1, "")
+	if size < chipSize {
+		return c, journal.FormatChip(c, 1, 0, "")
+	}
+	return c, journal.FormatChip(c, 1, chipState, "")
 }
 
 // slotOf finds the slot of the journal on a chip.
@@ -93,7 +99,8 @@ func (p *anchoredProcess) start() (*journal.Recovery, error) {
 		return rec, fmt.Errorf("%w: it goes on after record %d; acknowledged are %d, appended %d", errHead, n, h.acked, h.appended())
 	}
 	p.w, p.h = w, h.clone(n)
-	return rec, nil
+	p.slots, _, _, err = journal.OpenCheckpoints(dir, header().JournalID, 2, &journal.Options{Storage: p.d, Anchor: a})
+	return rec, err
 }
 
 // add appends a record.
@@ -130,6 +137,8 @@ func (p *anchoredProcess) step(step byte) error {
 		err := errors.Join(p.add(40), p.w.Commit())
 		p.d.OnSync = nil
 		return errors.Join(err, inside)
+	case 'm':
+		return p.mark()
 	case 'C':
 		if err := p.w.Close(); err != nil {
 			return err
@@ -152,6 +161,7 @@ type anchorPoint struct {
 	h        *history
 	acked    uint64
 	appended uint64
+	marks    []journal.Checkpoint
 }
 
 // watched runs a word and returns every point of it.
@@ -167,7 +177,7 @@ func watched(word string, size, tear int) (*anchoredProcess, []anchorPoint, erro
 	var all []anchorPoint
 	note := func(b []byte, off int64) {
 		all = append(all, anchorPoint{call: len(all), disk: p.d.snapshot(), cells: p.cells.Copy(), write: bytes.Clone(b), off: off,
-			h: p.h, acked: p.h.acked, appended: p.h.appended()})
+			h: p.h, acked: p.h.acked, appended: p.h.appended(), marks: p.marks})
 	}
 	p.note = func() { note(nil, 0) }
 	p.d.before, cells.before = p.note, note
@@ -245,7 +255,7 @@ func (r *run) anchorState(name func() string, kind string, d *Disk, cells *Cells
 	if r.full() || !r.fresh(sum, at.acked, at.appended) {
 		return
 	}
-	c := claim{h: at.h, acked: at.acked, appended: at.appended}
+	c := claim{h: at.h, acked: at.acked, appended: at.appended, marks: at.marks}
 	before := r.ran
 	r.try(name, func() error { return r.judgeAnchored(kind, d.Cut(Loss{}), cells.Copy(), c) })
 	r.report.States += r.ran - before
@@ -265,7 +275,7 @@ func (r *run) nestedAnchor(title string, d *Disk, cells *Cells, c claim) {
 	var points []anchorPoint
 	note := func(b []byte, off int64) {
 		points = append(points, anchorPoint{call: len(points), disk: p.d.snapshot(), cells: p.cells.Copy(), write: bytes.Clone(b), off: off,
-			h: h, acked: c.acked, appended: c.appended})
+			h: h, acked: c.acked, appended: c.appended, marks: c.marks})
 	}
 	p.d.before, p.cells.before = func() { note(nil, 0) }, note
 	_, err := p.start()

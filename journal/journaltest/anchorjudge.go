@@ -50,13 +50,16 @@ func (r *run) judgeAnchored(kind string, d *Disk, cells *Cells, c claim) error {
 		r.report.Outcomes[kind+" with records from the ring"]++
 	}
 	n := rec.Head.N
+	if err := marked(d, cells, c.marks); err != nil {
+		return explained(rec, "%v", err)
+	}
 	switch {
 	case rec.Outcome > journal.TornTail:
 		return explained(rec, "a cut of power is called %s", rec.Outcome)
 	case n < c.acked:
 		return explained(rec, "ends with record %d, acknowledged are %d", n, c.acked)
 	}
-	p := &anchoredProcess{process: process{d: d, h: c.left()}, cells: cells}
+	p := &anchoredProcess{process: process{d: d, h: c.left()}, cells: cells, marks: c.marks}
 	again, err := p.start()
 	if err != nil {
 		return explained(rec, "opening: %v", err)
@@ -77,7 +80,15 @@ func (r *run) judgeAnchored(kind string, d *Disk, cells *Cells, c claim) error {
 		return err
 	}
 	ring := p.h.acked > n
+	if len(c.marks) > 0 {
+		if err := p.mark(); err != nil {
+			return err
+		}
+	}
 	p.d = d.Cut(Loss{})
+	if err := marked(p.d, cells, p.marks); err != nil {
+		return explained(rec, "after recovery: %v", err)
+	}
 	last := claim{h: p.h, acked: p.h.acked, appended: n + 1}
 	rec, err = scanAnchored(p.d, cells, last)
 	if err != nil || rec.Outcome != journal.Clean || rec.Head.N < p.h.acked || ring == (cells.Size() < chipSize) {

@@ -15,9 +15,10 @@ import (
 // claim is what a disk must hold.
 type claim struct {
 	h        *history
-	acked    uint64 // records that must be there
-	appended uint64 // records that may be there
-	cached   bool   // the disk may show what its medium does not hold
+	acked    uint64               // records that must be there
+	appended uint64               // records that may be there
+	cached   bool                 // the disk may show what its medium does not hold
+	marks    []journal.Checkpoint // that must be there until others take their place
 }
 
 // scan reads a journal and holds every record against the history.

@@ -37,6 +37,7 @@ const (
 	CheckpointID                   // generation of a checkpoint
 	CheckpointLastSeq              // last record from which a state was recovered
 	CheckpointPeriod               // time from one checkpoint to the next, with its unit
+	CheckpointSlot                 // where a checkpoint lies: "chip 1", "file 1" and so on
 	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
@@ -207,6 +208,7 @@ var keys = [keyCount]struct {
 	CheckpointID:        {"checkpoint_id", formCount},
 	CheckpointLastSeq:   {"checkpoint_last_seq", formCount},
 	CheckpointPeriod:    {"checkpoint_period", formText},
+	CheckpointSlot:      {"checkpoint_slot", formText},
 	Coalesced:           {"coalesced", formCount},
 	Command:             {"command", formText},
 	Compared:            {"compared", formTexts},

@@ -201,7 +201,7 @@ var specs = [kindCount]Spec{
 		May: []Key{Medium, BytesWrittenTotal, WriteAmplification, WearIndex, EraseCountMax, BadBlockCount, PayloadBytes, JournalBytes,
 			ZeroFillBytes, Flushes, Segments, ProjectedLifeDays, BudgetAssumptions}},
 	KindCheckpointTaken: {Name: "checkpoint_taken", Class: System, Grade: Note,
-		Must: []Key{CheckpointID, CheckpointLastSeq, CheckpointPeriod, Result}, May: []Key{Digest, Detail}},
+		Must: []Key{CheckpointID, CheckpointLastSeq, CheckpointPeriod, Result}, May: []Key{CheckpointSlot, Digest, Detail}},
 	KindMediumReplaced: {Name: "medium_replaced", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope}},
 	KindExport: {Name: "export", Class: System, Alone: true, Must: []Key{Actor, ExportRef, ObjectID, Values}, May: []Key{Detail}},
