@@ -21,13 +21,13 @@ func TestTheQuickStartRunsABatchOnceAndLeavesEvidenceThatReplays(t *testing.T) {
 	var said bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a machine too busy for it aborts the batch
 	defer cancel()
-	require.NoError(t, run(ctx, "Q-0001", out, &said, 20))
+	require.NoError(t, run(ctx, "Q-0001", out, &said, 8))
 	require.Contains(t, said.String(), "CHARGE start\nCHARGE end\nDISCHARGE start\nDISCHARGE end\n")
 	require.Contains(t, said.String(), " kg of 20.00, PASS\nbatch Q-0001 is Complete; ran without approval; verified, ")
 	replay, err := evidence.Replay(filepath.Join(out, "Q-0001"))
 	require.NoError(t, err)
 	require.Nil(t, replay.Divergence)
-	require.ErrorIs(t, run(t.Context(), "Q-0001", out, &said, 20), runner.ErrUsed)
+	require.ErrorIs(t, run(t.Context(), "Q-0001", out, &said, 8), runner.ErrUsed)
 }
 
 func TestTheQuickStartAbortsWhenItIsToldToEnd(t *testing.T) {
