@@ -67,6 +67,7 @@ func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	switch k := key.(type) {
 	case ed25519.PublicKey: // its length is checked below
 	case *ecdsa.PublicKey:
+		//lint:ignore SA1019 a key without coordinates makes Bytes and MarshalPKIXPublicKey panic, and nothing else tells of it
 		if k == nil || k.Curve != elliptic.P256() || k.X == nil || k.Y == nil {
 			return nil, fmt.Errorf("%w: of ECDSA keys only P-256 is taken", ErrKey)
 		}
