@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -48,7 +49,7 @@ func (c *compiler) meet() {
 			all[k].Lost = "receive " + name + ": " + c.out.elems[all[k].Phase].id + " was stopped or aborted"
 		}
 		p.Messages = append(p.Messages, sequencer.Message{First: len(p.Parties), Count: len(all),
-			Full: "send " + name + ": 255 wait already and nobody receives them"})
+			Full: fmt.Sprintf("send %s: %d wait already and nobody receives them", name, sequencer.MaxMessages)})
 		p.Parties = append(p.Parties, all...)
 	}
 }
