@@ -15,7 +15,7 @@ import (
 // one that was renamed is gone and new. Comments, layout and how a quantity's parameter is spelled in a file are no difference; that an
 // amount has other decimals is one. No sentence: a and b say the same.
 func Diff(a, b *Recipe) []string {
-	d := differ{}
+	d := differ{stays: map[string]map[string]bool{}}
 	d.becomes("Recipe", a.ID, b.ID)
 	d.becomes("Version", a.Version, b.Version)
 	d.becomes("Title", quote(a.Title), quote(b.Title))
@@ -35,8 +35,9 @@ func Diff(a, b *Recipe) []string {
 // differ collects sentences.
 type differ struct {
 	out           []string
-	before, after map[string]place // elements by id
-	fresh         bool             // what is told of is new, so that nothing was before it
+	before, after map[string]place           // elements by id
+	stays         map[string]map[string]bool // by block: its elements that did not move
+	fresh         bool                       // what is told of is new, so that nothing was before it
 }
 
 // place is an element and where it stands.

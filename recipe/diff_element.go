@@ -4,7 +4,6 @@ package recipe
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -59,23 +58,34 @@ func (d *differ) moved(was, is *place) {
 	case is.parent == nil && was.parent == nil:
 		return
 	case is.parent != nil && was.parent != nil && is.parent.ID == was.parent.ID:
-		var a, b []string
-		for _, c := range was.parent.Children {
-			if p := d.after[c.ID]; p.parent != nil && p.parent.ID == is.parent.ID {
-				a = append(a, c.ID)
-			}
+		if d.stays[is.parent.ID] == nil {
+			d.stays[is.parent.ID] = d.inOrder(was.parent, is.parent)
 		}
-		for _, c := range is.parent.Children {
-			if p := d.before[c.ID]; p.parent != nil && p.parent.ID == is.parent.ID {
-				b = append(b, c.ID)
-			}
-		}
-		stays := common(a, b)
-		if slices.ContainsFunc(stays, func(pair [2]int) bool { return b[pair[1]] == is.e.ID }) {
+		if d.stays[is.parent.ID][is.e.ID] {
 			return
 		}
 	}
 	d.say("%s is moved: it stood %s, and stands %s", upper(is.e.words()), was.where(), is.where())
+}
+
+// inOrder tells which elements of a block follow each other as they did in the block that it was.
+func (d *differ) inOrder(was, is *Element) map[string]bool {
+	var a, b []string
+	for _, c := range was.Children {
+		if p := d.after[c.ID]; p.parent != nil && p.parent.ID == is.ID {
+			a = append(a, c.ID)
+		}
+	}
+	for _, c := range is.Children {
+		if p := d.before[c.ID]; p.parent != nil && p.parent.ID == is.ID {
+			b = append(b, c.ID)
+		}
+	}
+	stays := map[string]bool{}
+	for _, pair := range common(a, b) {
+		stays[b[pair[1]]] = true
+	}
+	return stays
 }
 
 // changed tells what became other with an element itself.
@@ -191,36 +201,42 @@ func stayed(other []bool, i int) (n int) {
 	return n
 }
 
-// maxCommon bounds the table of common; above it only what stands at the same place from the front is taken to be common.
+// maxCommon bounds the table of common; above it only what stands at the same place is taken to be common.
 const maxCommon = 4 << 20
 
 // common pairs what two lists have in the same order, as much as can be.
 func common(a, b []string) (pairs [][2]int) {
-	if len(a)*len(b) > maxCommon {
-		for i := range min(len(a), len(b)) {
-			if a[i] == b[i] {
-				pairs = append(pairs, [2]int{i, i})
+	at := 0 // what both begin with is common without a table
+	for at < len(a) && at < len(b) && a[at] == b[at] {
+		pairs = append(pairs, [2]int{at, at})
+		at++
+	}
+	restA, restB := a[at:], b[at:]
+	if len(restA)*len(restB) > maxCommon {
+		for i := range min(len(restA), len(restB)) {
+			if restA[i] == restB[i] {
+				pairs = append(pairs, [2]int{at + i, at + i})
 			}
 		}
 		return pairs
 	}
-	rows := make([][]int32, len(a)+1)
+	rows := make([][]int32, len(restA)+1)
 	for i := range rows {
-		rows[i] = make([]int32, len(b)+1)
+		rows[i] = make([]int32, len(restB)+1)
 	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for k := len(b) - 1; k >= 0; k-- {
-			if a[i] == b[k] {
+	for i := len(restA) - 1; i >= 0; i-- {
+		for k := len(restB) - 1; k >= 0; k-- {
+			if restA[i] == restB[k] {
 				rows[i][k] = rows[i+1][k+1] + 1
 			} else {
 				rows[i][k] = max(rows[i+1][k], rows[i][k+1])
 			}
 		}
 	}
-	for i, k := 0, 0; i < len(a) && k < len(b); {
+	for i, k := 0, 0; i < len(restA) && k < len(restB); {
 		switch {
-		case a[i] == b[k]:
-			pairs = append(pairs, [2]int{i, k})
+		case restA[i] == restB[k]:
+			pairs = append(pairs, [2]int{at + i, at + k})
 			i, k = i+1, k+1
 		case rows[i+1][k] >= rows[i][k+1]:
 			i++
