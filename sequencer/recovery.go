@@ -32,6 +32,10 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 		if r := m.p.Elems[p].Recovery; graver(r, rule) {
 			rule = r
 		}
+		// Others do not come a second time to where it has met them.
+		if m.p.Elems[p].Recovery == recipe.RecoverRepeat && m.hasMet(p) && graver(recipe.RecoverHold, rule) {
+			rule, reason = recipe.RecoverHold, "it has met others already"
+		}
 		// Whether an OEM action was carried out, and how far, is not known: only a person can say whether to ask for it again.
 		if asked && graver(recipe.RecoverHold, rule) {
 			rule, reason = recipe.RecoverHold, "an action was under way"
@@ -65,6 +69,17 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 		}
 	}
 	return fx
+}
+
+// hasMet tells whether a phase has been at a line, or sent or received a message.
+func (m *Machine) hasMet(p int) bool {
+	e := &m.p.Elems[p]
+	for i := e.First; i < e.First+int(m.el[p].PC); i++ {
+		if k := m.p.Actions[i].Kind; k == recipe.Sync || k == recipe.Send || k == recipe.Receive {
+			return true
+		}
+	}
+	return false
 }
 
 // readBack takes an output for known only where it reads back what was commanded, and tells whether one that matters does not.
