@@ -46,16 +46,15 @@ func TestTheDemoEndsWithTotalsReconciliationVerdictAndThePlaceOfTheEvidence(t *t
 	require.False(t, replay.Cut)
 }
 
-func TestAVirtualBatchTakesATenthOfItsOwnTimeAtMost(t *testing.T) {
+func TestAVirtualBatchTakesLessThanASecond(t *testing.T) {
 	workplace(t)
-	const own = 35 * time.Second // also with the race detector, and where the disk is shared
 	best := time.Hour
 	for range 3 { // the machine may be busy with something else once
 		begin := time.Now()
 		done(t, "-virtual")
 		best = min(best, time.Since(begin))
 	}
-	require.Less(t, best, own/10)
+	require.Less(t, best, time.Second)
 }
 
 func TestBatchesAreNumberedInTheOrderInWhichTheyAreRun(t *testing.T) {
