@@ -17,7 +17,7 @@ import (
 
 func TestANameCannotPrintALineOfTheReport(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no such names there")
+		t.Skip("needs a file system that takes line ends in names, which Windows has not")
 	}
 	dir := short(t, 4)
 	// One beside the package, one that cannot be listed.

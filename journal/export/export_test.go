@@ -224,7 +224,7 @@ func TestASinkThatFlapsDoesNotFillTheJournal(t *testing.T) {
 
 func TestTheFileOfADirIsVerifiedByAShellWithSha256sum(t *testing.T) {
 	if _, err := exec.LookPath("sha256sum"); err != nil {
-		t.Skip("no sha256sum here")
+		t.Skip("needs sha256sum: install GNU coreutils")
 	}
 	b := newBook(t)
 	b.note(4)
