@@ -59,12 +59,14 @@ type Event struct {
 
 	Command  sequencer.Command // Told
 	Step     string            // Told: element, "" for the procedure
+	Target   string            // Told, GoTo: element that comes next
+	Name     string            // Told: parameter (Change), alarm (Acknowledge) or interlock (ResetInterlock)
 	Operator string            // Told, Answered: who
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why
 
 	ID     uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action
-	Value  string   // Answered
+	Value  string   // Answered; Told, Change: the new value
 	OK     bool     // Done, Finished: confirmed, or ended well
 	At     int64    // Done: when it took effect, monotonic ns
 	Values []string // Progress, Finished: name=value

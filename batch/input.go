@@ -85,12 +85,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		b.Int(record.Limit, ev.LimitMS)
 	case Told:
 		start(record.KindCommand)
-		b.Text(record.Command, ev.Command.String())
-		b.Text(record.ChangeReason, ev.Reason)
-		b.Text(record.OperatorRole, ev.Role)
-		if ev.Step != "" {
-			b.Text(record.StepID, ev.Step)
-		}
+		m.ordered(ev)
 		operator = ev.Operator
 	case Answered:
 		start(record.KindPromptAnswer)
@@ -105,6 +100,30 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	}
 	b.Text(record.OperatorID, operator)
 	return b.Append(dst)
+}
+
+// nameKeys are the keys under which the name in an order stands.
+var nameKeys = map[sequencer.Command]record.Key{sequencer.Change: record.Parameter, sequencer.Acknowledge: record.AlarmID,
+	sequencer.ResetInterlock: record.InterlockID}
+
+// ordered writes what an operator has ordered.
+func (m *Machine) ordered(ev *Event) {
+	b := &m.body
+	b.Text(record.Command, ev.Command.String())
+	b.Text(record.ChangeReason, ev.Reason)
+	b.Text(record.OperatorRole, ev.Role)
+	if ev.Step != "" {
+		b.Text(record.StepID, ev.Step)
+	}
+	if ev.Target != "" {
+		b.Text(record.TargetStepID, ev.Target)
+	}
+	if k, ok := nameKeys[ev.Command]; ok {
+		b.Text(k, ev.Name)
+	}
+	if ev.Command == sequencer.Change {
+		b.Text(record.Value, ev.Value)
+	}
 }
 
 // reported writes what a device or an OEM action reported.
@@ -377,11 +396,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 	case record.KindTickLate:
 		ev.Kind, ev.LateMS, ev.LimitMS = Late, r.Int(record.LateMS), r.Int(record.Limit)
 	case record.KindCommand:
-		var ok bool
-		ev.Kind, ev.Reason, ev.Step = Told, r.Text(record.ChangeReason), r.Text(record.StepID)
-		if ev.Command, ok = sequencer.ParseCommand(r.Text(record.Command)); !ok {
-			err = fmt.Errorf("unknown command %q", r.Text(record.Command))
-		}
+		err = readOrder(r, &ev)
 	case record.KindPromptAnswer:
 		ev.Kind, ev.ID, ev.Value = Answered, uint32(r.Int(record.PromptID)), r.Text(record.Value)
 	case record.KindWriteDone:
@@ -396,6 +411,19 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		err = fmt.Errorf("no input of the engine")
 	}
 	return ev, err
+}
+
+func readOrder(r *record.Record, ev *Event) error {
+	var ok bool
+	ev.Kind, ev.Reason, ev.Step = Told, r.Text(record.ChangeReason), r.Text(record.StepID)
+	if ev.Command, ok = sequencer.ParseCommand(r.Text(record.Command)); !ok {
+		return fmt.Errorf("unknown command %q", r.Text(record.Command))
+	}
+	ev.Target, ev.Value = r.Text(record.TargetStepID), r.Text(record.Value)
+	if k, named := nameKeys[ev.Command]; named {
+		ev.Name = r.Text(k)
+	}
+	return nil
 }
 
 func readObservation(r *record.Record) (o timebase.Observation, err error) {

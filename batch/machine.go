@@ -143,7 +143,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case Boot:
 		m.boot(ev)
 	case Told:
-		m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step)})
+		m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	case Answered:
 		m.tell(sequencer.Event{Kind: sequencer.Answered, ID: ev.ID})
 	case Done:

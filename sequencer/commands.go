@@ -10,8 +10,11 @@ import (
 
 // told answers a command and, where it is legal, carries it out.
 func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
-	if ev.Elem < 0 || ev.Elem >= len(m.el) || ev.Command == NoCommand || ev.Command >= commandCount {
+	if ev.Elem < 0 || ev.Elem >= len(m.el) || ev.Command == NoCommand || ev.Command >= orderCount {
 		return append(fx, Effect{Kind: Answer, Command: ev.Command, Result: Refused, Reason: "no such command or element"})
+	}
+	if ev.Command >= commandCount {
+		return m.ordered(at, ev, fx)
 	}
 	answer := Effect{Kind: Answer, Command: ev.Command, Elem: ev.Elem, From: m.state(ev.Elem)}
 	legal := m.takes(ev.Elem, ev.Command)

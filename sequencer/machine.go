@@ -16,7 +16,7 @@ type EventKind uint8
 // The events of a Machine.
 const (
 	Boot         EventKind = iota + 1 // the controller came up; outputs were read back as View shows them
-	Told                              // a command, Command to Elem
+	Told                              // a command, Command to Elem; GoTo: Target
 	Input                             // something that View shows may have changed
 	Tick                              // the deadline of Wake has come
 	Done                              // write ID was confirmed (OK) or not
@@ -30,6 +30,7 @@ type Event struct {
 	Kind    EventKind
 	Command Command
 	Elem    int
+	Target  int
 	ID      uint32
 	Window  int
 	OK      bool

@@ -34,7 +34,7 @@ func (s State) Terminal() bool { return s == Complete || s == Stopped || s == Ab
 // Quiescent tells whether a state lasts until a command comes.
 func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Paused || s == Held }
 
-// Command is a command to an element of the recipe.
+// Command is a command to an element of the recipe, or an order.
 type Command uint8
 
 // The commands.
@@ -51,11 +51,28 @@ const (
 	commandCount
 )
 
-var commandNames = [commandCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset"}
+// The orders: commands of an operator that lead to no state by the table.
+const (
+	HardAbort      = commandCount + iota // abort without logic, and with the request of the map for a trip
+	Automatic                            // mode: transitions fire when they are true
+	SemiAutomatic                        // mode: a transition that is true waits for release
+	Manual                               // mode: a person chooses what comes next
+	Release                              // let go on what waits for it
+	GoTo                                 // in manual: Target comes next
+	Force                                // in manual: what the element waits for counts as true
+	Change                               // while held: a parameter takes another value
+	Comment                              // what a person says of the batch or an element
+	Acknowledge                          // of an alarm
+	ResetInterlock                       // of an interlock that has latched
+	orderCount
+)
+
+var commandNames = [orderCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset", "hard_abort",
+	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock"}
 
 // String gives the name that records and people use.
 func (c Command) String() string {
-	if c < commandCount {
+	if c < orderCount {
 		return commandNames[c]
 	}
 	return ""
@@ -63,7 +80,7 @@ func (c Command) String() string {
 
 // ParseCommand is the inverse of String; ok is false for any other text.
 func ParseCommand(s string) (c Command, ok bool) {
-	for c = Start; c < commandCount; c++ {
+	for c = Start; c < orderCount; c++ {
 		if commandNames[c] == s {
 			return c, true
 		}

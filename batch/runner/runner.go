@@ -103,9 +103,12 @@ type Prompt struct {
 type Command struct {
 	Command  sequencer.Command
 	Step     string // element of the recipe; "" is the whole batch
+	Target   string // GoTo: element that comes next
+	Name     string // parameter (Change), alarm (Acknowledge) or interlock (ResetInterlock)
+	Value    string // Change: the new value, such as "2.5 kg"
 	Operator string
 	Role     string // "" is "operator"
-	Reason   string // required for everything but start
+	Reason   string // required for everything but start; of a Comment what is said
 }
 
 // Scheduled is something to be done at a time of the run.
@@ -235,8 +238,9 @@ func (r *Runner) Tell(c Command) error {
 	if c.Operator == "" || c.Reason == "" {
 		return fmt.Errorf("runner: command %s: operator and reason are required", c.Command)
 	}
-	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: batch.Clean(c.Step), Operator: batch.Clean(c.Operator),
-		Role: batch.Clean(c.Role), Reason: batch.Clean(c.Reason)})
+	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: batch.Clean(c.Step), Target: batch.Clean(c.Target),
+		Name: batch.Clean(c.Name), Value: batch.Clean(c.Value), Operator: batch.Clean(c.Operator), Role: batch.Clean(c.Role),
+		Reason: batch.Clean(c.Reason)})
 }
 
 // Answer answers a prompt. It does not block.

@@ -15,7 +15,7 @@ import (
 // lacking are the names that nothing carries. Who gives one a place takes it from this list; none may be added.
 const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
-Interlocks: interlock_id, interlock_gate_state, debounce_ms, vote_window_ms, interlock_gate, gate state, vote_win
+Interlocks: interlock_gate_state, debounce_ms, vote_window_ms, interlock_gate, gate state, vote_win
 I/O map, safe state, override: protocol_binding, scaling, debounced_state, debounce_ms, filter_type, filter_param, edge/level, safe_value, recover_policy, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset, drop, hold, latch
 Metering: sample_period_ms, filter_type, filter_param, snapshots
 Time: source_change, primary/backup, last_sync_ts, holdover_age_s, holdover_state, last_sync, holdover_age

@@ -15,6 +15,7 @@ const (
 	ActiveSlot                     // slot that names the active version, A or B
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
+	AlarmID                        // alarm of the map
 	Anchor                         // where the head of the journal is kept besides, and what was found there
 	AnchoredJournalID              // journal whose head is anchored in this one
 	ApprovalID                     // approval that covers an object
@@ -71,6 +72,7 @@ const (
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
+	InterlockID                    // interlock of the map
 	JournalBytes                   // bytes that the journal wrote, zeros of new segments included
 	JournalID                      // the journal
 	KeyID                          // id of a key that signs heads, 8 hex digits
@@ -100,6 +102,7 @@ const (
 	OperatorRole                   // role in which the operator acts
 	Overwritten                    // entries of a trace before its first one, which are gone
 	OwnerStepID                    // elements that hold what is waited for
+	Parameter                      // parameter of the formula
 	Params                         // parameters handed over, name=value
 	PayloadBytes                   // bytes of evidence that the journal took
 	PhaseState                     // state of the element, one of the ISA-88 twelve
@@ -145,6 +148,7 @@ const (
 	SyncState                      // state of synchronisation
 	TagMapVersion                  // version of the tag map
 	Target                         // value aimed at
+	TargetStepID                   // element that an order wants to come next
 	TimeBoundMS                    // greatest error of ts_utc
 	TimeSource                     // who gives UTC
 	TimeStepCount                  // steps of UTC seen in this epoch
@@ -186,6 +190,7 @@ var keys = [keyCount]struct {
 	ActiveSlot:          {"active_slot", formText},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
+	AlarmID:             {"alarm_id", formText},
 	Anchor:              {"anchor", formText},
 	AnchoredJournalID:   {"anchored_journal_id", formText},
 	ApprovalID:          {"approval_id", formText},
@@ -242,6 +247,7 @@ var keys = [keyCount]struct {
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
 	ImpactScope:         {"impact_scope", formText},
+	InterlockID:         {"interlock_id", formText},
 	JournalBytes:        {"journal_bytes", formCount},
 	JournalID:           {"journal_id", formText},
 	KeyID:               {"key_id", formText},
@@ -271,6 +277,7 @@ var keys = [keyCount]struct {
 	OperatorRole:        {"operator_role", formText},
 	Overwritten:         {"overwritten", formCount},
 	OwnerStepID:         {"owner_step_id", formTexts},
+	Parameter:           {"parameter", formText},
 	Params:              {"params", formTexts},
 	PayloadBytes:        {"payload_bytes", formCount},
 	PhaseState:          {"phase_state", formText},
@@ -316,6 +323,7 @@ var keys = [keyCount]struct {
 	SyncState:           {"sync_state", formText},
 	TagMapVersion:       {"tag_map_version", formText},
 	Target:              {"target", formMeasure},
+	TargetStepID:        {"target_step_id", formText},
 	TimeBoundMS:         {"time_bound_ms", formDecimal},
 	TimeSource:          {"time_source", formText},
 	TimeStepCount:       {"time_step_count", formInt},
