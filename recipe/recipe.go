@@ -249,16 +249,17 @@ const (
 	Send                               // post a message
 	Receive                            // wait for a message and take it
 
-	// What the transitions of a select, a repeat and of shared equipment wait for. No recipe writes them.
+	// What the transitions of a select, a repeat, of shared equipment and between elements wait for. No recipe writes them.
 	Choose  // the first alternative whose condition is true
 	Until   // whether a repeat is over
 	Acquire // equipment, all of it or none
+	Step    // a person, who says what comes next in a sequence or repeat
 )
 
 // String gives the name that recipes and records use.
 func (k ActionKind) String() string {
 	return [...]string{"", "set", "wait", "delay", "open_window", "close_window", "wait_total", "verify_stable", "mark", "prompt",
-		"request", "sync", "send", "receive", "select", "until", "uses"}[min(k, Acquire)]
+		"request", "sync", "send", "receive", "select", "until", "uses", "step"}[min(k, Step)]
 }
 
 // Waits tells whether an action of this kind may take time without end, so that its phase must have a time-out.

@@ -15,7 +15,7 @@ const RoundTime = 100_000_000
 // only; advance tells its start in its turn.
 func (m *Machine) activate(at int64, e int) {
 	p := &m.p.Elems[e]
-	m.el[e] = elem{State: uint8(Running), PC: -1, Since: at, Left: timebase.Never}
+	m.anew(e, elem{State: uint8(Running), PC: -1, Since: at})
 	m.dirty = true
 	if p.Phase {
 		m.enlist(e)
@@ -30,6 +30,12 @@ func (m *Machine) activate(at int64, e int) {
 			return
 		}
 	}
+}
+
+// anew gives an element another state; a block keeps its mode.
+func (m *Machine) anew(e int, s elem) {
+	s.Mode, s.Left = m.el[e].Mode, timebase.Never
+	m.el[e] = s
 }
 
 // changed tells a change of an element's state; of a bracket nothing is told.
@@ -59,7 +65,7 @@ func (m *Machine) tellStart(p int, fx []Effect) []Effect {
 		m.el[e.Parent].PC = 0
 	}
 	edge := EdgeStart
-	if e.Takes {
+	if e.Takes && !m.jumped(p) {
 		edge = EdgeTransfer
 	}
 	return m.changed(p, fx, Effect{From: Idle, To: Running, Edge: edge})
@@ -82,15 +88,26 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 		if p.Parent < 0 {
 			return fx
 		}
-		next := m.next(e)
+		next, jump := m.next(e), m.leads(e)
+		if m.isStep(e) {
+			m.anew(e, elem{})
+		}
 		switch {
 		case next == waits:
 			return fx
+		case m.asks(e, next):
+			m.el[p.Parent].B = int64(e)
+			next = m.p.Elems[p.Parent].Step
 		case next == over:
 			e = p.Parent
 			continue
-		case next <= e: // the body of a repeat begins anew
+		case jump:
+			fx = m.goTo(at, e, next, fx)
+		case m.isUntil(e): // the body of a repeat begins anew
 			fx = m.again(at, p.Parent, fx)
+		}
+		if !jump {
+			m.el[p.Parent].C = 0
 		}
 		m.inherit(e, next)
 		m.activate(at, next)
@@ -107,7 +124,13 @@ const (
 // next finds what follows an element that has ended.
 func (m *Machine) next(e int) int {
 	p := &m.p.Elems[e]
-	up, end := p.Parent, m.p.Elems[p.Parent].End
+	up, end := p.Parent, m.last(p.Parent)
+	switch {
+	case m.leads(e):
+		return int(m.el[up].C)
+	case m.isStep(e):
+		return m.next(int(m.el[up].B))
+	}
 	switch m.p.Elems[up].Block {
 	case recipe.Parallel:
 		for c := up + 1; c < end; c = m.p.Elems[c].End {
@@ -138,7 +161,7 @@ func (m *Machine) again(at int64, e int, fx []Effect) []Effect {
 	s.A++
 	s.ActAt = at
 	for c := e + 1; c < m.p.Elems[e].End; c++ {
-		m.el[c] = elem{Left: timebase.Never}
+		m.anew(c, elem{})
 	}
 	n := len(fx)
 	if fx = m.changed(e, fx, Effect{From: Running, To: Running, Edge: EdgeRound}); len(fx) > n {

@@ -27,7 +27,7 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Result, answer.Reason = NoOp, "already under way or done"
 	case !legal:
 		answer.Result, answer.Reason = Refused, "not legal in this state"
-	case ev.Command == Restart && !m.provable():
+	case ev.Command == Restart && !m.provable(ev.Elem):
 		answer.Result, answer.Reason = Refused, "meter not GOOD"
 	}
 	fx = append(fx, answer)
@@ -46,10 +46,14 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 	return fx
 }
 
-// provable tells whether every open window meters from a source that is GOOD.
-func (m *Machine) provable() bool {
+// provable tells whether every open window, of those whose failure would hold something of an element, meters from a source that is
+// GOOD.
+func (m *Machine) provable(e int) bool {
 	for w := range m.p.Windows {
-		if t := m.view.Total(w); t.Open && t.Source != tag.Good {
+		if t := m.view.Total(w); !t.Open || t.Source == tag.Good {
+			continue
+		}
+		if held := m.scope(m.meters(w)); held < m.p.Elems[e].End && e < m.p.Elems[held].End {
 			return false
 		}
 	}
@@ -130,6 +134,25 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	return fx
 }
 
+// failAt lets the reaction to a failure take hold of the element that failed and what lies around it, up to the failure level.
+func (m *Machine) failAt(at int64, e int, c Command, reason string, fx []Effect) []Effect {
+	return m.apply(at, m.scope(e), c, reason, fx)
+}
+
+// scope is what the failure of an element takes hold of: the highest element around it whose level is not above the failure level.
+// An element in manual keeps it from what lies around that: a person looks after it.
+func (m *Machine) scope(e int) int {
+	p := m.p.Elems
+	for up := p[e].Parent; up >= 0; up = p[e].Parent {
+		same := p[e].Logic || p[up].Bracket // of one element with what is around it
+		if !same && (p[up].Level < m.p.FailureLevel || m.manned(e)) {
+			break
+		}
+		e = up
+	}
+	return e
+}
+
 // fail lets the reaction to a failure take hold of the whole batch.
 func (m *Machine) fail(at int64, c Command, reason string, fx []Effect) []Effect {
 	return m.apply(at, 0, c, reason, fx)
@@ -153,54 +176,87 @@ func reaction(r recipe.Reaction) Command {
 	return Hold
 }
 
-// guard holds the batch while an open window meters from a source that is not GOOD: what flows then cannot be proven.
+// guard holds who meters while an open window meters from a source that is not GOOD: what flows then cannot be proven.
 func (m *Machine) guard(at int64, fx []Effect) []Effect {
 	for w := range m.p.Windows {
 		if t := m.view.Total(w); !t.Open || t.Source == tag.Good {
 			continue
 		}
-		fx = m.fail(at, Hold, "meter not GOOD", fx)
+		fx = m.failAt(at, m.meters(w), Hold, "meter not GOOD", fx)
 	}
 	return fx
 }
 
+// meters is the phase that has opened a window; the procedure where none is active that has.
+func (m *Machine) meters(w int) int {
+	for _, p := range m.active {
+		e := &m.p.Elems[p]
+		for i := e.First; i < e.First+e.Count && i <= e.First+int(m.el[p].PC); i++ {
+			if a := &m.p.Actions[i]; a.Kind == recipe.OpenWindow && a.Window == w {
+				return p
+			}
+		}
+	}
+	return 0
+}
+
 // settle ends the transient states once no write is on its way.
 func (m *Machine) settle(at int64, fx []Effect) []Effect {
-	if m.r.Busy > 0 || m.timers.Due(m.escapeTimer()) == timebase.Never || State(m.r.Shown).Terminal() {
+	if m.timers.Due(m.escapeTimer()) == timebase.Never || State(m.r.Shown).Terminal() {
 		return fx // a procedure that is terminal has no transient states: the time is that of its outputs
+	}
+	if m.r.Busy == 0 {
+		m.timers.Clear(m.escapeTimer())
 	}
 	return m.endTransients(at, "", fx)
 }
 
+// quiet tells whether no write is on its way for what a failure of a phase would take hold of.
+func (m *Machine) quiet(p int) bool {
+	if m.r.Busy == 0 {
+		return true
+	}
+	e := m.scope(p)
+	for o := range m.out {
+		if s := &m.out[o]; s.Busy && int(s.Owner) >= e && int(s.Owner) < m.p.Elems[e].End {
+			return false
+		}
+	}
+	return true
+}
+
 // escape ends them although outputs are not confirmed: the time for that is over.
 func (m *Machine) escape(at int64, fx []Effect) []Effect {
+	m.timers.Clear(m.escapeTimer())
 	fx = m.endTransients(at, unconfirmed, fx)
 	return m.finish(at, unconfirmed, m.show(fx))
 }
 
 const unconfirmed = "outputs not confirmed"
 
-// endTransients ends them all, but for those of phases whose logic runs: that has a time of its own.
+// endTransients ends them all, but for those of phases whose logic runs: that has a time of its own. Without a reason those stay whose
+// writes are still on their way.
 func (m *Machine) endTransients(at int64, reason string, fx []Effect) []Effect {
-	m.timers.Clear(m.escapeTimer())
 	again := false
 	m.each(0, func(p int) {
-		if m.busy(p) != 0 {
+		s := State(m.el[p].State)
+		if s.Quiescent() || s == Running || s == Pausing || m.busy(p) != 0 || reason == "" && !m.quiet(p) {
 			return
 		}
-		switch State(m.el[p].State) {
-		case Holding, Stopping, Aborting:
+		switch {
+		case s != Restarting:
 			fx = m.endTransient(p, reason, fx)
-		case Restarting:
-			if again = again || reason != ""; again {
-				return
-			}
+		case reason != "" && (m.scope(p) == 0 || !m.quiet(p)):
+			again = true
+		default:
 			fx = m.enter(p, Running, "restart", fx)
 			m.proceed(at, p)
 		}
 	})
-	if again {
-		return m.fail(at, Hold, reason, fx)
+	for i := 0; again && i < len(m.active); i++ {
+		if p := m.active[i]; State(m.el[p].State) == Restarting && m.busy(p) == 0 && (m.scope(p) == 0 || !m.quiet(p)) {
+			fx = m.failAt(at, p, Hold, reason, fx)
+		}
 	}
 	return fx
 }

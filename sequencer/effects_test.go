@@ -55,11 +55,15 @@ func (s *scenario) words(e *Effect) string {
 		if e.Round > 0 {
 			round = fmt.Sprintf(", round %d", e.Round)
 		}
-		return fmt.Sprintf("%s %s -> %s (%s%s)%s%s", elem, e.From, e.To, e.Edge, round, took, because)
+		return fmt.Sprintf("%s %s -> %s (%s%s)%s%s%s", elem, e.From, e.To, e.Edge, round, took, because, s.who(e))
 	case ActionStarted:
 		return fmt.Sprintf("%s waits%s%s", s.w.actions[e.Action], because, s.who(e))
 	case ActionEnded:
-		return fmt.Sprintf("%s ends after %s", s.w.actions[e.Action], seconds(e.Elapsed))
+		return fmt.Sprintf("%s ends after %s%s", s.w.actions[e.Action], seconds(e.Elapsed), because)
+	case ActionReady:
+		return fmt.Sprintf("%s is true and waits for release%s%s", s.w.actions[e.Action], because, s.who(e))
+	case ModeChanged:
+		return fmt.Sprintf("%s is %s, was %s", elem, Mode(e.Value), Mode(e.Old))
 	case Write:
 		return s.written(e)
 	case OpenWindow, CloseWindow:
@@ -74,7 +78,7 @@ func (s *scenario) words(e *Effect) string {
 	case TimedOut:
 		return fmt.Sprintf("%s has run out of its %s, reaction %s%s", elem, seconds(e.Elapsed), e.Command, because+s.who(e))
 	case Answer:
-		return fmt.Sprintf("%s of %s, %s: %s%s", e.Command, elem, e.From, e.Result, because)
+		return fmt.Sprintf("%s of %s, %s: %s%s%s", e.Command, elem, e.From, e.Result, because, s.who(e))
 	case OutputFault:
 		return fmt.Sprintf("%s is not known to be %d, write %d%s", s.w.tags[e.Output], e.Value, e.ID, because)
 	case End:

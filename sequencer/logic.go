@@ -135,7 +135,7 @@ func (m *Machine) giveUp(at int64, l int, reason string, fx []Effect) []Effect {
 	state := State(m.el[p].State)
 	fx = m.endLogic(l, Aborted, reason, 0, fx)
 	if state == Restarting {
-		return m.fail(at, Hold, reason, fx)
+		return m.failAt(at, p, Hold, reason, fx)
 	}
 	fx = m.restAll(at, p, state == Holding, reason, fx)
 	m.timers.Set(m.escapeTimer(), at+Transient) // what the logic has commanded last has its time, too

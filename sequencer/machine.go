@@ -55,6 +55,8 @@ const (
 	TimedOut                            // Elem ran out of time
 	Answer                              // what became of Command: Result
 	OutputFault                         // Output is not known to have Value; write ID
+	ModeChanged                         // mode of the block Elem: Old, Value, each a Mode
+	ActionReady                         // what Action of Elem waits for is true: it waits for release
 	End                                 // the run is over and nothing more will come
 )
 
@@ -73,12 +75,13 @@ const (
 	EdgeStop
 	EdgeTransfer // the equipment phase goes over to the next step, or came from the one before
 	EdgeRound    // the next round of a repeat: everything below begins anew
+	EdgeGoTo     // a person has chosen what comes next in a block: that, and all behind it, begins anew
 )
 
 // String gives the name that records use.
 func (e Edge) String() string {
 	return [...]string{"start", "end", "abort", "resume", "hold", "retry", "pause", "stop", "transfer",
-		"round"}[min(e, EdgeRound)]
+		"round", "go_to"}[min(e, EdgeGoTo)]
 }
 
 // Result is what became of a command.
@@ -112,7 +115,7 @@ type Effect struct {
 	Value    int64
 	Elapsed  int64 // ns
 	Round    int64 // StepChanged: round of the innermost repeat around Elem; 0: there is none
-	Who      Who   // ActionStarted, TimedOut: who is waited for
+	Who      Who   // ActionStarted, TimedOut: who is waited for; of a transition for release, and of EdgeGoTo: what comes next; Answer: who is in the way
 	Reason   string
 }
 
@@ -151,12 +154,13 @@ const (
 // elem is the state of one element, of fixed size.
 type elem struct {
 	State   uint8
+	Mode    uint8 // of a block
 	Waiting bool  // the current action has begun
 	PC      int32 // current action, counted from Elem.First
 	Since   int64 // when the element began
 	ActAt   int64 // when the current action began
 	Left    int64 // time that was left to it when it was held
-	A, B, C int64 // scratch of the current action
+	A, B, C int64 // scratch of the current action; of a block: round, child behind which its step waits, child to which go_to led
 }
 
 // root is the state of the whole, of fixed size.
@@ -181,9 +185,10 @@ type Machine struct {
 	posted []uint8 // by message: how many wait
 	cells  []cond.Cell
 	r      root
-	dirty  bool // the state of an element has changed since show
-	room   int  // what this Step may still say before the rest has to wait
-	said   int  // effects that were counted against room
+	dirty  bool  // the state of an element has changed since show
+	room   int   // what this Step may still say before the rest has to wait
+	said   int   // effects that were counted against room
+	late   []int // phases that have run out of time in this Step
 
 	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
 
@@ -196,7 +201,7 @@ func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		held: make([]int32, p.Resources), posted: make([]uint8, len(p.Messages)),
-		active: make([]int, 0, n), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+		active: make([]int, 0, n), late: make([]int, 0, n), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
 	m.lay()
 	for o := range m.out {
 		m.out[o].Value = p.Outputs[o].Safe // and not Known, until it was read back or written
@@ -263,9 +268,10 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 }
 
 // due works off the deadlines that have come. Of phases that run out of time together all are told, and the gravest reaction
-// follows.
+// follows first.
 func (m *Machine) due(at int64, fx []Effect) []Effect {
-	n, worst := len(m.el), NoCommand
+	n := len(m.el)
+	m.late = m.late[:0]
 	for due, owner := m.timers.Next(); due <= at; due, owner = m.timers.Next() {
 		m.timers.Clear(owner)
 		switch {
@@ -273,7 +279,7 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 			fx = m.logicTimedOut(at, owner, fx)
 		case owner < n:
 			fx = m.timedOut(owner, fx)
-			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
+			m.late = append(m.late, owner)
 		case owner < 2*n: // advance looks at the action again
 		case owner < 2*n+len(m.out):
 			fx = m.writeSafe(at, owner-2*n, "retry", fx)
@@ -281,8 +287,12 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 			fx = m.escape(at, fx)
 		}
 	}
-	if worst != NoCommand {
-		fx = m.fail(at, worst, "time-out", fx)
+	for _, c := range [...]Command{Abort, Hold} {
+		for _, p := range m.late {
+			if reaction(m.p.Elems[p].OnTimeout) == c {
+				fx = m.failAt(at, p, c, "time-out", fx)
+			}
+		}
 	}
 	return fx
 }

@@ -145,14 +145,19 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		s.Write = 0
 		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
 		if s.Value != m.p.Outputs[o].Safe {
-			// Where nothing runs that could be held, the output rests all the same.
-			return m.restAll(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
+			return m.failOutput(at, o, "output not confirmed", fx)
 		}
 		s.Failed = min(s.Failed+1, retrySoon+retryLess)
 		m.timers.Set(m.retryTimer(o), at+RetrySafe<<max(int(s.Failed)-retrySoon, 0))
-		return m.fail(at, Hold, "output not confirmed", fx)
+		return m.failAt(at, int(s.Owner), Hold, "output not confirmed", fx)
 	}
 	return fx
+}
+
+// failOutput holds who answers for an output. Where nothing runs that could be held, what it answers for rests all the same.
+func (m *Machine) failOutput(at int64, o int, reason string, fx []Effect) []Effect {
+	e := m.scope(int(m.out[o].Owner))
+	return m.restAll(at, e, true, reason, m.apply(at, e, Hold, reason, fx))
 }
 
 // Settle is the time in ns after a confirmed write in which what reads back may still be of before.
@@ -205,7 +210,7 @@ func (m *Machine) audit(at int64, fx []Effect) []Effect {
 			}
 			s.Known, s.Untrue = false, min(s.Untrue+1, 6)
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "reads back something else"})
-			fx = m.restAll(at, 0, true, "output not as commanded", m.fail(at, Hold, "output not as commanded", fx))
+			fx = m.failOutput(at, o, "output not as commanded", fx)
 		}
 	}
 	return fx

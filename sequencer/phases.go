@@ -61,6 +61,10 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 			m.timers.Set(p, at+e.Timeout)
 		}
 	}
+	if State(s.State) == Pausing && s.Waiting && m.current(p).Kind == recipe.Step { // nothing runs while it waits, and nothing ends the wait
+		m.suspend(at, p)
+		return m.enter(p, Paused, "safe point", fx)
+	}
 	for State(s.State) == Running || State(s.State) == Pausing {
 		if !s.Waiting {
 			if State(s.State) == Pausing && !m.metering(p) {
@@ -89,18 +93,30 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
 		fx = m.begin(at, p, fx)
 	}
+	ready := s.A
 	if !m.over(at, p) {
+		if s.A != ready && s.A != 0 && m.gate(p) {
+			i := e.First + int(s.PC)
+			fx = append(fx, Effect{Kind: ActionReady, Elem: p, Action: i, Reason: m.p.Actions[i].Reason, Who: m.coming(p, s.A)})
+		}
 		return fx, false
 	}
-	switch m.p.Actions[e.First+int(s.PC)].Kind {
+	return m.endAction(at, p, "", fx), true
+}
+
+// endAction ends the current action of a phase or logic; the reason says who has ended it, if a person has.
+func (m *Machine) endAction(at int64, p int, reason string, fx []Effect) []Effect {
+	s := &m.el[p]
+	i := m.p.Elems[p].First + int(s.PC)
+	switch m.p.Actions[i].Kind {
 	case recipe.Mark, recipe.OpenWindow, recipe.CloseWindow:
 	default:
-		fx = append(fx, Effect{Kind: ActionEnded, Elem: p, Action: e.First + int(s.PC), Elapsed: at - s.ActAt})
+		fx = append(fx, Effect{Kind: ActionEnded, Elem: p, Action: i, Elapsed: at - s.ActAt, Reason: reason})
 	}
 	m.timers.Clear(m.actionTimer(p))
 	s.Waiting = false
 	s.PC++
-	return fx, true
+	return fx
 }
 
 // metering tells whether a phase has opened more windows than it has closed. Between opening a valve and closing it there is
@@ -158,6 +174,8 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 		m.r.Queued++
 		s.A = int64(m.r.Queued)
 		base.Kind, base.Who, base.Value = ActionStarted, m.missing(p), m.ahead(p, a)
+	case recipe.Step:
+		base.Kind, base.Who = ActionStarted, m.coming(p, 0)
 	case recipe.Sync:
 		m.meet(a.Line)
 		base.Kind = ActionStarted
@@ -199,7 +217,11 @@ func (m *Machine) over(at int64, p int) bool {
 		}
 		return true
 	case recipe.Wait:
-		return m.holds(at, p, e.First+int(s.PC)) == cond.True
+		verdict := int64(0)
+		if m.holds(at, p, e.First+int(s.PC)) == cond.True {
+			verdict = 1
+		}
+		return m.goes(p, verdict)
 	case recipe.Delay:
 		return at >= s.A
 	case recipe.WaitTotal:
@@ -232,6 +254,9 @@ func (m *Machine) over(at int64, p int) bool {
 		return m.until(at, p)
 	case recipe.Acquire:
 		return m.acquire(p, a)
+	case recipe.Step: // the mode may have become another
+		from := int(m.el[e.Parent].B)
+		return s.B != 0 || !m.asks(from, m.next(from))
 	}
 	return true
 }
@@ -325,7 +350,7 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 			if s.C != 0 { // it was called off
 				return fx
 			}
-			return m.fail(at, Hold, "action failed", fx)
+			return m.failAt(at, p, Hold, "action failed", fx)
 		}
 	}
 	if ev.Kind == Finished && !ev.OK {
@@ -350,7 +375,7 @@ func (m *Machine) opened(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		// The action begins anew on restart: a window that was refused may open then.
 		s.Waiting = false
-		return m.fail(at, Hold, "meter not GOOD, or its calibration not valid", fx)
+		return m.failAt(at, p, Hold, "meter not GOOD, or its calibration not valid", fx)
 	}
 	return fx
 }

@@ -34,16 +34,23 @@ type Program struct {
 	Lines     []Line
 	Messages  []Message
 	Parties   []Party
+
+	FailureLevel recipe.Level // a failure takes hold of what lies at this level or below; Procedure: of the whole batch
 }
 
 // Elem is one element of the procedure. The elements below it are those from its own number + 1 to End - 1.
 //
-// A transition (entry, exit, uses, select, until) is a phase whose one action waits for it. A select has the transition that chooses
-// as its first child and the alternatives after it; a repeat has its body and, as its last child, the transition that asks whether it
-// is over. An element with transitions around it stands with them in a bracket, a sequence of which nothing is told.
+// A transition (entry, exit, uses, select, until, step) is a phase whose one action waits for it. A select has the transition that
+// chooses as its first child and the alternatives after it; a repeat has its body and, behind it, the transition that asks whether it
+// is over. A sequence and a repeat have, as their last child, the transition at which they wait for a person who is to say what comes
+// next; where the mode is automatic it never begins. An element with transitions around it stands with them in a bracket, a sequence of
+// which nothing is told.
 type Elem struct {
 	Phase     bool
 	Bracket   bool         // nothing is told of it
+	Body      int          // of a bracket: the element that it stands around
+	Step      int          // of a sequence or repeat: the transition between its children; 0: none, and no mode holds it up
+	Level     recipe.Level // not above that of the element around it
 	Logic     bool         // logic of the phase that is its Parent: it runs in a transient state of that
 	Block     recipe.Block // of what is no phase and no logic
 	Parent    int          // -1 for the procedure

@@ -34,6 +34,7 @@ type block struct {
 	onLimit   recipe.Limit
 	equipment string
 	hands     bool
+	level     recipe.Level
 	takes     bool
 	logic     [recipe.LogicEnd]*block
 }
@@ -159,7 +160,7 @@ func (w *wired) number(b *block, parent int) {
 		w.body(b, parent)
 		return
 	}
-	n := w.add(b.name, Elem{Bracket: true, Block: recipe.Sequence, Parent: parent})
+	n := w.add(b.name, Elem{Bracket: true, Block: recipe.Sequence, Parent: parent, Level: b.level})
 	if b.uses != nil {
 		a := Action{Kind: recipe.Acquire, First: len(w.Uses), Count: len(b.uses), Reason: "uses " + fmt.Sprint(b.uses)}
 		for _, r := range b.uses {
@@ -170,6 +171,7 @@ func (w *wired) number(b *block, parent int) {
 	if b.entry != nil {
 		w.transition(b, "entry", n, Action{Kind: recipe.Wait, Cond: b.entry, Reason: b.words[0]})
 	}
+	w.Elems[n].Body = len(w.Elems)
 	w.body(b, n)
 	if b.exit != nil {
 		w.transition(b, "exit", n, Action{Kind: recipe.Wait, Cond: b.exit, Reason: b.words[1]})
@@ -185,7 +187,8 @@ func (w *wired) add(name string, e Elem) int {
 }
 
 func (w *wired) transition(b *block, what string, parent int, a Action) int {
-	n := w.add(b.name+"."+what, Elem{Phase: true, Parent: parent, Count: 1, Timeout: b.timeout, OnTimeout: b.reaction, Recovery: b.recovery})
+	n := w.add(b.name+"."+what, Elem{Phase: true, Parent: parent, Level: b.level, Count: 1, Timeout: b.timeout, OnTimeout: b.reaction,
+		Recovery: b.recovery})
 	w.Actions = append(w.Actions, a)
 	w.actions = append(w.actions, w.elems[n]+"/1")
 	return n
@@ -212,7 +215,7 @@ func (w *wired) todo(n int, list []todo) {
 
 // body numbers an element without entry, exit and uses.
 func (w *wired) body(b *block, parent int) {
-	e := Elem{Phase: b.below == nil, Block: b.kind, Parent: parent, AtMost: b.atMost, OnLimit: b.onLimit,
+	e := Elem{Phase: b.below == nil, Block: b.kind, Parent: parent, Level: b.level, AtMost: b.atMost, OnLimit: b.onLimit,
 		Hands: b.hands, Takes: b.takes}
 	if e.Phase {
 		e.Timeout, e.OnTimeout, e.Recovery = b.timeout, b.reaction, b.recovery
@@ -225,7 +228,7 @@ func (w *wired) body(b *block, parent int) {
 		if l == nil {
 			continue
 		}
-		k := w.add(fmt.Sprint(b.name, ".", recipe.Transient(i)), Elem{Logic: true, Parent: n, Timeout: l.timeout})
+		k := w.add(fmt.Sprint(b.name, ".", recipe.Transient(i)), Elem{Logic: true, Parent: n, Level: b.level, Timeout: l.timeout})
 		w.Elems[n].Logics[i] = k
 		w.todo(k, l.todo)
 	}
@@ -249,6 +252,9 @@ func (w *wired) body(b *block, parent int) {
 	if b.kind == recipe.Repeat {
 		w.transition(b, "until", n, Action{Kind: recipe.Until, Cond: b.until, Reason: "until " + b.words[3],
 			Limit: fmt.Sprintf("until still false after %d rounds", b.atMost)})
+	}
+	if k := w.Elems[n].Block; k == recipe.Sequence || k == recipe.Repeat {
+		w.Elems[n].Step = w.transition(&block{name: b.name, level: b.level, recovery: b.recovery}, "step", n, Action{Kind: recipe.Step, Reason: "release"})
 	}
 	w.Elems[n].End = len(w.Elems)
 }

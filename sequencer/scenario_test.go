@@ -25,6 +25,8 @@ import (
 //
 // and of the element before it
 //
+//	level LEVEL                       its ISA-88 level; else that of the element around it
+//	failure_level LEVEL               before the procedure: up to which level a failure goes
 //	entry COND, exit COND, uses NAME ..., equipment NAME, recovery RULE
 //	when COND                         of an alternative of a select; the one without it is taken otherwise
 //	until COND, limit REACTION        of a repeat
@@ -46,7 +48,7 @@ import (
 // and then what happens; lines without a time happen at the time of the line before them:
 //
 //	at TIME ... or after TIME ...
-//	tell COMMAND [ELEMENT]
+//	tell COMMAND [ELEMENT [TARGET]]
 //	read TAG VALUE [stale|bad]        a value comes in
 //	total WINDOW COUNTS [stale|bad]   the meter of a window comes in; before the window opens only its quality counts
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
@@ -131,6 +133,8 @@ func (s *scenario) declare(l script.Line) error {
 		return err
 	}
 	switch l.Verb {
+	case "failure_level":
+		s.w.FailureLevel = level(name)
 	case "output", "window":
 		value, err := l.Int(2)
 		if err != nil {
@@ -182,6 +186,8 @@ func (s *scenario) about(l script.Line) (err error) {
 		return l.Errorf("no element stands before it")
 	}
 	switch l.Verb {
+	case "level":
+		b.level = level(l.Args[0])
 	case "entry":
 		b.words[0] = l.Args[0]
 		b.entry, err = s.w.cond(l.Args[0])
@@ -223,13 +229,20 @@ func (s *scenario) about(l script.Line) (err error) {
 	return err
 }
 
+func level(word string) (l recipe.Level) {
+	for l.String() != word && l < recipe.Phase {
+		l++
+	}
+	return l
+}
+
 func (s *scenario) add(b *block) {
 	s.last, s.logic = b, nil
 	if s.root == nil {
 		s.root = b
 	} else {
 		up := s.open[len(s.open)-1]
-		up.below = append(up.below, b)
+		up.below, b.level = append(up.below, b), up.level
 	}
 	s.phase = nil
 }
@@ -298,6 +311,9 @@ func (s *scenario) happen(l script.Line) error {
 		ev.Kind = Told
 		if ev.Command, _ = ParseCommand(l.Args[0]); len(l.Args) > 1 {
 			ev.Elem = s.w.elem(l.Args[1])
+		}
+		if len(l.Args) > 2 {
+			ev.Target = s.w.elem(l.Args[2])
 		}
 	case "answer", "result", "done":
 		id, err := l.Int(0)
@@ -392,7 +408,7 @@ func (s *scenario) take(at int64, ev Event, words string) error {
 
 func (s *scenario) look(only []string) {
 	for e, name := range s.w.elems {
-		if s.w.Elems[e].Bracket || s.w.Elems[e].Logic && only == nil {
+		if s.w.Elems[e].Bracket || (s.w.Elems[e].Logic || s.r.m.isStep(e) && s.r.m.State(e) == Idle) && only == nil {
 			continue
 		}
 		if only == nil || slices.Contains(only, name) {

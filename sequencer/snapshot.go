@@ -66,6 +66,9 @@ func (m *Machine) sound() bool {
 		if State(s.State) >= stateCount || s.PC < -1 || int(s.PC) > count || s.Waiting && (s.PC < 0 || int(s.PC) == count) {
 			return false
 		}
+		if !m.steps(e) {
+			return false
+		}
 	}
 	for _, e := range m.held {
 		if e < 0 || int(e) > len(m.el) {
@@ -73,4 +76,18 @@ func (m *Machine) sound() bool {
 		}
 	}
 	return State(m.r.Shown) < stateCount && m.r.Busy == busy
+}
+
+// steps tells whether the mode of an element, and the children that a block remembers, are there.
+func (m *Machine) steps(e int) bool {
+	s, p := &m.el[e], &m.p.Elems[e]
+	if Mode(s.Mode) >= modeCount {
+		return false
+	}
+	if p.Step == 0 {
+		return true
+	}
+	child := func(n int64) bool { return n > int64(e) && n < int64(p.Step) && m.p.Elems[n].Parent == e }
+	step := &m.el[p.Step]
+	return (s.B == 0 && State(step.State) == Idle || child(s.B)) && (s.C == 0 || child(s.C))
 }

@@ -50,7 +50,7 @@ func TestASnapshotOfAnotherProgramIsRefused(t *testing.T) {
 		"waits at end":   func(m *Machine) { m.el[1].PC = 5 },
 		"waits at start": func(m *Machine) { m.el[1].PC = -1 },
 		"block waits":    func(m *Machine) { m.el[0].Waiting = true },
-		"owner":          func(m *Machine) { m.out[0].Owner = 3 },
+		"owner":          func(m *Machine) { m.out[0].Owner = 4 },
 		"no owner":       func(m *Machine) { m.out[0].Owner = -1 },
 		"busy":           func(m *Machine) { m.r.Busy++ },
 		"shown":          func(m *Machine) { m.r.Shown = uint8(stateCount) },

@@ -97,7 +97,7 @@ func TestNoStateOrCommandOutsideTheTableIsTaken(t *testing.T) {
 	}
 	require.Equal(t, "Aborted", State(255).String())
 	require.Empty(t, Command(255).String())
-	require.Equal(t, "round", Edge(255).String())
+	require.Equal(t, "go_to", Edge(255).String())
 	require.Equal(t, "refused", Result(255).String())
 }
 

@@ -83,7 +83,7 @@ func (m *Machine) choose(at int64, p int, a *Action) bool {
 	if s.B != 0 {
 		return true
 	}
-	open, wake := true, timebase.Never
+	open, wake, pick := true, timebase.Never, int64(0)
 	for i := a.First; i < a.First+a.Count; i++ {
 		t, r := cond.True, m.ofChoice[i]
 		if c := m.p.Choices[i].Cond; c != nil { // each is asked, since it may have to remember what it saw
@@ -94,11 +94,14 @@ func (m *Machine) choose(at int64, p int, a *Action) bool {
 			wake = min(wake, c.Wake(at, mem))
 		}
 		if open && t == cond.True {
-			s.B = int64(i-a.First) + 1
+			pick = int64(i-a.First) + 1
 		}
 		open = open && t == cond.False
 	}
 	m.wakeAt(p, wake)
+	if m.goes(p, pick) {
+		s.B = pick
+	}
 	return s.B != 0
 }
 
@@ -121,21 +124,24 @@ func (m *Machine) until(at int64, p int) bool {
 			t = cond.Stale // a stable or elapsed begins when it is asked: it is seen through first
 		}
 	}
-	left := m.el[e].A < int64(loop.AtMost)
+	left, verdict := m.el[e].A < int64(loop.AtMost), int64(0)
 	switch {
 	case t == cond.True, t == cond.False && !left && m.p.Actions[i].Cond == nil:
-		s.B = goOn
+		verdict = goOn
 	case t != cond.False:
 	case left || s.C == granted:
 		if soonest := m.el[e].ActAt + RoundTime; at < soonest {
 			m.timers.Set(m.actionTimer(p), min(soonest, m.timers.Due(m.actionTimer(p))))
-			return false
+			break
 		}
-		s.B = onceMore
+		verdict = onceMore
 	case loop.OnLimit == recipe.LimitContinue:
-		s.B, s.C = goOn, limited
+		verdict = limited
 	case s.C == 0:
 		s.C = usedUp
+	}
+	if m.goes(p, verdict) {
+		m.take(p, verdict)
 	}
 	return s.B != 0
 }
@@ -147,6 +153,8 @@ func (m *Machine) outcome(e int) string {
 		return ""
 	}
 	switch a := &m.p.Actions[p.First]; {
+	case a.Kind == recipe.Choose && m.el[e].C == byHand:
+		return "chosen with go_to"
 	case a.Kind == recipe.Choose:
 		return m.chosen(e).Text
 	case a.Kind == recipe.Until && m.el[e].C == limited:
@@ -155,7 +163,7 @@ func (m *Machine) outcome(e int) string {
 	return ""
 }
 
-// blocked holds or aborts the batch where a phase waits for what cannot come: a partner that was stopped or aborted, a round that
+// blocked holds or aborts where a phase waits for what cannot come: a partner that was stopped or aborted, a round that
 // a repeat does not have, room for one message more.
 func (m *Machine) blocked(at int64, fx []Effect) []Effect {
 	for _, p := range m.active {
@@ -176,7 +184,7 @@ func (m *Machine) blocked(at int64, fx []Effect) []Effect {
 			why = m.lost(a)
 		}
 		if why != "" {
-			return m.fail(at, c, why, fx)
+			return m.failAt(at, p, c, why, fx)
 		}
 	}
 	return fx
