@@ -19,7 +19,8 @@ const (
 
 // Budget is about how many bytes the evidence of the batch takes if its phases take all the time that they may: the journal, and the
 // package beside it, which says all of it again three times: as lines, as CSV and as JSON. It is an estimate from the time-outs of the recipe and the stale_after of the map's
-// tags, not a limit. Time that the batch is held, and inputs that come oftener, are not in it.
+// tags, not a limit. Time that the batch is held, or waits
+// for a person in another mode than automatic, and inputs that come oftener, are not in it.
 func (b *Batch) Budget() int64 {
 	actions, time := b.extent(0)
 	journal := int64(perBatch) + actions*perAction + min(time/1_000_000_000, 1<<30)*b.rate()
@@ -74,6 +75,9 @@ func (b *Batch) extent(e int) (actions, time int64) {
 		return actions, time
 	}
 	for c := e + 1; c < el.End; c = p.Elems[c].End {
+		if c == el.Step { // as where persons come between: not in it
+			continue
+		}
 		n, t := b.extent(c)
 		switch el.Block {
 		case recipe.Parallel:

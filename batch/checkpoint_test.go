@@ -12,11 +12,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 2. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "a3cda7091cab9f5fca546f96970a80ce4e36d9895df0d4d051db6537cf53bf76",
-	"testdata/engine1/faults": "90264e818a677455f3c33d9798f3ffa266b21323a91ec4a1ac3f22e1ca01d947",
+	"testdata/engine1/demo":   "4f281b87131df8c8b582c422d4ce301b3f6155c4da1e3ccac3475f7177a6022e",
+	"testdata/engine1/faults": "69a05243425c1cd42a855cb07ae6cadea55d5c3aa940a0497eda3a4ed40d6219",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

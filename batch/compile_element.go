@@ -30,13 +30,14 @@ func (c *compiler) element(e *recipe.Element, parent int, takes, hands bool) {
 		c.body(e, parent, timeout, takes, hands)
 		return
 	}
-	n := c.add(e.ID, e.Level, sequencer.Elem{Bracket: true, Block: recipe.Sequence, Parent: parent})
+	n := c.add(e.ID, e.Level, sequencer.Elem{Bracket: true, Block: recipe.Sequence, Parent: parent, Level: e.Level})
 	if e.Uses != nil {
 		c.transition(e, "uses", n, timeout, c.acquire(e))
 	}
 	if e.Entry != nil {
 		c.transition(e, "entry", n, timeout, sequencer.Action{Kind: recipe.Wait, Cond: c.cond(e.Entry, e.At("entry")), Reason: e.Entry.String()})
 	}
+	c.out.seq.Elems[n].Body = len(c.out.elems)
 	c.body(e, n, timeout, takes, hands)
 	if e.Exit != nil {
 		c.transition(e, "exit", n, timeout, sequencer.Action{Kind: recipe.Wait, Cond: c.cond(e.Exit, e.At("exit")), Reason: e.Exit.String()})
@@ -46,8 +47,8 @@ func (c *compiler) element(e *recipe.Element, parent int, takes, hands bool) {
 
 // transition adds a transition of an element: a phase with one action.
 func (c *compiler) transition(e *recipe.Element, what string, parent int, timeout int64, a sequencer.Action) int {
-	n := c.add(e.ID+"."+what, e.Level, sequencer.Elem{Phase: true, Parent: parent, Count: 1, Timeout: timeout, OnTimeout: e.OnTimeout,
-		Recovery: e.Recovery})
+	n := c.add(e.ID+"."+what, e.Level, sequencer.Elem{Phase: true, Parent: parent, Level: e.Level, Count: 1, Timeout: timeout,
+		OnTimeout: e.OnTimeout, Recovery: e.Recovery})
 	c.out.seq.Actions = append(c.out.seq.Actions, a)
 	c.out.actions = append(c.out.actions, action{id: c.out.elems[n].id + "/1"})
 	return n
@@ -59,7 +60,7 @@ func (c *compiler) body(e *recipe.Element, parent int, timeout int64, takes, han
 		c.phase(e, parent, timeout, takes, hands)
 		return
 	}
-	n := c.add(e.ID, e.Level, sequencer.Elem{Block: e.Block, Parent: parent, AtMost: e.Loop.AtMost, OnLimit: e.Loop.OnLimit})
+	n := c.add(e.ID, e.Level, sequencer.Elem{Block: e.Block, Parent: parent, Level: e.Level, AtMost: e.Loop.AtMost, OnLimit: e.Loop.OnLimit})
 	first := len(c.out.seq.Choices)
 	if e.Block == recipe.Select {
 		c.transition(e, "select", n, timeout, sequencer.Action{Kind: recipe.Choose, First: first, Count: len(e.Children), Reason: choices(e)})
@@ -82,6 +83,9 @@ func (c *compiler) body(e *recipe.Element, parent int, timeout int64, takes, han
 			a.Limit = brief(a.Reason, maxLimit) + " is still false at the end of round " + strconv.Itoa(e.Loop.AtMost)
 		}
 		c.transition(e, "until", n, timeout, a)
+	}
+	if e.Block == recipe.Sequence || e.Block == recipe.Repeat {
+		c.out.seq.Elems[n].Step = c.transition(e, "step", n, 0, sequencer.Action{Kind: recipe.Step, Reason: "release"})
 	}
 	c.out.seq.Elems[n].End = len(c.out.elems)
 }
@@ -124,8 +128,8 @@ func brief(s string, most int) string {
 
 // phase adds a phase with its actions and its logic.
 func (c *compiler) phase(e *recipe.Element, parent int, timeout int64, takes, hands bool) {
-	n := c.add(e.ID, e.Level, sequencer.Elem{Phase: true, Parent: parent, Timeout: timeout, OnTimeout: e.OnTimeout, Recovery: e.Recovery,
-		Takes: takes, Hands: hands})
+	n := c.add(e.ID, e.Level, sequencer.Elem{Phase: true, Parent: parent, Level: e.Level, Timeout: timeout, OnTimeout: e.OnTimeout,
+		Recovery: e.Recovery, Takes: takes, Hands: hands})
 	c.actions(n, e.Actions)
 	if e.Equipment != "" {
 		c.chained(n, takes)
@@ -138,7 +142,7 @@ func (c *compiler) phase(e *recipe.Element, parent int, timeout int64, takes, ha
 		if l.Actions == nil {
 			continue
 		}
-		k := c.add(e.ID+"."+recipe.Transient(t).String(), e.Level, sequencer.Elem{Logic: true, Parent: n, Timeout: c.duration(&l.Timeout)})
+		k := c.add(e.ID+"."+recipe.Transient(t).String(), e.Level, sequencer.Elem{Logic: true, Parent: n, Level: e.Level, Timeout: c.duration(&l.Timeout)})
 		c.out.seq.Elems[n].Logics[t] = k
 		c.actions(k, l.Actions)
 	}

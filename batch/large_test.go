@@ -43,7 +43,7 @@ func TestARecipeAsLargeAsTheyMayBeIsBound(t *testing.T) {
 	require.NoError(t, err)
 	p := &b.prog.seq
 	require.Len(t, p.Lines, 20)
-	require.Len(t, p.Elems, 1+6+6*332*3)
+	require.Len(t, p.Elems, 1+6*2+6*332*3)
 	for _, l := range p.Lines {
 		require.Equal(t, 6, l.Count)
 	}

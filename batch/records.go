@@ -84,7 +84,7 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.put(fx)
 	case sequencer.StepChanged:
 		return m.stepChanged(e, fx)
-	case sequencer.ActionStarted, sequencer.ActionEnded:
+	case sequencer.ActionStarted, sequencer.ActionReady, sequencer.ActionEnded:
 		return m.actionChanged(e, fx)
 	case sequencer.Write:
 		return m.write(e, fx)
@@ -111,8 +111,15 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.Result, e.Result.String())
 		m.body.Text(record.BatchState, m.seq.State(0).String())
 		if e.Reason != "" {
-			m.body.Text(record.Detail, e.Reason)
+			m.body.Text(record.Detail, m.named(e, e.Reason, ": "))
 		}
+		m.causes(m.input)
+		return m.put(fx)
+	case sequencer.ModeChanged:
+		m.begin(record.KindModeChange)
+		m.step(e)
+		m.body.Text(record.Mode, sequencer.Mode(e.Value).String())
+		m.body.Text(record.OldValue, sequencer.Mode(e.Old).String())
 		m.causes(m.input)
 		return m.put(fx)
 	case sequencer.OutputFault:
@@ -170,7 +177,10 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	if t := m.b.prog.seq.Elems[e.Elem].Timeout; t > 0 && e.Edge == sequencer.EdgeStart {
 		m.body.Int(record.TimeoutMS, t/1_000_000)
 	}
-	if e.Reason != "" {
+	switch {
+	case e.Edge == sequencer.EdgeGoTo:
+		m.body.Text(record.Detail, m.named(e, "next", ": "))
+	case e.Reason != "":
 		m.body.Text(record.Detail, e.Reason)
 	}
 	if e.Round > 0 {
@@ -188,7 +198,13 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	a := &m.b.prog.seq.Actions[e.Action]
 	m.body.Text(record.Command, a.Kind.String())
 	m.window(e)
-	if e.Kind == sequencer.ActionStarted {
+	switch e.Kind {
+	case sequencer.ActionReady:
+		m.body.Text(record.ActionState, "ready")
+		m.body.Text(record.WaitReason, m.released(e))
+		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+		return m.put(fx)
+	case sequencer.ActionStarted:
 		m.body.Text(record.ActionState, "start")
 		m.body.Text(record.WaitReason, m.waits(e))
 		if a.Kind == recipe.Acquire {
@@ -199,6 +215,9 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.put(fx)
 	}
 	m.body.Text(record.ActionState, "end")
+	if e.Reason != "" {
+		m.body.Text(record.Detail, e.Reason)
+	}
 	m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
 	return m.put(fx)
@@ -206,10 +225,26 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 
 // waits says what an effect waits for, and for whom.
 func (m *Machine) waits(e *sequencer.Effect) string {
-	if e.Who.Elems[0] == 0 {
-		return e.Reason
+	if e.Kind == sequencer.ActionStarted && m.b.prog.seq.Actions[e.Action].Kind == recipe.Step {
+		return m.released(e)
 	}
-	text := e.Reason + "; waits for " + strings.Join(m.who(e), ", ")
+	return m.named(e, e.Reason, "; waits for ")
+}
+
+// released says what comes next where a transition is released.
+func (m *Machine) released(e *sequencer.Effect) string {
+	if e.Who.Elems[0] == 0 {
+		return "release; next: the end of " + m.b.prog.elems[m.b.prog.seq.Elems[e.Elem].Parent].id
+	}
+	return m.named(e, "release", "; next: ")
+}
+
+// named is a text and, behind a few words, the elements of an effect; where there are none it is the text alone.
+func (m *Machine) named(e *sequencer.Effect, text, between string) string {
+	if e.Who.Elems[0] == 0 {
+		return text
+	}
+	text += between + strings.Join(m.who(e), ", ")
 	if e.Who.More > 0 {
 		text += fmt.Sprintf(" and %d more", e.Who.More)
 	}

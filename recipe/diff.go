@@ -22,6 +22,7 @@ func Diff(a, b *Recipe) []string {
 	d.becomes("Batch size, nominal", a.Nominal.String(), b.Nominal.String())
 	d.becomes("Batch size, least", a.Min.String(), b.Min.String())
 	d.becomes("Batch size, greatest", a.Max.String(), b.Max.String())
+	d.becomes("Failure level", a.FailureLevel.String(), b.FailureLevel.String())
 	d.params(a.Params, b.Params)
 	d.units(a.Units, b.Units)
 	d.before, d.after = map[string]place{}, map[string]place{}

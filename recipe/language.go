@@ -48,7 +48,9 @@ package recipe
 // # Header, formula, equipment
 //
 // recipe, version, schema_version, title and batch_size (nominal, min, max) must be there. recovery is that of all phases which have
-// none of their own; see below.
+// none of their own; see below. failure_level (procedure, the default, unit_procedure, operation or phase) says of what a failure takes
+// hold: a time-out, an output that is not confirmed, a meter that is not GOOD and the like holds or aborts the highest element around it
+// whose level is not above that, and the others go on. What is in manual keeps failures below it from what lies around it.
 //
 // formula lists the parameters: name, value at the nominal batch size, scaling (none, the default, linear or quadratic), and min and
 // max of the scaled value, which may be left out. Limits are held against every permitted batch size. The value may be $other, to be

@@ -29,6 +29,9 @@ func read(file string, src []byte) *reader {
 	if n, ok := f.Opt("recovery"); ok {
 		r.recovery = r.rule(n)
 	}
+	if n, ok := f.Opt("failure_level"); ok {
+		r.recipe.FailureLevel = levelOf(n.OneOf(levels()...))
+	}
 	r.recipe.Root = r.element(f.Req("procedure"), nil, 1)
 	f.Done()
 	r.steps()

@@ -27,10 +27,8 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 	e.ID = id.Ident()
 	once(r.ids, id, e.ID, "element")
 	level := f.Req("level")
-	word := level.OneOf(Procedure.String(), UnitProcedure.String(), Operation.String(), Phase.String())
-	for word != "" && e.Level.String() != word {
-		e.Level++
-	}
+	word := level.OneOf(levels()...)
+	e.Level = levelOf(word)
 	if word == "" && parent != nil {
 		e.Level = parent.Level
 	}
@@ -51,6 +49,20 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 	r.equipmentPhase(f, e, block)
 	f.Done()
 	return e
+}
+
+func levels() []string {
+	return []string{Procedure.String(), UnitProcedure.String(), Operation.String(), Phase.String()}
+}
+
+// levelOf is the level with a name, Procedure for what is none.
+func levelOf(word string) Level {
+	for l := range Phase + 1 {
+		if l.String() == word {
+			return l
+		}
+	}
+	return Procedure
 }
 
 // body reads what stands in an element: the one block that it is, or the actions of a phase.

@@ -138,7 +138,7 @@ func known(what string, names map[string]bool) string {
 
 // steps refuses a name that a wait or the logic of another element has as its step.
 func (r *reader) steps() {
-	keys := []string{"entry", "exit", "uses", "select", "until"}
+	keys := []string{"entry", "exit", "uses", "select", "until", "step"}
 	for t := OnHold; t < LogicEnd; t++ {
 		keys = append(keys, t.String())
 	}

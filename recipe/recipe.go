@@ -50,7 +50,9 @@ type Recipe struct {
 	Params  []Param           // the formula, in the order of the file
 	Units   []Unit            // the equipment that it asks for by class
 	Root    *Element          // the procedure
-	Doc     *strictyaml.Doc   // where binding reports what it finds; Node values below belong to it
+
+	FailureLevel Level           // a failure takes hold of what lies at this level or below; Procedure: of the whole batch
+	Doc          *strictyaml.Doc // where binding reports what it finds; Node values below belong to it
 }
 
 // Unit is a requirement of equipment by class, which binding meets with one unit of the I/O map.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/batchkit/batchkit/recipe"
 )
 
 // show writes the effects of an event, and lets the devices take what is written to them.
@@ -111,7 +113,14 @@ func (s *scenario) who(e *Effect) string {
 	if names == nil {
 		return ""
 	}
-	text := "; for " + strings.Join(names, ", ")
+	text := "; for "
+	switch {
+	case e.Kind == ActionReady, e.Kind == StepChanged, e.Kind == ActionStarted && s.w.Actions[e.Action].Kind == recipe.Step:
+		text = "; next "
+	case e.Kind == Answer:
+		text = ": "
+	}
+	text += strings.Join(names, ", ")
 	if e.Who.More > 0 {
 		text += fmt.Sprintf(" and %d more", e.Who.More)
 	}

@@ -220,16 +220,16 @@ func (m *Machine) sets(from, to, o int) bool {
 
 // unforced says why what an action waits for cannot be forced; "" where it can be.
 var unforced = [...]string{
-	recipe.Set:         "only the device can confirm an output",
-	recipe.Prompt:      "answer the prompt",
-	recipe.Request:     "only who carries the action out can say how it ended",
-	recipe.Sync:        "others wait at this line; force what keeps those who are missing",
-	recipe.Send:        "there is no room for the message until one is received",
-	recipe.Receive:     "the message would come later, to nobody; force what keeps its sender",
-	recipe.Choose:      "say with go_to which element comes next",
-	recipe.Acquire:     "equipment that others hold is not free by force; bring them to their end",
-	recipe.Step:        "release it, or say with go_to which element comes next",
-	recipe.OpenWindow:  "only the meter can open its window",
+	recipe.Set:        "only the device can confirm an output",
+	recipe.Prompt:     "answer the prompt",
+	recipe.Request:    "only who carries the action out can say how it ended",
+	recipe.Sync:       "others wait at this line; force what keeps those who are missing",
+	recipe.Send:       "there is no room for the message until one is received",
+	recipe.Receive:    "the message would come later, to nobody; force what keeps its sender",
+	recipe.Choose:     "say with go_to which element comes next",
+	recipe.Acquire:    "equipment that others hold is not free by force; bring them to their end",
+	recipe.Step:       "release it, or say with go_to which element comes next",
+	recipe.OpenWindow: "only the meter can open its window",
 }
 
 // forces answers force.

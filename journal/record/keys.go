@@ -9,7 +9,7 @@ type Key uint8
 const (
 	AckedSeq            Key = iota // last record that a sink says it holds durably
 	ActionID                       // place of an action, step_id/n
-	ActionState                    // start or end
+	ActionState                    // start, end, or ready: what it waits for is true, and it waits for release
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
 	ActiveSlot                     // slot that names the active version, A or B
@@ -91,6 +91,7 @@ const (
 	MeterTotal                     // total according to the meter's own totalizer
 	MeterWindowID                  // metering window
 	Milestone                      // why a head was to be signed
+	Mode                           // mode of a block: automatic, semi_automatic or manual
 	MovedMS                        // by how much UTC was moved
 	NewValue                       // value after a change
 	ObjectID                       // name of a governed object
@@ -142,7 +143,7 @@ const (
 	SinkState                      // UP, CATCHING_UP or DOWN
 	Sinks                          // what each sink has acknowledged, sink=number link
 	StepID                         // element of the recipe
-	StepState                      // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer or round
+	StepState                      // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
 	StorageCommitTimeMS            // longest time from a record to its being durable
 	StorageHealthState             // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
 	SyncState                      // state of synchronisation
@@ -266,6 +267,7 @@ var keys = [keyCount]struct {
 	MeterTotal:          {"meter_total", formMeasure},
 	MeterWindowID:       {"meter_window_id", formText},
 	Milestone:           {"milestone", formText},
+	Mode:                {"mode", formText},
 	MovedMS:             {"moved_ms", formDecimal},
 	NewValue:            {"new_value", formValue},
 	ObjectID:            {"object_id", formText},

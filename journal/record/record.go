@@ -79,6 +79,7 @@ const (
 	KindPrompt               // an operator is asked
 	KindActionRequest        // an OEM action is asked for
 	KindTimeout              // a time-out ran out
+	KindModeChange           // mode of a block changed
 	KindCommandResult        // what became of a command
 	KindQualityChange        // quality of a tag changed
 	KindOutputFault          // an output is not known to be what it should be
@@ -165,7 +166,8 @@ var specs = [kindCount]Spec{
 	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause}, May: []Key{TimeoutMS}},
 	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
 		May: []Key{Params}},
-	KindTimeout: {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
+	KindModeChange: {Name: "mode_change", Grade: Decision, Must: []Key{StepID, Mode, OldValue, Cause}},
+	KindTimeout:    {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
 	KindCommandResult: {Name: "command_result", Grade: Decision, Must: []Key{Command, Result, Cause},
 		May: []Key{Detail, BatchState}},
 	KindQualityChange: {Name: "quality_change", Grade: Decision, Must: []Key{LogicalTag, Quality, OldValue, Cause},
