@@ -151,3 +151,18 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
+
+func TestModesDoNotAllocate(t *testing.T) {
+	r := somewhere(t)
+	fx, at := make([]Effect, 0, 1024), int64(5)
+	for c := Automatic; c <= Force; c++ {
+		ev, back := Event{Kind: Told, Command: c, Target: 1}, Event{Kind: Told, Command: Automatic}
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			at++
+			fx = r.m.Step(at, &back, r.m.Step(at, &ev, fx[:0]))
+			if len(fx) == 0 {
+				t.Fatal(c)
+			}
+		}), "%s", c)
+	}
+}

@@ -122,13 +122,16 @@ func (m *Machine) fork(b int, who *Who) (p int, why string) {
 		return 0, "something in it still runs; wait for its end, or force what it waits for"
 	case p != 0:
 		return p, ""
-	case state == Idle:
-		return 0, "it has not begun"
-	case m.p.Elems[b].Block == recipe.Select && state == Running:
-		return 0, "it has chosen already"
+	default:
+		return 0, rests[state]
 	}
-	return 0, "not legal in this state"
 }
+
+// rests says why what is in a state, and does not wait, takes no order, and what would help.
+var rests = [stateCount]string{Idle: "it has not begun", Running: "it waits for nothing", Complete: "it has ended",
+	Pausing: "it is being paused; resume it first", Paused: "it is paused; resume it first", Holding: "it is being held; restart it first",
+	Held: "it is held; restart it first", Restarting: "it restarts; wait until it runs", Stopping: "it is being stopped",
+	Stopped: "it was stopped", Aborting: "it is being aborted", Aborted: "it was aborted"}
 
 // already says why what would run again may not. What lies behind the target in its block follows it, and would run again too.
 func (m *Machine) already(b, target int, who *Who) (why string) {
@@ -249,10 +252,10 @@ func (m *Machine) forces(at int64, ev *Event, answer Effect, fx []Effect) []Effe
 		answer.Reason = "not in manual; command manual to the block around it first"
 	case !m.p.Elems[p].Phase:
 		answer.Reason = "name the phase or transition that waits"
-	case state != Running && state != Pausing:
-		answer.Reason = "not legal in this state"
+	case state != Running && (state != Pausing || !s.Waiting):
+		answer.Reason = rests[state]
 	case !s.Waiting:
-		answer.Reason = "it waits for nothing"
+		answer.Reason = rests[Running]
 	default:
 		answer.Reason = unforced[min(m.current(p).Kind, recipe.Step)]
 	}

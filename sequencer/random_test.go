@@ -30,12 +30,16 @@ func (g *grower) program() *wired {
 	for i := range 3 {
 		g.w.tag(fmt.Sprintf("X%d", i))
 	}
-	return g.w.procedure(g.block(0))
+	w := g.w.procedure(g.block(0))
+	if g.IntN(2) == 0 {
+		w.FailureLevel = recipe.Level(g.IntN(4))
+	}
+	return w
 }
 
 func (g *grower) block(depth int) *block {
 	g.n++
-	b := &block{name: fmt.Sprintf("E%d", g.n)}
+	b := &block{name: fmt.Sprintf("E%d", g.n), level: min(recipe.Level(depth), recipe.Operation)}
 	b.timeout = (1 + g.Int64N(40)) * second / 2
 	b.reaction, b.recovery = recipe.Reaction(g.IntN(4)/3), recipe.Recovery(g.IntN(5))
 	if g.IntN(8) == 0 {
@@ -110,6 +114,7 @@ func (g *grower) logic() *block {
 }
 
 func (g *grower) phase(b *block) {
+	b.level = recipe.Phase
 	if g.IntN(3) == 0 {
 		b.timeout = 0
 	}
@@ -186,6 +191,7 @@ type world struct {
 	*rand.Rand
 	mood
 	r    *rig
+	hand bool    // somebody takes it into his own hands
 	open []Event // answers that are to come, with their times in At
 	due  []int64
 	seen []string
@@ -241,6 +247,9 @@ func (w *world) event() Event {
 	if c := map[State]Command{Held: Restart, Paused: Resume}[w.r.m.State(0)]; c != NoCommand && w.IntN(4) == 0 {
 		return Event{Kind: Told, Command: c} // somebody looks after it
 	}
+	if ev, ok := w.directs(); ok {
+		return ev
+	}
 	switch k := w.IntN(100); {
 	case k < w.commands:
 		ev := Event{Kind: Told, Command: Pause + Command(w.IntN(6))}
@@ -249,7 +258,7 @@ func (w *world) event() Event {
 		}
 		return ev
 	case k < w.commands+w.nonsense:
-		return Event{Kind: EventKind(w.IntN(10)), Command: Command(w.IntN(11)), Elem: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
+		return Event{Kind: EventKind(w.IntN(10)), Command: Command(w.IntN(22)), Elem: w.IntN(n+4) - 2, Target: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
 			Window: w.IntN(5) - 2, OK: w.IntN(2) == 0}
 	}
 	if ev, ok := w.answer(); ok {
@@ -273,10 +282,53 @@ func (w *world) event() Event {
 	return Event{Kind: Input}
 }
 
+// directs gives an order of somebody who takes the sequence into his own hands: to what waits for him, and now and then to anything.
+func (w *world) directs() (ev Event, ok bool) {
+	p, n := w.r.w.Elems, len(w.r.w.Elems)
+	if !w.hand || w.IntN(4) > 0 {
+		return ev, false
+	}
+	ev = Event{Kind: Told, Command: Automatic + Command(w.IntN(6)), Elem: w.IntN(n), Target: w.IntN(n)}
+	if w.IntN(6) == 0 { // where a block begins
+		for w.r.w.Elems[ev.Elem].Phase && ev.Elem > 0 {
+			ev.Elem--
+		}
+		ev.Command = Manual
+		return ev, true
+	}
+	for _, q := range w.r.m.active {
+		if m := w.r.m.Mode(q); m == AutomaticMode && w.IntN(4) > 0 {
+			continue
+		}
+		switch w.IntN(4) {
+		case 0: // a child of the block in which it waits
+			ev.Command, ev.Elem = GoTo, p[q].Parent
+			for c := p[q].Parent + 1; p[q].Parent >= 0 && c < p[p[q].Parent].End && w.IntN(3) > 0; c = p[c].End {
+				ev.Target = c
+			}
+			return ev, p[q].Parent >= 0
+		case 1:
+			ev.Command, ev.Elem = Release, q
+			return ev, true
+		case 2:
+			if w.IntN(2) == 0 {
+				ev.Command, ev.Elem = Force, q
+				return ev, true
+			}
+		}
+	}
+	return ev, w.IntN(3) == 0
+}
+
 // run lets a program of that seed live for a while and then brings it to its end.
 func (w *world) run() error {
 	if w.IntN(8) > 0 { // some shells forget it
 		if err := w.r.take(1, Event{Kind: Boot}); err != nil {
+			return err
+		}
+	}
+	if w.hand && w.IntN(2) == 0 {
+		if err := w.r.take(1, Event{Kind: Told, Command: Automatic + Command(w.IntN(3)), Elem: w.IntN(len(w.r.w.Elems))}); err != nil {
 			return err
 		}
 	}
@@ -333,9 +385,15 @@ func (w *world) end() error {
 func (w *world) count(fx []Effect, met map[string]int) {
 	for i := range fx {
 		switch e := &fx[i]; {
+		case e.Kind == ActionEnded && e.Reason != "":
+			met[e.Reason]++
 		case e.Kind == ActionEnded:
 			met[w.r.w.Actions[e.Action].Kind.String()]++
-		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer):
+		case e.Kind == ModeChanged:
+			met[Mode(e.Value).String()]++
+		case e.Kind == ActionReady:
+			met["ready"]++
+		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer || e.Edge == EdgeGoTo):
 			met[e.Edge.String()]++
 		case e.Kind == StepChanged && w.r.w.Elems[e.Elem].Logic && e.To != Running:
 			met[map[bool]string{true: "logic done", false: "logic not done"}[e.To == Complete]]++
@@ -344,7 +402,7 @@ func (w *world) count(fx []Effect, met map[string]int) {
 }
 
 func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
-	seeds := uint64(300)
+	seeds := uint64(400)
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		seeds = 20_000
 	}
@@ -352,8 +410,11 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		g := grower{Rand: rnd}
-		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
+		w := &world{Rand: rnd, r: newRig(g.program()), hand: seed/6%2 == 1, mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
 			{100, 0, 10, 5}, {0, 100, 10, 5}}[seed%6]}
+		if w.hand && seed%6 > 2 { // where little fails there is more to direct
+			w.mood = mood{0, int(seed % 2), 1, 0}
+		}
 		w.r.show = func(ev *Event, fx []Effect) {
 			w.show(ev, fx)
 			w.count(fx, met)
@@ -367,7 +428,8 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 		ends[w.r.m.State(0)]++
 	}
 	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
-	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done"} {
+	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done",
+		"automatic", "semi_automatic", "manual", "step", "ready", "released", "go_to", "forced"} {
 		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
 	}
 	for _, s := range []State{Complete, Stopped, Aborted} {

@@ -147,11 +147,14 @@ type watch struct {
 	ended   bool
 	result  Result
 	booting bool
-	failed  bool // the last step had a failure that holds or aborts the batch
+	failed  []int // what failures of the last step take hold of
+	mode    []Mode
+	free    []bool // by block: a child may begin
 }
 
 func newWatch(w *wired) watch {
-	h := watch{w: w, state: make([]State, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+	h := watch{w: w, state: make([]State, len(w.Elems)), mode: make([]Mode, len(w.Elems)),
+		free: make([]bool, len(w.Elems)), out: make([]watched, len(w.Outputs))}
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
 	}
@@ -160,7 +163,7 @@ func newWatch(w *wired) watch {
 
 // effects checks the effects of one step, in their order.
 func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
-	w.failed, w.booting = false, ev.Kind == Boot
+	w.failed, w.booting = w.failed[:0], ev.Kind == Boot
 	over := w.ended
 	for o := range w.out {
 		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
@@ -222,9 +225,19 @@ func (w *watch) effect(at int64, e *Effect) error {
 	case TimedOut:
 		// Logic that is late concerns its phase alone, but for that of a restart: it holds the batch.
 		p := &w.w.Elems[e.Elem]
-		w.failed = w.failed || !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem
+		if !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem {
+			w.failed = append(w.failed, w.scope(e.Elem))
+		}
 	case OutputFault:
-		w.failed = w.failed || e.Value != w.w.Outputs[e.Output].Safe
+		if e.Value != w.w.Outputs[e.Output].Safe {
+			w.failed = append(w.failed, w.scope(int(w.machine.out[e.Output].Owner)))
+		}
+	case ModeChanged:
+		return w.turned(e)
+	case ActionReady:
+		if w.modeOf(e.Elem) == AutomaticMode {
+			return fmt.Errorf("element %d waits for release in automatic", e.Elem)
+		}
 	case Answer:
 		w.result = e.Result
 	case End:
@@ -250,11 +263,16 @@ func (w *watch) step(e *Effect) error {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
 	w.state[e.Elem] = e.To
+	if err := w.follows(e); err != nil {
+		return err
+	}
 	switch p := &w.w.Elems[e.Elem]; {
 	case p.Bracket:
 		return fmt.Errorf("bracket %d is told", e.Elem)
 	case e.Edge == EdgeRound:
 		return w.again(e)
+	case e.Edge == EdgeGoTo:
+		return w.led(e)
 	case p.Logic:
 		return w.logic(e)
 	}
@@ -337,10 +355,15 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	if m.Ended() != w.ended || m.State(0) != w.batch {
 		return fmt.Errorf("batch is %s, ended %t; told %s, %t", m.State(0), m.Ended(), w.batch, w.ended)
 	}
-	unsafe := w.unsafe()
+	unsafe := w.unsafe(0)
 	wasTold := ev.Kind == Told && ev.Elem == 0 && w.result != Refused && (ev.Command == Hold || ev.Command == Stop || ev.Command == Abort)
-	if unsafe >= 0 && (w.batch.Terminal() || w.failed || wasTold) {
+	if unsafe >= 0 && (w.batch.Terminal() || wasTold) {
 		return fmt.Errorf("output %d is not commanded to its safe value, batch %s", unsafe, w.batch)
+	}
+	for _, e := range w.failed {
+		if o := w.unsafe(e); o >= 0 {
+			return fmt.Errorf("output %d is not commanded to its safe value, element %d has failed", o, e)
+		}
 	}
 	if ev.Kind == Told && w.result != Refused {
 		if err := w.obeyed(ev, m); err != nil {
@@ -348,6 +371,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 		}
 	}
 	if err := w.owners(m); err != nil {
+		return err
+	}
+	if err := w.modes(m); err != nil {
 		return err
 	}
 	return w.phases(at, m)
@@ -380,10 +406,10 @@ func (w *watch) owners(m *Machine) error {
 	return nil
 }
 
-// unsafe finds an output that is not commanded to its safe value, or gives -1.
-func (w *watch) unsafe() int {
+// unsafe finds an output of an element that is not commanded to its safe value, or gives -1.
+func (w *watch) unsafe(e int) int {
 	for o := range w.out {
-		if w.out[o].value != w.w.Outputs[o].Safe && !w.machine.follows(o) {
+		if n := int(w.machine.out[o].Owner); n >= e && n < w.w.Elems[e].End && w.out[o].value != w.w.Outputs[o].Safe && !w.machine.follows(o) {
 			return o
 		}
 	}

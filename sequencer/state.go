@@ -1,4 +1,9 @@
 // The procedural states and commands of ISA-88, as one table.
+//
+// The table is onCommand and ends. A profile of more states is more rows of it: that of PackML and MTP has Starting and Completing,
+// transient and with hold and stop as Running has them (start leads to Starting, which ends in Running; Running ends in Completing, and
+// that in Complete), and calls restart unhold. Beside the table, Running and Complete are named where an element begins and ends
+// (activate, complete), and each state has its rank (state); logic for one more transient state is one more recipe.Transient.
 
 package sequencer
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -178,6 +179,12 @@ func TestAnotherStateMachineAgreesAndDrawsTheTable(t *testing.T) {
 	drawing, err := fsm.VisualizeWithType(chart(Idle), fsm.MermaidStateDiagram)
 	require.NoError(t, err)
 	golden.Check(t, "testdata/states.mmd.golden", []byte(drawing))
+
+	page, err := os.ReadFile("../ARCHITECTURE.md")
+	require.NoError(t, err)
+	_, shown, _ := strings.Cut(string(page), "```mermaid\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	require.Equal(t, strings.TrimSpace(drawing), strings.TrimSpace(shown), "the diagram of ARCHITECTURE.md is that of the table")
 }
 
 func ExampleState_After() {

@@ -1,0 +1,146 @@
+// What the watch knows of modes, and of what may follow what in them.
+
+package sequencer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// blockOf is the block whose mode holds for an element; -1: none.
+func (w *watch) blockOf(e int) int {
+	for p := w.w.Elems; e >= 0; e = p[e].Parent {
+		if p[e].Bracket && !p[p[e].Body].Phase {
+			return p[e].Body
+		}
+		if !p[e].Phase && !p[e].Logic && !p[e].Bracket {
+			return e
+		}
+	}
+	return -1
+}
+
+func (w *watch) modeOf(e int) Mode {
+	if b := w.blockOf(e); b >= 0 {
+		return w.mode[b]
+	}
+	return AutomaticMode
+}
+
+// scope is what a failure of an element takes hold of, found from the root down.
+func (w *watch) scope(e int) int {
+	path := []int{}
+	for ; e >= 0; e = w.w.Elems[e].Parent {
+		path = append(path, e)
+	}
+	slices.Reverse(path)
+	from := 0
+	for i, b := range path {
+		p := &w.w.Elems[b]
+		inner := i > 0 && (p.Logic || w.w.Elems[path[i-1]].Bracket)
+		if i > 0 && !inner && w.w.Elems[path[i-1]].Level < w.w.FailureLevel {
+			from = i
+		}
+		body := b
+		if p.Bracket {
+			body = p.Body
+		}
+		if q := &w.w.Elems[body]; !inner && !q.Phase && !q.Logic && w.mode[body] == ManualMode {
+			from = i
+		}
+	}
+	return path[from]
+}
+
+// turned takes in that a block has another mode.
+func (w *watch) turned(e *Effect) error {
+	p := &w.w.Elems[e.Elem]
+	if p.Phase || p.Logic || p.Bracket || Mode(e.Old) != w.mode[e.Elem] || e.Old == e.Value {
+		return fmt.Errorf("element %d was %s", e.Elem, w.mode[e.Elem])
+	}
+	w.mode[e.Elem] = Mode(e.Value)
+	return nil
+}
+
+// follows checks that a child of a block that is not in automatic begins only where that was granted.
+func (w *watch) follows(e *Effect) error {
+	p := w.w.Elems
+	begins, ends := e.From == Idle && e.To == Running, e.To == Complete
+	if begins {
+		w.free[e.Elem] = true
+	}
+	child, b := e.Elem, p[e.Elem].Parent
+	if b >= 0 && p[b].Bracket {
+		if begins && child != b+1 || ends && p[child].End != p[b].End {
+			return nil
+		}
+		child, b = b, p[b].Parent
+	}
+	if b < 0 || p[b].Step == 0 || p[child].Logic {
+		return nil
+	}
+	own := child == p[b].Step || p[b].Block == recipe.Repeat && child == p[b].Step-1 && p[child].Phase &&
+		w.w.Actions[p[child].First].Kind == recipe.Until
+	switch {
+	case begins && !own && w.mode[b] != AutomaticMode && !w.free[b]:
+		return fmt.Errorf("element %d begins, and nobody has let it", child)
+	case begins && !own:
+		w.free[b] = false
+	case ends && (own || w.mode[b] == AutomaticMode):
+		w.free[b] = true
+	}
+	if child == p[b].Step && ends {
+		w.state[child] = Idle
+	}
+	return nil
+}
+
+// led checks that all behind the element to which a person has led has ended or not begun.
+func (w *watch) led(e *Effect) error {
+	p := &w.w.Elems[e.Elem]
+	if w.mode[e.Elem] != ManualMode || e.From != Running || e.To != Running || w.w.Elems[e.Who.Elems[0]].Parent != e.Elem {
+		return fmt.Errorf("element %d cannot be led: %+v", e.Elem, e)
+	}
+	for c := e.Who.Elems[0]; c < p.Step; c++ {
+		if s := w.state[c]; s != Idle && s != Complete && !w.w.Elems[c].Logic {
+			return fmt.Errorf("element %d is %s and would begin anew", c, s)
+		}
+		w.state[c] = Idle
+	}
+	return nil
+}
+
+// modes checks the modes of all blocks, and that nothing waits between the children of a block while one of them is active.
+func (w *watch) modes(m *Machine) error {
+	p := w.w.Elems
+	for b := range p {
+		if m.Mode(b) != w.modeOf(b) {
+			return fmt.Errorf("element %d is in %s, told %s", b, m.Mode(b), w.modeOf(b))
+		}
+		if up := w.blockOf(max(p[b].Parent, 0)); w.mode[b] == ManualMode && p[b].Parent >= 0 && w.mode[up] != ManualMode {
+			return fmt.Errorf("element %d is in manual, and %d around it is in %s", b, up, w.mode[up])
+		}
+		step := p[b].Step
+		if step == 0 {
+			continue
+		}
+		s := State(m.el[step].State)
+		if s == Complete {
+			return fmt.Errorf("step %d stays Complete", step)
+		}
+		if s == Idle {
+			continue
+		}
+		for e := b + 1; e < step; e++ {
+			if c := State(m.el[e].State); p[e].Phase && c != Idle && c != Complete {
+				return fmt.Errorf("element %d is %s while step %d is %s", e, c, step, s)
+			}
+		}
+		if s == Running && m.el[step].Waiting && m.room > 0 && w.mode[b] == AutomaticMode {
+			return fmt.Errorf("step %d waits in automatic", step)
+		}
+	}
+	return nil
+}
