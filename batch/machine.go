@@ -81,6 +81,13 @@ func (m *Machine) Total(w int) metering.Total { return m.met.Total(w) }
 // State returns the state of the batch.
 func (m *Machine) State() sequencer.State { return m.seq.State(0) }
 
+// Mode returns the mode of the procedure.
+func (m *Machine) Mode() sequencer.Mode { return m.seq.Mode(0) }
+
+// Resting tells whether nothing goes on before a person has given an order: all that is active is held or paused, or waits between
+// two steps for release.
+func (m *Machine) Resting() bool { return m.seq.Resting() }
+
 // Ended tells whether End was an effect.
 func (m *Machine) Ended() bool { return m.st.Ended }
 

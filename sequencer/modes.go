@@ -166,3 +166,15 @@ func (m *Machine) coming(p int, verdict int64) (w Who) {
 	}
 	return w
 }
+
+// Resting tells whether nothing goes on, although the batch has begun and is not over, before a person has given an order: all that is
+// active is held or paused, or waits between two steps.
+func (m *Machine) Resting() bool {
+	for _, p := range m.active {
+		s := &m.el[p]
+		if state := State(s.State); state != Held && state != Paused && !(state == Running && s.Waiting && m.current(p).Kind == recipe.Step) {
+			return false
+		}
+	}
+	return len(m.active) > 0
+}

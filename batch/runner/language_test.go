@@ -204,6 +204,12 @@ func outlive(t *testing.T, b *batch.Batch, disk *memory, life int64) (res Result
 	for at := 5 * second; at < 200*second; at += 5 * second {
 		schedule = append(schedule, Scheduled{at, tell(sequencer.Restart, "")})
 	}
+	return outliveWith(t, b, disk, life, schedule)
+}
+
+// outliveWith is outlive with what is to be done in each life.
+func outliveWith(t *testing.T, b *batch.Batch, disk *memory, life int64, schedule []Scheduled) (res Result, lives int) {
+	t.Helper()
 	world := &tanks{}
 	for ; ; lives++ {
 		require.Less(t, lives, 40, "a life of %d ns", life)

@@ -38,7 +38,7 @@ var (
 	ErrEvidence = errors.New("runner: evidence can no longer be kept")
 	// ErrEngine says that an invariant of the engine broke; the journal ends with an engine_fault.
 	ErrEngine = errors.New("runner: engine fault")
-	// ErrNobody says that a virtual run has come to rest, in Held or Paused or at a prompt, and no command is scheduled.
+	// ErrNobody says that a virtual run has come to rest, in Held or Paused, between two steps or at a prompt, and no command is scheduled.
 	ErrNobody = errors.New("runner: the batch waits for an operator and none is scheduled")
 	// ErrOutputs says that the batch has ended and outputs, which the error names, were never confirmed to be safe.
 	ErrOutputs = errors.New("runner: outputs are not confirmed to be safe")
@@ -99,7 +99,10 @@ type Prompt struct {
 	Text string
 }
 
-// Command is what an operator orders.
+// Command is what an operator orders. Beside the commands of the states these are the modes of blocks (sequencer.Automatic,
+// SemiAutomatic, Manual; Step is the block, and a phase is refused), Release of what waits in Step, GoTo from the block Step to the
+// element Target directly in it, and Force of the phase or transition Step, such as HEAT or HEAT.entry. What is not accepted is on record
+// with a reason that says what to do.
 type Command struct {
 	Command  sequencer.Command
 	Step     string // element of the recipe; "" is the whole batch

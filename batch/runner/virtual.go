@@ -175,7 +175,7 @@ func (v *virtual) next(aged int64) error {
 // resting tells whether nothing but an operator can bring the batch on, and none will come.
 func (v *virtual) resting() bool {
 	s := v.l.m.State()
-	return s.Quiescent() && !s.Terminal() && len(v.schedule) == 0 && len(v.dones) == 0 && v.commit == timebase.Never &&
+	return (s.Quiescent() || v.l.m.Resting()) && !s.Terminal() && len(v.schedule) == 0 && len(v.dones) == 0 && v.commit == timebase.Never &&
 		v.r.in.empty() && v.l.running == 0 && (s != sequencer.Idle || v.r.opt.Manual)
 }
 

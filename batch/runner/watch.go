@@ -18,6 +18,7 @@ const LookEvery = 100_000_000
 type Snapshot struct {
 	At      int64 // monotonic ns, as ts_mono_ns of the records
 	State   sequencer.State
+	Mode    sequencer.Mode // of the procedure
 	Tags    []Reading // by tag.ID
 	Windows []Reached // in the order of the recipe, those that never opened too
 }
@@ -77,7 +78,7 @@ func (l *loop) show(now int64) int64 {
 	defer l.fault()
 	w.due = now + LookEvery
 	s := &w.snap
-	s.At, s.State = now, l.m.State()
+	s.At, s.State, s.Mode = now, l.m.State(), l.m.Mode()
 	for i := range s.Tags {
 		s.Tags[i].Value, s.Tags[i].Quality = l.m.Read(tag.ID(i), now)
 	}
