@@ -100,6 +100,27 @@ func TestAVirtualRunThatWaitsBetweenTwoStepsAndNobodyComesEnds(t *testing.T) {
 	require.ErrorIs(t, err, ErrNobody)
 }
 
+func TestAFailureTakesHoldOfWhatLiesAtItsLevel(t *testing.T) {
+	for level, holds := range map[string]string{"procedure": "TOPUP.until LEFT THIRD.uses", "operation": "TOPUP.until LEFT THIRD.uses",
+		"phase": "TOPUP.until LEFT"} {
+		b := speak(t, "400 L", "recovery: resume", "recovery: resume\nfailure_level: "+level, "- id: LEFT\n          level: phase\n          timeout: 60 s",
+			"- id: LEFT\n          level: phase\n          timeout: 4 s")
+		var orders []Scheduled
+		for at := 5 * second; at < 60*second; at += 5 * second {
+			orders = append(orders, order(at, sequencer.Restart, "", ""))
+		}
+		list, res := live(t, b, orders...)
+		require.Equal(t, sequencer.Complete, res.State)
+		held := ""
+		for _, r := range list {
+			if r.Kind == record.KindStepState && r.Text(record.PhaseState) == sequencer.Holding.String() {
+				held += " " + r.Text(record.StepID)
+			}
+		}
+		require.Equal(t, " "+holds, held, level)
+	}
+}
+
 func TestABatchThatIsTakenInHandOutlivesCutsAtAnyTime(t *testing.T) {
 	lives := 0
 	for life := second / 2; life < 30*second; life += 2_930_000_000 {

@@ -19,8 +19,8 @@ type Snapshot struct {
 	At      int64 // monotonic ns, as ts_mono_ns of the records
 	State   sequencer.State
 	Mode    sequencer.Mode // of the procedure
-	Tags    []Reading // by tag.ID
-	Windows []Reached // in the order of the recipe, those that never opened too
+	Tags    []Reading      // by tag.ID
+	Windows []Reached      // in the order of the recipe, those that never opened too
 }
 
 // Reading is the scaled value of a tag, as its iomap.Tag reads it, and its quality.

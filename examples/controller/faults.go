@@ -19,9 +19,11 @@ import (
 //
 //	at 5s  silent ctr/1 3s
 //	at 12s command restart op1 "meter is back"
+//	at 20s command manual op1 "charge by hand" CHARGE
+//	at 25s command go_to op1 "once more" CHARGE FILL_A
 //
-// Every line has a time. The faults are those of sim.ParseFault; commands are those of the procedure, by an operator, with a
-// reason.
+// Every line has a time. The faults are those of sim.ParseFault; commands are by an operator, with a reason, and concern the procedure
+// or the step behind that; go_to has, besides, the step that comes next.
 func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, error) {
 	src, err := readSmall(file, maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,17 +57,10 @@ func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fa
 		return nil, ft, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
 	}
 	if l.Verb == "command" {
-		if len(l.Args) != 3 || l.Args[1] == "" || l.Args[2] == "" {
-			return nil, ft, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
-		}
-		c, ok := sequencer.ParseCommand(l.Args[0])
-		if !ok {
-			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort", l.Args[0])
-		}
+		c, err := command(l)
 		return func(r *runner.Runner) {
-			// A full inbox refuses the command, as it would an operator's.
-			_ = r.Tell(runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]})
-		}, ft, nil
+			_ = r.Tell(c) // a full inbox refuses the command, as it would an operator's
+		}, ft, err
 	}
 	ft, err = sim.ParseFault(l.Verb, l.Args)
 	if err != nil {
@@ -76,4 +71,29 @@ func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fa
 		return nil, ft, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
 	}
 	return nil, ft, nil
+}
+
+// command reads what an operator is to say.
+func command(l *script.Line) (c runner.Command, err error) {
+	most := 4
+	if len(l.Args) > 0 && l.Args[0] == sequencer.GoTo.String() {
+		most = 5
+	}
+	if len(l.Args) < 3 || len(l.Args) > most || slices.Contains(l.Args, "") || most == 5 && len(l.Args) != 5 {
+		return c, l.Errorf("command takes a command, an operator, a reason and the step, if one is meant; go_to takes the step to go to besides: " +
+			"command hold op1 \"sample taken\"")
+	}
+	var ok bool
+	if c.Command, ok = sequencer.ParseCommand(l.Args[0]); !ok {
+		return c, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, automatic, semi_automatic, manual, release, "+
+			"go_to, force", l.Args[0])
+	}
+	c.Operator, c.Reason = l.Args[1], l.Args[2]
+	if len(l.Args) > 3 {
+		c.Step = l.Args[3]
+	}
+	if len(l.Args) > 4 {
+		c.Target = l.Args[4]
+	}
+	return c, nil
 }

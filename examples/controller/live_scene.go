@@ -219,7 +219,7 @@ func (s *scene) note(text string, grave bool) {
 func (p *step) record(k record.Kind, r *record.Record, at int64) {
 	if k == record.KindActionState {
 		p.wait, p.window, p.waiting = "", "", at
-		if r.Text(record.ActionState) == "start" {
+		if r.Text(record.ActionState) != "end" {
 			p.wait, p.window = r.Text(record.WaitReason), r.Text(record.MeterWindowID)
 		}
 		return

@@ -176,6 +176,14 @@ func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
 	require.Contains(t, o.err, "waits for an operator and none is scheduled: it is Held; a fault script can give the command")
 }
 
+func TestAScriptTakesABatchInHand(t *testing.T) {
+	workplace(t)
+	write(t, "script", "at 1s command manual op1 \"by hand\" BLEND\nat 2s command go_to op1 \"no\" BLEND NOWHERE\nat 60s command automatic op1 \"enough\"\n")
+	o := done(t, "-virtual", "-faults", "script")
+	require.Contains(t, o.out, "manual (it was automatic)")
+	require.Contains(t, o.out, "command go_to: refused (")
+}
+
 func TestSpeedRunsClockAndPlantFaster(t *testing.T) {
 	workplace(t)
 	write(t, "bell.yaml", strings.Replace(bell, "100 ms", "3 s", 1))

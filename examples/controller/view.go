@@ -123,9 +123,14 @@ func sentence(k record.Kind, r *record.Record) string {
 		}
 		return fmt.Sprintf("%-10s %s, %s%s", text(record.StepID), edge, text(record.PhaseState), bracket(text(record.Detail)))
 	case record.KindActionState:
-		if text(record.ActionState) == "start" {
+		switch {
+		case text(record.ActionState) != "end":
 			return fmt.Sprintf("%-10s waits: %s", text(record.StepID), text(record.WaitReason))
+		case text(record.Detail) != "":
+			return fmt.Sprintf("%-10s waits no more (%s)", text(record.StepID), text(record.Detail))
 		}
+	case record.KindModeChange:
+		return fmt.Sprintf("%-10s %s (it was %s)", text(record.StepID), text(record.Mode), text(record.OldValue))
 	case record.KindOutputWrite:
 		why := text(record.StepID)
 		if why == "" {
@@ -178,7 +183,7 @@ func lost(r *record.Record) string {
 func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
-		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
+		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindRecovery:
 		return true
 	}
