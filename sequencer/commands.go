@@ -163,7 +163,9 @@ func (m *Machine) timedOut(p int, fx []Effect) []Effect {
 	e := &m.p.Elems[p]
 	reason := "time-out"
 	if s := &m.el[p]; s.Waiting {
-		reason = m.p.Actions[e.First+int(s.PC)].Reason
+		if reason = m.p.Actions[e.First+int(s.PC)].Reason; s.A != 0 && m.gate(p) {
+			reason = "release"
+		}
 	}
 	return append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p),
 		Command: reaction(e.OnTimeout)})

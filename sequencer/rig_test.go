@@ -262,6 +262,9 @@ func (w *watch) step(e *Effect) error {
 	if e.From != w.state[e.Elem] {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
+	if e.Reason == "time-out" && !slices.ContainsFunc(w.failed, func(b int) bool { return b <= e.Elem && e.Elem < w.w.Elems[b].End }) {
+		return fmt.Errorf("element %d is held for a time-out of what does not concern it: %v", e.Elem, w.failed)
+	}
 	w.state[e.Elem] = e.To
 	if err := w.follows(e); err != nil {
 		return err

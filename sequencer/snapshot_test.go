@@ -79,7 +79,9 @@ func FuzzRestoreEverything(f *testing.F) {
 			return
 		}
 		for i, ev := range []Event{{Kind: Input}, {Kind: Told, Command: Command(c)}, {Kind: Done, ID: 1, OK: true}, {Kind: Tick},
-			{Kind: Told, Command: Restart}, {Kind: Boot}, {Kind: Tick}, {Kind: Told, Command: Abort}} {
+			{Kind: Told, Command: Manual, Elem: int(c) % len(m.el)}, {Kind: Told, Command: Restart}, {Kind: Told, Command: Release},
+			{Kind: Told, Command: GoTo, Elem: int(c) % len(m.el), Target: int(c)%len(m.el) + 1}, {Kind: Told, Command: Force, Elem: int(c) % len(m.el)},
+			{Kind: Told, Command: Automatic}, {Kind: Boot}, {Kind: Tick}, {Kind: Told, Command: Abort}} {
 			m.Step(int64(i)*second, &ev, nil)
 		}
 	})
@@ -104,7 +106,7 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		for i, ev := range []Event{{Kind: Input}, {Kind: Told, Command: Command(c)}, {Kind: Done, ID: 1}, {Kind: Finished, ID: 1}, {Kind: Tick},
-			{Kind: Told, Command: Abort}, {Kind: Boot}} {
+			{Kind: Told, Command: Release}, {Kind: Told, Command: Abort}, {Kind: Boot}} {
 			m.Step(int64(i)*second, &ev, nil)
 		}
 	})

@@ -135,6 +135,9 @@ func (m *Machine) cutOff(p int) bool {
 	}
 	for c, up := p, m.p.Elems[p].Parent; up >= 0; c, up = up, m.p.Elems[up].Parent {
 		end := c
+		if step := m.p.Elems[up].Step; step > 0 && step != c && (s == Idle || s == Complete) && fallen(State(m.el[step].State)) {
+			return true
+		}
 		switch m.p.Elems[up].Block {
 		case recipe.Parallel:
 			continue
