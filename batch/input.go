@@ -261,7 +261,7 @@ func (m *Machine) AppendBlock(dst []byte, seq uint64, blk *Block) ([]byte, error
 	m.identify(record.KindInputBlock, seq)
 	m.body.Text(record.BlockData, base64.StdEncoding.EncodeToString(blk.Data()))
 	m.body.Int(record.BlockEvents, int64(blk.Events))
-	m.body.Int(record.BlockForm, BlockForm)
+	m.body.Int(record.BlockForm, int64(blk.form))
 	if blk.Lost > 0 {
 		m.body.Count(record.Coalesced, uint64(blk.Lost))
 	}
