@@ -40,6 +40,10 @@ const (
 	BlockEvents = 1 << 16 // samples and ticks
 )
 
+// BlockAge is the age in ns at which an open block is sealed, unless the batch is bound otherwise: the declared bound of what a cut of
+// the power may lose, beside what is on its way to the disk.
+const BlockAge = 1_000_000_000
+
 // maxScan is how many samples of one time may be packed as a scan.
 const maxScan = 256
 

@@ -54,6 +54,9 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if m.b.Seed != 0 {
 			b.Count(record.Seed, m.b.Seed)
 		}
+		if m.b.BlockAge != BlockAge {
+			b.Int(record.BlockAgeMS, m.b.BlockAge/1_000_000)
+		}
 		if m.b.RestartOf != "" {
 			b.Text(record.RestartOf, m.b.RestartOf)
 		}
