@@ -16,7 +16,6 @@ const RoundTime = 100_000_000
 func (m *Machine) activate(at int64, e int) {
 	p := &m.p.Elems[e]
 	m.anew(e, elem{State: uint8(Running), PC: -1, Since: at})
-	m.dirty = true
 	if p.Phase {
 		m.enlist(e)
 		return
@@ -34,6 +33,7 @@ func (m *Machine) activate(at int64, e int) {
 
 // anew gives an element another state; a block keeps its mode.
 func (m *Machine) anew(e int, s elem) {
+	m.become(e, State(s.State))
 	s.Mode, s.Left = m.el[e].Mode, timebase.Never
 	m.el[e] = s
 }
@@ -81,7 +81,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 			end.Edge = EdgeTransfer
 		}
 		fx = m.changed(e, fx, end)
-		s.State, m.dirty = uint8(Complete), true
+		m.become(e, Complete)
 		if p.Bracket {
 			m.release(e)
 		}

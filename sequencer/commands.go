@@ -50,10 +50,8 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 // GOOD.
 func (m *Machine) provable(e int) bool {
 	for w := range m.p.Windows {
-		if t := m.view.Total(w); !t.Open || t.Source == tag.Good {
-			continue
-		}
-		if held := m.scope(m.meters(w)); held < m.p.Elems[e].End && e < m.p.Elems[held].End {
+		open, q := m.view.Source(w)
+		if held := m.scope(m.meters(w)); open && q != tag.Good && held < m.p.Elems[e].End && e < m.p.Elems[held].End {
 			return false
 		}
 	}
@@ -123,7 +121,8 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	fx = m.drop(p, fx)
 	from := State(m.el[p].State)
 	s := &m.el[p]
-	s.State, m.dirty = uint8(to), true
+	m.become(p, to)
+	m.all = true
 	m.r.Fallen = m.r.Fallen || fallen(to)
 	m.prepare(p, from)
 	fx = m.changed(p, fx, Effect{From: from, To: to, Edge: edges[to], Reason: reason})
@@ -181,7 +180,7 @@ func reaction(r recipe.Reaction) Command {
 // guard holds who meters while an open window meters from a source that is not GOOD: what flows then cannot be proven.
 func (m *Machine) guard(at int64, fx []Effect) []Effect {
 	for w := range m.p.Windows {
-		if t := m.view.Total(w); !t.Open || t.Source == tag.Good {
+		if open, q := m.view.Source(w); !open || q == tag.Good {
 			continue
 		}
 		fx = m.failAt(at, m.meters(w), Hold, "meter not GOOD", fx)
@@ -191,7 +190,7 @@ func (m *Machine) guard(at int64, fx []Effect) []Effect {
 
 // meters is the phase that has opened a window; the procedure where none is active that has.
 func (m *Machine) meters(w int) int {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		e := &m.p.Elems[p]
 		for i := e.First; i < e.First+e.Count && i <= e.First+int(m.el[p].PC); i++ {
 			if a := &m.p.Actions[i]; a.Kind == recipe.OpenWindow && a.Window == w {
@@ -255,8 +254,8 @@ func (m *Machine) endTransients(at int64, reason string, fx []Effect) []Effect {
 			m.proceed(at, p)
 		}
 	})
-	for i := 0; again && i < len(m.active); i++ {
-		if p := m.active[i]; State(m.el[p].State) == Restarting && m.busy(p) == 0 && (m.scope(p) == 0 || !m.quiet(p)) {
+	for p := m.active.next(0); again && p >= 0; p = m.active.next(p + 1) {
+		if State(m.el[p].State) == Restarting && m.busy(p) == 0 && (m.scope(p) == 0 || !m.quiet(p)) {
 			fx = m.failAt(at, p, Hold, reason, fx)
 		}
 	}
@@ -278,7 +277,11 @@ func (m *Machine) endTransient(p int, reason string, fx []Effect) []Effect {
 func (m *Machine) closeWindows(p int, s State, fx []Effect) []Effect {
 	e := &m.p.Elems[p]
 	for i := 0; i < e.Count && i <= int(m.el[p].PC); i++ {
-		if a := &m.p.Actions[e.First+i]; a.Kind == recipe.OpenWindow && m.view.Total(a.Window).Open {
+		a := &m.p.Actions[e.First+i]
+		if a.Kind != recipe.OpenWindow {
+			continue
+		}
+		if open, _ := m.view.Source(a.Window); open {
 			reason := "abort"
 			if s == Stopping {
 				reason = "stop"

@@ -170,11 +170,11 @@ func (m *Machine) coming(p int, verdict int64) (w Who) {
 // Resting tells whether nothing goes on, although the batch has begun and is not over, before a person has given an order: all that is
 // active is held or paused, or waits between two steps.
 func (m *Machine) Resting() bool {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s := &m.el[p]
 		if state := State(s.State); state != Held && state != Paused && !(state == Running && s.Waiting && m.current(p).Kind == recipe.Step) {
 			return false
 		}
 	}
-	return len(m.active) > 0
+	return !m.active.empty()
 }

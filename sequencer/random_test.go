@@ -278,6 +278,9 @@ func (w *world) event() Event {
 		if p.quality[i] = tag.Good; w.IntN(10) == 0 {
 			p.quality[i] = tag.Quality(w.IntN(2))
 		}
+		if w.r.touch = tag.ID(i); w.IntN(4) > 0 {
+			return Event{Kind: Changed}
+		}
 	}
 	return Event{Kind: Input}
 }
@@ -296,7 +299,7 @@ func (w *world) directs() (ev Event, ok bool) {
 		ev.Command = Manual
 		return ev, true
 	}
-	for _, q := range w.r.m.active {
+	for _, q := range members(&w.r.m.active) {
 		if m := w.r.m.Mode(q); m == AutomaticMode && w.IntN(4) > 0 {
 			continue
 		}

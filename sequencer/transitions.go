@@ -138,7 +138,7 @@ func (m *Machine) until(at int64, p int) bool {
 	case loop.OnLimit == recipe.LimitContinue:
 		verdict = limited
 	case s.C == 0:
-		s.C = usedUp
+		s.C, m.stuck = usedUp, true
 	}
 	if m.goes(p, verdict) {
 		m.take(p, verdict)
@@ -166,7 +166,11 @@ func (m *Machine) outcome(e int) string {
 // blocked holds or aborts where a phase waits for what cannot come: a partner that was stopped or aborted, a round that
 // a repeat does not have, room for one message more.
 func (m *Machine) blocked(at int64, fx []Effect) []Effect {
-	for _, p := range m.active {
+	if !m.stuck && !m.r.Fallen {
+		return fx
+	}
+	m.stuck = false
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s := &m.el[p]
 		if state := State(s.State); !s.Waiting || state != Running && state != Pausing {
 			continue
@@ -184,6 +188,7 @@ func (m *Machine) blocked(at int64, fx []Effect) []Effect {
 			why = m.lost(a)
 		}
 		if why != "" {
+			m.stuck = true // others may be, whom that does not concern
 			return m.failAt(at, p, c, why, fx)
 		}
 	}

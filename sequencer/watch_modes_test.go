@@ -97,6 +97,21 @@ func (w *watch) follows(e *Effect) error {
 	return nil
 }
 
+// again checks that all below a repeat has ended where its next round begins, and that no round is too many.
+func (w *watch) again(e *Effect) error {
+	p := &w.w.Elems[e.Elem]
+	for c := e.Elem + 1; c < p.End; c++ {
+		if s := w.state[c]; s != Idle && s != Complete && !w.w.Elems[c].Logic {
+			return fmt.Errorf("element %d is %s at the end of a round", c, s)
+		}
+		w.state[c] = Idle
+	}
+	if p.Block != recipe.Repeat || e.Round < 2 || e.Round > int64(p.AtMost) && p.OnLimit != recipe.LimitHold {
+		return fmt.Errorf("round %d of %d", e.Round, p.AtMost)
+	}
+	return nil
+}
+
 // led checks that all behind the element to which a person has led has ended or not begun.
 func (w *watch) led(e *Effect) error {
 	p := &w.w.Elems[e.Elem]
