@@ -79,7 +79,7 @@ package recipe
 //	exit         condition on which it ends
 //	timeout      how long a phase may be Running, and how long each wait of the element itself may take: uses, entry, exit, the choice
 //	             of a select, the until of a repeat. It does not limit what stands in a block. Required where something waits
-//	on_timeout   hold, the default, or abort: what the batch then does
+//	on_timeout   hold, the default, or abort: what the batch then does, or what failure_level says
 //
 //	# begins when its line is free and the tank is empty, and ends when all has come to rest
 //	- id: TRANSFER

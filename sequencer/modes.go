@@ -5,7 +5,7 @@ package sequencer
 import "github.com/batchkit/batchkit/recipe"
 
 // Mode is the mode of a block. A phase has none of its own: the block around it says what follows it, and the mode of that holds for
-// its entry and exit.
+// its entry and exit. A time-out runs on while somebody is waited for; between two children of a block there is none.
 type Mode uint8
 
 // The modes.

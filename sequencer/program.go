@@ -6,7 +6,8 @@
 // deadlines before the event that comes after them, phases from the first line of the recipe to the last.
 //
 // Whatever waits between phases is a transition: a phase of one action that waits, so that hold, time-out, restart and recovery are
-// for it what they are for a phase. Logic of a phase is an element, too; it runs while its phase is in a transient state.
+// for it what they are for a phase. A block that is not in automatic waits for a person at one, too: see [Mode]. Logic of a phase is
+// an element, too; it runs while its phase is in a transient state.
 //
 // The rule that must not be broken: same state, same time, same event - same effects. A state changes by the table of
 // [State.After] or because a transient state has come to its end, and each change is an effect.
