@@ -229,3 +229,28 @@ func TestModesDoNotAllocate(t *testing.T) {
 		}), "%s", c)
 	}
 }
+
+func TestWhatAPersonChoosesDoesNotAllocate(t *testing.T) {
+	mark := func(name string) *block {
+		return &block{name: name, equipment: "E", todo: []todo{{Action: Action{Kind: recipe.Mark}}}}
+	}
+	w := (&wired{}).procedure(&block{name: "MAIN", kind: recipe.Repeat, atMost: 1 << 30, timeout: 1 << 60, below: []*block{mark("A"), mark("B"), mark("C")}})
+	m := New(&w.Program, newPlant(w))
+	fx, at := make([]Effect, 0, 256), int64(1)
+	order := func(c Command, target string) {
+		at += second
+		ev := Event{Kind: Told, Command: c, Target: w.elem(target)}
+		fx = m.Step(at, &ev, fx[:0])
+		if fx[0].Result != Accepted {
+			t.Fatalf("%+v", fx)
+		}
+	}
+	order(Manual, "")
+	order(Start, "")
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		order(GoTo, "C")
+		order(GoTo, "B")
+		order(Release, "")
+		order(Release, "")
+	}))
+}
