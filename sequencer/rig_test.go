@@ -245,6 +245,8 @@ func (w *watch) effect(at int64, e *Effect) error {
 		}
 	case ModeChanged:
 		return w.turned(e)
+	case ActionEnded:
+		return w.granted(e)
 	case ActionReady:
 		if w.modeOf(e.Elem) == AutomaticMode {
 			return fmt.Errorf("element %d waits for release in automatic", e.Elem)

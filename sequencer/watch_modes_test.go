@@ -64,6 +64,26 @@ func (w *watch) turned(e *Effect) error {
 	return nil
 }
 
+// granted checks that what waits for release ends by itself in automatic only, and that only in manual somebody chooses and forces.
+func (w *watch) granted(e *Effect) error {
+	p := &w.w.Elems[e.Elem]
+	gate := false
+	switch kind := w.w.Actions[e.Action].Kind; kind {
+	case recipe.Choose, recipe.Until:
+		gate = true
+	case recipe.Wait:
+		gate = p.Parent >= 0 && w.w.Elems[p.Parent].Bracket && w.w.Elems[p.Parent].Body != e.Elem
+	case recipe.Step:
+		gate = w.modeOf(e.Elem) == ManualMode
+	}
+	mode := w.modeOf(e.Elem)
+	if ok := map[string]bool{"": !gate || mode == AutomaticMode, "released": mode != AutomaticMode, "go_to": mode == ManualMode,
+		"forced": mode == ManualMode}[e.Reason]; !ok {
+		return fmt.Errorf("action %d ends in %s, %q", e.Action, mode, e.Reason)
+	}
+	return nil
+}
+
 // follows checks that a child of a block that is not in automatic begins only where that was granted.
 func (w *watch) follows(e *Effect) error {
 	p := w.w.Elems
