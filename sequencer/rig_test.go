@@ -158,10 +158,13 @@ type watch struct {
 	ended   bool
 	result  Result
 	booting bool
-	failed  []int // what failures of the last step take hold of
+	failed  []failure // of the last step
 	mode    []Mode
 	free    []bool // by block: a child may begin
 }
+
+// failure is what a failure takes hold of, and the output that has failed, -1 for none.
+type failure struct{ scope, output int }
 
 func newWatch(w *wired) watch {
 	h := watch{w: w, state: make([]State, len(w.Elems)), mode: make([]Mode, len(w.Elems)),
@@ -237,11 +240,11 @@ func (w *watch) effect(at int64, e *Effect) error {
 		// Logic that is late concerns its phase alone, but for that of a restart: it holds the batch.
 		p := &w.w.Elems[e.Elem]
 		if !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem {
-			w.failed = append(w.failed, w.scope(e.Elem))
+			w.failed = append(w.failed, failure{w.scope(e.Elem), -1})
 		}
 	case OutputFault:
 		if e.Value != w.w.Outputs[e.Output].Safe {
-			w.failed = append(w.failed, w.scope(int(w.machine.out[e.Output].Owner)))
+			w.failed = append(w.failed, failure{w.scope(int(w.machine.out[e.Output].Owner)), e.Output})
 		}
 	case ModeChanged:
 		return w.turned(e)
@@ -275,7 +278,7 @@ func (w *watch) step(e *Effect) error {
 	if e.From != w.state[e.Elem] {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
-	if e.Reason == "time-out" && !slices.ContainsFunc(w.failed, func(b int) bool { return b <= e.Elem && e.Elem < w.w.Elems[b].End }) {
+	if e.Reason == "time-out" && !slices.ContainsFunc(w.failed, func(f failure) bool { return f.scope <= e.Elem && e.Elem < w.w.Elems[f.scope].End }) {
 		return fmt.Errorf("element %d is held for a time-out of what does not concern it: %v", e.Elem, w.failed)
 	}
 	w.state[e.Elem] = e.To
@@ -339,6 +342,9 @@ func (w *watch) write(at int64, e *Effect) error {
 		return fmt.Errorf("output %d: safe %t, %d to %d with the safe value %d, known %t, busy %t", e.Output, e.Safe, s.value, e.Value, safe,
 			s.known, s.busy)
 	}
+	if e.Reason == "" { // whose failure it was, its owner says no more
+		w.failed = slices.DeleteFunc(w.failed, func(f failure) bool { return f.output == e.Output })
+	}
 	if e.Value != safe {
 		s.since = 0
 	} else if s.value != safe || s.since == 0 {
@@ -361,9 +367,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	if unsafe >= 0 && (w.batch.Terminal() || wasTold) {
 		return fmt.Errorf("output %d is not commanded to its safe value, batch %s", unsafe, w.batch)
 	}
-	for _, e := range w.failed {
-		if o := w.unsafe(e); o >= 0 {
-			return fmt.Errorf("output %d is not commanded to its safe value, element %d has failed", o, e)
+	for _, f := range w.failed {
+		if o := w.unsafe(f.scope); o >= 0 {
+			return fmt.Errorf("output %d is not commanded to its safe value, element %d has failed", o, f.scope)
 		}
 	}
 	if ev.Kind == Told && w.result != Refused {
