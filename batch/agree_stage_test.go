@@ -122,6 +122,8 @@ func (s *stage) see(e *sequencer.Effect) {
 	case sequencer.Write:
 		ask(sequencer.Done, -1)
 		s.value[s.p.Outputs[e.Output].Tag] = e.Value
+	case sequencer.RequestResource:
+		ask(sequencer.ResourceGranted, e.Elem)
 	case sequencer.Ask:
 		ask(sequencer.Answered, e.Elem)
 	case sequencer.RequestAction:

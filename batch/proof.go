@@ -13,7 +13,7 @@ import (
 
 // prove keeps the proof in the plan, and reports what is not sound where it stands in the recipe.
 func (c *compiler) prove(opt *LoadOptions) {
-	o := sound.Options{Guards: guards{c}}
+	o := sound.Options{Guards: guards{c}, Owners: owners(c.plan.Map)}
 	if opt != nil {
 		o.States = opt.States
 	}
@@ -26,6 +26,15 @@ func (c *compiler) prove(opt *LoadOptions) {
 			c.report(f.Node, "%s", f.Text)
 		}
 	}
+}
+
+// owners is how many may have what a map lists.
+func owners(m *iomap.Map) map[string]int {
+	list := map[string]int{}
+	for i := range m.Resources {
+		list[m.Resources[i].Name] = m.Resources[i].Owners
+	}
+	return list
 }
 
 // guards answers for the conditions of a recipe on the plan's map. What a device may say of a number is not known, so only switches

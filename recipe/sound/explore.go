@@ -3,6 +3,7 @@
 package sound
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -21,7 +22,7 @@ type state struct {
 	at     []int32 // by branch: its instruction, idle or done
 	forked []bool  // by branch: its fork has begun
 	posted []uint8 // by tag
-	owner  []int32 // by equipment: the branch that holds it, -1 if none
+	owner  []int32 // by place of equipment: the branch that holds it, -1 if none; of each equipment in descending order
 	rounds []int32 // by loop
 	over   bool    // a repeat has used up its rounds and the batch is aborted, or a message is too many
 }
@@ -114,7 +115,7 @@ const stepsPerState = 100
 func (x *explorer) start() state {
 	n := x.net
 	s := state{at: make([]int32, len(n.branches)), forked: make([]bool, len(n.branches)), posted: make([]uint8, len(n.names[tags])),
-		owner: make([]int32, len(n.names[things])), rounds: make([]int32, len(n.loops))}
+		owner: make([]int32, n.slot[len(n.names[things])]), rounds: make([]int32, len(n.loops))}
 	for i := range s.at {
 		s.at[i] = idle
 	}
@@ -190,15 +191,27 @@ func (x *explorer) moves(s *state) (list []move) {
 		}
 	}
 	for br := range s.at {
-		if i := x.instr(s, br); i != nil && (i.op == acquire && s.free(i.set) || i.op == receive && s.posted[i.n] > 0) {
+		if i := x.instr(s, br); i != nil && (i.op == acquire && x.free(s, i.set) || i.op == receive && s.posted[i.n] > 0) {
 			list = append(list, move{br, 0})
 		}
 	}
 	return list
 }
 
-func (s *state) free(set []int) bool {
-	return !slices.ContainsFunc(set, func(t int) bool { return s.owner[t] >= 0 })
+// owners are those who hold equipment, and -1 for each place that is free, in descending order: which place is whose says nothing.
+func (x *explorer) owners(s *state, t int) []int32 { return s.owner[x.net.slot[t]:x.net.slot[t+1]] }
+
+func (x *explorer) free(s *state, set []int) bool {
+	return !slices.ContainsFunc(set, func(t int) bool { return !slices.Contains(x.owners(s, t), -1) })
+}
+
+// own exchanges one owner of equipment for another, -1 for none.
+func (x *explorer) own(s *state, set []int, from, to int) {
+	for _, t := range set {
+		list := x.owners(s, t)
+		list[slices.Index(list, int32(from))] = int32(to)
+		slices.SortFunc(list, func(a, b int32) int { return cmp.Compare(b, a) })
+	}
 }
 
 // teller is told of each move, if not nil.
@@ -220,9 +233,7 @@ func (x *explorer) apply(s *state, m move, tell teller) {
 		x.round(s, m.branch, i, m.way)
 		return
 	case acquire:
-		for _, t := range i.set {
-			s.owner[t] = int32(m.branch)
-		}
+		x.own(s, i.set, -1, m.branch)
 	case receive:
 		s.posted[i.n]--
 	}
@@ -302,9 +313,7 @@ func (x *explorer) eager(s *state, br int, i *instr, tell teller) bool {
 		}
 		s.posted[i.n]--
 	case release:
-		for _, t := range i.set {
-			s.owner[t] = -1
-		}
+		x.own(s, i.set, br, -1)
 	case round:
 		l := &n.loops[i.n]
 		last := x.last(s, i)

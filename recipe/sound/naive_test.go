@@ -7,8 +7,8 @@ import "github.com/batchkit/batchkit/recipe"
 type result struct{ stuck, left, over bool }
 
 // naive explores all states; false where there are more than limit.
-func naive(r *recipe.Recipe, limit, most int) (res result, ok bool) {
-	x := &explorer{net: compile(r, nil), limit: 1 << 24, most: most, visited: map[*recipe.Element]bool{}}
+func naive(r *recipe.Recipe, owners map[string]int, limit, most int) (res result, ok bool) {
+	x := &explorer{net: compile(r, nil, owners), limit: 1 << 24, most: most, visited: map[*recipe.Element]bool{}}
 	seen := map[key]bool{}
 	queue := []state{x.start()}
 	for len(queue) > 0 {
@@ -71,7 +71,7 @@ func (x *explorer) single(s *state, br int, i *instr, way int) bool {
 		x.apply(s, move{br, way}, nil)
 		return true
 	case acquire:
-		if !s.free(i.set) {
+		if !x.free(s, i.set) {
 			return false
 		}
 		x.apply(s, move{br, 0}, nil)

@@ -60,6 +60,7 @@ type net struct {
 	times    int         // while it is built: rounds of the repeats around, multiplied
 	groups   [][]int     // by line: the branches of the block in which it is met, ascending; each must come with all below it
 	twice    []string    // equipment that is used inside an element which holds it
+	slot     []int       // by equipment: its first place in state.owner, one for each that may hold it; one more at the end
 	loops    []loop
 	elems    []*recipe.Element // in the order of the recipe
 
@@ -73,13 +74,17 @@ const (
 )
 
 // compile makes the skeleton of a recipe: once to learn who uses what, and then without what only one branch uses.
-func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool) *net {
+func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool, owners map[string]int) *net {
 	known := &net{impossible: impossible}
 	known.build(r, nil)
 	n := &net{impossible: impossible}
 	n.build(r, known)
 	for line := range n.names[lines] {
 		n.groups = append(n.groups, n.group(line))
+	}
+	n.slot = []int{0}
+	for i, name := range n.names[things] {
+		n.slot = append(n.slot, n.slot[i]+max(owners[name], 1))
 	}
 	return n
 }

@@ -101,6 +101,9 @@ type Guards interface {
 type Options struct {
 	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory, beside MaxMemory
 	Guards Guards // nil: every condition may be true, and false
+
+	// Owners is how many elements may hold equipment at a time, by its name; what is not in it, or less than 1, has one owner.
+	Owners map[string]int
 }
 
 // Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment
@@ -114,6 +117,6 @@ func check(r *recipe.Recipe, opt *Options, most int) *Proof {
 	}
 	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most, memory: MaxMemory, params: r.Params}
 	impossible := x.conditions(r.Root, opt.Guards)
-	x.net = compile(r, impossible)
+	x.net = compile(r, impossible, opt.Owners)
 	return x.explore()
 }

@@ -76,8 +76,9 @@ func TestRandomRecipesComeOutAsWithoutAnyReduction(t *testing.T) {
 	for i := range recipes {
 		root := grow(r, "R", 3)
 		most := []int{MaxMessages, 1, 2}[i%3]
-		p := check(of(root), &Options{States: 20_000}, most)
-		want, ok := naive(of(root), 20_000, most)
+		owners := map[string]int{"P": r.IntN(4), "Q": r.IntN(3)}
+		p := check(of(root), &Options{States: 20_000, Owners: owners}, most)
+		want, ok := naive(of(root), owners, 20_000, most)
 		if !ok || p.Verdict == NotProved {
 			verdicts[NotProved]++
 			continue
@@ -140,7 +141,7 @@ func TestARecipeWhoseStatesTakeTooMuchMemoryIsNotProved(t *testing.T) {
 		root.Children = append(root.Children, c)
 	}
 	x := &explorer{limit: DefaultStates, memory: 1 << 20}
-	x.net = compile(of(root), nil)
+	x.net = compile(of(root), nil, nil)
 	p := x.explore()
 	require.Equal(t, NotProved, p.Verdict)
 	require.Less(t, p.States, 10_000)

@@ -138,9 +138,19 @@ func (x *explorer) waits(s *state, br int, i *instr) string {
 	}
 	var held []string
 	for _, t := range i.set {
-		if o := s.owner[t]; o >= 0 {
-			held = append(held, fmt.Sprintf("%s, which %s holds", x.net.names[things][t], x.holder(s, int(o), t)))
+		list := x.owners(s, t)
+		if slices.Contains(list, -1) {
+			continue
 		}
+		var who []string
+		for _, o := range slices.Backward(list) {
+			who = append(who, x.holder(s, int(o), t))
+		}
+		verb := "hold"
+		if who = slices.Compact(who); len(who) == 1 {
+			verb = "holds"
+		}
+		held = append(held, fmt.Sprintf("%s, which %s %s", x.net.names[things][t], and(who, "and"), verb))
 	}
 	return "waits for " + and(held, "and for")
 }
