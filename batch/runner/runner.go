@@ -74,6 +74,8 @@ type Rig struct {
 	// once that was measured for hal.LeastMeasured. Nil: nothing is projected.
 	Endurance *hal.Endurance
 
+	Arbiter Arbiter // gives the equipment that batches share; nil: a recipe that uses some is refused
+
 	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 
@@ -208,6 +210,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if name := undone(b.Plan.Recipe.Root, rig.Do); name != "" {
 		return nil, fmt.Errorf("runner: the recipe asks for the action %q, and the rig has nobody who does it; put it into Rig.Do", name)
+	}
+	if name := unshared(b.Plan.Recipe.Root, b.Plan.Map); name != "" && rig.Arbiter == nil {
+		return nil, fmt.Errorf("runner: the recipe uses %q, which batches share, and the rig has nobody who gives it; put it into Rig.Arbiter", name)
 	}
 	return r, nil
 }
