@@ -20,7 +20,7 @@ const (
 // state is where everything stands.
 type state struct {
 	at     []int32 // by branch: its instruction, idle or done
-	forked []bool  // by branch: its fork has begun
+	forked []bool  // by branch: its fork has begun, or it has reserved what it asks for and waits for what is withheld
 	posted []uint8 // by tag
 	owner  []int32 // by place of equipment: the branch that holds it, -1 if none; of each equipment in descending order
 	rounds []int32 // by loop
@@ -38,19 +38,20 @@ type node struct {
 
 // explorer searches a net.
 type explorer struct {
-	net     *net
-	params  []recipe.Param
-	limit   int
-	most    int // messages of one tag that can wait
-	memory  int // bytes
-	steps   int // moves without a choice
-	size    int // about the bytes of one state in the queue
-	seen    map[key]bool
-	nodes   []node
-	queue   []entry
-	visited map[*recipe.Element]bool
-	proof   Proof
-	told    map[told]bool
+	net      *net
+	params   []recipe.Param
+	limit    int
+	most     int // messages of one tag that can wait
+	memory   int // bytes
+	withheld int // equipment that another batch has and keeps, or nothing
+	steps    int // moves without a choice
+	size     int // about the bytes of one state in the queue
+	seen     map[key]bool
+	nodes    []node
+	queue    []entry
+	visited  map[*recipe.Element]bool
+	proof    Proof
+	told     map[told]bool
 }
 
 type entry struct {
@@ -66,6 +67,22 @@ type told struct {
 
 // explore searches until everything was seen or the limit is reached.
 func (x *explorer) explore() *Proof {
+	x.search()
+	switch {
+	case len(x.proof.Findings) > 0:
+		x.proof.Verdict = Unsound
+	case !x.spent():
+		if x.unreachable(); len(x.proof.Findings) == 0 {
+			x.proof.Verdict = Sound
+		} else {
+			x.proof.Verdict = Unsound
+		}
+	}
+	return &x.proof
+}
+
+// search looks at all states, as far as the limit allows.
+func (x *explorer) search() {
 	x.seen, x.visited, x.told = map[key]bool{}, map[*recipe.Element]bool{}, map[told]bool{}
 	s := x.start()
 	tooMany := x.settle(&s, nil)
@@ -91,17 +108,6 @@ func (x *explorer) explore() *Proof {
 		}
 	}
 	x.proof.States = len(x.nodes)
-	switch {
-	case len(x.proof.Findings) > 0:
-		x.proof.Verdict = Unsound
-	case !x.spent():
-		if x.unreachable(); len(x.proof.Findings) == 0 {
-			x.proof.Verdict = Sound
-		} else {
-			x.proof.Verdict = Unsound
-		}
-	}
-	return &x.proof
 }
 
 // spent tells whether a limit is reached. Rounds of a fixed number make no states, so what they do is bounded, too.
@@ -191,7 +197,7 @@ func (x *explorer) moves(s *state) (list []move) {
 		}
 	}
 	for br := range s.at {
-		if i := x.instr(s, br); i != nil && (i.op == acquire && x.free(s, i.set) || i.op == receive && s.posted[i.n] > 0) {
+		if i := x.instr(s, br); i != nil && (i.op == acquire && !s.forked[br] && x.free(s, i.set) || i.op == receive && s.posted[i.n] > 0) {
 			list = append(list, move{br, 0})
 		}
 	}
@@ -234,6 +240,10 @@ func (x *explorer) apply(s *state, m move, tell teller) {
 		return
 	case acquire:
 		x.own(s, i.set, -1, m.branch)
+		if slices.Contains(i.set, x.withheld) {
+			s.forked[m.branch] = true // it is reserved, and the rest does not come
+			return
+		}
 	case receive:
 		s.posted[i.n]--
 	}
