@@ -117,7 +117,7 @@ type Effect struct {
 	Output  int         // Write: number of the output, for cancelling what was to be written to it
 	Write   tag.Write
 	ID      uint32   // Ask, RunAction, CancelAction, RequestResource, ReleaseResource
-	Step    string   // Ask, RunAction, RequestResource: element
+	Step    string   // Ask, RunAction, RequestResource, ReleaseResource: element; ReleaseResource of what nobody asked for: ""
 	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
 	Version int      // RunAction: version of the type
 	Params  []string // RunAction: name=value; End: outputs that were never confirmed safe; RequestResource: what is asked for, in order

@@ -121,7 +121,7 @@ func (m *Machine) arbitrated(e *sequencer.Effect, fx []Effect) []Effect {
 	case e.Kind == sequencer.RequestResource:
 		fx = append(fx, Effect{Kind: RequestResource, Seq: m.next - 1, ID: e.ID, Step: m.b.prog.elems[e.Elem].id, Params: names})
 	case e.Result == sequencer.Accepted:
-		fx = append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID})
+		fx = append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID, Step: m.b.prog.elems[e.Elem].id})
 	}
 	return fx
 }
@@ -173,6 +173,13 @@ func (m *Machine) queued(e *sequencer.Effect) string {
 	return text
 }
 
-// GivenBack returns the requests to an arbiter that were given back last. Who tells them once more does no harm, and of one that a
-// cut has come before nobody else will.
-func (m *Machine) GivenBack() []uint32 { return m.seq.GivenBack(nil) }
+// GivenBack returns, as effects, the requests to an arbiter that each element gave back last. Who tells them once more does no harm,
+// and of one that a cut has come before nobody else will.
+func (m *Machine) GivenBack() (fx []Effect) {
+	for k, p := range m.b.prog.seq.Asks {
+		if id := m.seq.GivenBack(k); id != 0 {
+			fx = append(fx, Effect{Kind: ReleaseResource, ID: id, Step: m.b.prog.elems[p].id})
+		}
+	}
+	return fx
+}

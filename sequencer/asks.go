@@ -126,12 +126,6 @@ func (m *Machine) askOf(p int) int {
 	return -1
 }
 
-// GivenBack appends to dst the last request of each phase that was given back, for an arbiter that may not have heard of it.
-func (m *Machine) GivenBack(dst []uint32) []uint32 {
-	for k := range m.asks {
-		if id := m.asks[k].Freed; id != 0 {
-			dst = append(dst, id)
-		}
-	}
-	return dst
-}
+// GivenBack returns the last request that phase number k of Program.Asks has given back, 0 for none: an arbiter may not have heard of
+// it.
+func (m *Machine) GivenBack(k int) uint32 { return m.asks[k].Freed }

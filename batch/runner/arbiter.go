@@ -12,15 +12,16 @@ import (
 )
 
 // Arbiter gives equipment that batches share to one of them at a time. Both methods are called on the loop's goroutine: they must not
-// block. A batch that is continued says both again, with the same numbers: an arbiter that knows one says again what it has said.
+// block. A batch that is continued says both again, with the same numbers: an arbiter that knows a claim says again what it has said.
 type Arbiter interface {
 	// Request asks for a whole set, which is given all or not at all; one that waits for more than is free keeps no other from the
 	// rest, or batches that hold something already would wait in a circle. Say may be called at any time, from any goroutine, also before
 	// Request has returned, and as often as something changes; it does not block. A grant never expires: it ends with Release, and
 	// that of a batch whose process has died ends when it is continued, or when a person says so.
 	Request(c Claim, say func(Ruling))
-	// Release gives back what was granted, or says that it is no longer wanted. One that is not known means nothing.
-	Release(batch string, id uint32)
+	// Release gives back what was granted, or says that it is no longer wanted, and so is all that the step asked for before, by lower
+	// numbers; without a step, that claim alone. One that is not known means nothing.
+	Release(batch, step string, id uint32)
 }
 
 // Claim is what one batch asks an arbiter for.
@@ -66,7 +67,7 @@ func (l *loop) arbitrate(e *batch.Effect) {
 	l.ring.add(entry{at: l.now(), took: -1, seq: e.Seq, id: id, what: handed, kind: e.Kind})
 	l.guest("Rig.Arbiter", func() {
 		if e.Kind == batch.ReleaseResource {
-			a.Release(l.r.b.ID, id)
+			a.Release(l.r.b.ID, e.Step, id)
 			return
 		}
 		a.Request(Claim{Batch: l.r.b.ID, ID: id, Step: e.Step, Resources: slices.Clone(e.Params)}, func(v Ruling) { l.r.in.rule(v.event(id)) })
@@ -74,14 +75,14 @@ func (l *loop) arbitrate(e *batch.Effect) {
 }
 
 // givenBack tells the arbiter once more what a batch that has ended gave back, where a cut came before that could be told.
-func (r *Runner) givenBack(ids []uint32) (err error) {
+func (r *Runner) givenBack(list []batch.Effect) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("runner: Rig.Arbiter: panic")
 		}
 	}()
-	for _, id := range ids {
-		r.rig.Arbiter.Release(r.b.ID, id)
+	for i := range list {
+		r.rig.Arbiter.Release(r.b.ID, list[i].Step, list[i].ID)
 	}
 	return nil
 }

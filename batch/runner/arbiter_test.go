@@ -63,12 +63,14 @@ func (d *desk) Request(c Claim, say func(Ruling)) {
 	d.settle()
 }
 
-// Release strikes a claim out.
-func (d *desk) Release(batch string, id uint32) {
+// Release strikes a claim out, and those of its step before it.
+func (d *desk) Release(batch, step string, id uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.told = append(d.told, fmt.Sprintf("%s gives back %d", batch, id))
-	d.book = slices.DeleteFunc(d.book, func(e *entryOf) bool { return e.Batch == batch && e.ID == id })
+	d.book = slices.DeleteFunc(d.book, func(e *entryOf) bool {
+		return e.Batch == batch && (e.ID == id || e.Step == step && e.ID < id)
+	})
 	d.settle()
 }
 
@@ -116,7 +118,7 @@ func rival(d *desk) {
 	d.Request(Claim{Batch: "B-9", ID: 1, Step: "RINSE", Resources: []string{"LINE"}}, func(Ruling) {})
 }
 
-func leaves(d *desk) func(*Runner) { return func(*Runner) { d.Release("B-9", 1) } }
+func leaves(d *desk) func(*Runner) { return func(*Runner) { d.Release("B-9", "RINSE", 1) } }
 
 // waited are the lines of what was said of requests to the arbiter.
 func waited(list []*record.Record) (words []string) {
@@ -204,7 +206,7 @@ func (l *loud) Request(_ Claim, say func(Ruling)) {
 	}
 }
 
-func (l *loud) Release(string, uint32) {}
+func (l *loud) Release(string, string, uint32) {}
 
 func TestWhatAnArbiterSaysIsBoundedAndWhatItMayNotSayIsRefused(t *testing.T) {
 	l := &loud{}
@@ -226,11 +228,94 @@ func TestWhatAnArbiterSaysIsBoundedAndWhatItMayNotSayIsRefused(t *testing.T) {
 	require.Equal(t, []string{"no_op: it was granted already"}, answers)
 }
 
+// strict is a desk that is asked only for what is on record, durably.
+type strict struct {
+	desk
+	t       *testing.T
+	durable uint64
+	asked   map[uint32]uint64 // by number: its last record
+}
+
+func (s *strict) Request(c Claim, say func(Ruling)) {
+	require.True(s.t, s.asked[c.ID] > 0 && s.asked[c.ID] <= s.durable, "request %d, record %d, durable %d", c.ID, s.asked[c.ID], s.durable)
+	s.desk.Request(c, say)
+}
+
+func (s *strict) Release(batch, step string, id uint32) {
+	require.True(s.t, batch == "B-9" || s.asked[id] <= s.durable, "release %d, record %d, durable %d", id, s.asked[id], s.durable)
+	s.desk.Release(batch, step, id)
+}
+
+func TestAnArbiterHearsOnlyWhatIsOnRecord(t *testing.T) {
+	s := &strict{t: t, asked: map[uint32]uint64{}}
+	res, err := Run(t.Context(), sharing(t), Rig{Port: &tanks{}, Dir: "memory", Arbiter: s}, &Options{Storage: newMemory(),
+		Virtual: &Virtual{Commit: func(now int64) int64 { return now + second }, Durable: func(_ int64, seq uint64) { s.durable = seq }},
+		Record: func(k record.Kind, body []byte) {
+			if k == record.KindResourceRequest || k == record.KindResourceRelease {
+				r, err := record.Parse(body)
+				require.NoError(t, err)
+				s.asked[uint32(r.Int(record.RequestID))] = r.Seq()
+			}
+		}})
+	require.NoError(t, err)
+	require.Equal(t, sequencer.Complete, res.State)
+	require.Equal(t, []string{"B-1 asks 1 [LINE]", "B-1 gives back 1"}, s.told)
+}
+
+func TestWhatWasGivenBackIsToldAgainWhereTheRunEndedBeforeItsPackage(t *testing.T) {
+	d, dir := &desk{}, filepath.Join(t.TempDir(), "B-1")
+	rig := Rig{Port: &tanks{}, Dir: dir, Arbiter: d}
+	_, err := Run(t.Context(), sharing(t), rig, &Options{Virtual: &Virtual{}})
+	require.NoError(t, err)
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, n := range names {
+		if n.Name() != "journal" && n.Name() != "files" {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, n.Name())))
+		}
+	}
+	res, err := Run(t.Context(), sharing(t), rig, &Options{Virtual: &Virtual{}})
+	require.NoError(t, err)
+	require.Equal(t, sequencer.Complete, res.State)
+	require.Equal(t, []string{"B-1 asks 1 [LINE]", "B-1 gives back 1", "B-1 gives back 1"}, d.told)
+}
+
+// jammed is tanks whose agitator no longer does what it is told, from a time on.
+type jammed struct {
+	*tanks
+	from int64
+}
+
+func (j *jammed) Apply(now int64, w tag.Write) (int64, error) {
+	if now >= j.from && w.Channel == "do/3" {
+		return now, errCut
+	}
+	return j.tanks.Apply(now, w)
+}
+
+func TestWhatCannotBeMadeSafeIsNotGivenBack(t *testing.T) {
+	d := &desk{}
+	b := speak(t, "200 L", "units:\n", "resources: [{resource_id: AIR}, {resource_id: LINE, shared: true}]\nunits:\n", "reactor.LT >= $full", "reactor.LT >= 5 L",
+		"            - delay: 2 s\n            - sync: READY", "            - set: {reactor.AG: running}\n            - delay: 20 s\n            - sync: READY")
+	var list []*record.Record
+	_, err := Run(t.Context(), b, Rig{Port: &jammed{&tanks{}, 13 * second}, Dir: "memory", Arbiter: d}, &Options{Virtual: &Virtual{}, Storage: newMemory(),
+		Schedule: []Scheduled{{14 * second, tell(sequencer.Abort, "")}}, Record: func(_ record.Kind, body []byte) {
+			r, err := record.Parse(slices.Clone(body))
+			require.NoError(t, err)
+			list = append(list, r)
+		}})
+	require.ErrorIs(t, err, ErrOutputs)
+	said := waited(list)
+	require.Contains(t, said[len(said)-1], "kept 1 outputs not confirmed")
+	require.Equal(t, []string{"B-1 asks 1 [LINE]"}, d.told)
+	require.Len(t, d.book, 1)
+}
+
 // panics is an arbiter that panics.
 type panics struct{}
 
-func (panics) Request(Claim, func(Ruling)) { panic("no desk") }
-func (panics) Release(string, uint32)      {}
+func (panics) Request(Claim, func(Ruling))    { panic("no desk") }
+func (panics) Release(string, string, uint32) {}
 
 func TestAnArbiterThatPanicsEndsTheRunAndIsNoFaultOfTheEngine(t *testing.T) {
 	_, err := Run(t.Context(), sharing(t), Rig{Port: &tanks{}, Dir: "memory", Arbiter: panics{}}, &Options{Virtual: &Virtual{}, Storage: newMemory()})
@@ -252,7 +337,7 @@ func TestARequestOutlivesCutsAtAnyTime(t *testing.T) {
 		rival(d)
 		res, n := outliveOn(t, b, disk, life, d, func(now int64) {
 			if now > 20*second {
-				d.Release("B-9", 1)
+				d.Release("B-9", "RINSE", 1)
 			}
 		})
 		lives += n
