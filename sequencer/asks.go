@@ -81,6 +81,10 @@ func (m *Machine) leave(e int, fx []Effect) []Effect {
 
 // giveBack gives back what brackets have got that were stopped or aborted, as soon as others could have it.
 func (m *Machine) giveBack(fx []Effect) []Effect {
+	if !m.loose {
+		return fx
+	}
+	m.loose = false
 	for k := range m.asks {
 		if m.asks[k].ID != 0 && !m.stays(m.p.Elems[m.p.Asks[k]].Parent) {
 			fx = m.withdraw(k, "", fx)

@@ -11,6 +11,7 @@ import (
 // boot takes the outputs as they were read back, and lets the recovery rules of the phases that were running take hold.
 func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	lost := m.readBack(at)
+	m.loose = true
 	fx = m.retell(false, fx)
 	if m.timers.Due(m.escapeTimer()) != timebase.Never {
 		m.timers.Set(m.escapeTimer(), at+Transient)

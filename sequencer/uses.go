@@ -132,7 +132,7 @@ func (m *Machine) acquire(p int, a *Action) bool {
 	if !m.free(p, a) {
 		return false
 	}
-	for _, q := range m.active {
+	for q := m.queue.next(0); q >= 0; q = m.queue.next(q + 1) {
 		t := &m.el[q]
 		if state := State(t.State); q == p || t.A > s.A || state != Running && state != Pausing {
 			continue
@@ -145,10 +145,12 @@ func (m *Machine) acquire(p int, a *Action) bool {
 		m.held[m.place(r, m.p.Elems[p].Parent)] = int32(m.p.Elems[p].Parent) + 1
 	}
 	if a.Ask != 0 {
+		m.queue.remove(p)
 		m.r.Asked++
 		m.asks[a.Ask-1] = ask{ID: m.r.Asked, Freed: m.asks[a.Ask-1].Freed}
 		return false
 	}
+	m.queue.remove(p)
 	s.B = 1
 	return true
 }
@@ -167,7 +169,7 @@ func (m *Machine) both(a, b *Action) bool {
 
 // ahead is how many have waited longer for something that a phase asks for.
 func (m *Machine) ahead(p int, a *Action) (n int64) {
-	for _, q := range m.active {
+	for q := m.queue.next(0); q >= 0; q = m.queue.next(q + 1) {
 		if q == p || m.el[q].A >= m.el[p].A {
 			continue
 		}
@@ -185,4 +187,5 @@ func (m *Machine) release(e int) {
 			m.held[s] = 0
 		}
 	}
+	m.freed()
 }
