@@ -39,7 +39,7 @@ type Ruling struct {
 	Place   int64  // in the queue, 1 for who is next; 0: it is in none
 	Owner   string // in the queue: who has it, at most 200 bytes; "": not told
 	Since   int64  // in the queue: since when the owner has it, UTC in ns since 1970; 0: not told
-	Reason  string // of a refusal, at most 200 bytes. The batch holds with it, and a restart asks anew
+	Reason  string // of a refusal, at most 200 bytes. The batch holds with it, and a restart asks anew; what was granted it keeps
 }
 
 // event makes an input of a ruling.

@@ -148,7 +148,7 @@ type Result struct {
 	Windows    []Window
 	Dir        string
 	LateTicks  int64              // ticks that were taken later than the limit allows
-	Coalesced  int64              // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
+	Coalesced  int64              // level inputs, progress of OEM actions, and what an arbiter said, that were replaced by newer ones before they were taken
 	Unmapped   []string           // channels that the board has and the map does not name, at most 16
 	Port       error              // why the port was lost last; nil if it never was
 	LossWindow int64              // ns: greatest time for which a cut of the power could have lost inputs; BlockAge, and what the disk took
