@@ -9,7 +9,7 @@ type Key uint8
 const (
 	AckedSeq            Key = iota // last record that a sink says it holds durably
 	ActionID                       // place of an action, step_id/n
-	ActionState                    // start or end
+	ActionState                    // start, wait or end
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
 	ActiveSlot                     // slot that names the active version, A or B
