@@ -83,7 +83,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 		fx = m.changed(e, fx, end)
 		m.become(e, Complete)
 		if p.Bracket {
-			m.release(e)
+			fx = m.leave(e, fx)
 		}
 		if p.Parent < 0 {
 			return fx
@@ -95,7 +95,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 		switch {
 		case next == waits:
 			return fx
-		case m.asks(e, next):
+		case m.halts(e, next):
 			m.el[p.Parent].B = int64(e)
 			next = m.p.Elems[p.Parent].Step
 		case next == over:

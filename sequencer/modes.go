@@ -114,8 +114,8 @@ func (m *Machine) last(b int) int {
 	return m.p.Elems[b].End
 }
 
-// asks tells whether a block waits at its step before what follows a child. What has its own transition asks there.
-func (m *Machine) asks(e, next int) bool {
+// halts tells whether a block waits at its step before what follows a child. What has its own transition asks there.
+func (m *Machine) halts(e, next int) bool {
 	b := m.p.Elems[e].Parent
 	if m.p.Elems[b].Step == 0 || m.isStep(e) || m.isUntil(e) || next >= 0 && m.isUntil(next) {
 		return false

@@ -102,7 +102,7 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 			i := e.First + int(s.PC)
 			fx = append(fx, Effect{Kind: ActionReady, Elem: p, Action: i, Reason: m.p.Actions[i].Reason, Who: m.coming(p, s.A)})
 		}
-		return fx, false
+		return m.request(p, fx), false
 	}
 	return m.endAction(at, p, "", fx), true
 }
@@ -262,7 +262,7 @@ func (m *Machine) over(at int64, p int) bool {
 		return m.acquire(p, a)
 	case recipe.Step: // the mode may have become another
 		from := int(m.el[e.Parent].B)
-		return s.B != 0 || !m.asks(from, m.next(from))
+		return s.B != 0 || !m.halts(from, m.next(from))
 	}
 	return true
 }

@@ -154,6 +154,7 @@ type watch struct {
 	out     []watched
 	writes  uint32
 	asked   uint32
+	claims  map[uint32]*claim // requests that were made of an arbiter
 	machine *Machine
 	ended   bool
 	result  Result
@@ -167,7 +168,7 @@ type watch struct {
 type failure struct{ scope, output int }
 
 func newWatch(w *wired) watch {
-	h := watch{w: w, state: make([]State, len(w.Elems)), mode: make([]Mode, len(w.Elems)),
+	h := watch{w: w, state: make([]State, len(w.Elems)), mode: make([]Mode, len(w.Elems)), claims: map[uint32]*claim{},
 		free: make([]bool, len(w.Elems)), out: make([]watched, len(w.Outputs))}
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
@@ -187,6 +188,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	if ev.Kind == Boot && !over {
 		w.boot(at, fx)
 	}
+	w.granted(ev)
 	for i := range fx {
 		e := &fx[i]
 		if over && (e.Kind != Answer || e.Result != Refused) {
@@ -196,6 +198,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 			return fmt.Errorf("effect %d: %w", i, err)
 		}
 	}
+	w.refused(ev)
 	return nil
 }
 
@@ -232,6 +235,8 @@ func (w *watch) effect(at int64, e *Effect) error {
 		if w.asked++; e.ID != w.asked {
 			return fmt.Errorf("number %d, not %d", e.ID, w.asked)
 		}
+	case RequestResource, ReleaseResource, ActionWaits:
+		return w.claim(e)
 	case CancelAction:
 		if e.ID == 0 || e.ID > w.asked {
 			return fmt.Errorf("number %d was never asked for", e.ID)
@@ -249,7 +254,7 @@ func (w *watch) effect(at int64, e *Effect) error {
 	case ModeChanged:
 		return w.turned(e)
 	case ActionEnded:
-		return w.granted(e)
+		return w.lets(e)
 	case ActionReady:
 		if w.modeOf(e.Elem) == AutomaticMode {
 			return fmt.Errorf("element %d waits for release in automatic", e.Elem)
@@ -261,6 +266,9 @@ func (w *watch) effect(at int64, e *Effect) error {
 			return fmt.Errorf("no end is due: batch %s, ended %t", w.batch, w.ended)
 		}
 		w.ended = true
+		if err := w.unclaimed(); err != nil {
+			return err
+		}
 		for o, s := range w.out {
 			switch {
 			case s.value != w.w.Outputs[o].Safe:
@@ -383,6 +391,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	if err := w.modes(m); err != nil {
 		return err
 	}
+	if err := w.shares(); err != nil {
+		return err
+	}
 	return w.phases(at, m)
 }
 
@@ -395,7 +406,7 @@ func (w *watch) owners(m *Machine) error {
 		a := &w.w.Actions[w.w.Elems[b+1].First]
 		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
 			r := w.w.Uses[i]
-			if int(m.held[r]) == b+1 {
+			if m.has(b, r) {
 				continue
 			}
 			for e := b; e < w.w.Elems[b].End; e++ {
@@ -421,20 +432,6 @@ func (w *watch) unsafe(e int) int {
 		}
 	}
 	return -1
-}
-
-// obeyed checks that nothing below the element of a command goes on as if it had not been given.
-func (w *watch) obeyed(ev *Event, m *Machine) error {
-	for p := ev.Elem; p < w.w.Elems[ev.Elem].End; p++ {
-		if !w.w.Elems[p].Phase {
-			continue
-		}
-		s, c := m.State(p), ev.Command
-		if _, open := s.After(c); open && (c == Pause || c == Hold || c == Stop || c == Abort) {
-			return fmt.Errorf("%s was %s, and phase %d is %s", c, w.result, p, s)
-		}
-	}
-	return nil
 }
 
 // phases checks each phase, its logic, and what is kept of them all.

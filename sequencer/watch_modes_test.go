@@ -1,4 +1,4 @@
-// What the watch knows of modes, and of what may follow what in them.
+// What the watch knows of orders and modes, and of what may follow what in them.
 
 package sequencer
 
@@ -64,8 +64,8 @@ func (w *watch) turned(e *Effect) error {
 	return nil
 }
 
-// granted checks that what waits for release ends by itself in automatic only, and that only in manual somebody chooses and forces.
-func (w *watch) granted(e *Effect) error {
+// lets checks that what waits for release ends by itself in automatic only, and that only in manual somebody chooses and forces.
+func (w *watch) lets(e *Effect) error {
 	p := &w.w.Elems[e.Elem]
 	gate := false
 	switch kind := w.w.Actions[e.Action].Kind; kind {
@@ -128,6 +128,20 @@ func (w *watch) again(e *Effect) error {
 	}
 	if p.Block != recipe.Repeat || e.Round < 2 || e.Round > int64(p.AtMost) && p.OnLimit != recipe.LimitHold {
 		return fmt.Errorf("round %d of %d", e.Round, p.AtMost)
+	}
+	return nil
+}
+
+// obeyed checks that nothing below the element of a command goes on as if it had not been given.
+func (w *watch) obeyed(ev *Event, m *Machine) error {
+	for p := ev.Elem; p < w.w.Elems[ev.Elem].End; p++ {
+		if !w.w.Elems[p].Phase {
+			continue
+		}
+		s, c := m.State(p), ev.Command
+		if _, open := s.After(c); open && (c == Pause || c == Hold || c == Stop || c == Abort) {
+			return fmt.Errorf("%s was %s, and phase %d is %s", c, w.result, p, s)
+		}
 	}
 	return nil
 }

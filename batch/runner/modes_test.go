@@ -130,7 +130,7 @@ func TestABatchThatIsTakenInHandOutlivesCutsAtAnyTime(t *testing.T) {
 		for at := 5 * second; at < 300*second; at += 5 * second {
 			orders = append(orders, order(at, sequencer.Restart, "", ""), order(at+second, sequencer.Release, "", ""), order(at+2*second, sequencer.Release, "", ""))
 		}
-		res, n := outliveWith(t, b, disk, life, orders)
+		res, n := outliveWith(t, b, disk, life, orders, nil, nil)
 		lives += n
 		require.True(t, res.State.Terminal(), "a life of %d ns", life)
 		replay := b.Replay()
