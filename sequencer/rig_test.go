@@ -132,6 +132,8 @@ type watched struct {
 	busy  bool
 	known bool
 	since int64 // when its safe value was commanded, if it is
+
+	touched bool // the phase that alone sets it has, since it began last
 }
 
 // watch follows a machine from the outside and says what is wrong.
@@ -148,6 +150,11 @@ type watch struct {
 	result  Result
 	booting bool
 	failed  bool // the last step had a failure that holds or aborts the batch
+	hard    bool // it was aborted hard
+	trip    TripState
+	alone   []int        // by output: the phase that sets it, with its logic; -1: none or several
+	found   map[int]bool // in this step
+	below   [][2]int     // elements whose abort was diagnosed in this step
 }
 
 func newWatch(w *wired) watch {
@@ -155,12 +162,14 @@ func newWatch(w *wired) watch {
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
 	}
+	h.setters()
 	return h
 }
 
 // effects checks the effects of one step, in their order.
 func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	w.failed, w.booting = false, ev.Kind == Boot
+	w.found, w.below = map[int]bool{}, nil
 	over := w.ended
 	for o := range w.out {
 		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
@@ -187,12 +196,13 @@ func (w *watch) boot(at int64, fx []Effect) {
 	for o := range w.out {
 		s := &w.out[o]
 		if s.busy = false; !slices.ContainsFunc(fx, func(e Effect) bool { return e.Kind == Write && e.Output == o }) {
-			if s.value == w.w.Outputs[o].Safe && s.since == 0 {
+			if s.value == w.safe(o) && s.since == 0 {
 				s.since = at
 			}
 			s.known = true
-		} else {
-			s.known = false
+		} else { // known only if it was read back, and a phase that begins anew has set it
+			v, q := w.plant.Read(w.w.Outputs[o].Tag, at)
+			s.known = v == s.value && q == tag.Good
 		}
 	}
 }
@@ -222,19 +232,28 @@ func (w *watch) effect(at int64, e *Effect) error {
 	case TimedOut:
 		// Logic that is late concerns its phase alone, but for that of a restart: it holds the batch.
 		p := &w.w.Elems[e.Elem]
-		w.failed = w.failed || !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem
+		w.failed = w.failed || !p.Logic && e.Command != NoCommand || p.Logic && w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem
+		w.hard = w.hard || e.Command == HardAbort
+		if e.Tries > p.Retry || e.Command == NoCommand && e.Tries == 0 || e.Command != NoCommand && e.Tries < p.Retry {
+			return fmt.Errorf("element %d runs out of time for try %d of %d, reaction %s", e.Elem, e.Tries, p.Retry, e.Command)
+		}
 	case OutputFault:
-		w.failed = w.failed || e.Value != w.w.Outputs[e.Output].Safe
+		w.failed = w.failed || e.Value != w.safe(e.Output)
 	case Answer:
 		w.result = e.Result
+		w.hard = w.hard || e.Command == HardAbort && e.Result == Accepted
+	case Found, Diagnosed, TripChanged:
+		return w.abort(e)
 	case End:
 		if w.ended || e.To != w.batch || !e.To.Terminal() {
 			return fmt.Errorf("no end is due: batch %s, ended %t", w.batch, w.ended)
 		}
-		w.ended = true
+		if w.ended = true; w.trip == TripRequested {
+			return fmt.Errorf("the end, and nobody says whether the trip is confirmed")
+		}
 		for o, s := range w.out {
 			switch {
-			case s.value != w.w.Outputs[o].Safe:
+			case s.value != w.safe(o):
 				return fmt.Errorf("output %d is %d at the end", o, s.value)
 			case (s.busy || !s.known) && (e.Reason == "" || at-s.since < Transient):
 				return fmt.Errorf("output %d is not confirmed at the end", o)
@@ -250,6 +269,12 @@ func (w *watch) step(e *Effect) error {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
 	w.state[e.Elem] = e.To
+	for o := range w.out {
+		w.out[o].touched = w.out[o].touched && (e.From != Idle || w.alone[o] != e.Elem)
+	}
+	if e.To == Aborting && !slices.ContainsFunc(w.below, func(r [2]int) bool { return e.Elem >= r[0] && e.Elem < r[1] }) {
+		return fmt.Errorf("element %d is aborted, and that is not diagnosed", e.Elem)
+	}
 	switch p := &w.w.Elems[e.Elem]; {
 	case p.Bracket:
 		return fmt.Errorf("bracket %d is told", e.Elem)
@@ -257,6 +282,9 @@ func (w *watch) step(e *Effect) error {
 		return w.again(e)
 	case p.Logic:
 		return w.logic(e)
+	}
+	if e.Edge == EdgeRetry && e.Tries > 0 {
+		return w.retried(e)
 	}
 	if w.booting && e.From == e.To && (e.Edge == EdgeResume || e.Edge == EdgeRetry) {
 		return nil
@@ -307,7 +335,7 @@ func (w *watch) logic(e *Effect) error {
 }
 
 func (w *watch) write(at int64, e *Effect) error {
-	s, safe := &w.out[e.Output], w.w.Outputs[e.Output].Safe
+	s, safe := &w.out[e.Output], w.safe(e.Output)
 	if w.writes++; e.ID != w.writes {
 		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
 	}
@@ -326,6 +354,7 @@ func (w *watch) write(at int64, e *Effect) error {
 		s.since = at
 	}
 	s.value, s.id, s.busy = e.Value, e.ID, true
+	s.touched = s.touched || e.Reason == "" && w.alone[e.Output] == e.Elem
 	return nil
 }
 
@@ -339,6 +368,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	}
 	unsafe := w.unsafe()
 	wasTold := ev.Kind == Told && ev.Elem == 0 && w.result != Refused && (ev.Command == Hold || ev.Command == Stop || ev.Command == Abort)
+	if err := w.aborted(m); err != nil {
+		return err
+	}
 	if unsafe >= 0 && (w.batch.Terminal() || w.failed || wasTold) {
 		return fmt.Errorf("output %d is not commanded to its safe value, batch %s", unsafe, w.batch)
 	}
@@ -371,7 +403,7 @@ func (w *watch) owners(m *Machine) error {
 				}
 			}
 			for o := range m.out {
-				if n := int(m.out[o].Owner); n >= b && n < w.w.Elems[b].End && w.out[o].value != w.w.Outputs[o].Safe {
+				if n := int(m.out[o].Owner); n >= b && n < w.w.Elems[b].End && w.out[o].value != w.safe(o) {
 					return fmt.Errorf("output %d is %d, and resource %d of bracket %d is another's", o, w.out[o].value, r, b)
 				}
 			}
@@ -383,7 +415,7 @@ func (w *watch) owners(m *Machine) error {
 // unsafe finds an output that is not commanded to its safe value, or gives -1.
 func (w *watch) unsafe() int {
 	for o := range w.out {
-		if w.out[o].value != w.w.Outputs[o].Safe && !w.machine.follows(o) {
+		if w.out[o].value != w.safe(o) && !w.machine.follows(o) {
 			return o
 		}
 	}
