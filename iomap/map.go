@@ -10,6 +10,7 @@
 package iomap
 
 import (
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
@@ -31,6 +32,7 @@ type Map struct {
 	Tags        []Tag   // a tag's ID is its place in this list
 	Meters      []Meter // in the order of the file
 	Units       []Unit  // equipment that recipes ask for by class, in the order of the file
+	Trip        *Trip   // what a hard abort asks of the safety chain; nil where nothing
 }
 
 // Tag is one logical tag.
@@ -74,6 +76,14 @@ type Meter struct {
 	Totalizer  tag.ID            // the device's own total, tag.None where it has none
 	Resolution quantity.Quantity // one count of a total
 	Tolerance  quantity.Quantity // allowed difference between window and totalizer
+}
+
+// Trip is how a batch that is aborted hard requests a trip of the PLC's safety chain.
+type Trip struct {
+	Tag     tag.ID    // a Switch that is an output and is read back; no recipe may set it
+	Value   int64     // what requests; its Safe is what does not
+	Confirm cond.Cond // what must be true besides its reading back; nil: nothing
+	Within  int64     // ns from the request until both must be so, MaxTripTime at most
 }
 
 // Unit is equipment that a recipe may ask for by class.

@@ -145,6 +145,15 @@ func TestDemoMapIsRead(t *testing.T) {
 	require.EqualValues(t, 5000, full, "500.0 L at full scale")
 }
 
+func TestATripRequestIsReadAsItStands(t *testing.T) {
+	m := parse(t, goodMap+`trip_request: {tag: XV102, value: off, confirm: "ZS101 and elapsed(100 ms)", within: 500 ms}`)
+	require.EqualValues(t, 1, m.Trip.Tag)
+	require.EqualValues(t, 0, m.Trip.Value, "its safe value is on")
+	require.EqualValues(t, 500_000_000, m.Trip.Within)
+	require.Equal(t, 1, m.Trip.Confirm.Cells())
+	require.Nil(t, parse(t, goodMap).Trip)
+}
+
 // FuzzParse holds any source against panics, and what is accepted against the promises of a Map.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(goodMap))
@@ -173,6 +182,10 @@ func FuzzParse(f *testing.F) {
 				_, ok := tg.Wire(tg.Safe)
 				require.True(t, ok)
 			}
+		}
+		if p := m.Trip; p != nil {
+			tg := &m.Tags[p.Tag]
+			require.True(t, tg.Output && tg.Type == iomap.Switch && tg.StaleAfter > 0 && p.Value == 1-tg.Safe && p.Within > 0)
 		}
 		for i := range m.Meters {
 			mt := &m.Meters[i]
