@@ -77,11 +77,21 @@ func speak(t *testing.T, size string, replace ...string) *batch.Batch {
 // from its journal, and returns its records.
 func live(t *testing.T, b *batch.Batch, schedule ...Scheduled) (list []*record.Record, res Result) {
 	t.Helper()
+	return liveOn(t, b, &tanks{}, false, schedule...)
+}
+
+// liveOn is live on another simulation; at its end some outputs are not known to be safe, or none.
+func liveOn(t *testing.T, b *batch.Batch, port Simulation, unsafe bool, schedule ...Scheduled) (list []*record.Record, res Result) {
+	t.Helper()
 	var bodies [][]byte
 	dir := filepath.Join(t.TempDir(), "B-1")
-	res, err := Run(t.Context(), b, Rig{Port: &tanks{}, Dir: dir}, &Options{Virtual: &Virtual{}, Schedule: schedule,
+	res, err := Run(t.Context(), b, Rig{Port: port, Dir: dir}, &Options{Virtual: &Virtual{}, Schedule: schedule,
 		Record: func(_ record.Kind, body []byte) { bodies = append(bodies, slices.Clone(body)) }})
-	require.NoError(t, err)
+	if unsafe {
+		require.ErrorIs(t, err, ErrOutputs)
+	} else {
+		require.NoError(t, err)
+	}
 	replay := b.Replay()
 	for _, body := range bodies {
 		r, err := record.Parse(body)
