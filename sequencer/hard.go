@@ -116,6 +116,18 @@ func (m *Machine) trip(at int64, to TripState, reason string, fx []Effect) []Eff
 	return append(fx, Effect{Kind: TripChanged, Trip: to, Output: m.p.Trip.Output, Value: m.p.Trip.Value, Elapsed: at - m.r.TripAt, Reason: reason})
 }
 
+// stands tells whether the output that requests a trip reads back that it does, though it was known to be at rest and nobody is known
+// to have ordered it: in a batch that was running, it was this one, and its record did not reach the disk before the controller went
+// down.
+func (m *Machine) stands(at int64) bool {
+	t := m.p.Trip
+	if t == nil || m.r.Trip != 0 || m.state(0) == Idle || !m.out[t.Output].Known || m.out[t.Output].Busy {
+		return false
+	}
+	v, good := m.value(m.p.Outputs[t.Output].Tag, at)
+	return good && v == t.Value
+}
+
 // pending tells whether a trip was requested and is not confirmed.
 func (m *Machine) pending() bool {
 	return TripState(m.r.Trip) == TripRequested || TripState(m.r.Trip) == TripNotConfirmed

@@ -74,6 +74,7 @@ func (w *watch) abort(e *Effect) error {
 		}
 	case TripChanged:
 		t := w.w.Trip
+		w.hard = w.hard || w.booting // it read back already
 		if t == nil || !w.hard || e.Trip <= w.trip || e.Output != t.Output || e.Value != t.Value {
 			return fmt.Errorf("the trip was %s", w.trip)
 		}
