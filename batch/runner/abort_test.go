@@ -157,7 +157,6 @@ type again struct {
 	at        int64
 	bits      map[string]uint64
 	requested bool
-	dones     []batch.Event
 }
 
 func (a *again) run() {
