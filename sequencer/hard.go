@@ -55,7 +55,7 @@ func (m *Machine) orderedHard(at int64, answer Effect, fx []Effect) []Effect {
 
 // aborting tells whether a phase is on its way to Aborted.
 func (m *Machine) aborting() bool {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		if State(m.el[p].State) == Aborting {
 			return true
 		}
@@ -73,7 +73,7 @@ func (m *Machine) hardAbort(at int64, reason string, fx []Effect) []Effect {
 	if open {
 		fx = m.diagnose(at, 0, HardAbort, reason, fx)
 	}
-	m.r.Hard = true
+	m.r.Hard, m.all = true, true
 	for p := range m.el {
 		from := State(m.el[p].State)
 		if _, ok := from.After(Abort); !ok || !m.p.Elems[p].Phase {

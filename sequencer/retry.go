@@ -17,6 +17,7 @@ func (m *Machine) retry(at int64, p int, fx []Effect) []Effect {
 	}
 	m.timers.Clear(m.actionTimer(p))
 	s.Anew = true
+	m.look(p)
 	if s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request {
 		fx = m.callOff(p, fx)
 	}
