@@ -1,4 +1,4 @@
-// What the watch of a rig checks of retries, of aborts and of the request for a trip.
+// What the watch of a rig checks of retries, aborts, the request for a trip, and equipment that is another's.
 
 package sequencer
 
@@ -100,6 +100,33 @@ func (w *watch) aborted(m *Machine) error {
 	}
 	if w.w.Trip != nil && w.trip == NoTrip {
 		return fmt.Errorf("a hard abort, and no trip is requested")
+	}
+	return nil
+}
+
+// owners checks that who has lost equipment to another one does nothing any more.
+func (w *watch) owners(m *Machine) error {
+	for b := range w.w.Elems {
+		if !w.w.Elems[b].Bracket || !w.w.Elems[b+1].Phase || State(m.el[b].State) != Running || State(m.el[b+1].State) != Complete {
+			continue
+		}
+		a := &w.w.Actions[w.w.Elems[b+1].First]
+		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
+			r := w.w.Uses[i]
+			if int(m.held[r]) == b+1 {
+				continue
+			}
+			for e := b; e < w.w.Elems[b].End; e++ {
+				if s := m.State(e); w.w.Elems[e].Phase && s != Idle && s != Complete && !fallen(s) || m.busy(e) != 0 {
+					return fmt.Errorf("phase %d is %s, and resource %d of bracket %d is another's", e, s, r, b)
+				}
+			}
+			for o := range m.out {
+				if n := int(m.out[o].Owner); n >= b && n < w.w.Elems[b].End && w.out[o].value != w.safe(o) {
+					return fmt.Errorf("output %d is %d, and resource %d of bracket %d is another's", o, w.out[o].value, r, b)
+				}
+			}
+		}
 	}
 	return nil
 }

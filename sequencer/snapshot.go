@@ -70,7 +70,7 @@ func (m *Machine) sound() bool {
 			return false
 		}
 	}
-	if m.r.Trip != 0 && (m.p.Trip == nil || TripState(m.r.Trip) > TripConfirmed) {
+	if m.r.Tripped > retryLess || m.r.Trip != 0 && (m.p.Trip == nil || TripState(m.r.Trip) > TripConfirmed) {
 		return false
 	}
 	return State(m.r.Shown) < stateCount && m.r.Busy == busy
