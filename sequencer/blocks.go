@@ -15,7 +15,7 @@ const RoundTime = 100_000_000
 // only; advance tells its start in its turn.
 func (m *Machine) activate(at int64, e int) {
 	p := &m.p.Elems[e]
-	m.anew(e, elem{State: uint8(Running), PC: -1, Since: at})
+	m.remake(e, elem{State: uint8(Running), PC: -1, Since: at})
 	if p.Phase {
 		m.enlist(e)
 		return
@@ -31,8 +31,8 @@ func (m *Machine) activate(at int64, e int) {
 	}
 }
 
-// anew gives an element another state; a block keeps its mode.
-func (m *Machine) anew(e int, s elem) {
+// remake gives an element another state; a block keeps its mode.
+func (m *Machine) remake(e int, s elem) {
 	m.become(e, State(s.State))
 	s.Mode, s.Left = m.el[e].Mode, timebase.Never
 	m.el[e] = s
@@ -90,7 +90,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 		}
 		next, jump := m.next(e), m.leads(e)
 		if m.isStep(e) {
-			m.anew(e, elem{})
+			m.remake(e, elem{})
 		}
 		switch {
 		case next == waits:
@@ -161,7 +161,7 @@ func (m *Machine) again(at int64, e int, fx []Effect) []Effect {
 	s.A++
 	s.ActAt = at
 	for c := e + 1; c < m.p.Elems[e].End; c++ {
-		m.anew(c, elem{})
+		m.remake(c, elem{})
 	}
 	n := len(fx)
 	if fx = m.changed(e, fx, Effect{From: Running, To: Running, Edge: EdgeRound}); len(fx) > n {

@@ -181,7 +181,7 @@ func (m *Machine) goTo(at int64, e, to int, fx []Effect) []Effect {
 		fx = m.unhand(at, e, from, fx)
 	}
 	for c := to; c < m.last(b); c++ {
-		m.anew(c, elem{})
+		m.remake(c, elem{})
 	}
 	tell := Effect{From: Running, To: Running, Edge: EdgeGoTo}
 	tell.Who.add(to)
@@ -254,6 +254,8 @@ func (m *Machine) forces(at int64, ev *Event, answer Effect, fx []Effect) []Effe
 		answer.Reason = "name the phase or transition that waits"
 	case state != Running && (state != Pausing || !s.Waiting):
 		answer.Reason = rests[state]
+	case s.Anew:
+		answer.Reason = "it begins anew once its outputs are safe"
 	case !s.Waiting:
 		answer.Reason = rests[Running]
 	default:

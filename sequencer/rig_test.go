@@ -143,6 +143,8 @@ type watched struct {
 	busy  bool
 	known bool
 	since int64 // when its safe value was commanded, if it is
+
+	touched bool // the phase that alone sets it has, since it began last
 }
 
 // watch follows a machine from the outside and says what is wrong.
@@ -162,6 +164,11 @@ type watch struct {
 	failed  []failure // of the last step
 	mode    []Mode
 	free    []bool // by block: a child may begin
+	hard    bool   // it was aborted hard
+	trip    TripState
+	alone   []int        // by output: the phase that sets it, with its logic; -1: none or several
+	found   map[int]bool // in this step
+	below   [][2]int     // elements whose abort was diagnosed in this step
 }
 
 // failure is what a failure takes hold of, and the output that has failed, -1 for none.
@@ -173,12 +180,14 @@ func newWatch(w *wired) watch {
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
 	}
+	h.setters()
 	return h
 }
 
 // effects checks the effects of one step, in their order.
 func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	w.failed, w.booting = w.failed[:0], ev.Kind == Boot
+	w.found, w.below = map[int]bool{}, nil
 	over := w.ended
 	for o := range w.out {
 		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
@@ -207,12 +216,13 @@ func (w *watch) boot(at int64, fx []Effect) {
 	for o := range w.out {
 		s := &w.out[o]
 		if s.busy = false; !slices.ContainsFunc(fx, func(e Effect) bool { return e.Kind == Write && e.Output == o }) {
-			if s.value == w.w.Outputs[o].Safe && s.since == 0 {
+			if s.value == w.safe(o) && s.since == 0 {
 				s.since = at
 			}
 			s.known = true
-		} else {
-			s.known = false
+		} else { // known only if it was read back, and a phase that begins anew has set it
+			v, q := w.plant.Read(w.w.Outputs[o].Tag, at)
+			s.known = v == s.value && q == tag.Good
 		}
 	}
 }
@@ -242,36 +252,33 @@ func (w *watch) effect(at int64, e *Effect) error {
 			return fmt.Errorf("number %d was never asked for", e.ID)
 		}
 	case TimedOut:
-		// Logic that is late concerns its phase alone, but for that of a restart: it holds the batch.
-		p := &w.w.Elems[e.Elem]
-		if !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem {
-			w.failed = append(w.failed, failure{w.scope(e.Elem), -1})
-		}
+		return w.timedOut(e)
 	case OutputFault:
-		if e.Value != w.w.Outputs[e.Output].Safe {
+		if e.Value != w.safe(e.Output) {
 			w.failed = append(w.failed, failure{w.scope(int(w.machine.out[e.Output].Owner)), e.Output})
 		}
 	case ModeChanged:
 		return w.turned(e)
-	case ActionEnded:
+	case ActionEnded, ActionReady:
 		return w.lets(e)
-	case ActionReady:
-		if w.modeOf(e.Elem) == AutomaticMode {
-			return fmt.Errorf("element %d waits for release in automatic", e.Elem)
-		}
 	case Answer:
 		w.result = e.Result
+		w.hard = w.hard || e.Command == HardAbort && e.Result == Accepted
+	case Found, Diagnosed, TripChanged:
+		return w.abort(e)
 	case End:
 		if w.ended || e.To != w.batch || !e.To.Terminal() {
 			return fmt.Errorf("no end is due: batch %s, ended %t", w.batch, w.ended)
 		}
-		w.ended = true
+		if w.ended = true; w.trip == TripRequested {
+			return fmt.Errorf("the end, and nobody says whether the trip is confirmed")
+		}
 		if err := w.unclaimed(); err != nil {
 			return err
 		}
 		for o, s := range w.out {
 			switch {
-			case s.value != w.w.Outputs[o].Safe:
+			case s.value != w.safe(o):
 				return fmt.Errorf("output %d is %d at the end", o, s.value)
 			case (s.busy || !s.known) && (e.Reason == "" || at-s.since < Transient):
 				return fmt.Errorf("output %d is not confirmed at the end", o)
@@ -286,12 +293,18 @@ func (w *watch) step(e *Effect) error {
 	if e.From != w.state[e.Elem] {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
-	if e.Reason == "time-out" && !slices.ContainsFunc(w.failed, func(f failure) bool { return f.scope <= e.Elem && e.Elem < w.w.Elems[f.scope].End }) {
+	if e.Reason == "time-out" && e.From != e.To && !slices.ContainsFunc(w.failed, func(f failure) bool { return f.scope <= e.Elem && e.Elem < w.w.Elems[f.scope].End }) {
 		return fmt.Errorf("element %d is held for a time-out of what does not concern it: %v", e.Elem, w.failed)
 	}
 	w.state[e.Elem] = e.To
 	if err := w.follows(e); err != nil {
 		return err
+	}
+	for o := range w.out {
+		w.out[o].touched = w.out[o].touched && (e.From != Idle || w.alone[o] != e.Elem)
+	}
+	if e.To == Aborting && !slices.ContainsFunc(w.below, func(r [2]int) bool { return e.Elem >= r[0] && e.Elem < r[1] }) {
+		return fmt.Errorf("element %d is aborted, and that is not diagnosed", e.Elem)
 	}
 	switch p := &w.w.Elems[e.Elem]; {
 	case p.Bracket:
@@ -302,6 +315,9 @@ func (w *watch) step(e *Effect) error {
 		return w.led(e)
 	case p.Logic:
 		return w.logic(e)
+	}
+	if e.Edge == EdgeRetry && e.Tries > 0 {
+		return w.retried(e)
 	}
 	if w.booting && e.From == e.To && (e.Edge == EdgeResume || e.Edge == EdgeRetry) {
 		return nil
@@ -337,7 +353,7 @@ func (w *watch) logic(e *Effect) error {
 }
 
 func (w *watch) write(at int64, e *Effect) error {
-	s, safe := &w.out[e.Output], w.w.Outputs[e.Output].Safe
+	s, safe := &w.out[e.Output], w.safe(e.Output)
 	if w.writes++; e.ID != w.writes {
 		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
 	}
@@ -359,6 +375,7 @@ func (w *watch) write(at int64, e *Effect) error {
 		s.since = at
 	}
 	s.value, s.id, s.busy = e.Value, e.ID, true
+	s.touched = s.touched || e.Reason == "" && w.alone[e.Output] == e.Elem
 	return nil
 }
 
@@ -372,6 +389,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	}
 	unsafe := w.unsafe(0)
 	wasTold := ev.Kind == Told && ev.Elem == 0 && w.result != Refused && (ev.Command == Hold || ev.Command == Stop || ev.Command == Abort)
+	if err := w.aborted(m); err != nil {
+		return err
+	}
 	if unsafe >= 0 && (w.batch.Terminal() || wasTold) {
 		return fmt.Errorf("output %d is not commanded to its safe value, batch %s", unsafe, w.batch)
 	}
@@ -395,43 +415,6 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 		return err
 	}
 	return w.phases(at, m)
-}
-
-// owners checks that who has lost equipment to another one does nothing any more.
-func (w *watch) owners(m *Machine) error {
-	for b := range w.w.Elems {
-		if !w.w.Elems[b].Bracket || !w.w.Elems[b+1].Phase || State(m.el[b].State) != Running || State(m.el[b+1].State) != Complete {
-			continue
-		}
-		a := &w.w.Actions[w.w.Elems[b+1].First]
-		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
-			r := w.w.Uses[i]
-			if m.has(b, r) {
-				continue
-			}
-			for e := b; e < w.w.Elems[b].End; e++ {
-				if s := m.State(e); w.w.Elems[e].Phase && s != Idle && s != Complete && !fallen(s) || m.busy(e) != 0 {
-					return fmt.Errorf("phase %d is %s, and resource %d of bracket %d is another's", e, s, r, b)
-				}
-			}
-			for o := range m.out {
-				if n := int(m.out[o].Owner); n >= b && n < w.w.Elems[b].End && w.out[o].value != w.w.Outputs[o].Safe {
-					return fmt.Errorf("output %d is %d, and resource %d of bracket %d is another's", o, w.out[o].value, r, b)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// unsafe finds an output of an element that is not commanded to its safe value, or gives -1.
-func (w *watch) unsafe(e int) int {
-	for o := range w.out {
-		if n := int(w.machine.out[o].Owner); n >= e && n < w.w.Elems[e].End && w.out[o].value != w.w.Outputs[o].Safe && !w.machine.follows(o) {
-			return o
-		}
-	}
-	return -1
 }
 
 // phases checks each phase, its logic, and what is kept of them all.

@@ -77,9 +77,32 @@ func (w *watch) lets(e *Effect) error {
 		gate = w.modeOf(e.Elem) == ManualMode
 	}
 	mode := w.modeOf(e.Elem)
+	if e.Kind == ActionReady && mode == AutomaticMode {
+		return fmt.Errorf("element %d waits for release in automatic", e.Elem)
+	}
+	if e.Kind == ActionReady {
+		return nil
+	}
 	if ok := map[string]bool{"": !gate || mode == AutomaticMode, "released": mode != AutomaticMode, "go_to": mode == ManualMode,
 		"forced": mode == ManualMode}[e.Reason]; !ok {
 		return fmt.Errorf("action %d ends in %s, %q", e.Action, mode, e.Reason)
+	}
+	return nil
+}
+
+// timedOut takes in a time-out. Logic that is late concerns its phase alone, but for that of a restart.
+func (w *watch) timedOut(e *Effect) error {
+	p := &w.w.Elems[e.Elem]
+	if !p.Logic && e.Command != NoCommand || p.Logic && w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem {
+		f := failure{w.scope(e.Elem), -1}
+		if e.Command == HardAbort {
+			f.scope = 0
+		}
+		w.failed = append(w.failed, f)
+	}
+	w.hard = w.hard || e.Command == HardAbort
+	if e.Tries > p.Retry || e.Command == NoCommand && e.Tries == 0 || e.Command != NoCommand && e.Tries < p.Retry {
+		return fmt.Errorf("element %d runs out of time for try %d of %d, reaction %s", e.Elem, e.Tries, p.Retry, e.Command)
 	}
 	return nil
 }
@@ -144,6 +167,16 @@ func (w *watch) obeyed(ev *Event, m *Machine) error {
 		}
 	}
 	return nil
+}
+
+// unsafe finds an output of an element that is not commanded to its safe value, or gives -1.
+func (w *watch) unsafe(e int) int {
+	for o := range w.out {
+		if n := int(w.machine.out[o].Owner); n >= e && n < w.w.Elems[e].End && w.out[o].value != w.safe(o) && !w.machine.follows(o) {
+			return o
+		}
+	}
+	return -1
 }
 
 // led checks that all behind the element to which a person has led has ended or not begun.

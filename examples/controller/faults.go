@@ -85,7 +85,7 @@ func command(l *script.Line) (c runner.Command, err error) {
 	}
 	var ok bool
 	if c.Command, ok = sequencer.ParseCommand(l.Args[0]); !ok {
-		return c, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, automatic, semi_automatic, manual, release, "+
+		return c, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, automatic, semi_automatic, manual, release, "+
 			"go_to, force", l.Args[0])
 	}
 	c.Operator, c.Reason = l.Args[1], l.Args[2]

@@ -1,0 +1,74 @@
+// What somebody orders who takes a random program into his own hands, and what random programs have met.
+
+package sequencer
+
+import "github.com/batchkit/batchkit/recipe"
+
+// directs gives an order of somebody who takes the sequence into his own hands: to what waits for him, and now and then to anything.
+func (w *world) directs() (ev Event, ok bool) {
+	p, n := w.r.w.Elems, len(w.r.w.Elems)
+	if !w.hand || w.IntN(4) > 0 {
+		return ev, false
+	}
+	ev = Event{Kind: Told, Command: Automatic + Command(w.IntN(6)), Elem: w.IntN(n), Target: w.IntN(n)}
+	if w.IntN(6) == 0 { // where a block begins
+		for w.r.w.Elems[ev.Elem].Phase && ev.Elem > 0 {
+			ev.Elem--
+		}
+		ev.Command = Manual
+		return ev, true
+	}
+	for _, q := range members(&w.r.m.active) {
+		if m := w.r.m.Mode(q); m == AutomaticMode && w.IntN(4) > 0 {
+			continue
+		}
+		switch w.IntN(4) {
+		case 0: // a child of the block in which it waits
+			ev.Command, ev.Elem = GoTo, p[q].Parent
+			for c := p[q].Parent + 1; p[q].Parent >= 0 && c < p[p[q].Parent].End && w.IntN(3) > 0; c = p[c].End {
+				ev.Target = c
+			}
+			return ev, p[q].Parent >= 0
+		case 1:
+			ev.Command, ev.Elem = Release, q
+			return ev, true
+		case 2:
+			if w.IntN(2) == 0 {
+				ev.Command, ev.Elem = Force, q
+				return ev, true
+			}
+		}
+	}
+	return ev, w.IntN(3) == 0
+}
+
+// count counts which constructs have come to their ends.
+func (w *world) count(fx []Effect, met map[string]int) {
+	for i := range fx {
+		switch e := &fx[i]; {
+		case e.Kind == ActionEnded && e.Reason != "":
+			met[e.Reason]++
+		case e.Kind == ActionEnded:
+			met[w.r.w.Actions[e.Action].Kind.String()]++
+		case e.Kind == ActionStarted && w.r.w.Actions[e.Action].Kind == recipe.Step:
+			met["step"]++
+		case e.Kind == ModeChanged:
+			met[Mode(e.Value).String()]++
+		case e.Kind == ActionReady:
+			met["ready"]++
+		case e.Kind == RequestResource || e.Kind == ActionWaits || e.Kind == ReleaseResource:
+			met[map[EffectKind]string{RequestResource: "asked", ActionWaits: "queued", ReleaseResource: "given back"}[e.Kind]]++
+			if e.Reason == "no longer wanted" || e.Result == Refused {
+				met[e.Reason]++
+			}
+		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer || e.Edge == EdgeGoTo || e.Edge == EdgeRetry && e.Tries > 0):
+			met[e.Edge.String()]++
+		case e.Kind == TripChanged:
+			met["trip "+e.Trip.String()]++
+		case e.Kind == Diagnosed:
+			met[e.Command.String()]++
+		case e.Kind == StepChanged && w.r.w.Elems[e.Elem].Logic && e.To != Running:
+			met[map[bool]string{true: "logic done", false: "logic not done"}[e.To == Complete]]++
+		}
+	}
+}
