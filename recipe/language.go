@@ -169,6 +169,19 @@ package recipe
 //	send: SEEDED                                         post a message
 //	receive: SEEDED                                      wait for a message, and take it
 //
+// A prompt takes any words, unless it says what it wants. Then the answer is held against that: what does not fit is refused, with what
+// is wanted, and the prompt goes on waiting. The number becomes the value of the parameter that into names, for this batch, from then on
+// and within the limits of the parameter; whatever waits with the old value goes on with the new one, and what was set with it stays.
+//
+//	prompt: {text: Connect the hose., answer: confirm}                                  takes yes and nothing else
+//	prompt: {text: Choose a filter., answer: choice, choices: [left, right]}            takes one of 2 to 32 choices, as it is written
+//	prompt: {text: Number the sample., answer: text, max_length: 20}                    takes 1 to so many characters, 200 at most
+//	prompt: {text: Weigh A., answer: number, min: 60 kg, max: 200 kg, into: charge}     takes a number with its unit, for $charge
+//	prompt: {text: Dip it., answer: number, min: 0 L, max: 90 L, resolution: 0.5 L}     takes a number in steps
+//
+// min and max must be there and resolution, of which they and the answer are whole numbers, may be; all three are in one unit. An answer
+// may be in another that converts.
+//
 // A window is opened, used and closed in one phase, has one name in the recipe, and may not stand in a repeat: it has one total in a
 // batch. To correct a charge in a repeat, use shots and the level or weight, as above.
 //
