@@ -5,6 +5,7 @@ package sequencer
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -316,4 +317,47 @@ func (p *plant) open(w int) bool {
 		p.used[w] = true
 	}
 	return ok
+}
+
+// with is a program of the same form, whose constants are what number makes of numbers and time of times.
+func (p *Program) with(number, time func(int64) int64) *Program {
+	q := *p
+	q.Elems, q.Actions, q.Sets = slices.Clone(p.Elems), slices.Clone(p.Actions), slices.Clone(p.Sets)
+	q.Windows, q.Choices = slices.Clone(p.Windows), slices.Clone(p.Choices)
+	some := func(t int64) int64 {
+		if t > 0 {
+			t = time(t)
+		}
+		return t
+	}
+	asked := func(c cond.Cond) cond.Cond {
+		c = slices.Clone(c)
+		for i := range c {
+			if c[i].Tag != tag.None && c[i].Op != cond.Of {
+				c[i].Value = number(c[i].Value)
+			}
+			c[i].Time = some(c[i].Time)
+		}
+		return c
+	}
+	for i := range q.Elems {
+		q.Elems[i].Timeout = some(q.Elems[i].Timeout)
+	}
+	for i := range q.Actions {
+		a := &q.Actions[i]
+		a.For, a.Cond = some(a.For), asked(a.Cond)
+		if a.Kind == recipe.VerifyStable {
+			a.Within = number(a.Within)
+		}
+	}
+	for i := range q.Sets {
+		q.Sets[i].Value = number(q.Sets[i].Value)
+	}
+	for i := range q.Windows {
+		q.Windows[i].Target = number(q.Windows[i].Target)
+	}
+	for i := range q.Choices {
+		q.Choices[i].Cond = asked(q.Choices[i].Cond)
+	}
+	return &q
 }

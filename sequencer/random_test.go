@@ -179,6 +179,7 @@ type mood struct {
 	silent, failing int // percent of writes that are never answered, or not confirmed
 	commands        int // percent of events
 	nonsense        int // percent of events
+	changes         int // percent of events before which some constants become others
 }
 
 // world feeds a rig with random events.
@@ -273,6 +274,24 @@ func (w *world) event() Event {
 	return Event{Kind: Input}
 }
 
+// change gives the program other constants, a few or all.
+func (w *world) change() error {
+	often := 1 + w.IntN(4)
+	number := func(v int64) int64 {
+		if w.IntN(often) == 0 {
+			v = int64(w.IntN(9) - 3)
+		}
+		return v
+	}
+	time := func(t int64) int64 {
+		if w.IntN(often) == 0 {
+			t = 1 + w.Int64N(10*second)
+		}
+		return t
+	}
+	return w.r.adopt(w.r.now, w.r.p.with(number, time))
+}
+
 // run lets a program of that seed live for a while and then brings it to its end.
 func (w *world) run() error {
 	if w.IntN(8) > 0 { // some shells forget it
@@ -293,6 +312,11 @@ func (w *world) run() error {
 		w.r.now = to
 		if w.IntN(8) == 0 {
 			if err := w.r.refork(); err != nil {
+				return err
+			}
+		}
+		if w.IntN(100) < w.changes {
+			if err := w.change(); err != nil {
 				return err
 			}
 		}
@@ -352,8 +376,8 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		g := grower{Rand: rnd}
-		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
-			{100, 0, 10, 5}, {0, 100, 10, 5}}[seed%6]}
+		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0, 0}, {0, 5, 10, 2, 5}, {5, 10, 10, 5, 0},
+			{30, 30, 20, 10, 10}, {100, 0, 10, 5, 2}, {0, 100, 10, 5, 5}}[seed%6]}
 		w.r.show = func(ev *Event, fx []Effect) {
 			w.show(ev, fx)
 			w.count(fx, met)

@@ -17,6 +17,7 @@ import (
 // before every event; one was taken up from a snapshot at some time and lives on. All must do the same.
 type rig struct {
 	w     *wired
+	p     *Program // that all of them run: that of w, or another one with other constants
 	plant *plant
 	m     *Machine
 	twin  *Machine
@@ -29,7 +30,7 @@ type rig struct {
 
 func newRig(w *wired) *rig {
 	p := newPlant(w)
-	r := &rig{w: w, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
+	r := &rig{w: w, p: &w.Program, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
 		show: func(*Event, []Effect) {}}
 	r.watch = newWatch(w)
 	r.watch.plant = p
@@ -38,12 +39,36 @@ func newRig(w *wired) *rig {
 
 // refork lets the long-lived twin begin anew from a snapshot of now.
 func (r *rig) refork() error {
-	r.fork = New(&r.w.Program, r.plant)
+	r.fork = New(r.p, r.plant)
 	rest, err := r.fork.Restore(append(r.m.Snapshot(nil), 7))
 	if err == nil && !bytes.Equal(rest, []byte{7}) {
 		err = fmt.Errorf("restore leaves %v", rest)
 	}
 	return err
+}
+
+// adopt makes the machine and its twins run by other constants, and steps them. The same constants anew change nothing; others move no
+// output, and no deadline into the past or while all is held.
+func (r *rig) adopt(at int64, p *Program) error {
+	r.now, r.plant.now = at, at
+	before := r.m.Snapshot(nil)
+	if r.m.Adopt(at, r.p); !bytes.Equal(before, r.m.Snapshot(nil)) {
+		return fmt.Errorf("at %s: the constants are the same, and the state is another", seconds(at))
+	}
+	r.p = p
+	was, due := slices.Clone(r.m.out), r.m.Wake()
+	for _, m := range []*Machine{r.m, r.twin, r.hop, r.fork} {
+		m.Adopt(at, p)
+	}
+	for o, is := range r.m.out {
+		if is.Kept, is.Held = was[o].Kept, was[o].Held; is != was[o] {
+			return fmt.Errorf("at %s: output %d was %+v, and other constants make it %+v", seconds(at), o, was[o], is)
+		}
+	}
+	if wake := r.m.Wake(); wake < min(at, due) || r.m.Held() && wake != due {
+		return fmt.Errorf("at %s: the deadline was %s, and other constants make it %s", seconds(at), seconds(due), seconds(wake))
+	}
+	return r.take(at, Event{Kind: Input})
 }
 
 // take steps an event and, as package batch does, the answers of the metering floor to it.
@@ -79,7 +104,7 @@ func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	hop := New(&r.w.Program, r.plant)
+	hop := New(r.p, r.plant)
 	if _, err := hop.Restore(r.hop.Snapshot(nil)); err != nil {
 		return nil, err
 	}

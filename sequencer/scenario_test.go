@@ -52,6 +52,7 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
+//	change VALUE VALUE                what was the one in the procedure is the other from now on, numbers or times
 //	boot                              the controller comes up; outputs read back what their devices were last given
 //	look [NAME ...]                   shows elements and outputs, or those of these names
 type scenario struct {
@@ -292,6 +293,8 @@ func (s *scenario) happen(l script.Line) error {
 	case "look":
 		s.look(l.Args)
 		return nil
+	case "change":
+		return s.change(l)
 	case "boot":
 		ev.Kind = Boot
 	case "tell":
@@ -318,6 +321,39 @@ func (s *scenario) happen(l script.Line) error {
 		return l.Errorf("no such word")
 	}
 	return s.take(s.at, ev, strings.Join(append([]string{l.Verb}, l.Args...), " "))
+}
+
+// change makes the machine run by other constants.
+func (s *scenario) change(l script.Line) error {
+	same := func(v int64) int64 { return v }
+	swap := func(was, is int64) func(int64) int64 {
+		return func(v int64) int64 {
+			if v == was {
+				return is
+			}
+			return v
+		}
+	}
+	number, time := same, same
+	if was, err := l.Int(0); err == nil {
+		is, err := l.Int(1)
+		if err != nil {
+			return err
+		}
+		number = swap(was, is)
+	} else {
+		was, err := l.Duration(0)
+		if err != nil {
+			return err
+		}
+		is, err := l.Duration(1)
+		if err != nil {
+			return err
+		}
+		time = swap(was, is)
+	}
+	fmt.Fprintf(&s.out, "%-10s  %s %s\n", seconds(s.at), l.Verb, strings.Join(l.Args, " "))
+	return s.r.adopt(s.at, s.r.p.with(number, time))
 }
 
 func (s *scenario) behave(l script.Line) (err error) {
