@@ -12,11 +12,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 2. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "a3cda7091cab9f5fca546f96970a80ce4e36d9895df0d4d051db6537cf53bf76",
-	"testdata/engine1/faults": "90264e818a677455f3c33d9798f3ffa266b21323a91ec4a1ac3f22e1ca01d947",
+	"testdata/engine1/demo":   "c8a53fb5250ab5045b53c9424fa3f62e6eb989eb7af32f4ed63b96babf1263b5",
+	"testdata/engine1/faults": "ea62d52c46a1b15526a47591df8ca5ba2bd35e77322d6a1f0de644db10151993",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -5,6 +5,7 @@ package batch
 import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -55,6 +56,9 @@ type Event struct {
 	Tail     int64     // Boot: bytes set aside at the end of the journal
 	Anchor   string    // Boot: where the journal's head is kept besides; "": nobody was asked to keep it
 
+	Checkpoint uint64 // Boot: generation of the checkpoint from which the state follows; 0: it follows from the first record
+	Phases     string // Boot: the elements that were under way, in the words of Machine.Phases; "": none, or not told
+
 	LateMS, LimitMS int64 // Late
 
 	Command  sequencer.Command // Told
@@ -104,9 +108,10 @@ type Effect struct {
 	Body    []byte      // Record
 	Output  int         // Write: number of the output, for cancelling what was to be written to it
 	Write   tag.Write
-	ID      uint32   // Ask, RunAction, CancelAction
-	Step    string   // Ask, RunAction: element
-	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
-	Version int      // RunAction: version of the type
-	Params  []string // RunAction: name=value; End: outputs that were never confirmed safe
+	ID      uint32         // Ask, RunAction, CancelAction
+	Step    string         // Ask, RunAction: element
+	Text    string         // Ask; RunAction: type of the action; End: final state of the batch
+	Answer  *recipe.Answer // Ask: what is wanted; it is never changed
+	Version int            // RunAction: version of the type
+	Params  []string       // RunAction: name=value; End: outputs that were never confirmed safe
 }

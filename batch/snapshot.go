@@ -11,7 +11,7 @@ import (
 
 // SnapshotForm is the number of the form of a snapshot. It grows whenever a field is added, removed, moved or given another
 // meaning: a checkpoint in another form is passed over.
-const SnapshotForm = 2
+const SnapshotForm = 3
 
 var errSnapshot = errors.New("batch: not a snapshot of a machine of this batch")
 
@@ -32,6 +32,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	for _, part := range m.refParts() {
 		dst, _ = binary.Append(dst, le, part)
 	}
+	dst, _ = binary.Append(dst, le, m.form.own)
 	return m.seq.Snapshot(m.met.Snapshot(m.io.Snapshot(dst)))
 }
 
@@ -63,7 +64,10 @@ func (m *Machine) Restore(src []byte) error {
 		}
 		src = src[n:]
 	}
-	src, err := m.io.Restore(src)
+	src, err := m.restoreForm(src)
+	if err == nil {
+		src, err = m.io.Restore(src)
+	}
 	if err == nil {
 		src, err = m.met.Restore(src)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Limits of what a prompt may ask for.
 const (
-	MaxChoices = 32  // answers to choose from
+	MaxChoices = 16  // answers to choose from
 	MaxChoice  = 64  // characters of one
 	MaxAnswer  = 200 // characters of a text
 )

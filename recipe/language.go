@@ -174,7 +174,7 @@ package recipe
 // and within the limits of the parameter; whatever waits with the old value goes on with the new one, and what was set with it stays.
 //
 //	prompt: {text: Connect the hose., answer: confirm}                                  takes yes and nothing else
-//	prompt: {text: Choose a filter., answer: choice, choices: [left, right]}            takes one of 2 to 32 choices, as it is written
+//	prompt: {text: Choose a filter., answer: choice, choices: [left, right]}            takes one of 2 to 16 choices, as it is written
 //	prompt: {text: Number the sample., answer: text, max_length: 20}                    takes 1 to so many characters, 200 at most
 //	prompt: {text: Weigh A., answer: number, min: 60 kg, max: 200 kg, into: charge}     takes a number with its unit, for $charge
 //	prompt: {text: Dip it., answer: number, min: 0 L, max: 90 L, resolution: 0.5 L}     takes a number in steps

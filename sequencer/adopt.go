@@ -17,18 +17,18 @@ func (m *Machine) Held() bool {
 	return m.state(0) == Held
 }
 
-// Asked finds the action that is the prompt of that number; ok is false where none waits for its answer.
-func (m *Machine) Asked(id uint32) (action int, ok bool) {
+// Asked finds the prompt of that number: its phase and its action; ok is false where none waits for its answer.
+func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
 	for _, p := range m.active {
 		s, e := &m.el[p], &m.p.Elems[p]
 		if !s.Waiting || s.A != int64(id) || s.B != 0 {
 			continue
 		}
 		if i := e.First + int(s.PC); m.p.Actions[i].Kind == recipe.Prompt {
-			return i, true
+			return p, i, true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // Adopt makes the machine run by another program from monotonic time at on. It must be made of the same recipe, so that all has the same
