@@ -79,6 +79,9 @@ func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) { return m.io.R
 // Total returns what a window shows.
 func (m *Machine) Total(w int) metering.Total { return m.met.Total(w) }
 
+// Target returns what a window aims at, in counts of its meter's resolution, by the values that parameters have now.
+func (m *Machine) Target(w int) int64 { return m.form.prog.windows[w].Target }
+
 // State returns the state of the batch.
 func (m *Machine) State() sequencer.State { return m.seq.State(0) }
 

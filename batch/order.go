@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 )
@@ -106,4 +107,22 @@ func (m *Machine) wanted(a *recipe.Answer) {
 	case recipe.AnswerText:
 		b.Int(record.MaxLength, int64(a.MaxLength))
 	}
+}
+
+// ReadAnswer reads what answer a prompt wants from its record.
+func ReadAnswer(r *record.Record) (a recipe.Answer) {
+	for k := recipe.AnswerConfirm; k <= recipe.AnswerText; k++ {
+		if k.String() == r.Text(record.Answer) {
+			a.Kind = k
+		}
+	}
+	number := func(k record.Key) (q quantity.Quantity) {
+		if coef, scale, err := quantity.ParseDecimal(r.Text(k)); err == nil {
+			q = quantity.Quantity{Coef: coef, Scale: scale, Unit: quantity.Unit(r.Text(record.Unit))}
+		}
+		return q
+	}
+	a.Min, a.Max, a.Resolution = number(record.MinValue), number(record.MaxValue), number(record.Resolution)
+	a.Choices, a.MaxLength, a.Into = r.Texts(record.Choices), int(r.Int(record.MaxLength)), r.Text(record.Parameter)
+	return a
 }
