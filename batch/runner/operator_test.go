@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -235,6 +236,7 @@ func TestAChangedParameterOutlivesACutAtAnyTimeAndTheRecoverySaysWhatWasUnderWay
 				if used {
 					short++
 				}
+				parted(t, b, m.bodies, r)
 			}
 		}
 		require.Equal(t, 2, changes, "a life of %d ns", death)
@@ -244,4 +246,24 @@ func TestAChangedParameterOutlivesACutAtAnyTimeAndTheRecoverySaysWhatWasUnderWay
 	t.Logf("%d batches were cut, %d came up from a checkpoint", changed, short)
 	require.NotZero(t, short)
 	require.Less(t, short, changed)
+}
+
+// parted tells that a replay refuses a recovery that says that something else was under way.
+func parted(t *testing.T, b *batch.Batch, bodies [][]byte, recovery *record.Record) {
+	t.Helper()
+	replay := b.Replay()
+	for _, body := range bodies[:recovery.Seq()-1] {
+		r, err := record.Parse(body)
+		require.NoError(t, err)
+		require.NoError(t, replay.Record(r))
+	}
+	was := recovery.Text(record.PhaseState)
+	edited := bytes.Replace(recovery.Body, []byte(was), []byte("DISCHARGE=Running"), 1)
+	r, err := record.Parse(edited)
+	require.NoError(t, err)
+	if was != "DISCHARGE=Running" {
+		var d *batch.Divergence
+		require.ErrorAs(t, replay.Record(r), &d)
+		require.Equal(t, "phase_state "+was, d.Got)
+	}
 }
