@@ -51,8 +51,8 @@ package recipe
 // none of their own; see below.
 //
 // formula lists the parameters: name, value at the nominal batch size, scaling (none, the default, linear or quadratic), and min and
-// max of the scaled value, which may be left out. Limits are held against every permitted batch size. The value may be $other, to be
-// that of another parameter.
+// max of the scaled value, which may be left out. Limits are held against every permitted batch size, and against what an operator gives
+// it while the batch is held. The value may be $other, to be that of another parameter.
 //
 //	formula:
 //	  - {name: charge, value: 120.00 kg, min: 50 kg, max: 250 kg, scaling: linear}

@@ -179,6 +179,31 @@ func TestAnswersOfAllKindsAreTakenOrRefusedAndTheNumberBecomesTheParameter(t *te
 	require.Equal(t, "100.05", res.Windows[slices.IndexFunc(res.Windows, func(w Window) bool { return w.ID == "A" })].Target)
 }
 
+func TestAnAnswerReachesWhatRunsBesideItAtOnceAndWhatIsHeldOnRestart(t *testing.T) {
+	plan := demoPlan(t, "        - id: CHARGE_B\n", `        - id: WEIGH
+          level: phase
+          timeout: 60 s
+          actions:
+            - prompt: {text: Weigh A., answer: number, min: 60.0 kg, max: 200.0 kg, into: charge_a}
+            - prompt: {text: Weigh B., answer: number, min: 30.0 kg, max: 170.0 kg, into: charge_b}
+
+        - id: CHARGE_B
+`)
+	b, err := plan.Bind("B-0004", "", batch.Unapproved, &batch.BindOptions{Seed: 6})
+	require.NoError(t, err)
+	says := func(at int64, id uint32, text string) Scheduled {
+		return Scheduled{At: at, Do: func(r *Runner) { _ = r.Answer(id, text, "op2", "operator") }}
+	}
+	list, res := attended(t, b, func(r *Runner, p Prompt) {
+		if p.Step == "SAMPLE" {
+			_ = r.Answer(p.ID, "ok", "op2", "laboratory")
+		}
+	}, says(3*second, 1, "90.00 kg"), ordered(4*second, Command{Command: sequencer.Hold}), says(5*second, 2, "60.00 kg"),
+		ordered(6*second, Command{Command: sequencer.Restart}))
+	require.Equal(t, sequencer.Complete, res.State)
+	golden.Check(t, "testdata/operator/beside.golden", []byte(told(list)))
+}
+
 func TestAPromptTellsWhatItWants(t *testing.T) {
 	plan := demoPlan(t, "        - mark: tank empty and shut\n", "        - prompt: {text: Choose a filter., answer: choice, choices: [left, right]}\n")
 	b, err := plan.Bind("B-0003", "", batch.Unapproved, &batch.BindOptions{Seed: 5})
