@@ -9,7 +9,7 @@ import (
 
 // Held tells whether the procedure is Held and with it every phase that is under way: nothing goes on without a command.
 func (m *Machine) Held() bool {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		if State(m.el[p].State) != Held {
 			return false
 		}
@@ -19,7 +19,7 @@ func (m *Machine) Held() bool {
 
 // Asked finds the prompt of that number: its phase and its action; ok is false where none waits for its answer.
 func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s, e := &m.el[p], &m.p.Elems[p]
 		if !s.Waiting || s.A != int64(id) || s.B != 0 {
 			continue
@@ -43,13 +43,13 @@ func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
 //   - an OEM action keeps what it was handed, until it is asked for anew
 func (m *Machine) Adopt(at int64, p *Program) {
 	old := m.p
-	m.p = p
-	for _, e := range m.active {
+	m.p, m.all = p, true
+	m.each(0, func(e int) {
 		m.retime(at, e, old)
 		if l := m.busy(e); l != 0 {
 			m.retime(at, l, old)
 		}
-	}
+	})
 	for o := range m.out {
 		m.comeBack(o, old)
 	}
