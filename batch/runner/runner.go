@@ -101,7 +101,9 @@ type Prompt struct {
 	Answer recipe.Answer // what is wanted; its Check says whether an answer fits. One that does not is refused, and the prompt waits on
 }
 
-// Command is what an operator orders.
+// Command is what an operator orders. A Change gives a parameter of the formula another value for the rest of the batch, while that is
+// Held and with it all that is under way: within the limits of the recipe, and where the recipe runs with it. What has ended is not done
+// again; what is held goes on with the new value on restart, as sequencer.Machine.Adopt says. A Comment changes nothing.
 type Command struct {
 	Command  sequencer.Command
 	Step     string // element of the recipe; "" is the whole batch
