@@ -149,7 +149,7 @@ func (m *Machine) scope(name string) string {
 	if words == nil {
 		return "nothing uses it"
 	}
-	return list(words, ", ", maxScope)
+	return joined(words, ", ", maxScope)
 }
 
 // stateOf is the state of an element, which a bracket around it does not hide.
@@ -162,8 +162,8 @@ func (m *Machine) stateOf(id string) sequencer.State {
 	return sequencer.Idle
 }
 
-// list joins words up to so many bytes and says how many there are besides.
-func list(words []string, sep string, most int) string {
+// joined joins words up to so many bytes and says how many there are besides.
+func joined(words []string, sep string, most int) string {
 	n, size := 0, 0
 	for n < len(words) && size+len(words[n]) <= most {
 		size += len(words[n]) + len(sep)
@@ -185,7 +185,7 @@ func (m *Machine) Phases() string {
 			words = append(words, m.form.prog.elems[e].id+"="+s.String())
 		}
 	}
-	return list(words, "; ", maxScope)
+	return joined(words, "; ", maxScope)
 }
 
 // restoreForm puts back the values that parameters were given, as a snapshot has them, and the program that follows from them.

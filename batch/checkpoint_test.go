@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "c8a53fb5250ab5045b53c9424fa3f62e6eb989eb7af32f4ed63b96babf1263b5",
-	"testdata/engine1/faults": "ea62d52c46a1b15526a47591df8ca5ba2bd35e77322d6a1f0de644db10151993",
+	"testdata/engine1/demo":   "979ee493ab44667119f26b27e2317a0d5aff52a1cbc51ac8e299ff379978ad97",
+	"testdata/engine1/faults": "6e8682dfe795ad956feaa51b55047a5db1551b7076c91c2eae7c531f03bf7296",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

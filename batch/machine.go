@@ -24,7 +24,8 @@ type Machine struct {
 	keep timebase.Keeper
 	st   state
 	refs refs
-	form form // the formula in force, and what was made of it
+	form form   // the formula in force, and what was made of it
+	line []line // by number of a request to an arbiter in the program: where it stands
 
 	// What follows is set anew by every Step.
 	at    int64 // monotonic time
@@ -40,6 +41,9 @@ type Machine struct {
 	mfx   []metering.Effect
 	sfx   []sequencer.Effect
 	told  []sequencer.Event // what the sequencer is still to be told in this Step
+	heard line              // what an arbiter says of a request
+	steps list              // found for the next diagnostics record
+	diag  uint64            // the first of these records in this Step
 }
 
 // state is what belongs to no single floor, of fixed size.
@@ -70,6 +74,7 @@ func (b *Batch) Start() *Machine {
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Totals: make([]int64, w), TotalQ: make([]uint8, w)}
+	m.line = make([]line, len(p.seq.Asks))
 	return m
 }
 
@@ -132,6 +137,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.arena = m.arena[:0]
 	m.stamp = m.keep.Stamp(at)
 	m.told = m.told[:0]
+	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx = m.ifx[:0]
 	switch ev.Kind {
 	case Sample:
@@ -157,6 +163,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.answered(ev, fx)
 	case Done:
 		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK})
+	case ResourceGranted, ResourceRefused, ResourceQueue:
+		m.ruled(ev)
 	case Finished:
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	}

@@ -21,7 +21,7 @@ func (m *Machine) Held() bool {
 func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
 	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s, e := &m.el[p], &m.p.Elems[p]
-		if !s.Waiting || s.A != int64(id) || s.B != 0 {
+		if !s.Waiting || s.Anew || s.A != int64(id) || s.B != 0 {
 			continue
 		}
 		if i := e.First + int(s.PC); m.p.Actions[i].Kind == recipe.Prompt {
@@ -64,7 +64,7 @@ func (m *Machine) retime(at int64, e int, old *Program) {
 	} else if due := m.timers.Due(e); more != 0 && runs && due != timebase.Never {
 		m.timers.Set(e, max(due+more, at))
 	}
-	if !s.Waiting {
+	if !s.Waiting || s.Anew {
 		return
 	}
 	i := p.First + int(s.PC)
@@ -94,7 +94,7 @@ func (m *Machine) comeBack(o int, old *Program) {
 	case was == is:
 	case s.Kept && s.Held == was:
 		s.Held = is
-	case !s.Kept && s.Value == was && was == m.p.Outputs[o].Safe && m.isHeld(int(s.Owner)): // to rest there was nothing to do
+	case !s.Kept && s.Value == was && was == m.safe(o) && m.isHeld(int(s.Owner)) && !m.el[s.Owner].Anew: // to rest there was nothing to do
 		s.Kept, s.Held = true, is
 	}
 }

@@ -47,7 +47,7 @@ func TestAScriptThatDoesNotSayWhatAnOperatorMeansIsRefused(t *testing.T) {
 		`at 1s command change op1 "" charge_a "5 kg"`:  "a change takes an operator, a reason, a parameter and its value",
 		`at 1s command hold op1 why charge_a "5 kg"`:   "command takes a command, an operator and a reason",
 		`at 1s command`:                   "command takes a command, an operator and a reason",
-		`at 1s command jump op1 x`:        "no command \"jump\"; there are pause, resume, hold, restart, stop, abort, change",
+		`at 1s command jump op1 x`:        "no command \"jump\"; there are pause, resume, hold, restart, stop, abort, hard_abort, change",
 		`at 1s comment op1`:               "comment takes an operator and a text",
 		`at 1s answer op1 yes`:            "answer takes an operator, the number of the prompt and the answer",
 		`at 1s answer op1 0 yes`:          "answer takes an operator, the number of the prompt and the answer",

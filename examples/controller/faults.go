@@ -101,7 +101,7 @@ func command(l *script.Line) (func(*runner.Runner), error) {
 	}
 	c, ok := sequencer.ParseCommand(l.Args[0])
 	if !ok {
-		return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, change", l.Args[0])
+		return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, change", l.Args[0])
 	}
 	told := runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]}
 	if most == 5 {
