@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "c1c01eee38b701769eb24c68819af866b13f4977d2a4b619c3cd42c1d21184e0",
-	"testdata/engine1/faults": "e298c14d5ddff9821187f6c34dae92efc701e23d51291f8acd7e477343da8e91",
+	"testdata/engine1/demo":   "128c34ba5f1d697585acd358b3aa4dc1fe8482e8c45f6139c712dfd995dd0836",
+	"testdata/engine1/faults": "9beb6496d82f6386ba318c6b8ef1248271b78ddc721d0e0e9acb5b83e196f34c",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

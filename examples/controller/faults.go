@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
@@ -21,10 +22,13 @@ import (
 //	at 12s command restart op1 "meter is back"
 //	at 20s command manual op1 "charge by hand" CHARGE
 //	at 25s command go_to op1 "once more" CHARGE FILL_A
+//	at 12s command change op1 "weaker lot" charge_a "125 kg"
+//	at 13s comment op1 "the hose drips"
+//	at 14s answer op1 2 "2.50 kg"
 //
-// Every line has a time. The faults are those of sim.ParseFault; commands are by an operator, with a reason, and concern the procedure
-// or the step behind that; go_to has, besides, the step that comes next.
-func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, error) {
+// Every line has a time. The faults are those of sim.ParseFault; commands are by an operator, with a reason, and concern the
+// procedure or the step behind that; go_to has, besides, the step that comes next. An answer names the number of its prompt, which nobody else answers then: scripted has those numbers.
+func faults(file string, plant *sim.Plant, scripted map[uint32]bool) ([]runner.Scheduled, []sim.Fault, error) {
 	src, err := readSmall(file, maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("controller: -faults %s: %w; check its path", file, fs.ErrNotExist)
@@ -37,7 +41,7 @@ func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, err
 	var wrong []sim.Fault
 	for i := range lines {
 		l := &lines[i]
-		do, ft, err := fault(l, plant)
+		do, ft, err := fault(l, plant, scripted)
 		switch {
 		case err != nil:
 			bad = errors.Join(bad, err)
@@ -52,15 +56,26 @@ func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, err
 }
 
 // fault reads one line: something to do for an operator, or, where that is nil, a fault, which the plant has then.
-func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fault, err error) {
+func fault(l *script.Line, plant *sim.Plant, scripted map[uint32]bool) (do func(*runner.Runner), ft sim.Fault, err error) {
 	if l.When.Kind != script.At {
 		return nil, ft, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
 	}
-	if l.Verb == "command" {
-		c, err := command(l)
-		return func(r *runner.Runner) {
-			_ = r.Tell(c) // a full inbox refuses the command, as it would an operator's
-		}, ft, err
+	switch l.Verb {
+	case "command":
+		do, err = command(l)
+		return do, ft, err
+	case "comment":
+		if len(l.Args) != 2 || l.Args[0] == "" || l.Args[1] == "" {
+			return nil, ft, l.Errorf("comment takes an operator and a text: comment op1 \"the hose drips\"")
+		}
+		return tells(runner.Command{Command: sequencer.Comment, Operator: l.Args[0], Reason: l.Args[1]}), ft, nil
+	case "answer":
+		id, err := l.Int(1)
+		if err != nil || len(l.Args) != 3 || l.Args[0] == "" || id < 1 || id > math.MaxUint32 {
+			return nil, ft, l.Errorf("answer takes an operator, the number of the prompt and the answer: answer op1 1 yes")
+		}
+		scripted[uint32(id)] = true
+		return func(r *runner.Runner) { _ = r.Answer(uint32(id), l.Args[2], l.Args[0], "operator") }, ft, nil
 	}
 	ft, err = sim.ParseFault(l.Verb, l.Args)
 	if err != nil {
@@ -73,27 +88,41 @@ func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fa
 	return nil, ft, nil
 }
 
-// command reads what an operator is to say.
-func command(l *script.Line) (c runner.Command, err error) {
-	most := 4
-	if len(l.Args) > 0 && l.Args[0] == sequencer.GoTo.String() {
-		most = 5
+// command reads a command of an operator. That of a change has the parameter and its new value behind it; others may have a step, and
+// go_to the step to go to.
+func command(l *script.Line) (func(*runner.Runner), error) {
+	of := func(c sequencer.Command) bool { return len(l.Args) > 0 && l.Args[0] == c.String() }
+	least, most := 3, 4
+	if of(sequencer.GoTo) || of(sequencer.Change) {
+		least, most = 5, 5
 	}
-	if len(l.Args) < 3 || len(l.Args) > most || slices.Contains(l.Args, "") || most == 5 && len(l.Args) != 5 {
-		return c, l.Errorf("command takes a command, an operator, a reason and the step, if one is meant; go_to takes the step to go to besides: " +
-			"command hold op1 \"sample taken\"")
+	switch ok := len(l.Args) >= least && len(l.Args) <= most && !slices.Contains(l.Args, ""); {
+	case !ok && of(sequencer.Change):
+		return nil, l.Errorf("a change takes an operator, a reason, a parameter and its value: command change op1 \"weaker lot\" charge \"125 kg\"")
+	case !ok && of(sequencer.GoTo):
+		return nil, l.Errorf("go_to takes an operator, a reason, a block and the step in it to go to: command go_to op1 \"once more\" CHARGE FILL_A")
+	case !ok:
+		return nil, l.Errorf("command takes a command, an operator, a reason and the step, if one is meant: command hold op1 \"sample taken\"")
 	}
-	var ok bool
-	if c.Command, ok = sequencer.ParseCommand(l.Args[0]); !ok {
-		return c, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, automatic, semi_automatic, manual, release, "+
-			"go_to, force", l.Args[0])
+	c, ok := sequencer.ParseCommand(l.Args[0])
+	if !ok {
+		return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, change, automatic, semi_automatic, "+
+			"manual, release, go_to, force", l.Args[0])
 	}
-	c.Operator, c.Reason = l.Args[1], l.Args[2]
-	if len(l.Args) > 3 {
-		c.Step = l.Args[3]
+	told := runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]}
+	switch {
+	case c == sequencer.Change:
+		told.Name, told.Value = l.Args[3], l.Args[4]
+	case len(l.Args) > 3:
+		told.Step = l.Args[3]
 	}
-	if len(l.Args) > 4 {
-		c.Target = l.Args[4]
+	if c == sequencer.GoTo {
+		told.Target = l.Args[4]
 	}
-	return c, nil
+	return tells(told), nil
+}
+
+// tells gives a command. A full inbox refuses it, as it would an operator's.
+func tells(c runner.Command) func(*runner.Runner) {
+	return func(r *runner.Runner) { _ = r.Tell(c) }
 }
