@@ -72,19 +72,19 @@ type Trial struct {
 // directory of the test. What is wrong with the files ends the test. The plant must not have been used yet, and is the trial's.
 func New(t testing.TB, recipeFile, mapFile string, plant runner.Simulation, opt *Options) *Trial {
 	t.Helper()
-	r, err := open(t, recipeFile, mapFile, plant, opt)
+	r, err := open(t, disk{}, recipeFile, mapFile, plant, opt)
 	if err != nil {
 		t.Fatalf("batchtest: %v", err)
 	}
 	return r
 }
 
-func open(t testing.TB, recipeFile, mapFile string, plant runner.Simulation, opt *Options) (*Trial, error) {
+func open(t testing.TB, files fs.FS, recipeFile, mapFile string, plant runner.Simulation, opt *Options) (*Trial, error) {
 	r := &Trial{t: t, plant: plant}
 	if opt != nil {
 		r.opt = *opt
 	}
-	plan, err := batch.Load(disk{}, filepath.ToSlash(recipeFile), filepath.ToSlash(mapFile), &batch.LoadOptions{Actions: r.opt.Actions})
+	plan, err := batch.Load(files, filepath.ToSlash(recipeFile), filepath.ToSlash(mapFile), &batch.LoadOptions{Actions: r.opt.Actions})
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/hal/sim"
-	_ "github.com/batchkit/batchkit/internal/golden"
 )
 
 const demo = "../../examples/controller/demo/"

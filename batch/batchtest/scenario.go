@@ -277,7 +277,7 @@ func placed(l *script.Line, err error) error {
 
 // trial makes the trial of a scenario.
 func (s *scenario) trial(t testing.TB) (*Trial, error) {
-	r, err := open(t, s.recipe, s.mapping, sim.NewPlant(s.opt.Seed), &s.opt)
+	r, err := open(t, disk{}, s.recipe, s.mapping, sim.NewPlant(s.opt.Seed), &s.opt)
 	if err != nil {
 		return nil, err
 	}

@@ -96,14 +96,14 @@ func play(t testing.TB, name string) {
 			t.Errorf("batchtest: %v", err)
 		}
 	}
-	if err := golden(strings.TrimSuffix(name, ".txt")+".golden", []byte(r.Story())); err != nil {
+	if err := compare(strings.TrimSuffix(name, ".txt")+".golden", []byte(r.Story())); err != nil {
 		t.Errorf("batchtest: %v", err)
 	}
 	r.WantReplay()
 }
 
-// golden holds a story against a file, or writes it.
-func golden(name string, got []byte) error {
+// compare holds a story against a file, or writes it.
+func compare(name string, got []byte) error {
 	want, err := os.ReadFile(name)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case rewrite() && !bytes.Equal(want, got):
