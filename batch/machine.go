@@ -113,6 +113,9 @@ func (v image) Seen(id tag.ID) int64 {
 // Total returns what a window shows.
 func (v image) Total(w int) metering.Total { return v.m.met.Total(w) }
 
+// Source tells whether a window is open, and which quality its source has.
+func (v image) Source(w int) (open bool, q tag.Quality) { return v.m.met.Source(w) }
+
 // Step takes in one event at monotonic time at and appends its effects to fx. Times must not decrease. A step that decides
 // nothing allocates nothing. A panic means that an invariant of the engine is broken, never that an input was bad.
 func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
@@ -131,10 +134,12 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
 		m.ifx = m.io.Step(m.now, &e, m.ifx)
 		m.meter(ev)
-		m.tell(sequencer.Event{Kind: sequencer.Input})
+		m.touched()
+		m.tell(sequencer.Event{Kind: sequencer.Changed})
 	case Tick:
 		e := iomap.Event{Kind: iomap.Tick}
 		m.ifx = m.io.Step(m.now, &e, m.ifx)
+		m.touched()
 		m.tell(sequencer.Event{Kind: sequencer.Tick})
 	case Observed:
 		fx = m.observed(ev, fx)
@@ -159,6 +164,13 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		}
 	}
 	return fx
+}
+
+// touched tells the sequencer which tags have moved.
+func (m *Machine) touched() {
+	for i := range m.ifx {
+		m.seq.Touch(m.ifx[i].Tag)
+	}
 }
 
 func (m *Machine) tell(ev sequencer.Event) { m.told = append(m.told, ev) }

@@ -120,11 +120,13 @@ type Output struct {
 // Window is what the sequencer needs to know of a metering window.
 type Window struct {
 	Target int64
+	Source tag.ID // what its meter counts; tag.None where only Input tells of it
 }
 
 // View is what the sequencer sees of the floors below it. Reads have no effect.
 type View interface {
 	cond.Image
 	Total(window int) metering.Total
-	Seen(id tag.ID) int64 // when the value that Read returns was true
+	Source(window int) (open bool, q tag.Quality) // of Total: Open and Source
+	Seen(id tag.ID) int64                         // when the value that Read returns was true
 }
