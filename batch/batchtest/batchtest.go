@@ -20,6 +20,7 @@
 package batchtest
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -192,7 +193,7 @@ func (r *Trial) add(m moment) {
 	case len(r.moments) == MaxMoments:
 		r.t.Fatalf("batchtest: more than %d things are to happen", MaxMoments)
 	case m.ns < 0 || m.gone < 0 || m.ns > int64(MaxTime) || m.gone > int64(MaxTime):
-		r.t.Fatalf("batchtest: a time of %s: want 0 to %s", time.Duration(max(m.ns, m.gone)), MaxTime)
+		r.t.Fatalf("batchtest: a time of %s: want 0 to %s", time.Duration(cmp.Or(min(m.ns, m.gone, 0), max(m.ns, m.gone))), MaxTime)
 	}
 	r.moments = append(r.moments, m)
 }
