@@ -119,6 +119,7 @@ func sane(p *passage) error {
 }
 
 func TestRandomRecipesOnAWildPlantKeepEveryRule(t *testing.T) {
+	t.Parallel()
 	runs, begin := 200, time.Now()
 	if long() {
 		runs = 10_000
@@ -140,6 +141,7 @@ func TestRandomRecipesOnAWildPlantKeepEveryRule(t *testing.T) {
 
 // TestTheSameBytesOnEveryProcessor is run by .ci/run on arm64 and arm too.
 func TestTheSameBytesOnEveryProcessor(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	for seed, done := uint64(1), 0; done < 100; seed++ {
 		require.Less(t, seed, uint64(1000))

@@ -22,10 +22,11 @@ import (
 // What was to happen later happens later by that time, and who gave a command of which the journal holds nothing gives it again. Each time all
 // records, those before the cut and those after it, must replay, and one of two things must have come of it:
 //
-//   - It has gone on as if nothing had been. Then the batch comes to the same state, the states of the steps of each branch
-//     (the elements in which nothing runs at once) follow each other as they did, the same steps run out of time, and the same
-//     windows close with the same verdict, but for those that were open at the cut, which end NOT_GOOD where they end at all. After a cut of
-//     the power, in which time goes by, the way there may be another one, and state and windows alone are compared.
+//   - It has gone on as if nothing had been. Then the batch comes to the same state; in each branch (the elements in which nothing
+//     runs at once) steps come to the same states, set the same outputs to the same values, run out of time and note the same, in
+//     the same order; and the same windows close with the same verdict, but for those that were open at the cut, which end NOT_GOOD
+//     where they end at all. After a cut of the power, in which time goes by, and where a phase begins anew by its recovery rule, the
+//     way there may be another one: then state and windows alone are compared.
 //   - It was held or aborted by a rule, and the record says by which: the recovery rule of a phase that ran, an output that does not
 //     read back, an OEM action under way, a meter that is not GOOD as it comes up. If it then rests a person restarts it, up to three times while
 //     that is refused, and it must come to its end, or to rest again.
@@ -159,6 +160,13 @@ func (p *passage) rule(n uint64) string {
 	return ""
 }
 
+// repeats tells whether the boot after a cut has let a phase begin anew.
+func (p *passage) repeats(n uint64) bool {
+	return slices.ContainsFunc(p.recs[n:], func(rec *record.Record) bool {
+		return rec.Kind == record.KindStepState && rec.Text(record.StepState) == "retry" && rec.Text(record.Detail) == "recovery"
+	})
+}
+
 // falls tells whether a record is that a step is held or aborted because of another record, with its reason.
 func falls(rec *record.Record, cause uint64) bool {
 	return rec.Kind == record.KindStepState && slices.Contains(rec.Counts(record.Cause), cause) && rec.Text(record.Detail) != "" &&
@@ -170,7 +178,7 @@ func (p *passage) alike(again *passage, n uint64, dark bool) error {
 	if want, got := p.state(), again.state(); want != got {
 		return fmt.Errorf("the batch is %s; uncut it is %s%s", got, want, again.why())
 	}
-	if dark {
+	if dark || again.repeats(n) {
 		return p.sameWindows(again, n)
 	}
 	want, got := p.branches(n), again.branches(n)
@@ -197,7 +205,7 @@ func next(list []string, i int) string {
 	return before + "nothing more"
 }
 
-// branches are the states of steps after a record, in their order, by the branch in which they are.
+// branches is what steps did after a record, in its order, by the branch in which they are.
 func (p *passage) branches(n uint64) map[string][]string {
 	of, out := p.r.branchOf(), map[string][]string{}
 	for _, rec := range p.recs[n:] {
@@ -210,6 +218,10 @@ func (p *passage) branches(n uint64) map[string][]string {
 		switch {
 		case rec.Kind == record.KindTimeout:
 			text += " runs out of time"
+		case rec.Kind == record.KindMarker:
+			text += " notes " + rec.Text(record.Message)
+		case rec.Kind == record.KindOutputWrite && text != "":
+			text += fmt.Sprintf(" sets %s to %s", rec.Text(record.LogicalTag), values(rec)[record.Value.String()])
 		case rec.Kind == record.KindStepState && rec.Text(record.StepState) == "round":
 			text += fmt.Sprintf(" goes round again (%d)", rec.Int(record.Round))
 		case rec.Kind == record.KindStepState && rec.Text(record.PhaseState) != rec.Text(record.OldValue):
