@@ -170,13 +170,19 @@ func campaign(t *testing.T, n int, of func(g *grow.Grower, src *grow.Element) []
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		n = 10_000
 	}
-	m, err := iomap.Parse("map.yaml", []byte(grow.Map()))
+	one, err := iomap.Parse("map.yaml", []byte(grow.Map()))
+	require.NoError(t, err)
+	many, err := iomap.Parse("map.yaml", []byte(grow.ManyOwners()))
 	require.NoError(t, err)
 	c := tally{kinds: map[sound.Kind]int{}}
 	for seed := uint64(1); c.sound+c.unsound < n; seed++ {
 		g := &grow.Grower{Rand: rand.New(rand.NewPCG(seed, 6))}
 		for i, e := range of(g, g.Recipe()) {
 			src := e.Text()
+			m := one
+			if seed%2 == 0 {
+				m = many
+			}
 			require.NoError(t, c.judge(g.Rand, m, src), "seed %d, recipe %d: %s", seed, i, src)
 		}
 	}

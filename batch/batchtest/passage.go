@@ -80,6 +80,9 @@ func (p *passage) die(c cut) {
 	p.forget(w.durable)
 	w.lost(p.recs)
 	w.asked, w.run = nil, nil
+	for i := range w.claims {
+		w.claims[i].say = nil
+	}
 	back := w.now + c.gone
 	plant, ok := w.Simulation.(Powered)
 	if c.dark = c.dark && ok; c.dark {
@@ -113,7 +116,7 @@ func (p *passage) live() (c cut, over bool) {
 	w.rests(p.state())
 	disk, err := p.disk()
 	if err == nil {
-		w.run, err = runner.New(p.b, runner.Rig{Port: w, Dir: dir, Clock: born{at: p.clock}, Do: p.r.opt.Do}, &runner.Options{
+		w.run, err = runner.New(p.b, runner.Rig{Port: w, Dir: dir, Clock: born{at: p.clock}, Do: p.r.opt.Do, Arbiter: w}, &runner.Options{
 			Storage: disk, Record: p.record, Ask: w.ask,
 			Virtual:  &runner.Virtual{UTC: begun + w.offset, Durable: p.durable},
 			Schedule: []runner.Scheduled{{At: timebase.Never / 2, Do: func(*runner.Runner) {}}}, // so that a batch which rests may rest

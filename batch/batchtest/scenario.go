@@ -35,7 +35,8 @@ var (
 	eventWordsOf = map[string]string{
 		"fault":   "fault KIND ..., such as: fault silent ctr/1 3s",
 		"command": `command COMMAND OPERATOR "REASON" [step=ID] [target=ID] [name=NAME] ["value=VALUE"] [role=ROLE]`,
-		"answer":  "answer VALUE OPERATOR", "crash": "crash TIME", "power_cut": "power_cut TIME", "here": "here"}
+		"answer":  "answer VALUE OPERATOR", "crash": "crash TIME", "power_cut": "power_cut TIME", "here": "here",
+		"taken": "taken RESOURCE BATCH TIME"}
 	wantWords = map[string]string{
 		"state": "want state STATE", "total": "want total WINDOW QUANTITY within QUANTITY, such as: want total A 120 kg within 0.1 kg",
 		"record": "want record KIND [key=value ...]", "no": "want no record KIND [key=value ...]"}
@@ -174,6 +175,12 @@ func (s *scenario) happen(l *script.Line, r *Trial) error {
 			return l.Errorf("write: %s", usage)
 		}
 		m.what = nothing
+	case "taken":
+		ns, err := l.Duration(2)
+		if err != nil || len(l.Args) != 3 || ns > int64(MaxTime) {
+			return l.Errorf("write: %s", usage)
+		}
+		m.what, m.resource, m.owner, m.gone = takes, l.Args[0], l.Args[1], ns
 	default:
 		ns, err := l.Duration(0)
 		if err != nil || len(l.Args) != 1 || ns > int64(MaxTime) {

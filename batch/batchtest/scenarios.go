@@ -46,6 +46,7 @@ import (
 //	answer VALUE OPERATOR        of the prompt that has waited longest, or of the next one
 //	crash TIME                   the controller's process dies and is back after that time
 //	power_cut TIME               its power is cut for that time
+//	taken RESOURCE BATCH TIME    another batch has equipment that batches share, for that time
 //	here                         nothing; the next line may count from here: during STIR here, after 2s crash 1s
 //
 // And at last what must come of it, as [Trial.WantState], [Trial.WantTotal] and [Trial.WantRecord] say it; each must hold.

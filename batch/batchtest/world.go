@@ -20,7 +20,9 @@ type moment struct {
 	what    uint8
 	fault   sim.Fault
 	command runner.Command // of answers: value and operator
-	gone    int64          // ns, of crashes and darkens
+	gone    int64          // ns, of crashes, darkens and takes
+
+	resource, owner string // of takes
 }
 
 const (
@@ -30,6 +32,7 @@ const (
 	crashes
 	darkens
 	nothing
+	takes
 )
 
 // What a world ends a life with, by a panic in the port; nothing else could end it there.
@@ -61,6 +64,11 @@ type world struct {
 	ruled   bool   // that boot has held the batch, and it has not gone on since
 	boot    uint64 // the record of the last boot after a cut; 0: there was none
 	carer   int    // restarts that a person may still give who comes by where a rule has held the batch
+
+	claims     []claim // in the order in which they were asked for
+	taken      []taken
+	token      uint64 // of the last grant
+	arbitrated int64  // up to when what others gave back was let go
 
 	announced map[uint32]announced // writes by their number
 	durable   uint64
@@ -108,13 +116,14 @@ func (w *world) fork() *world {
 	}
 	c := *w
 	c.Simulation, c.run, c.asked = plant, nil, nil
+	c.claims, c.taken = slices.Clone(w.claims), slices.Clone(w.taken)
 	c.due, c.gave, c.announced = slices.Clone(w.due), slices.Clone(w.gave), maps.Clone(w.announced)
 	return &c
 }
 
 // Next implements runner.Simulation.
 func (w *world) Next() int64 {
-	next := w.Simulation.Next()
+	next := min(w.Simulation.Next(), w.freed())
 	for i, at := range w.due {
 		if at != past && (w.moments[i].what != answers || len(w.asked) > 0) {
 			next = min(next, max(at, w.born+1))
@@ -132,6 +141,7 @@ func (w *world) Advance(now int64, emit func(tag.Raw)) {
 		w.happen(i, at)
 		w.resting = min(w.resting, 1) * w.now
 	}
+	w.give()
 	w.Simulation.Advance(w.now, func(raw tag.Raw) {
 		if raw.At != 0 {
 			raw.At -= w.offset
@@ -194,6 +204,8 @@ func (w *world) happen(i int, at int64) {
 			w.gave = append(w.gave, i)
 		}
 		w.asked = w.asked[1:]
+	case takes:
+		w.taken = append(w.taken, taken{m.resource, m.owner, at, at + m.gone})
 	case crashes:
 		panic(cut{gone: m.gone})
 	case darkens:

@@ -30,7 +30,14 @@ func Map() string {
 	return text + "  - {logical_tag: TT1, physical_channel: ai/1, direction: in, type: number, form: int, resolution: 0.1 Cel, gain: 0.1 Cel, stale_after: 2 s}\n"
 }
 
-// LivelyMap returns the map of lively recipes, which names the file calibration.yaml, and that file.
+// ManyOwners returns a map on which some of what recipes share has several owners, and some is given by an arbiter.
+func ManyOwners() string {
+	return Map() + resources
+}
+
+const resources = "resources: [{resource_id: HOSE}, {resource_id: DRYER, shared: true}, {resource_id: PUMP, owners: 2}]\n"
+
+// LivelyMap returns the map of lively recipes, which has many owners and names the file calibration.yaml, and that file.
 func LivelyMap() (text, calibration string) {
 	text, tags, _ := strings.Cut(Map(), "tags:\n")
 	text += "calibration: calibration.yaml\ntags:\n" + tags
@@ -43,7 +50,7 @@ func LivelyMap() (text, calibration string) {
 		text += fmt.Sprintf("  - {meter: FQ%d, source: FC%d, bits: 32, resolution: 0.01 kg}\n", i, i)
 		calibration += fmt.Sprintf("  - {meter: FQ%d, k_factor: \"100 {pulse}/kg\"}\n", i)
 	}
-	return text, calibration
+	return text + resources, calibration
 }
 
 // writer writes recipes. Before every action that concerns others, and before equipment is got, stands a wait: so the plant decides
