@@ -50,6 +50,8 @@ func wilds(t testing.TB, seed uint64) (*Trial, string, error) {
 			m.Crash(time.Duration(g.Int64N(3 * second)))
 		case 1:
 			m.PowerCut(time.Duration(g.Int64N(5 * second)))
+		case 2, 3:
+			m.Taken("DRYER", "B-0815", time.Duration(g.Int64N(20*second)))
 		default:
 			m.Tell(c)
 		}

@@ -97,17 +97,17 @@ func play(t testing.TB, name string) {
 			t.Errorf("batchtest: %v", err)
 		}
 	}
-	if err := compare(strings.TrimSuffix(name, ".txt")+".golden", []byte(r.Story())); err != nil {
+	if err := compare(strings.TrimSuffix(name, ".txt")+".golden", []byte(r.Story()), rewrite()); err != nil {
 		t.Errorf("batchtest: %v", err)
 	}
 	r.WantReplay()
 }
 
-// compare holds a story against a file, or writes it.
-func compare(name string, got []byte) error {
+// compare holds a story against a file, or writes it anew.
+func compare(name string, got []byte, rewrite bool) error {
 	want, err := os.ReadFile(name)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
-	case rewrite() && !bytes.Equal(want, got):
+	case rewrite && !bytes.Equal(want, got):
 		return os.WriteFile(name, got, 0o644)
 	case missing:
 		return fmt.Errorf("%s: there is no story yet; look at this one, and write it with -update\n%s", name, got)

@@ -102,6 +102,14 @@ func eventWords(rec *record.Record) string {
 		return fmt.Sprintf("%s is not known to be what it should be%s", t(record.LogicalTag), brackets(t(record.Detail)))
 	case record.KindMarker:
 		return fmt.Sprintf("%s notes: %s", t(record.StepID), t(record.Message))
+	case record.KindResourceRequest:
+		return fmt.Sprintf("%s asks for %s, which batches share", t(record.StepID), values(rec)[record.ResourceID.String()])
+	case record.KindResourceQueue:
+		return fmt.Sprintf("place %d in the queue; %s has it", rec.Int(record.QueuePlace), or(t(record.ResourceOwner), "somebody"))
+	case record.KindResourceGranted:
+		return "it is granted"
+	case record.KindResourceRelease:
+		return strings.TrimSpace(fmt.Sprintf("%s gives back %s", t(record.StepID), values(rec)[record.ResourceID.String()])) + brackets(t(record.Detail))
 	case record.KindBatchEnd:
 		return fmt.Sprintf("the end: %s, %s%s", t(record.BatchState), strings.ReplaceAll(t(record.Result), "_", " "), brackets(t(record.Detail)))
 	}
