@@ -110,6 +110,10 @@ func eventWords(rec *record.Record) string {
 		return "it is granted"
 	case record.KindResourceRelease:
 		return strings.TrimSpace(fmt.Sprintf("%s gives back %s", t(record.StepID), values(rec)[record.ResourceID.String()])) + brackets(t(record.Detail))
+	case record.KindDiagnostics:
+		return fmt.Sprintf("as the %s came: %s", strings.ReplaceAll(t(record.Command), "_", " "), strings.Join(rec.Texts(record.ActiveSteps), "; "))
+	case record.KindTripRequest:
+		return fmt.Sprintf("trip requested with %s, %s%s", t(record.LogicalTag), strings.ReplaceAll(t(record.Result), "_", " "), brackets(t(record.Detail)))
 	case record.KindBatchEnd:
 		return fmt.Sprintf("the end: %s, %s%s", t(record.BatchState), strings.ReplaceAll(t(record.Result), "_", " "), brackets(t(record.Detail)))
 	}

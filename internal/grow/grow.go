@@ -27,7 +27,7 @@ type Element struct {
 	exit  bool
 	logic string // key of a logic, "" for none
 	time  string // its time-out, "" for one that never comes
-	abort bool   // what follows it
+	late  string // what follows it, "" for the default
 	rule  string // what follows a boot, "" for the default
 }
 
@@ -74,7 +74,8 @@ func (g *Grower) enliven(root *Element) {
 	}
 	root.walk(func(e *Element) {
 		if g.IntN(3) == 0 {
-			e.time, e.abort = fmt.Sprintf("%d s", 5+g.IntN(60)), g.IntN(4) == 0
+			e.time = fmt.Sprintf("%d s", 5+g.IntN(60))
+			e.late = []string{"", "", "abort", "hard_abort", "{retry: 1, then: hold}", "{retry: 2, then: abort}"}[g.IntN(6)]
 		}
 		if e.block == 0 {
 			e.rule = []string{"", "hold", "resume", "resume", "resume", "abort", "restart"}[g.IntN(7)]

@@ -94,8 +94,8 @@ func (w *writer) element(e *Element, when string) {
 	}
 	if e.block == 0 || len(e.uses) > 0 || e.entry || e.exit || e.block == recipe.Select || e.block == recipe.Repeat && e.asks {
 		fmt.Fprintf(w, "timeout: %s, ", cmp.Or(e.time, "3000 h"))
-		if e.abort {
-			w.WriteString("on_timeout: abort, ")
+		if e.late != "" {
+			fmt.Fprintf(w, "on_timeout: %s, ", e.late)
 		}
 	}
 	if e.rule != "" {
