@@ -110,6 +110,10 @@ func eventWords(rec *record.Record) string {
 		return "it is granted"
 	case record.KindResourceRelease:
 		return strings.TrimSpace(fmt.Sprintf("%s gives back %s", t(record.StepID), values(rec)[record.ResourceID.String()])) + brackets(t(record.Detail))
+	case record.KindParameterChange:
+		v := values(rec)
+		return fmt.Sprintf("%s is %s and was %s%s", t(record.Parameter), strings.TrimSpace(v[record.NewValue.String()]+" "+t(record.Unit)),
+			v[record.OldValue.String()], brackets(t(record.ChangeReason)))
 	case record.KindDiagnostics:
 		return fmt.Sprintf("as the %s came: %s", strings.ReplaceAll(t(record.Command), "_", " "), strings.Join(rec.Texts(record.ActiveSteps), "; "))
 	case record.KindTripRequest:
