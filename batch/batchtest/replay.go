@@ -247,7 +247,10 @@ func (p *passage) branchNames() (names []string) {
 // sameWindows holds the windows that closed after a cut against those that closed without one.
 func (p *passage) sameWindows(again *passage, n uint64) error {
 	open := map[string]bool{}
-	for _, rec := range p.recs[:n] {
+	for i, rec := range again.recs { // as the boot finds them: what the last input before the cut decides is decided before it
+		if i >= int(n) && rec.Kind == record.KindRecovery {
+			break
+		}
 		switch rec.Kind {
 		case record.KindWindowStart:
 			open[rec.Text(record.MeterWindowID)] = true
