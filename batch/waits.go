@@ -216,7 +216,7 @@ func (m *Machine) needSteps(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
 		if n.Wants = "to come to it"; a.Kind == recipe.Receive {
 			n.Wants = "to send it"
 		}
-		n.Detail = "it is " + m.seq.State(e).String()
+		n.Detail = m.doing(e)
 		w.Needs = append(w.Needs, n)
 	}
 	w.more(s.Who.More, NeedStep, line)
@@ -232,13 +232,22 @@ func (m *Machine) needEquipment(a *sequencer.Action, s *sequencer.Wait, w *Wait)
 	for _, e := range s.Who.Elems {
 		if e != 0 { // a bracket, whose first element has got what it holds
 			w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Step: m.b.prog.elems[e].id, Seq: m.refs.Elems[min(e+1, len(m.refs.Elems)-1)],
-				Wants: "to give it back", Detail: "it is " + m.seq.State(e).String()})
+				Wants: "to give it back", Detail: m.doing(e)})
 		}
 	}
 	w.more(s.Who.More, NeedEquipment, what)
 	if s.Ahead > 0 {
-		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Wants: "its turn", Detail: number(uint32(s.Ahead)) + " have waited longer"})
+		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Wants: "its turn", Detail: number(uint32(s.Ahead)) + " in the queue before it"})
 	}
+}
+
+// doing says how an element stands, and what the first phase of it waits for.
+func (m *Machine) doing(e int) string {
+	words := "it is " + m.seq.State(e).String()
+	if list := m.seq.Waits(e); len(list) > 0 && list[0].Action >= 0 {
+		words += " and waits: " + brief(m.b.prog.seq.Actions[list[0].Action].Reason, MaxDetail)
+	}
+	return words
 }
 
 func (w *Wait) more(n int, k NeedKind, name string) {
@@ -263,6 +272,39 @@ func amountOf(counts int64, res quantity.Quantity) string {
 		return q.String()
 	}
 	return overflow
+}
+
+// Follows tells whether one element begins when another has come to its end, or when that has ended which the other is a part of; so
+// does the first element of a block with the block, and that of a repeat with its next round.
+func (b *Batch) Follows(step, other string) bool {
+	p, ids := b.prog.seq.Elems, b.prog.elems
+	from, to := -1, -1
+	for i := range ids {
+		if ids[i].id == step {
+			from = i
+		}
+		if ids[i].id == other {
+			to = i
+		}
+	}
+	if from <= 0 || to <= 0 {
+		return false
+	}
+	for e, up := from, p[from].Parent; up >= 0; e, up = up, p[up].Parent {
+		if p[up].Block == recipe.Repeat && to == up {
+			return true
+		}
+		before := -1
+		for c := up + 1; c < e && p[up].Block != recipe.Parallel; c = p[c].End {
+			if before < 0 || p[up].Block != recipe.Select {
+				before = c
+			}
+		}
+		if before >= 0 {
+			return to >= before && to < p[before].End
+		}
+	}
+	return false
 }
 
 // Steps returns the step_id of every element of the batch, of transitions and logic too, in the order of the recipe.

@@ -36,7 +36,7 @@ func (n *Need) String() string {
 		text = "total " + n.Name + " is " + n.Value
 	case NeedStep, NeedEquipment:
 		if text = n.Name; n.Step == "" {
-			return join(text, n.Wants, n.Detail)
+			return text + ": " + join(n.Wants, n.Detail)
 		}
 		if text += ": " + n.Step + " has " + n.Wants; n.Kind == NeedEquipment {
 			text = n.Name + ": held by " + n.Step
@@ -78,7 +78,7 @@ func (m *Machine) Dues(at int64) (words []string) {
 	m.io.Dues(at+m.st.Base, func(id tag.ID, stale bool) {
 		name := m.b.Plan.Map.Tags[id].Name
 		if stale {
-			words = append(words, name+" may have become too old")
+			words = append(words, name+" has become too old")
 		} else {
 			words = append(words, name+" has rested for its debounce")
 		}

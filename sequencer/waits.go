@@ -45,7 +45,7 @@ func (m *Machine) wait(p int) Wait {
 	}
 	a := m.current(p)
 	w.Action, w.Since, w.Who = m.p.Elems[p].First+int(s.PC), s.ActAt, m.missing(p)
-	if p != 0 { // that of the procedure is the breath of a burst
+	if p != 0 || m.p.Elems[0].Phase { // that of a block is the breath of a burst
 		w.Due = m.timers.Due(m.actionTimer(p))
 	}
 	switch a.Kind {
@@ -175,7 +175,7 @@ func (m *Machine) Dues(at int64, fn func(d Due)) {
 		switch {
 		case owner < n:
 			d.Kind, d.Elem = DueTimeout, owner
-		case owner == n:
+		case owner == n && !m.p.Elems[0].Phase:
 			d.Kind = DueRest
 		case owner < 2*n:
 			d.Kind, d.Elem = DueAction, owner-n

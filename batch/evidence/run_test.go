@@ -51,19 +51,22 @@ func bound(t require.TestingT, plan fs.FS, id string, rel batch.Release) *batch.
 
 // run drives one batch. The plant is a valve that confirms after 20 ms, and a counter of 16 bits that is about to roll over.
 type run struct {
-	t      require.TestingT
-	b      *batch.Batch
-	m      *batch.Machine
-	w      *journal.Writer
-	blk    *batch.Block
-	next   uint64
-	now    int64
-	pulses uint64
-	open   bool
-	deaf   bool          // the valve never answers
-	done   []batch.Event // writes under way, ev.At their time
-	ask    uint32
-	fx     []batch.Effect
+	t          require.TestingT
+	b          *batch.Batch
+	m          *batch.Machine
+	w          *journal.Writer
+	blk        *batch.Block
+	next       uint64
+	now        int64
+	pulses     uint64
+	open       bool
+	deaf       bool   // the valve never answers
+	mute       string // channel that never answers
+	wires      map[string]uint64
+	unanswered uint32        // write to it
+	done       []batch.Event // writes under way, ev.At their time
+	ask        uint32
+	fx         []batch.Effect
 }
 
 // begin makes the directory of a run with its files and the records that stand at the head of every journal.
@@ -71,11 +74,14 @@ func begin(t require.TestingT, dir string, b *batch.Batch) *run {
 	require.NoError(t, WriteFiles(dir, b))
 	w, err := journal.Create(filepath.Join(dir, journalDir), journal.Header{JournalID: b.JournalID}, &journal.Options{Segment: 72 << 10})
 	require.NoError(t, err)
-	r := &run{t: t, b: b, m: b.Start(), w: w, blk: batch.NewBlock(len(b.Plan.Map.Tags)), next: 1, now: 1, pulses: 65_520}
+	r := &run{t: t, b: b, m: b.Start(), w: w, blk: batch.NewBlock(len(b.Plan.Map.Tags)), wires: map[string]uint64{}, next: 1, now: 1, pulses: 65_520}
 	epoch, seen := w.Header().Epoch, timebase.Observation{Mono: 1, UTC: created, Sync: timebase.NTPSync, Source: "ntp", Bound: 5 * ms}
 	r.step(batch.Event{Kind: batch.Created, Epoch: epoch, Observation: seen})
 	for i := range b.Plan.Files {
 		r.step(batch.Event{Kind: batch.Bound, File: i})
+	}
+	for i := range b.Plan.Actions {
+		r.step(batch.Event{Kind: batch.Declared, File: i})
 	}
 	r.step(batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}})
 	r.step(batch.Event{Kind: batch.Observed, Observation: seen})
@@ -105,8 +111,12 @@ func (r *run) step(ev batch.Event) {
 			r.append(e.Body, nil)
 		case batch.Write:
 			r.open = e.Write.Bits == 1
-			if !r.deaf {
+			if !r.deaf && e.Write.Channel != r.mute {
+				r.wires[e.Write.Channel] = e.Write.Bits
 				r.done = append(r.done, batch.Event{Kind: batch.Done, ID: e.Write.ID, OK: true, At: r.now + 20*ms})
+			}
+			if e.Write.Channel == r.mute {
+				r.unanswered = e.Write.ID
 			}
 		case batch.Ask:
 			r.ask = e.ID

@@ -22,7 +22,7 @@ const (
 	maxWhy      = 1 << 22 // records of a journal that is explained
 	maxAsked    = 1 << 16 // writes, prompts and requests whose answers are led back to them
 	maxTold     = 400     // bytes of one line of words
-	maxLines    = 12      // lines below a record
+	maxLines    = 60      // lines below a record
 )
 
 // What cannot be explained, to be told apart with errors.Is.

@@ -42,7 +42,10 @@ type index struct {
 	asked  map[asking]uint64 // the record that announced a write, a prompt or a request
 	answer map[uint64]asking // by input: what it answers
 	step   uint64            // last record of the step that is asked for
+	elem   []int32           // by record: its step, a number in names
 	ends   []bool            // by record: something came to its end, or a command was answered, so that others begin
+	names  []string          // of steps; the first is that of records without
+	number map[string]int32
 }
 
 // asking is the number of a write, a prompt or a request.
@@ -52,7 +55,7 @@ type asking struct {
 }
 
 func newIndex() *index {
-	return &index{more: map[uint64]int{}, asked: map[asking]uint64{}, answer: map[uint64]asking{}}
+	return &index{more: map[uint64]int{}, asked: map[asking]uint64{}, answer: map[uint64]asking{}, names: []string{""}, number: map[string]int32{"": 0}}
 }
 
 func (x *index) last() uint64                { return uint64(len(x.kinds)) }
@@ -73,6 +76,12 @@ func (x *index) add(n uint64, rec *record.Record, step string) error {
 		return fmt.Errorf("it has more than %d records; query finds what is to be seen", maxWhy)
 	}
 	x.kinds, x.from, x.ends = append(x.kinds, rec.Kind), append(x.from, uint32(len(x.causes))), append(x.ends, ends(rec))
+	id := rec.Text(record.StepID)
+	if _, known := x.number[id]; !known {
+		x.number[id] = int32(len(x.names))
+		x.names = append(x.names, id)
+	}
+	x.elem = append(x.elem, x.number[id])
 	causes := rec.Counts(record.Cause)
 	for i, c := range causes {
 		if c == 0 || c >= n {
@@ -84,7 +93,7 @@ func (x *index) add(n uint64, rec *record.Record, step string) error {
 		}
 		x.causes = append(x.causes, c)
 	}
-	if step != "" && rec.Text(record.StepID) == step {
+	if step != "" && id == step {
 		x.step = n
 	}
 	for _, k := range [...]record.Key{record.WriteID, record.PromptID, record.RequestID} {
@@ -130,7 +139,8 @@ type link struct {
 
 // links are the records that a record is led back to, the last one first: those that it names; the one that asked for it, of an answer;
 // and of what was decided from the same input before it, what may have made it come about. left is how many it names besides.
-func (x *index) links(n uint64) (list []link, left int) {
+func (q *inquiry) links(n uint64) (list []link, left int) {
+	x := q.index
 	add := func(seq uint64, beside bool) {
 		if seq != 0 && !slices.ContainsFunc(list, func(l link) bool { return l.seq == seq }) {
 			list = append(list, link{seq, beside})
@@ -153,7 +163,7 @@ func (x *index) links(n uint64) (list []link, left int) {
 			}
 		}
 		for k, from := n-1, x.input(n); onlyInputs && k > from; k-- {
-			if x.ends[k-1] {
+			if x.ends[k-1] && (x.elem[k-1] == 0 || q.b.Follows(x.names[x.elem[n-1]], x.names[x.elem[k-1]])) {
 				add(k, true)
 				break
 			}
@@ -169,11 +179,8 @@ func (x *index) links(n uint64) (list []link, left int) {
 
 // ends tells whether a record says that something came to its end, or of the batch itself.
 func ends(rec *record.Record) bool {
-	switch rec.Kind {
-	case record.KindStepState:
-		return rec.Text(record.PhaseState) != sequencer.Running.String()
-	case record.KindActionState:
-		return rec.Text(record.ActionState) == "end"
+	if rec.Kind == record.KindStepState {
+		return rec.Text(record.PhaseState) != sequencer.Running.String() || rec.Text(record.StepState) == sequencer.EdgeRound.String()
 	}
 	return rec.Kind == record.KindBatchState || rec.Kind == record.KindCommandResult
 }
@@ -201,7 +208,7 @@ func (q *inquiry) lead() {
 	}
 	for queue := []place{{r: q.root}}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
-		list, left := q.index.links(at.r.Seq)
+		list, left := q.links(at.r.Seq)
 		at.r.Left = left
 		for _, l := range list {
 			c := &Reason{Seq: l.seq, Beside: l.beside, Told: q.told[l.seq] != nil}

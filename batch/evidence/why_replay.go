@@ -186,7 +186,7 @@ func (t *telling) needs(r *Reason, waits []batch.Wait, when string, means func(w
 		for k := range w.Needs {
 			r.line(when + t.need(&w.Needs[k], r))
 		}
-		if w.Left >= 0 && r == t.q.root && when != before {
+		if w.Left >= 0 && r == t.q.root && (when == "" || when != before && w.Step == t.q.step) {
 			r.line(fmt.Sprintf("%s%s runs out of time in %d.%d s", when, w.Step, w.Left/1_000_000_000, w.Left/100_000_000%10))
 		}
 	}

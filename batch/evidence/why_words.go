@@ -141,7 +141,9 @@ func action(rec *record.Record) string {
 	}
 	words := rec.Text(record.ActionID) + " waits" + also(rec, ": ", record.WaitReason)
 	if rec.Has(record.OwnerStepID) {
-		words += listed(rec, "; held by ", record.OwnerStepID) + also(rec, ", in the queue before it: ", record.EventQueueDepth)
+		if words += listed(rec, "; held by ", record.OwnerStepID); rec.Int(record.EventQueueDepth) > 0 {
+			words += also(rec, ", in the queue before it: ", record.EventQueueDepth)
+		}
 	}
 	return words
 }
