@@ -118,7 +118,7 @@ type Missing struct {
 }
 
 // Outputs calls fn for each output that an element waits for: of a set, those that are not confirmed; of a phase in a transient state,
-// or that is held, those that it answers for and that are not.
+// all that are not, since such states end together; of one that is held, those that it answers for.
 func (m *Machine) Outputs(e int, fn func(o Missing)) {
 	tell := func(o int, value int64) {
 		if s := &m.out[o]; s.Busy || !s.Known || s.Value != value {
@@ -132,8 +132,10 @@ func (m *Machine) Outputs(e int, fn func(o Missing)) {
 		}
 		return
 	}
+	s := State(m.el[e].State)
 	for o := range m.out {
-		if n := int(m.out[o].Owner); m.active.has(e) && n >= e && n < m.p.Elems[e].End {
+		n := int(m.out[o].Owner)
+		if m.active.has(e) && (n >= e && n < m.p.Elems[e].End || !s.Quiescent() && s != Running && m.out[o].Busy) {
 			tell(o, m.out[o].Value)
 		}
 	}

@@ -41,10 +41,16 @@ type Reason struct {
 	Words  string    // what it says
 	Lines  []string  // what it waited for, with values, and what else there is to say
 	Causes []*Reason // the records that led to it, the last one first
-	Beside bool      // the record that it explains does not name it: both were decided from one input, this one first, or it was answered
+	Link   string    // how it led to the record above it where that does not name it: JustBefore or Asked; "" where it does
 	Told   bool      // it is told of elsewhere in the tree, with its causes
 	Left   int       // causes that are left out, because MaxReasons or MaxBack was reached
 }
+
+// How a record led to another that does not name it as its cause.
+const (
+	JustBefore = "just before" // both were decided from one input, this one first
+	Asked      = "asked"       // the other, an input, answers it: a write, a prompt or a request
+)
 
 // Why explains record seq of a batch: what it says, what the batch waited for then, and which records led to it. dir is an evidence
 // package, or the directory of a batch that runs still or was cut short. What was waited for is found by a replay up to that record;
@@ -185,6 +191,9 @@ func (r *Reason) write(text *strings.Builder, indent string) {
 	text.WriteString(indent)
 	if r.Seq != 0 {
 		fmt.Fprintf(text, "%s  record %d  ", clock(r.At), r.Seq)
+	}
+	if r.Link != "" {
+		text.WriteString(r.Link + ": ")
 	}
 	text.WriteString(r.Words + "\n")
 	for _, line := range r.Lines {

@@ -133,38 +133,39 @@ func (x *index) next(n uint64) uint64 {
 
 // link is a record that another one is led back to.
 type link struct {
-	seq    uint64
-	beside bool
+	seq uint64
+	how string // see Reason.Link
 }
 
 // links are the records that a record is led back to, the last one first: those that it names; the one that asked for it, of an answer;
 // and of what was decided from the same input before it, what may have made it come about. left is how many it names besides.
 func (q *inquiry) links(n uint64) (list []link, left int) {
 	x := q.index
-	add := func(seq uint64, beside bool) {
+	add := func(seq uint64, how string) {
 		if seq != 0 && !slices.ContainsFunc(list, func(l link) bool { return l.seq == seq }) {
-			list = append(list, link{seq, beside})
+			list = append(list, link{seq, how})
 		}
 	}
 	for _, c := range x.causesOf(n) {
-		add(c, false)
+		add(c, "")
 	}
 	left = x.more[n]
 	switch a, ok := x.answer[n]; {
 	case ok:
-		add(x.asked[a], true)
+		add(x.asked[a], Asked)
 	case x.grade(n) == record.Decision:
 		onlyInputs := !slices.ContainsFunc(list, func(l link) bool { return !x.isInput(l.seq) })
-		most := 2
-		for k := x.input(n) + 1; k < n; k++ {
-			if x.moves(k) && most > 0 {
-				add(k, true)
+		most, in := 2, x.input(n)
+		boots := in > 0 && (x.kind(in) == record.KindBoot || x.kind(in) == record.KindRecovery) // it reads all anew
+		for k := in + 1; k < n; k++ {
+			if x.moves(k) && most > 0 && (x.kind(k) != record.KindQualityChange || !boots) {
+				add(k, JustBefore)
 				most--
 			}
 		}
-		for k, from := n-1, x.input(n); onlyInputs && k > from; k-- {
+		for k := n - 1; onlyInputs && k > in; k-- {
 			if x.ends[k-1] && (x.elem[k-1] == 0 || q.b.Follows(x.names[x.elem[n-1]], x.names[x.elem[k-1]])) {
-				add(k, true)
+				add(k, JustBefore)
 				break
 			}
 		}
@@ -211,7 +212,7 @@ func (q *inquiry) lead() {
 		list, left := q.links(at.r.Seq)
 		at.r.Left = left
 		for _, l := range list {
-			c := &Reason{Seq: l.seq, Beside: l.beside, Told: q.told[l.seq] != nil}
+			c := &Reason{Seq: l.seq, Link: l.how, Told: q.told[l.seq] != nil}
 			switch {
 			case c.Told:
 			case at.last || at.depth == MaxBack || len(q.told) == MaxReasons:
@@ -220,7 +221,7 @@ func (q *inquiry) lead() {
 			default:
 				q.told[l.seq] = c
 				// Far back, what came before the beginning of a step is another question.
-				queue = append(queue, place{c, at.depth + 1, l.beside && at.depth >= 2 && !q.index.isInput(at.r.Seq)})
+				queue = append(queue, place{c, at.depth + 1, l.how == JustBefore && at.depth >= 2})
 			}
 			at.r.Causes = append(at.r.Causes, c)
 		}
