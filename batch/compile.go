@@ -22,6 +22,7 @@ type program struct {
 	wins      []window // by window number
 	outputs   []tag.ID // by output number
 	needs     []string // by resource: its name
+	shared    []bool   // by resource: batches share it
 	equipment *Equipment
 }
 
@@ -85,7 +86,7 @@ func (c *compiler) compile() *program {
 		}
 	}
 	c.choose()
-	c.resources(c.plan.Recipe.Root)
+	c.resources()
 	c.element(c.plan.Recipe.Root, -1, false, false)
 	c.meet()
 	for i := range c.out.seq.Elems {

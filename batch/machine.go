@@ -24,6 +24,7 @@ type Machine struct {
 	keep timebase.Keeper
 	st   state
 	refs refs
+	line []line // by number of a request to an arbiter in the program: where it stands
 
 	// What follows is set anew by every Step.
 	at    int64 // monotonic time
@@ -39,6 +40,7 @@ type Machine struct {
 	mfx   []metering.Effect
 	sfx   []sequencer.Effect
 	told  []sequencer.Event // what the sequencer is still to be told in this Step
+	heard line              // what an arbiter says of a request
 }
 
 // state is what belongs to no single floor, of fixed size.
@@ -69,6 +71,7 @@ func (b *Batch) Start() *Machine {
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Totals: make([]int64, w), TotalQ: make([]uint8, w)}
+	m.line = make([]line, len(p.seq.Asks))
 	return m
 }
 
@@ -153,6 +156,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.tell(sequencer.Event{Kind: sequencer.Answered, ID: ev.ID})
 	case Done:
 		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK})
+	case ResourceGranted, ResourceRefused, ResourceQueue:
+		m.ruled(ev)
 	case Finished:
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	}

@@ -96,6 +96,8 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.ask(e, fx)
 	case sequencer.CancelAction: // the record of its step says why
 		return append(fx, Effect{Kind: CancelAction, ID: e.ID})
+	case sequencer.RequestResource, sequencer.ReleaseResource, sequencer.ActionWaits:
+		return m.arbitrated(e, fx)
 	case sequencer.TimedOut:
 		m.begin(record.KindTimeout)
 		m.step(e)
@@ -188,6 +190,9 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	a := &m.b.prog.seq.Actions[e.Action]
 	m.body.Text(record.Command, a.Kind.String())
 	m.window(e)
+	if a.Ask != 0 { // it asks anew, or was granted
+		m.line[a.Ask-1] = line{}
+	}
 	if e.Kind == sequencer.ActionStarted {
 		m.body.Text(record.ActionState, "start")
 		m.body.Text(record.WaitReason, m.waits(e))
@@ -207,7 +212,7 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 // waits says what an effect waits for, and for whom.
 func (m *Machine) waits(e *sequencer.Effect) string {
 	if e.Who.Elems[0] == 0 {
-		return e.Reason
+		return m.queued(e)
 	}
 	text := e.Reason + "; waits for " + strings.Join(m.who(e), ", ")
 	if e.Who.More > 0 {
@@ -228,11 +233,7 @@ func (m *Machine) who(e *sequencer.Effect) (names []string) {
 
 // equipment says what an element asks for, who holds it, and how many ask for it already.
 func (m *Machine) equipment(a *sequencer.Action, e *sequencer.Effect) {
-	var names []string
-	for _, r := range m.b.prog.seq.Uses[a.First : a.First+a.Count] {
-		names = append(names, m.b.prog.needs[r])
-	}
-	m.body.Texts(record.ResourceID, names)
+	m.body.Texts(record.ResourceID, m.b.prog.used(a, false))
 	if e.Who.Elems[0] != 0 {
 		m.body.Texts(record.OwnerStepID, m.who(e))
 		m.body.Int(record.EventQueueDepth, e.Value)

@@ -35,9 +35,9 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.io.Snapshot(dst)))
 }
 
-func (m *Machine) refParts() [7]any {
+func (m *Machine) refParts() [8]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ}
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line}
 }
 
 // Restore puts back a state that Snapshot gave.

@@ -3,11 +3,13 @@
 package batch
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
@@ -224,11 +226,7 @@ func (m *Machine) needSteps(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
 
 // needEquipment says who holds what a step uses, and how many have waited longer for it.
 func (m *Machine) needEquipment(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
-	var names []string
-	for _, r := range m.b.prog.seq.Uses[a.First : a.First+a.Count] {
-		names = append(names, m.b.prog.needs[r])
-	}
-	what := strings.Join(names, ", ")
+	what := strings.Join(m.b.prog.used(a, false), ", ")
 	for _, e := range s.Who.Elems {
 		if e != 0 { // a bracket, whose first element has got what it holds
 			w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Step: m.b.prog.elems[e].id, Seq: m.refs.Elems[min(e+1, len(m.refs.Elems)-1)],
@@ -236,9 +234,28 @@ func (m *Machine) needEquipment(a *sequencer.Action, s *sequencer.Wait, w *Wait)
 		}
 	}
 	w.more(s.Who.More, NeedEquipment, what)
+	if s.Asked != 0 {
+		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: strings.Join(m.b.prog.used(a, true), ", "),
+			Wants: "a grant of request " + number(s.Asked), Detail: m.inLine(&m.line[a.Ask-1])})
+	}
 	if s.Ahead > 0 {
 		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Wants: "its turn", Detail: number(uint32(s.Ahead)) + " in the queue before it"})
 	}
+}
+
+// inLine says where a request stands in an arbiter's queue.
+func (m *Machine) inLine(l *line) string {
+	if l.Place == 0 {
+		return "the arbiter has not answered"
+	}
+	words := "place " + strconv.FormatInt(l.Place, 10) + " in the arbiter's queue"
+	if l.Len > 0 {
+		words += "; " + l.owner() + " has it"
+	}
+	if l.Since > 0 {
+		words += " since " + string(record.AppendTime(nil, l.Since))
+	}
+	return words
 }
 
 // doing says how an element stands, and what the first phase of it waits for.

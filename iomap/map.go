@@ -19,6 +19,8 @@ const (
 	MaxTags   = 4096
 	MaxMeters = 256
 	MaxUnits  = 256
+
+	MaxResources = 1024
 )
 
 // Map is a mapping as its file declares it. It is never changed after Parse.
@@ -31,6 +33,10 @@ type Map struct {
 	Tags        []Tag   // a tag's ID is its place in this list
 	Meters      []Meter // in the order of the file
 	Units       []Unit  // equipment that recipes ask for by class, in the order of the file
+
+	// Resources are the equipment that recipes may name in uses, in the one order in which it is got; nil: the map has no list, and
+	// each name is a resource with one owner.
+	Resources []Resource
 }
 
 // Tag is one logical tag.
@@ -111,6 +117,13 @@ type UnitTag struct {
 type UnitMeter struct {
 	Name  string
 	Meter int // place in Meters
+}
+
+// Resource is equipment that elements of a recipe hold while they run.
+type Resource struct {
+	Name   string // resource_id
+	Owners int    // how many elements of a batch may hold it at one time
+	Shared bool   // batches share it: an arbiter says which has it. Owners is 1
 }
 
 // Lookup finds a tag by name; ok is false where there is none.

@@ -45,6 +45,11 @@ const maxMapBytes = 4 << 20
 //
 // units lists the equipment that recipes ask for by class: unit (its id), class, priority (1 is asked first), capabilities (name and
 // quantity or word), tags and meters (the name that recipes use behind the unit's, and the tag or meter of this map).
+//
+// resources lists the equipment that recipes name in uses: resource_id, owners (how many elements of one batch may hold it at a time,
+// 1 to 64, by default 1), or shared: true for what batches share, of which an arbiter says which batch has it. The order of the list is
+// the order in which a recipe may get one after the other; maps of batches that share must agree on it. A map without this list lets a
+// recipe name what it likes, and each name has one owner.
 func Parse(file string, src []byte) (*Map, error) {
 	doc := strictyaml.Parse(file, src, &strictyaml.Options{MaxBytes: maxMapBytes})
 	r := reader{m: &Map{}, names: map[string]int{}, channels: map[string]int{}}
@@ -63,6 +68,9 @@ func Parse(file string, src []byte) (*Map, error) {
 	}
 	if n, ok := f.Opt("units"); ok {
 		r.units(n)
+	}
+	if n, ok := f.Opt("resources"); ok {
+		r.resources(n)
 	}
 	f.Done()
 	if err := doc.Err(); err != nil {

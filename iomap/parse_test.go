@@ -88,6 +88,20 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 	}, m.Meters)
 }
 
+func TestResourcesAreReadInTheirOrder(t *testing.T) {
+	require.Nil(t, parse(t, goodMap).Resources)
+	m := parse(t, goodMap+"resources:\n  - {resource_id: PUMP_7}\n  - {resource_id: COOLING_WATER, owners: 3}\n"+
+		"  - {resource_id: TRANSFER_LINE, shared: true}\n  - {resource_id: HOSE, owners: 64, shared: false}\n")
+	require.Equal(t, []iomap.Resource{{Name: "PUMP_7", Owners: 1}, {Name: "COOLING_WATER", Owners: 3},
+		{Name: "TRANSFER_LINE", Owners: 1, Shared: true}, {Name: "HOSE", Owners: 64}}, m.Resources)
+	place, ok := m.Resource("TRANSFER_LINE")
+	require.True(t, ok && place == 2)
+	_, ok = m.Resource("PUMP")
+	require.False(t, ok)
+	_, err := iomap.Parse("map.yaml", []byte(goodMap+"resources: []\n"))
+	require.ErrorContains(t, err, "resources: the list is empty")
+}
+
 func TestEveryErrorOfAWrongMapIsToldAtOnce(t *testing.T) {
 	files, err := filepath.Glob("testdata/wrong/*.yaml")
 	require.NoError(t, err)
@@ -173,6 +187,12 @@ func FuzzParse(f *testing.F) {
 				_, ok := tg.Wire(tg.Safe)
 				require.True(t, ok)
 			}
+		}
+		for i := range m.Resources {
+			e := &m.Resources[i]
+			place, ok := m.Resource(e.Name)
+			require.True(t, ok && place == i)
+			require.True(t, e.Owners >= 1 && e.Owners <= iomap.MaxOwners && (!e.Shared || e.Owners == 1))
 		}
 		for i := range m.Meters {
 			mt := &m.Meters[i]

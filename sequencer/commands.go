@@ -128,6 +128,9 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 		s.C = 1
 		fx = append(fx, Effect{Kind: CancelAction, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: uint32(s.A)})
 	}
+	if k := m.askOf(p); k >= 0 && (to == Stopping || to == Aborting) {
+		fx = m.withdraw(k, reason, fx)
+	}
 	return fx
 }
 

@@ -75,6 +75,16 @@ func (s *scenario) words(e *Effect) string {
 		return fmt.Sprintf("%s has run out of its %s, reaction %s%s", elem, seconds(e.Elapsed), e.Command, because+s.who(e))
 	case Answer:
 		return fmt.Sprintf("%s of %s, %s: %s%s", e.Command, elem, e.From, e.Result, because)
+	case RequestResource:
+		return fmt.Sprintf("%s asks the arbiter (number %d)", s.w.actions[e.Action], e.ID)
+	case ReleaseResource:
+		verb := map[Result]string{Accepted: "gives back", Refused: "keeps"}[e.Result]
+		if e.Elem == 0 {
+			return fmt.Sprintf("%s number %d%s", verb, e.ID, because)
+		}
+		return fmt.Sprintf("%s %s number %d%s", s.w.actions[e.Action], verb, e.ID, because)
+	case ActionWaits:
+		return fmt.Sprintf("%s waits still%s, number %d is queued", s.w.actions[e.Action], because, e.ID)
 	case OutputFault:
 		return fmt.Sprintf("%s is not known to be %d, write %d%s", s.w.tags[e.Output], e.Value, e.ID, because)
 	case End:

@@ -129,6 +129,7 @@ func (m *Machine) confirmed(o int) {
 
 // freed looks at those that wait for equipment.
 func (m *Machine) freed() {
+	m.loose = true
 	for p := m.queue.next(0); p >= 0; p = m.queue.next(p + 1) {
 		m.look(p)
 	}

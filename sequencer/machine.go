@@ -5,7 +5,6 @@ package sequencer
 import (
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
-	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -23,6 +22,10 @@ const (
 	Finished                          // OEM action ID ended, well (OK) or not
 	WindowOpened                      // window Window opened (OK) or was refused
 	Changed                           // what View shows may have changed as Touch has said, and nothing else
+
+	ResourceGranted // an arbiter gives what request ID asks for
+	ResourceRefused // an arbiter does not, for Reason
+	ResourceQueue   // the place of request ID in an arbiter's queue has changed
 )
 
 // Event is one input of a Machine.
@@ -34,6 +37,7 @@ type Event struct {
 	ID      uint32
 	Window  int
 	OK      bool
+	Reason  string // ResourceRefused: in the arbiter's words
 }
 
 // EffectKind is the kind of an Effect.
@@ -56,6 +60,10 @@ const (
 	Answer                              // what became of Command: Result
 	OutputFault                         // Output is not known to have Value; write ID
 	End                                 // the run is over and nothing more will come
+
+	RequestResource // an arbiter is asked for the part of Action that batches share; request ID
+	ReleaseResource // request ID is given back or no longer wanted; Result Refused: it is kept, for Reason
+	ActionWaits     // Action waits still, and what is known of request ID has changed
 )
 
 // Edge is the edge of an element's life that records show as step_state.
@@ -94,8 +102,8 @@ const (
 // String gives the name that records use.
 func (r Result) String() string { return [...]string{"accepted", "no_op", "refused"}[min(r, Refused)] }
 
-// Effect is one consequence of an event. Fields that its kind does not name are zero. Reason is a constant or a text of the
-// Program.
+// Effect is one consequence of an event. Fields that its kind does not name are zero. Reason is a constant, a text of the
+// Program, or that of the event.
 type Effect struct {
 	Kind     EffectKind
 	Edge     Edge
@@ -177,7 +185,9 @@ type Machine struct {
 	view   View
 	el     []elem
 	out    []output
-	held   []int32 // by resource: the bracket that holds it + 1
+	held   []int32 // by slot: the bracket that holds it + 1
+	slot   []int   // by resource: its first slot in held; one more at the end
+	asks   []ask   // by number of the request in Program.Asks
 	posted []uint8 // by message: how many wait
 	cells  []cond.Cell
 	r      root
@@ -192,6 +202,7 @@ type Machine struct {
 	queue  set               // phases that wait for equipment
 	looks  set               // phases that this Step is to look at
 	all    bool              // it is to look at all of them
+	loose  bool              // equipment of somebody who was stopped may be free
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
 	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
@@ -201,9 +212,10 @@ type Machine struct {
 func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
-		held: make([]int32, p.Resources), posted: make([]uint8, len(p.Messages)),
-		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true,
+		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
+		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true,
 		timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()
 	m.census()
 	for o := range m.out {
@@ -260,11 +272,14 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.reply(at, ev, fx)
 	case WindowOpened:
 		fx = m.opened(at, ev, fx)
+	case ResourceGranted, ResourceRefused, ResourceQueue:
+		fx = m.ruled(at, ev, fx)
 	}
 	fx = m.show(m.guard(at, m.audit(at, m.show(fx))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
 		n = len(fx)
 		fx = m.show(m.settle(at, fx))
+		fx = m.giveBack(fx)
 		fx = m.show(m.advance(at, fx))
 		fx = m.show(m.blocked(at, fx))
 	}
@@ -334,7 +349,7 @@ func (m *Machine) become(e int, s State) {
 
 // census finds what follows from the states of the elements.
 func (m *Machine) census() {
-	m.all, m.states = true, [stateCount]int32{}
+	m.all, m.loose, m.states = true, true, [stateCount]int32{}
 	m.active.clear()
 	m.queue.clear()
 	for e := range m.el {
@@ -346,7 +361,7 @@ func (m *Machine) census() {
 			continue
 		}
 		m.active.add(e)
-		if m.el[e].Waiting && m.current(e).Kind == recipe.Acquire {
+		if _, ok := m.queued(e); ok {
 			m.queue.add(e)
 		}
 	}
@@ -415,6 +430,7 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "not confirmed when the batch ended"})
 		}
 	}
+	fx = m.keep(fx)
 	return append(fx, Effect{Kind: End, To: State(m.r.Shown), Reason: late})
 }
 

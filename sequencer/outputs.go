@@ -81,10 +81,15 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 	return fx
 }
 
-// restore brings back what rest kept, once nothing below the element that answers for it is held any more.
+// restore brings back what rest kept, once nothing below the element that answers for it is held any more. What was set with
+// equipment that has been given back since stays as it is.
 func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
-		if s := &m.out[o]; s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
+		s := &m.out[o]
+		if s.Kept && m.gaveUp(int(s.Owner)) {
+			s.Kept = false
+		}
+		if s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
 			s.Kept = false
 			fx = m.write(at, o, m.wanted(at, o), "restart", fx)
 		}

@@ -93,7 +93,7 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 		fx = m.begin(at, p, fx)
 	}
 	if !m.over(at, p) {
-		return fx, false
+		return m.request(p, fx), false
 	}
 	switch m.p.Actions[e.First+int(s.PC)].Kind {
 	case recipe.Mark, recipe.OpenWindow, recipe.CloseWindow:

@@ -31,6 +31,8 @@ type Program struct {
 	Choices   []Choice
 	Uses      []int // numbers of resources, those of one action in ascending order
 	Resources int   // how many there are
+	Owners    []int // by resource: how many brackets may hold it at a time; where it is shorter, one
+	Asks      []int // by number of a request that is made of an arbiter: the phase that makes it, the first of its bracket
 	Lines     []Line
 	Messages  []Message
 	Parties   []Party
@@ -74,6 +76,7 @@ type Action struct {
 	Within int64     // VerifyStable: width of the band, counts
 	Reason string    // what it waits for, in the recipe's words
 	Limit  string    // Until: what is said when it is still false after AtMost rounds
+	Ask    int       // Acquire: number in Asks + 1; 0: no batch shares what it gets
 }
 
 // Choice is one alternative of a select. The last one may have no condition: it is taken when all others are false.

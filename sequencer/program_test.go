@@ -53,6 +53,8 @@ type wired struct {
 	tags      []string // outputs first
 	windows   []string
 	resources []string
+	owners    map[string]int  // of those that may have several
+	shared    map[string]bool // with other batches
 	lines     []string
 	messages  []string
 	met       []party
@@ -111,6 +113,9 @@ func (w *wired) cond(text string) (cond.Cond, error) {
 func (w *wired) procedure(b *block) *wired {
 	w.number(b, -1)
 	w.Resources = len(w.resources)
+	for _, name := range w.resources {
+		w.Owners = append(w.Owners, max(w.owners[name], 1))
+	}
 	for i, name := range w.lines {
 		w.Lines = append(w.Lines, Line{First: len(w.Parties)})
 		w.parties(recipe.Sync, i, func(p int) string { return w.elems[p] + " will not come to line " + name })
@@ -164,6 +169,10 @@ func (w *wired) number(b *block, parent int) {
 		a := Action{Kind: recipe.Acquire, First: len(w.Uses), Count: len(b.uses), Reason: "uses " + fmt.Sprint(b.uses)}
 		for _, r := range b.uses {
 			w.Uses = append(w.Uses, numbered(&w.resources, r))
+			if w.shared[r] && a.Ask == 0 {
+				w.Asks = append(w.Asks, len(w.Elems))
+				a.Ask = len(w.Asks)
+			}
 		}
 		w.transition(b, "uses", n, a)
 	}

@@ -27,6 +27,8 @@ func (g *grower) program() *wired {
 	for i := range 1 + g.IntN(4) {
 		g.w.output(fmt.Sprintf("Y%d", i), int64(g.IntN(3)-1))
 	}
+	g.w.owners = map[string]int{"R1": 1 + g.IntN(3)}
+	g.w.shared = map[string]bool{"R0": g.IntN(3) == 0, "R2": g.IntN(4) > 0}
 	for i := range 3 {
 		g.w.tag(fmt.Sprintf("X%d", i))
 	}
@@ -189,6 +191,7 @@ type world struct {
 	open []Event // answers that are to come, with their times in At
 	due  []int64
 	seen []string
+	had  map[uint32]EventKind // by request: what the arbiter said last
 }
 
 // show remembers what there is to answer.
@@ -201,6 +204,12 @@ func (w *world) show(ev *Event, fx []Effect) {
 		case Write:
 			answer.Kind = Done
 			w.r.plant.lies[e.Output] = w.IntN(100) < 3
+		case RequestResource:
+			w.rule(e.ID)
+			continue
+		case ReleaseResource:
+			delete(w.had, e.ID)
+			continue
 		case Ask:
 			answer.Kind = Answered
 		case RequestAction:
@@ -218,6 +227,28 @@ func (w *world) show(ev *Event, fx []Effect) {
 		if w.IntN(100) >= w.silent {
 			w.open, w.due = append(w.open, answer), append(w.due, w.r.now+w.Int64N(second/2))
 		}
+	}
+}
+
+// rule has the arbiter say something of a request, now and then of its place before that. What it has granted it grants again.
+func (w *world) rule(id uint32) {
+	later := func(k EventKind) {
+		w.open = append(w.open, Event{Kind: k, ID: id, Reason: "the arbiter says no"})
+		w.due = append(w.due, w.r.now+w.Int64N(second))
+	}
+	if w.had == nil {
+		w.had = map[uint32]EventKind{}
+	}
+	if w.had[id] == 0 && w.IntN(100) < 2*w.failing+10 {
+		later(ResourceRefused)
+		return
+	}
+	if w.IntN(2) == 0 {
+		later(ResourceQueue)
+	}
+	if w.IntN(100) >= w.silent {
+		w.had[id] = ResourceGranted
+		later(ResourceGranted)
 	}
 }
 
@@ -249,7 +280,7 @@ func (w *world) event() Event {
 		}
 		return ev
 	case k < w.commands+w.nonsense:
-		return Event{Kind: EventKind(w.IntN(10)), Command: Command(w.IntN(11)), Elem: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
+		return Event{Kind: EventKind(w.IntN(13)), Command: Command(w.IntN(11)), Elem: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
 			Window: w.IntN(5) - 2, OK: w.IntN(2) == 0}
 	}
 	if ev, ok := w.answer(); ok {
@@ -338,6 +369,11 @@ func (w *world) count(fx []Effect, met map[string]int) {
 		switch e := &fx[i]; {
 		case e.Kind == ActionEnded:
 			met[w.r.w.Actions[e.Action].Kind.String()]++
+		case e.Kind == RequestResource || e.Kind == ActionWaits || e.Kind == ReleaseResource:
+			met[map[EffectKind]string{RequestResource: "asked", ActionWaits: "queued", ReleaseResource: "given back"}[e.Kind]]++
+			if e.Reason == "no longer wanted" || e.Result == Refused {
+				met[e.Reason]++
+			}
 		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer):
 			met[e.Edge.String()]++
 		case e.Kind == StepChanged && w.r.w.Elems[e.Elem].Logic && e.To != Running:
@@ -370,9 +406,11 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 		ends[w.r.m.State(0)]++
 	}
 	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
-	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done"} {
+	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done",
+		"asked", "queued", "given back", "no longer wanted"} {
 		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
 	}
+	require.True(t, seeds < 10_000 || met[unconfirmed] > 0, "something is kept for want of a safe output: %v", met)
 	for _, s := range []State{Complete, Stopped, Aborted} {
 		require.NotZero(t, ends[s], "the worlds are such that every end is met: %v", ends)
 	}

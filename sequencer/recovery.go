@@ -11,6 +11,8 @@ import (
 // boot takes the outputs as they were read back, and lets the recovery rules of the phases that were running take hold.
 func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	lost := m.readBack(at)
+	m.loose = true
+	fx = m.retell(false, fx)
 	if m.timers.Due(m.escapeTimer()) != timebase.Never {
 		m.timers.Set(m.escapeTimer(), at+Transient)
 	}
@@ -60,6 +62,7 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 			fx = append(fx, Effect{Kind: Ask, Elem: p, Action: i, ID: uint32(s.A), Reason: m.p.Actions[i].Reason})
 		}
 	})
+	fx = m.retell(true, fx)
 	for o := range m.out {
 		if s := &m.out[o]; !s.Known && !s.Busy {
 			if s.Value != m.p.Outputs[o].Safe && !s.Kept {
@@ -108,7 +111,7 @@ func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 		if State(s.State) != Running && State(s.State) != Pausing || s.PC < 0 {
 			return
 		}
-		if e.Recovery == recipe.RecoverRepeat {
+		if k := m.askOf(p); e.Recovery == recipe.RecoverRepeat && (k < 0 || m.asks[k].ID == 0) {
 			m.timers.Clear(m.actionTimer(p))
 			s.PC, s.Waiting = 0, false
 			if e.Timeout > 0 {

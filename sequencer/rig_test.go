@@ -154,6 +154,7 @@ type watch struct {
 	out     []watched
 	writes  uint32
 	asked   uint32
+	claims  map[uint32]*claim // requests that were made of an arbiter
 	machine *Machine
 	ended   bool
 	result  Result
@@ -162,7 +163,7 @@ type watch struct {
 }
 
 func newWatch(w *wired) watch {
-	h := watch{w: w, state: make([]State, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+	h := watch{w: w, state: make([]State, len(w.Elems)), claims: map[uint32]*claim{}, out: make([]watched, len(w.Outputs))}
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
 	}
@@ -181,6 +182,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	if ev.Kind == Boot && !over {
 		w.boot(at, fx)
 	}
+	w.granted(ev)
 	for i := range fx {
 		e := &fx[i]
 		if over && (e.Kind != Answer || e.Result != Refused) {
@@ -190,6 +192,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 			return fmt.Errorf("effect %d: %w", i, err)
 		}
 	}
+	w.refused(ev)
 	return nil
 }
 
@@ -226,6 +229,8 @@ func (w *watch) effect(at int64, e *Effect) error {
 		if w.asked++; e.ID != w.asked {
 			return fmt.Errorf("number %d, not %d", e.ID, w.asked)
 		}
+	case RequestResource, ReleaseResource, ActionWaits:
+		return w.claim(e)
 	case CancelAction:
 		if e.ID == 0 || e.ID > w.asked {
 			return fmt.Errorf("number %d was never asked for", e.ID)
@@ -243,6 +248,9 @@ func (w *watch) effect(at int64, e *Effect) error {
 			return fmt.Errorf("no end is due: batch %s, ended %t", w.batch, w.ended)
 		}
 		w.ended = true
+		if err := w.unclaimed(); err != nil {
+			return err
+		}
 		for o, s := range w.out {
 			switch {
 			case s.value != w.w.Outputs[o].Safe:
@@ -361,6 +369,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	if err := w.owners(m); err != nil {
 		return err
 	}
+	if err := w.shares(); err != nil {
+		return err
+	}
 	if err := w.waits(at, m); err != nil {
 		return err
 	}
@@ -376,7 +387,7 @@ func (w *watch) owners(m *Machine) error {
 		a := &w.w.Actions[w.w.Elems[b+1].First]
 		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
 			r := w.w.Uses[i]
-			if int(m.held[r]) == b+1 {
+			if m.has(b, r) {
 				continue
 			}
 			for e := b; e < w.w.Elems[b].End; e++ {

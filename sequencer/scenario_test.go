@@ -17,6 +17,8 @@ import (
 //
 //	output NAME safe VALUE            an output; all of them come first
 //	window NAME target COUNTS         a metering window
+//	owners NAME NUMBER                a resource that so many may have at a time
+//	shared NAME                       a resource that an arbiter gives
 //	sequence NAME ... end             elements one after the other; the outermost block is the procedure
 //	parallel NAME ... end             elements together
 //	select NAME ... end               the first that has a true when
@@ -52,6 +54,8 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
+//	granted REQUEST, refused REQUEST REASON, queued REQUEST
+//	                                  what an arbiter says; nobody says it by himself
 //	boot                              the controller comes up; outputs read back what their devices were last given
 //	look [NAME ...]                   shows elements and outputs, or those of these names
 type scenario struct {
@@ -141,6 +145,18 @@ func (s *scenario) declare(l script.Line) error {
 		} else {
 			s.w.window(name, value)
 		}
+	case "owners":
+		n, err := l.Int(1)
+		if s.w.owners == nil {
+			s.w.owners = map[string]int{}
+		}
+		s.w.owners[name] = int(n)
+		return err
+	case "shared":
+		if s.w.shared == nil {
+			s.w.shared = map[string]bool{}
+		}
+		s.w.shared[name] = true
 	case "sequence", "parallel", "select", "repeat":
 		b := &block{name: name, kind: map[string]recipe.Block{"parallel": recipe.Parallel, "select": recipe.Select, "repeat": recipe.Repeat}[l.Verb]}
 		s.add(b)
@@ -306,6 +322,16 @@ func (s *scenario) happen(l script.Line) error {
 		}
 		ev.Kind = map[string]EventKind{"answer": Answered, "result": Finished, "done": Done}[l.Verb]
 		ev.ID, ev.OK = uint32(id), l.Args[len(l.Args)-1] == "ok"
+	case "granted", "refused", "queued":
+		id, err := l.Int(0)
+		if err != nil {
+			return err
+		}
+		ev.ID = uint32(id)
+		ev.Kind = map[string]EventKind{"granted": ResourceGranted, "refused": ResourceRefused, "queued": ResourceQueue}[l.Verb]
+		if len(l.Args) > 1 {
+			ev.Reason = l.Args[1]
+		}
 	case "opened":
 		ev.Kind, ev.Window, ev.OK = WindowOpened, slices.Index(s.w.windows, l.Args[0]), l.Args[1] == "ok"
 	case "device":

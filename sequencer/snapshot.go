@@ -18,6 +18,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	dst, _ = binary.Append(dst, le, m.held)
 	dst = append(dst, m.posted...)
 	dst, _ = binary.Append(dst, le, m.cells)
+	dst, _ = binary.Append(dst, le, m.asks)
 	for owner := 0; owner <= m.escapeTimer(); owner++ {
 		dst = le.AppendUint64(dst, uint64(m.timers.Due(owner)))
 	}
@@ -26,7 +27,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 
 // Restore puts back a state that Snapshot gave and returns what follows it. After an error the machine must not be used.
 func (m *Machine) Restore(src []byte) ([]byte, error) {
-	for _, part := range [...]any{&m.r, m.el, m.out, m.held, m.posted, m.cells} {
+	for _, part := range [...]any{&m.r, m.el, m.out, m.held, m.posted, m.cells, m.asks} {
 		n, err := binary.Decode(src, binary.LittleEndian, part)
 		if err != nil {
 			return nil, errSnapshot

@@ -24,6 +24,7 @@ type Wait struct {
 	ID     uint32 // Prompt, Request: its number
 	Who    Who    // Sync, Receive, Acquire: as the effect that began it would name them now
 	Ahead  int64  // Acquire: how many have waited longer for something of the same
+	Asked  uint32 // Acquire: the request that an arbiter has not granted; 0: none
 }
 
 // Waits returns what each active phase at or below an element waits for, in the order of the recipe; logic stands behind its phase.
@@ -52,7 +53,9 @@ func (m *Machine) wait(p int) Wait {
 	case recipe.Prompt, recipe.Request:
 		w.ID = uint32(s.A)
 	case recipe.Acquire:
-		w.Ahead = m.ahead(p, a)
+		if w.Ahead = m.ahead(p, a); a.Ask != 0 && !m.asks[a.Ask-1].Got {
+			w.Asked = m.asks[a.Ask-1].ID
+		}
 	case recipe.VerifyStable:
 		w.From, w.Low, w.High = s.C, s.A, s.B
 	}

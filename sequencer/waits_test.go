@@ -81,9 +81,9 @@ func (w *watch) waitsFor(at int64, m *Machine, s *Wait) error {
 	case recipe.Acquire:
 		mine := false // its own procedure may hold it, which has no number in Who
 		for _, r := range m.p.Uses[a.First : a.First+a.Count] {
-			mine = mine || m.held[r] == 1
+			mine = mine || m.has(0, r)
 		}
-		if s.Who.Elems[0] == 0 && s.Ahead == 0 && !mine {
+		if s.Who.Elems[0] == 0 && s.Ahead == 0 && s.Asked == 0 && !mine {
 			return fmt.Errorf("nobody holds what it waits for")
 		}
 	case recipe.Sync:

@@ -60,6 +60,13 @@ func (t *telling) input(rec *record.Record) string {
 			words += ": " + t.moment.wrote
 		}
 		return words + also(rec, "; ", record.Detail)
+	case record.KindResourceGranted:
+		return "the arbiter granted request " + rec.Text(record.RequestID)
+	case record.KindResourceRefused:
+		return "the arbiter refused request " + rec.Text(record.RequestID) + ": " + rec.Text(record.Detail)
+	case record.KindResourceQueue:
+		return "request " + rec.Text(record.RequestID) + " is at place " + rec.Text(record.QueuePlace) + " of the arbiter's queue" +
+			also(rec, "; it is with ", record.ResourceOwner) + also(rec, " since ", record.OwnerSince)
 	case record.KindActionResult:
 		return "request " + rec.Text(record.RequestID) + " of an OEM action ended " + rec.Text(record.Result) + listed(rec, ": ", record.Values) +
 			also(rec, "; ", record.Detail)
@@ -113,6 +120,11 @@ func decision(rec *record.Record) string {
 	case record.KindActionRequest:
 		return step + " asks for the OEM action " + rec.Text(record.ActionType) + ", request " + rec.Text(record.RequestID) +
 			listed(rec, ": ", record.Params)
+	case record.KindResourceRequest:
+		return step + " asks the arbiter for " + few(rec.Texts(record.ResourceID)) + ", request " + rec.Text(record.RequestID)
+	case record.KindResourceRelease:
+		return "request " + rec.Text(record.RequestID) + " was " + rec.Text(record.Result) + listed(rec, ": ", record.ResourceID) +
+			also(rec, "; ", record.Detail)
 	case record.KindTimeout:
 		return step + " ran out of time" + ago(rec, " after ", record.TimeoutMS, "") + ": it waited for " + rec.Text(record.TimeoutReason) + "; " +
 			rec.Text(record.Result) + " follows"
@@ -136,7 +148,7 @@ func decision(rec *record.Record) string {
 
 // action says how an action began or ended.
 func action(rec *record.Record) string {
-	if rec.Text(record.ActionState) != "start" {
+	if rec.Text(record.ActionState) == "end" {
 		return rec.Text(record.ActionID) + also(rec, ", ", record.Command) + ", ended" + ago(rec, " after ", record.ElapsedMS, "")
 	}
 	words := rec.Text(record.ActionID) + " waits" + also(rec, ": ", record.WaitReason)

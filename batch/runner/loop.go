@@ -378,6 +378,8 @@ func (l *loop) pass(durable uint64) {
 		switch e.Kind {
 		case batch.End:
 			l.ended = true
+		case batch.RequestResource, batch.ReleaseResource:
+			l.arbitrate(e)
 		case batch.Ask:
 			if l.r.opt.Ask != nil {
 				l.guest("Options.Ask", func() { l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text}) })
@@ -430,4 +432,5 @@ func kindOf(ev *batch.Event) record.Kind {
 var kinds = [...]record.Kind{batch.Observed: record.KindTimeObserved, batch.Created: record.KindBatchCreated,
 	batch.Bound: record.KindObjectBound, batch.Declared: record.KindActionDeclared, batch.Boot: record.KindBoot, batch.Late: record.KindTickLate, batch.Told: record.KindCommand,
 	batch.Answered: record.KindPromptAnswer, batch.Done: record.KindWriteDone, batch.Progress: record.KindActionProgress,
-	batch.Finished: record.KindActionResult}
+	batch.Finished: record.KindActionResult, batch.ResourceGranted: record.KindResourceGranted,
+	batch.ResourceRefused: record.KindResourceRefused, batch.ResourceQueue: record.KindResourceQueue}

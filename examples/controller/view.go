@@ -123,7 +123,7 @@ func sentence(k record.Kind, r *record.Record) string {
 		}
 		return fmt.Sprintf("%-10s %s, %s%s", text(record.StepID), edge, text(record.PhaseState), bracket(text(record.Detail)))
 	case record.KindActionState:
-		if text(record.ActionState) == "start" {
+		if s := text(record.ActionState); s == "start" || s == "wait" {
 			return fmt.Sprintf("%-10s waits: %s", text(record.StepID), text(record.WaitReason))
 		}
 	case record.KindOutputWrite:

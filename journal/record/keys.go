@@ -9,7 +9,7 @@ type Key uint8
 const (
 	AckedSeq            Key = iota // last record that a sink says it holds durably
 	ActionID                       // place of an action, step_id/n
-	ActionState                    // start or end
+	ActionState                    // start, wait or end
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
 	ActiveSlot                     // slot that names the active version, A or B
@@ -102,6 +102,7 @@ const (
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
 	Overwritten                    // entries of a trace before its first one, which are gone
+	OwnerSince                     // since when the owner has what is waited for
 	OwnerStepID                    // elements that hold what is waited for
 	Parameter                      // parameter of the formula
 	Params                         // parameters handed over, name=value
@@ -114,6 +115,7 @@ const (
 	PromptID                       // number of a prompt
 	PublicKey                      // public key, SPKI in DER, base64
 	Quality                        // GOOD, STALE or BAD
+	QueuePlace                     // place in an arbiter's queue, 1 for who is next
 	RawState                       // value on the wire
 	Readback                       // outputs as read back
 	Reasons                        // why a state is what it is, each reason in words
@@ -122,8 +124,9 @@ const (
 	ReconcileStatus                // PASS, WARN or FAIL
 	RecoveryPath                   // how the journal was recovered
 	RecoveryRule                   // recovery rule that has ended the batch; restart: a new one is to take its place
-	RequestID                      // number of an OEM action
+	RequestID                      // number of an OEM action, or of a request for equipment
 	ResourceID                     // shared equipment that is asked for
+	ResourceOwner                  // who has what is asked of an arbiter, in its words
 	RestartOf                      // batch_id of the batch in whose place this one was begun
 	Result                         // outcome
 	RetryCount                     // how often it was tried again
@@ -156,6 +159,7 @@ const (
 	TimeoutMS                      // time allowed
 	TimeoutReason                  // what was waited for
 	ToVersion                      // version that is active from now on
+	Token                          // fencing token of a grant: it only grows
 	Tolerance                      // difference allowed
 	TotalizedValue                 // total of the window
 	Trace                          // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
@@ -278,6 +282,7 @@ var keys = [keyCount]struct {
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
 	Overwritten:         {"overwritten", formCount},
+	OwnerSince:          {"owner_since", formTime},
 	OwnerStepID:         {"owner_step_id", formTexts},
 	Parameter:           {"parameter", formText},
 	Params:              {"params", formTexts},
@@ -290,6 +295,7 @@ var keys = [keyCount]struct {
 	PromptID:            {"prompt_id", formInt},
 	PublicKey:           {"public_key", formText},
 	Quality:             {"quality", formText},
+	QueuePlace:          {"queue_place", formInt},
 	RawState:            {"raw_state", formCount},
 	Readback:            {"readback", formTexts},
 	Reasons:             {"reasons", formTexts},
@@ -300,6 +306,7 @@ var keys = [keyCount]struct {
 	RecoveryRule:        {"recovery_rule", formText},
 	RequestID:           {"request_id", formInt},
 	ResourceID:          {"resource_id", formTexts},
+	ResourceOwner:       {"resource_owner", formText},
 	RestartOf:           {"restart_of", formText},
 	Result:              {"result", formText},
 	RetryCount:          {"retry_count", formInt},
@@ -332,6 +339,7 @@ var keys = [keyCount]struct {
 	TimeoutMS:           {"timeout_ms", formInt},
 	TimeoutReason:       {"timeout_reason", formText},
 	ToVersion:           {"to_version", formText},
+	Token:               {"token", formCount},
 	Tolerance:           {"tolerance", formMeasure},
 	TotalizedValue:      {"totalized_value", formMeasure},
 	Trace:               {"trace", formTexts},
