@@ -14,6 +14,7 @@ const (
 	perBatch   = 96 << 10 // a trace of 32 KiB among it
 	perAbort   = 3 << 10  // what is said of one output, and of one phase, when the batch is aborted
 	abortTime  = 20       // s that an abort may take
+	perFound   = 160      // what it keeps of each tag
 	least      = 256 << 10
 )
 
@@ -33,7 +34,7 @@ func (b *Batch) Budget() int64 {
 // room for the abort of the batch.
 func (b *Batch) Segment() int {
 	n := int64(width(b.Plan.Recipe.Root)) + int64(len(b.prog.seq.Outputs))
-	abort := perBatch + perAbort*n + abortTime*b.rate()
+	abort := perBatch + perAbort*n + min(int64(perFound*len(b.Plan.Map.Tags)), maxValues) + abortTime*b.rate()
 	size := least
 	for int64(size) < abort && size < 32<<20 {
 		size *= 2
@@ -63,7 +64,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 			}
 		}
 		if el.Timeout > 0 {
-			time = el.Timeout
+			time = min(el.Timeout, 1<<60/int64(el.Retry+1)) * int64(el.Retry+1)
 		}
 		for _, l := range el.Logics {
 			if l > 0 { // what it does at a hold; the time that a batch is held is nobody's
@@ -71,7 +72,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 				actions += n
 			}
 		}
-		return actions, time
+		return actions * int64(el.Retry+1), time
 	}
 	for c := e + 1; c < el.End; c = p.Elems[c].End {
 		n, t := b.extent(c)

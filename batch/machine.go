@@ -41,6 +41,8 @@ type Machine struct {
 	sfx   []sequencer.Effect
 	told  []sequencer.Event // what the sequencer is still to be told in this Step
 	heard line              // what an arbiter says of a request
+	steps list              // found for the next diagnostics record
+	diag  uint64            // the first of these records in this Step
 }
 
 // state is what belongs to no single floor, of fixed size.
@@ -131,6 +133,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.arena = m.arena[:0]
 	m.stamp = m.keep.Stamp(at)
 	m.told = m.told[:0]
+	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx = m.ifx[:0]
 	switch ev.Kind {
 	case Sample:

@@ -103,8 +103,8 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.step(e)
 		m.body.Int(record.TimeoutMS, e.Elapsed/1_000_000)
 		m.body.Text(record.TimeoutReason, m.waits(e))
-		m.body.Int(record.RetryCount, 0)
-		m.body.Text(record.Result, e.Command.String())
+		m.body.Int(record.RetryCount, int64(e.Tries))
+		m.body.Text(record.Result, cmp.Or(e.Command.String(), "retry"))
 		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
 		return m.put(fx)
 	case sequencer.Answer:
@@ -119,6 +119,12 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.put(fx)
 	case sequencer.OutputFault:
 		return m.outputFault(e, fx)
+	case sequencer.Found:
+		m.found(e)
+	case sequencer.Diagnosed:
+		return m.diagnosed(e, fx)
+	case sequencer.TripChanged:
+		return m.tripChanged(e, fx)
 	case sequencer.End:
 		return m.end(e, fx)
 	}
@@ -177,6 +183,9 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	if e.Round > 0 {
 		m.body.Int(record.Round, e.Round)
+	}
+	if e.Tries > 0 {
+		m.body.Int(record.RetryCount, int64(e.Tries))
 	}
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
 	m.refs.Elems[e.Elem] = m.next
@@ -325,7 +334,11 @@ func (m *Machine) outputFault(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Int(record.WriteID, int64(e.ID))
 	m.body.Text(record.Result, "unknown")
 	m.body.Text(record.Detail, e.Reason)
-	m.show(record.SafeState, t, t.Safe)
+	safe := t.Safe
+	if p := m.b.Plan.Map.Trip; p != nil && m.b.prog.outputs[e.Output] == p.Tag { // at rest, or as it was requested
+		safe = e.Value
+	}
+	m.show(record.SafeState, t, safe)
 	m.body.Text(record.SafeStateReason, e.Reason)
 	m.causes(m.input, m.refs.Outputs[e.Output])
 	return m.put(fx)

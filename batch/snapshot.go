@@ -11,7 +11,7 @@ import (
 
 // SnapshotForm is the number of the form of a snapshot. It grows whenever a field is added, removed, moved or given another
 // meaning: a checkpoint in another form is passed over.
-const SnapshotForm = 2
+const SnapshotForm = 3
 
 var errSnapshot = errors.New("batch: not a snapshot of a machine of this batch")
 

@@ -10,6 +10,7 @@
 package iomap
 
 import (
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
@@ -37,6 +38,7 @@ type Map struct {
 	// Resources are the equipment that recipes may name in uses, in the one order in which it is got; nil: the map has no list, and
 	// each name is a resource with one owner.
 	Resources []Resource
+	Trip      *Trip // what a hard abort asks of the safety chain; nil where nothing
 }
 
 // Tag is one logical tag.
@@ -80,6 +82,14 @@ type Meter struct {
 	Totalizer  tag.ID            // the device's own total, tag.None where it has none
 	Resolution quantity.Quantity // one count of a total
 	Tolerance  quantity.Quantity // allowed difference between window and totalizer
+}
+
+// Trip is how a batch that is aborted hard requests a trip of the PLC's safety chain.
+type Trip struct {
+	Tag     tag.ID    // a Switch that is an output and is read back; no recipe may set it
+	Value   int64     // what requests; its Safe is what does not
+	Confirm cond.Cond // what must be true besides its reading back; nil: nothing
+	Within  int64     // ns from the request until both must be so, MaxTripTime at most
 }
 
 // Unit is equipment that a recipe may ask for by class.

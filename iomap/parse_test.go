@@ -159,6 +159,15 @@ func TestDemoMapIsRead(t *testing.T) {
 	require.EqualValues(t, 5000, full, "500.0 L at full scale")
 }
 
+func TestATripRequestIsReadAsItStands(t *testing.T) {
+	m := parse(t, goodMap+`trip_request: {tag: XV102, value: off, confirm: "ZS101 and elapsed(100 ms)", within: 500 ms}`)
+	require.EqualValues(t, 1, m.Trip.Tag)
+	require.EqualValues(t, 0, m.Trip.Value, "its safe value is on")
+	require.EqualValues(t, 500_000_000, m.Trip.Within)
+	require.Equal(t, 1, m.Trip.Confirm.Cells())
+	require.Nil(t, parse(t, goodMap).Trip)
+}
+
 // FuzzParse holds any source against panics, and what is accepted against the promises of a Map.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(goodMap))
@@ -193,6 +202,10 @@ func FuzzParse(f *testing.F) {
 			place, ok := m.Resource(e.Name)
 			require.True(t, ok && place == i)
 			require.True(t, e.Owners >= 1 && e.Owners <= iomap.MaxOwners && (!e.Shared || e.Owners == 1))
+		}
+		if p := m.Trip; p != nil {
+			tg := &m.Tags[p.Tag]
+			require.True(t, tg.Output && tg.Type == iomap.Switch && tg.StaleAfter > 0 && p.Value == 1-tg.Safe && p.Within > 0)
 		}
 		for i := range m.Meters {
 			mt := &m.Meters[i]

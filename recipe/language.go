@@ -77,7 +77,10 @@ package recipe
 //	exit         condition on which it ends
 //	timeout      how long a phase may be Running, and how long each wait of the element itself may take: uses, entry, exit, the choice
 //	             of a select, the until of a repeat. It does not limit what stands in a block. Required where something waits
-//	on_timeout   hold, the default, or abort: what the batch then does
+//	on_timeout   what the batch then does: hold, the default; abort, see below; or hard_abort, which lets no logic run and requests
+//	             the trip that the map declares (trip_request). A map, as in the example, says how often it is tried again before, 1 to
+//	             100 times: a phase begins anew once all that it had set is safe again, what waits between phases waits once more. A
+//	             phase that meters or names a line or message cannot be tried again
 //
 //	# begins when its line is free and the tank is empty, and ends when all has come to rest
 //	- id: TRANSFER
@@ -86,6 +89,7 @@ package recipe
 //	  entry: "LT301 < 5 L and XV301 == closed"
 //	  exit: "ZS101 == closed and stable(WT301, 0.1 kg, 5 s)"
 //	  timeout: 10 min
+//	  on_timeout: {retry: 2, then: hold}
 //	  actions:
 //	    - set: {XV101: open}
 //	    - wait: "WT301 >= 50 kg"
@@ -224,7 +228,8 @@ package recipe
 // Unless a phase says otherwise, hold, stop and abort drive all outputs that it has set to their safe values, and restart brings back what
 // a hold took. on_hold, on_restart, on_stop and on_abort give a phase logic of its own for that, of set, delay, wait and mark: the
 // outputs that the logic sets follow it and stay so while the phase is held, all others go to their safe values at once. When its
-// timeout, which must be there, is over, all do.
+// timeout, which must be there, is over, all do. A hard abort, ordered or as on_timeout, is one of the whole batch: no logic runs, and all
+// outputs go to their safe values at once. An abort keeps a record of what was found: all values, and what each phase waited for.
 //
 //	# keep stirring while held; empty the tank on abort
 //	- id: DISSOLVE
@@ -238,6 +243,7 @@ package recipe
 //
 // recovery, in a phase or in the header, says what follows when the controller comes up again in the middle of a phase: hold, the
 // default; resume; repeat, the phase from its beginning, unless it meters or names a line or message; abort; or restart, a new batch.
+// What on_timeout has used of its retries is used: a restart after a hold grants none.
 //
 // # Equipment phases
 //

@@ -56,9 +56,12 @@ const (
 	RequestAction                       // OEM action ID of Action
 	CancelAction                        // OEM action ID, which is Action, is called off
 	Mark                                // log marker of Action
-	TimedOut                            // Elem ran out of time
+	TimedOut                            // Elem ran out of time; Command follows, or none where it is tried again
 	Answer                              // what became of Command: Result
 	OutputFault                         // Output is not known to have Value; write ID
+	Found                               // before Diagnosed: Elem, below what is aborted, is in From; with Value it waits since Elapsed for Reason
+	Diagnosed                           // Elem is aborted by Command: what stood in Found before it, and all that View shows, is of that moment
+	TripChanged                         // the request for a trip on Output is as Trip says, Elapsed after it was made
 	End                                 // the run is over and nothing more will come
 
 	RequestResource // an arbiter is asked for the part of Action that batches share; request ID
@@ -120,7 +123,9 @@ type Effect struct {
 	Value    int64
 	Elapsed  int64 // ns
 	Round    int64 // StepChanged: round of the innermost repeat around Elem; 0: there is none
-	Who      Who   // ActionStarted, TimedOut: who is waited for
+	Tries    int   // TimedOut, StepChanged: how often Elem was tried again
+	Trip     TripState
+	Who      Who // ActionStarted, TimedOut, Found: who is waited for
 	Reason   string
 }
 
@@ -160,6 +165,8 @@ const (
 type elem struct {
 	State   uint8
 	Waiting bool  // the current action has begun
+	Anew    bool  // it begins anew once the outputs that it had set are safe
+	Tries   int32 // how often it was tried again
 	PC      int32 // current action, counted from Elem.First
 	Since   int64 // when the element began
 	ActAt   int64 // when the current action began
@@ -169,14 +176,19 @@ type elem struct {
 
 // root is the state of the whole, of fixed size.
 type root struct {
-	Shown  uint8 // state of the procedure last told
-	Ended  bool
-	Again  bool // it was aborted so that a new batch takes its place
-	Fallen bool // a phase was stopped or aborted
-	Writes uint32
-	Asked  uint32
-	Queued uint32 // places given in the queue for equipment
-	Busy   int32  // outputs whose last write is not confirmed
+	Shown   uint8 // state of the procedure last told
+	Ended   bool
+	Again   bool  // it was aborted so that a new batch takes its place
+	Fallen  bool  // a phase was stopped or aborted
+	Hard    bool  // it was aborted hard: no logic runs any more
+	Trip    uint8 // TripState
+	Tripped uint8 // how often the trip was requested again
+	Writes  uint32
+	Asked   uint32
+	Queued  uint32 // places given in the queue for equipment
+	Busy    int32  // outputs whose last write is not confirmed
+	TripAt  int64  // when the trip was requested
+	TripBy  int64  // when it must be confirmed, or is requested again
 }
 
 // Machine runs one Program. It is a pure machine.
@@ -196,6 +208,7 @@ type Machine struct {
 	said   int  // effects that were counted against room
 
 	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
+	ofTrip             cells   // and that of the trip
 
 	x      index             // which actions ask for what
 	active set               // phases that are neither Idle nor terminal
@@ -205,7 +218,7 @@ type Machine struct {
 	loose  bool              // equipment of somebody who was stopped may be free
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
-	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
+	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip
 }
 
 // New makes a machine in which nothing has begun.
@@ -214,7 +227,7 @@ func New(p *Program, v View) *Machine {
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
 		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true,
-		timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+		timers: timebase.NewQueue(2*n + len(p.Outputs) + 2)}
 	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()
 	m.census()
@@ -248,6 +261,7 @@ func (m *Machine) Wake() int64 {
 func (m *Machine) actionTimer(e int) int { return len(m.el) + e }
 func (m *Machine) retryTimer(o int) int  { return 2*len(m.el) + o }
 func (m *Machine) escapeTimer() int      { return 2*len(m.el) + len(m.out) }
+func (m *Machine) tripTimer() int        { return m.escapeTimer() + 1 }
 
 // Step takes in one event at monotonic time at and appends its effects to fx. It allocates nothing once fx is large enough.
 func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
@@ -283,7 +297,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.show(m.advance(at, fx))
 		fx = m.show(m.blocked(at, fx))
 	}
-	return m.finish(at, "", fx)
+	return m.finish(at, "", m.verify(at, fx))
 }
 
 // due works off the deadlines that have come. Of phases that run out of time together all are told, and the gravest reaction
@@ -296,14 +310,16 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 		case owner < n && m.p.Elems[owner].Logic:
 			fx = m.logicTimedOut(at, owner, fx)
 		case owner < n:
-			fx = m.timedOut(owner, fx)
-			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
+			var follows Command
+			fx, follows = m.timedOut(at, owner, fx)
+			worst = max(worst, follows)
 		case owner == n: // the rest of a burst
 			m.all = true
 		case owner < 2*n:
 			m.look(owner - n)
 		case owner < 2*n+len(m.out):
 			fx = m.writeSafe(at, owner-2*n, "retry", fx)
+		case owner == m.tripTimer(): // verify looks at it
 		default:
 			fx = m.escape(at, fx)
 		}
@@ -431,6 +447,9 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 		}
 	}
 	fx = m.keep(fx)
+	if TripState(m.r.Trip) == TripRequested {
+		fx = m.trip(at, TripNotConfirmed, "not confirmed when the batch ended", fx)
+	}
 	return append(fx, Effect{Kind: End, To: State(m.r.Shown), Reason: late})
 }
 

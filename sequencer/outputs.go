@@ -38,7 +38,7 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 // towardsSafe tells whether a value lies on the way from the commanded value to the safe one, both ends included. From an
 // output that does not read back its value only the safe value itself does.
 func (m *Machine) towardsSafe(at int64, o int, value int64) bool {
-	s, safe := &m.out[o], m.p.Outputs[o].Safe
+	s, safe := &m.out[o], m.safe(o)
 	if value == safe {
 		return true
 	}
@@ -49,7 +49,7 @@ func (m *Machine) towardsSafe(at int64, o int, value int64) bool {
 }
 
 func (m *Machine) writeSafe(at int64, o int, reason string, fx []Effect) []Effect {
-	return m.write(at, o, m.p.Outputs[o].Safe, reason, fx)
+	return m.write(at, o, m.safe(o), reason, fx)
 }
 
 // rest drives every output that an element below e has set to its safe value, but for those that follow the logic of their phase;
@@ -71,10 +71,10 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 		}
 		if !keep {
 			s.Kept = false
-		} else if !s.Kept && s.Value != m.p.Outputs[o].Safe {
+		} else if !s.Kept && s.Value != m.safe(o) {
 			s.Kept, s.Held = true, s.Value
 		}
-		if s.Value != m.p.Outputs[o].Safe || !s.Known && !s.Busy {
+		if s.Value != m.safe(o) || !s.Known && !s.Busy {
 			fx = m.writeSafe(at, o, reason, fx)
 		}
 	}
@@ -150,7 +150,7 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		s.Write = 0
 		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
-		if s.Value != m.p.Outputs[o].Safe {
+		if s.Value != m.safe(o) {
 			// Where nothing runs that could be held, the output rests all the same.
 			return m.restAll(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
 		}
@@ -221,7 +221,7 @@ func (m *Machine) audit(at int64, fx []Effect) []Effect {
 // after the write is still to come.
 func (m *Machine) unsure(at int64, o int, wait bool) bool {
 	s := &m.out[o]
-	if s.Busy || !s.Known {
+	if s.Busy || !s.Known || m.p.Trip != nil && m.p.Trip.Output == o && m.pending() {
 		return true
 	}
 	switch m.reads(at, o) {

@@ -65,6 +65,13 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 		}
 	}
 	for State(s.State) == Running || State(s.State) == Pausing {
+		if s.Anew {
+			var done bool
+			if fx, done = m.cleared(at, p, fx); !done {
+				return fx
+			}
+			fx = m.anew(at, p, fx)
+		}
 		if !s.Waiting {
 			if State(s.State) == Pausing && !m.metering(p) {
 				m.suspend(at, p)
@@ -179,6 +186,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 func (m *Machine) own(p, o int) {
 	e, s := &m.p.Elems[p], &m.out[o]
 	m.freed()
+	m.parted(o)
 	switch {
 	case !e.Logic:
 		s.Owner, s.Kept = int32(p), false
@@ -294,7 +302,7 @@ func (m *Machine) proceed(at int64, p int) {
 		m.timers.Set(p, at+s.Left)
 		s.Left = timebase.Never
 	}
-	if !s.Waiting {
+	if !s.Waiting || s.Anew {
 		return
 	}
 	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {

@@ -23,6 +23,7 @@ type block struct {
 	todo      []todo       // of a phase
 	timeout   int64
 	reaction  recipe.Reaction
+	retry     int
 	recovery  recipe.Recovery
 	entry     cond.Cond
 	exit      cond.Cond
@@ -194,7 +195,8 @@ func (w *wired) add(name string, e Elem) int {
 }
 
 func (w *wired) transition(b *block, what string, parent int, a Action) int {
-	n := w.add(b.name+"."+what, Elem{Phase: true, Parent: parent, Count: 1, Timeout: b.timeout, OnTimeout: b.reaction, Recovery: b.recovery})
+	n := w.add(b.name+"."+what, Elem{Phase: true, Waits: true, Parent: parent, Count: 1, Timeout: b.timeout, Retry: b.retry, OnTimeout: b.reaction,
+		Recovery: b.recovery})
 	w.Actions = append(w.Actions, a)
 	w.actions = append(w.actions, w.elems[n]+"/1")
 	return n
@@ -224,7 +226,7 @@ func (w *wired) body(b *block, parent int) {
 	e := Elem{Phase: b.below == nil, Block: b.kind, Parent: parent, AtMost: b.atMost, OnLimit: b.onLimit,
 		Hands: b.hands, Takes: b.takes}
 	if e.Phase {
-		e.Timeout, e.OnTimeout, e.Recovery = b.timeout, b.reaction, b.recovery
+		e.Timeout, e.Retry, e.OnTimeout, e.Recovery = b.timeout, b.retry, b.reaction, b.recovery
 	} else if e.Block == recipe.NoBlock {
 		e.Block = recipe.Sequence
 	}

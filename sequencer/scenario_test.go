@@ -23,14 +23,16 @@ import (
 //	parallel NAME ... end             elements together
 //	select NAME ... end               the first that has a true when
 //	repeat NAME MOST ... end          a body in rounds
-//	phase NAME [TIMEOUT [abort]]      a phase; the actions stand in the lines below it
+//	trip OUTPUT VALUE TIME [COND]     the output requests a trip; TIME until it must be confirmed
+//	phase NAME [TIMEOUT [THEN]]       a phase; the actions stand in the lines below it; THEN is hold, abort or hard_abort, and before it
+//	                                  may stand retry N
 //
 // and of the element before it
 //
 //	entry COND, exit COND, uses NAME ..., equipment NAME, recovery RULE
 //	when COND                         of an alternative of a select; the one without it is taken otherwise
 //	until COND, limit REACTION        of a repeat
-//	timeout TIME [abort]              of a block: for its transitions
+//	timeout TIME [THEN]               of a block, as of a phase: for its transitions
 //	on_hold TIME, on_restart TIME, on_stop TIME, on_abort TIME
 //	                                  of a phase: the actions below it, up to the next of these or the next element, are its logic
 //
@@ -179,12 +181,10 @@ func (s *scenario) declare(l script.Line) error {
 		s.add(b)
 		s.phase = b
 		if len(l.Args) > 1 {
-			b.timeout, err = l.Duration(1)
+			return s.timing(b, l, 1)
 		}
-		if len(l.Args) > 2 {
-			b.reaction = recipe.Abort
-		}
-		return err
+	case "trip":
+		return s.trip(l)
 	default:
 		return s.about(l)
 	}
@@ -213,10 +213,7 @@ func (s *scenario) about(l script.Line) (err error) {
 	case "limit":
 		b.onLimit = map[string]recipe.Limit{"abort": recipe.LimitAbort, "continue": recipe.LimitContinue}[l.Args[0]]
 	case "timeout":
-		b.timeout, err = l.Duration(0)
-		if len(l.Args) > 1 {
-			b.reaction = recipe.Abort
-		}
+		err = s.timing(b, l, 0)
 	case "uses":
 		b.uses = l.Args
 	case "equipment":
@@ -236,6 +233,37 @@ func (s *scenario) about(l script.Line) (err error) {
 		}
 		return s.action(l)
 	}
+	return err
+}
+
+// timing reads a time-out and what follows it, from an argument on.
+func (s *scenario) timing(b *block, l script.Line, from int) (err error) {
+	if b.timeout, err = l.Duration(from); err != nil {
+		return err
+	}
+	rest := l.Args[from+1:]
+	if len(rest) > 1 && rest[0] == "retry" {
+		n, err := l.Int(from + 2)
+		if err != nil {
+			return err
+		}
+		b.retry, rest = int(n), rest[2:]
+	}
+	for len(rest) > 0 && b.reaction < recipe.HardAbort && b.reaction.String() != rest[0] {
+		b.reaction++
+	}
+	return nil
+}
+
+func (s *scenario) trip(l script.Line) (err error) {
+	t := &Trip{Output: slices.Index(s.w.tags, l.Args[0])}
+	if t.Value, err = l.Int(1); err != nil {
+		return err
+	}
+	if t.Within, err = l.Duration(2); err == nil && len(l.Args) > 3 {
+		t.Confirm, err = s.w.cond(l.Args[3])
+	}
+	s.w.Trip = t
 	return err
 }
 

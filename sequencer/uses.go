@@ -33,7 +33,7 @@ func (m *Machine) stays(h int) bool {
 	for o := range m.out {
 		s := &m.out[o]
 		if int(s.Owner) >= h && int(s.Owner) < m.p.Elems[h].End {
-			there = there || s.Busy || !s.Known || s.Value != m.p.Outputs[o].Safe
+			there = there || s.Busy || !s.Known || s.Value != m.safe(o)
 		}
 	}
 	return there

@@ -77,18 +77,28 @@ func speak(t *testing.T, size string, replace ...string) *batch.Batch {
 // from its journal, and returns its records.
 func live(t *testing.T, b *batch.Batch, schedule ...Scheduled) (list []*record.Record, res Result) {
 	t.Helper()
-	return liveOn(t, b, Rig{Port: &tanks{}}, schedule...)
+	return lives(t, b, Rig{Port: &tanks{}}, false, schedule...)
 }
 
 // liveOn is live on a rig.
 func liveOn(t *testing.T, b *batch.Batch, rig Rig, schedule ...Scheduled) (list []*record.Record, res Result) {
+	t.Helper()
+	return lives(t, b, rig, false, schedule...)
+}
+
+// lives is live on a rig; at its end some outputs are not known to be safe, or none.
+func lives(t *testing.T, b *batch.Batch, rig Rig, unsafe bool, schedule ...Scheduled) (list []*record.Record, res Result) {
 	t.Helper()
 	var bodies [][]byte
 	dir := filepath.Join(t.TempDir(), "B-1")
 	rig.Dir = dir
 	res, err := Run(t.Context(), b, rig, &Options{Virtual: &Virtual{}, Schedule: schedule,
 		Record: func(_ record.Kind, body []byte) { bodies = append(bodies, slices.Clone(body)) }})
-	require.NoError(t, err)
+	if unsafe {
+		require.ErrorIs(t, err, ErrOutputs)
+	} else {
+		require.NoError(t, err)
+	}
 	replay := b.Replay()
 	for _, body := range bodies {
 		r, err := record.Parse(body)

@@ -158,6 +158,8 @@ func sentence(k record.Kind, r *record.Record) string {
 		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
+	case record.KindTripRequest:
+		return fmt.Sprintf("TRIP requested by %s: %s%s", text(record.LogicalTag), text(record.Result), bracket(text(record.Detail)))
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
@@ -179,7 +181,8 @@ func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
-		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindRecovery:
+		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
+		record.KindRecovery:
 		return true
 	}
 	return false

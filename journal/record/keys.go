@@ -13,6 +13,7 @@ const (
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
 	ActiveSlot                     // slot that names the active version, A or B
+	ActiveSteps                    // steps that were under way, each with its state and what it waited for
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
 	AlarmID                        // alarm of the map
@@ -99,6 +100,7 @@ const (
 	ObjectVersion                  // version of a governed object
 	OffsetMS                       // last measured offset of the wall clock
 	OldValue                       // value before a change
+	Omitted                        // entries that did not fit their record
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
 	Overwritten                    // entries of a trace before its first one, which are gone
@@ -193,6 +195,7 @@ var keys = [keyCount]struct {
 	ActionType:          {"action_type", formText},
 	ActionVersion:       {"action_version", formInt},
 	ActiveSlot:          {"active_slot", formText},
+	ActiveSteps:         {"active_steps", formTexts},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
 	AlarmID:             {"alarm_id", formText},
@@ -279,6 +282,7 @@ var keys = [keyCount]struct {
 	ObjectVersion:       {"object_version", formText},
 	OffsetMS:            {"offset_ms", formDecimal},
 	OldValue:            {"old_value", formValue},
+	Omitted:             {"omitted", formInt},
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
 	Overwritten:         {"overwritten", formCount},

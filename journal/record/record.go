@@ -107,6 +107,8 @@ const (
 	KindRecordsReleased      // the first records of this journal may go: sinks hold them, and a policy says so
 	KindBatchReleased        // the package of a batch may go
 	KindTraceDump            // what the shell did in detail before something went wrong
+	KindDiagnostics          // what was found when an abort came
+	KindTripRequest          // a trip of the safety chain is requested, and whether that is seen to have come true
 	kindCount
 )
 
@@ -191,7 +193,10 @@ var specs = [kindCount]Spec{
 	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
 		Must: []Key{MovedMS, TimeStepCount, Cause}},
-	KindBatchEnd: {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
+	KindBatchEnd:    {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
+	KindDiagnostics: {Name: "diagnostics", Grade: Decision, Must: []Key{Command, Detail, ActiveSteps, Values, Cause}, May: []Key{Omitted}},
+	KindTripRequest: {Name: "trip_request", Grade: Decision, Must: []Key{LogicalTag, Value, Result, ElapsedMS, TimeoutMS, Cause},
+		May: []Key{Detail}},
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},
