@@ -159,6 +159,7 @@ const (
 	DueRest                       // what phases had left to say
 	DueRetry                      // the next write of the safe value of Output
 	DueEscape                     // the time in which transient states, or the end, wait for devices
+	DueTrip                       // the time in which a trip that was requested is to be confirmed
 )
 
 // Due is what comes due, and when.
@@ -172,7 +173,7 @@ type Due struct {
 // Dues calls fn for all that is due at monotonic time at, in the order of its owners: elements before outputs.
 func (m *Machine) Dues(at int64, fn func(d Due)) {
 	n := len(m.el)
-	for owner := range 2*n + len(m.out) + 1 {
+	for owner := range m.tripTimer() + 1 {
 		d := Due{At: m.timers.Due(owner)}
 		if d.At > at {
 			continue
@@ -186,8 +187,10 @@ func (m *Machine) Dues(at int64, fn func(d Due)) {
 			d.Kind, d.Elem = DueAction, owner-n
 		case owner < 2*n+len(m.out):
 			d.Kind, d.Output = DueRetry, owner-2*n
-		default:
+		case owner == m.escapeTimer():
 			d.Kind = DueEscape
+		default:
+			d.Kind = DueTrip
 		}
 		fn(d)
 	}

@@ -193,7 +193,8 @@ func (x *index) moves(n uint64) bool {
 		return true
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindReconcile, record.KindPrompt, record.KindActionRequest, record.KindCommandResult,
-		record.KindMarker, record.KindClockStep, record.KindBatchEnd, record.KindResourceRequest, record.KindResourceRelease:
+		record.KindMarker, record.KindClockStep, record.KindBatchEnd, record.KindResourceRequest, record.KindResourceRelease,
+		record.KindDiagnostics:
 		return false
 	}
 	return x.grade(n) == record.Decision // of a kind that is not known here: it is told rather than left out

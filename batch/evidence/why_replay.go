@@ -160,9 +160,14 @@ func (t *telling) lines(r *Reason, rec *record.Record) {
 	m, step, action, root := &t.moment, rec.Text(record.StepID), rec.Text(record.ActionID), r == t.q.root
 	switch ended := rec.Text(record.ActionState) == "end"; {
 	case isInput(rec):
+	case rec.Kind == record.KindOutputFault:
+		if id, ok := t.q.b.Plan.Map.Lookup(rec.Text(record.LogicalTag)); ok {
+			shows := t.replay.Machine.Shows(m.at, id)
+			r.line(shows.String())
+		}
 	case rec.Kind == record.KindTimeout, rec.Kind == record.KindActionState && ended:
 		t.needs(r, m.before, before, func(w *batch.Wait) bool {
-			return w.Step == step && w.Action != "" && (action == "" || w.Action == action)
+			return w.Step == step && (action == "" || w.Action == action)
 		})
 	case root && t.q.step != "": // what it waits for at the end of the records is told
 	case rec.Kind == record.KindStepState && root:

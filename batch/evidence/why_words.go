@@ -128,6 +128,12 @@ func decision(rec *record.Record) string {
 	case record.KindTimeout:
 		return step + " ran out of time" + ago(rec, " after ", record.TimeoutMS, "") + ": it waited for " + rec.Text(record.TimeoutReason) + "; " +
 			rec.Text(record.Result) + " follows"
+	case record.KindDiagnostics:
+		return "found when " + rec.Text(record.Command) + also(rec, " of ", record.StepID) + " came (" + rec.Text(record.Detail) + ")" +
+			listed(rec, ": ", record.ActiveSteps)
+	case record.KindTripRequest:
+		return "trip by " + rec.Text(record.LogicalTag) + " = " + rec.Text(record.Value) + ": " + rec.Text(record.Result) +
+			also(rec, ": ", record.Detail)
 	case record.KindCommandResult:
 		return rec.Text(record.Command) + " was " + rec.Text(record.Result) + also(rec, ": ", record.Detail)
 	case record.KindQualityChange:
