@@ -74,7 +74,7 @@ func begin(t require.TestingT, dir string, b *batch.Batch) *run {
 	require.NoError(t, WriteFiles(dir, b))
 	w, err := journal.Create(filepath.Join(dir, journalDir), journal.Header{JournalID: b.JournalID}, &journal.Options{Segment: 72 << 10})
 	require.NoError(t, err)
-	r := &run{t: t, b: b, m: b.Start(), w: w, blk: batch.NewBlock(len(b.Plan.Map.Tags)), wires: map[string]uint64{}, next: 1, now: 1, pulses: 65_520}
+	r := &run{t: t, b: b, m: b.Start(), w: w, blk: batch.NewBlock(len(b.Plan.Map.Tags)), next: 1, now: 1, pulses: 65_520}
 	epoch, seen := w.Header().Epoch, timebase.Observation{Mono: 1, UTC: created, Sync: timebase.NTPSync, Source: "ntp", Bound: 5 * ms}
 	r.step(batch.Event{Kind: batch.Created, Epoch: epoch, Observation: seen})
 	for i := range b.Plan.Files {
@@ -112,6 +112,9 @@ func (r *run) step(ev batch.Event) {
 		case batch.Write:
 			r.open = e.Write.Bits == 1
 			if !r.deaf && e.Write.Channel != r.mute {
+				if r.wires == nil {
+					r.wires = map[string]uint64{}
+				}
 				r.wires[e.Write.Channel] = e.Write.Bits
 				r.done = append(r.done, batch.Event{Kind: batch.Done, ID: e.Write.ID, OK: true, At: r.now + 20*ms})
 			}

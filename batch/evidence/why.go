@@ -20,8 +20,10 @@ const (
 	MaxBack     = 8       // records from the one asked for back to one that is told of
 	maxBranches = 8       // records that one record is led back to
 	maxWhy      = 1 << 22 // records of a journal that is explained
-	maxAsked    = 1 << 16 // writes, prompts and requests whose answers are led back to them
+	maxAsked    = 1 << 16 // writes, prompts and requests whose answers are led back to them, and names of steps
+	maxSought   = 4096    // records among which the one is sought with whose end a step began
 	maxTold     = 400     // bytes of one line of words
+	maxID       = 256     // bytes of a step_id
 	maxLines    = 60      // lines below a record
 )
 

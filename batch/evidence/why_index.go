@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal"
@@ -77,7 +78,8 @@ func (x *index) add(n uint64, rec *record.Record, step string) error {
 	}
 	x.kinds, x.from, x.ends = append(x.kinds, rec.Kind), append(x.from, uint32(len(x.causes))), append(x.ends, ends(rec))
 	id := rec.Text(record.StepID)
-	if _, known := x.number[id]; !known {
+	if _, known := x.number[id]; !known && len(id) <= maxID && len(x.names) < maxAsked {
+		id = strings.Clone(id) // and not the whole body
 		x.number[id] = int32(len(x.names))
 		x.names = append(x.names, id)
 	}
@@ -163,7 +165,7 @@ func (q *inquiry) links(n uint64) (list []link, left int) {
 				most--
 			}
 		}
-		for k := n - 1; onlyInputs && k > in; k-- {
+		for k := n - 1; onlyInputs && k > in && n-k <= maxSought; k-- {
 			if x.ends[k-1] && (x.elem[k-1] == 0 || q.b.Follows(x.names[x.elem[n-1]], x.names[x.elem[k-1]])) {
 				add(k, JustBefore)
 				break

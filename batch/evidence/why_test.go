@@ -288,7 +288,7 @@ func TestRecordsThatMeanNoGoodAreExplainedOrRefused(t *testing.T) {
 	whole := packed(t, "B-0001", batch.Unapproved)
 	all := bodies(t, slurp(t, whole, eventsName))
 	last := uint64(len(all))
-	evil := []any{"\u202e\u2028", strings.Repeat("x", 30_000), -9_007_199_254_740_991, 9_007_199_254_740_991, "18446744073709551615",
+	evil := []any{"\u202e\u2028", strings.Repeat("x", 30_000), int64(-9_007_199_254_740_991), int64(9_007_199_254_740_991), "18446744073709551615",
 		[]string{strings.Repeat("y", 9000)}, "-1", []string{}}
 	tried, told := 0, 0
 	for i := 9; i < len(all); i += 3 {
