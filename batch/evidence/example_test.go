@@ -83,7 +83,7 @@ func ExampleWhy() {
 	//       CHARGE waits: total A at its target
 	//         total A is 0.25 kg; wanted is >= 1.00 kg; source FC1 is GOOD; see record 13
 	//         CHARGE runs out of time in 59.8 s
-	//   00:00:00.120  record 15  write 1 was confirmed: XV1 = open
+	//   00:00:00.120  record 15  the device confirmed write 1: XV1 = open
 	//     00:00:00.100  record 14  asked: XV1 is to be open, it was closed; write 1 by CHARGE/2
 	//       and record 12, 8, which see
 	//   00:00:00.100  record 12  CHARGE: start (Running, was Idle)

@@ -66,6 +66,7 @@ type run struct {
 	unanswered uint32        // write to it
 	done       []batch.Event // writes under way, ev.At their time
 	ask        uint32
+	request    uint32 // that an arbiter was asked
 	fx         []batch.Effect
 }
 
@@ -123,6 +124,8 @@ func (r *run) step(ev batch.Event) {
 			}
 		case batch.Ask:
 			r.ask = e.ID
+		case batch.RequestResource:
+			r.request = e.ID
 		}
 	}
 	if r.blk.Full() {

@@ -104,11 +104,13 @@ func find(t *testing.T, dir string, words ...string) (seq uint64) {
 
 func TestAStepSaysWhatItWaitsForWhateverThatIs(t *testing.T) {
 	r := newRow(t)
-	r.seconds(5)
+	r.seconds(4)
+	r.step(batch.Event{Kind: batch.ResourceQueue, ID: r.request, Place: 2, Owner: "B-7/LIFT", Since: created})
+	r.seconds(1)
 	r.seal()
-	require.NoError(t, r.w.Commit())
+	require.NoError(t, r.w.Commit()) // it runs still
 	steps := []any{"LEVEL", "EMPTY", "SHUT", "GONE", "STEADY", "CLOCK", "REST", "BAND", "DOSE", "VALVE", "MEET", "TAKE", "LATE", "FIRST",
-		"SECOND.uses", "THIRD.uses", "ASKED", "MILLED", "GATED.entry", "ROUTE.select", "AGAIN.until", "GATED", "LAST", "ALL"}
+		"SECOND.uses", "THIRD.uses", "LIFT.uses", "ASKED", "MILLED", "GATED.entry", "ROUTE.select", "AGAIN.until", "GATED", "LAST", "ALL"}
 	golden.Check(t, "testdata/why_waits.golden", told(t, r.dir, steps...))
 	require.NoError(t, r.w.Close())
 }
@@ -117,6 +119,7 @@ func TestARecordIsLedBackToItsInputs(t *testing.T) {
 	r := newRow(t)
 	r.seconds(5)
 	r.step(batch.Event{Kind: batch.Answered, ID: r.ask, Value: "lot 7", Operator: "o.night", Role: "operator"})
+	r.step(batch.Event{Kind: batch.ResourceGranted, ID: r.request, Token: 7})
 	r.level, r.shut = 412, 1
 	r.seconds(2)
 	r.seconds(31) // delays end, and what is to be stable is
@@ -137,7 +140,9 @@ func TestARecordIsLedBackToItsInputs(t *testing.T) {
 		at(`"event_type":"action_state"`, `"action_id":"TAKE/1"`, `"action_state":"end"`),
 		at(`"event_type":"action_state"`, `"action_id":"ASKED/1"`, `"action_state":"end"`),
 		at(`"event_type":"quality_change"`, `"logical_tag":"LOST"`),
-		at(`"event_type":"output_fault"`), at(`"event_type":"batch_state"`), command, uint64(1), uint64(9), "LEVEL"))
+		at(`"event_type":"action_state"`, `"action_id":"LIFT.uses/1"`, `"action_state":"end"`),
+		at(`"event_type":"output_fault"`), at(`"event_type":"batch_state"`), command, uint64(1), uint64(2), uint64(5),
+		at(`"event_type":"time_observed"`), uint64(9), "LEVEL"))
 }
 
 func TestATimeOutSaysWhatHadNotCome(t *testing.T) {

@@ -43,6 +43,13 @@ func (t *telling) input(rec *record.Record) string {
 	case record.KindBatchCreated:
 		return fmt.Sprintf("batch %s of recipe %s %s was created for %s, by %s", rec.Text(record.BatchID), rec.Text(record.RecipeID),
 			rec.Text(record.RecipeVersion), rec.Text(record.BatchSize), by)
+	case record.KindObjectBound:
+		return "the batch is bound to " + rec.Text(record.ObjectKind) + " " + rec.Text(record.ObjectID) + " " + rec.Text(record.ObjectVersion) +
+			also(rec, ", approval ", record.ApprovalID) + also(rec, " by ", record.ApprovedBy)
+	case record.KindTimeObserved:
+		return "a look at the wall clock: " + rec.Text(record.SyncState) + also(rec, ", ", record.TsUTC)
+	case record.KindTickLate:
+		return "a deadline was taken" + ago(rec, " ", record.LateMS, " late") + ago(rec, ", more than ", record.Limit, "")
 	case record.KindBoot:
 		return "the controller came up and read back what is there"
 	case record.KindRecovery:
@@ -55,7 +62,10 @@ func (t *telling) input(rec *record.Record) string {
 	case record.KindPromptAnswer:
 		return by + " answered prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Value)
 	case record.KindWriteDone:
-		words := "write " + rec.Text(record.WriteID) + " was " + rec.Text(record.Result)
+		words := "the device confirmed write " + rec.Text(record.WriteID)
+		if rec.Text(record.Result) != "confirmed" {
+			words = "the device did not confirm write " + rec.Text(record.WriteID)
+		}
 		if t.moment.wrote != "" && t.broken == "" {
 			words += ": " + t.moment.wrote
 		}
@@ -224,5 +234,5 @@ func carried(rec *record.Record) string {
 			words = append(words, k.String()+" "+cutWords(text, 120))
 		}
 	}
-	return spec.Name + ": " + strings.Join(words, ", ")
+	return strings.TrimSuffix(spec.Name+": "+strings.Join(words, ", "), ": ")
 }
