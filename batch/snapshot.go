@@ -32,6 +32,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	for _, part := range m.refParts() {
 		dst, _ = binary.Append(dst, le, part)
 	}
+	dst, _ = binary.Append(dst, le, m.form.own)
 	return m.seq.Snapshot(m.met.Snapshot(m.io.Snapshot(dst)))
 }
 
@@ -63,7 +64,10 @@ func (m *Machine) Restore(src []byte) error {
 		}
 		src = src[n:]
 	}
-	src, err := m.io.Restore(src)
+	src, err := m.restoreForm(src)
+	if err == nil {
+		src, err = m.io.Restore(src)
+	}
 	if err == nil {
 		src, err = m.met.Restore(src)
 	}

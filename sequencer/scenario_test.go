@@ -56,6 +56,7 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
+//	change VALUE VALUE                what was the one in the procedure is the other from now on, numbers or times
 //	granted REQUEST, refused REQUEST REASON, queued REQUEST
 //	                                  what an arbiter says; nobody says it by himself
 //	boot                              the controller comes up; outputs read back what their devices were last given
@@ -336,6 +337,8 @@ func (s *scenario) happen(l script.Line) error {
 	case "look":
 		s.look(l.Args)
 		return nil
+	case "change":
+		return s.change(l)
 	case "boot":
 		ev.Kind = Boot
 	case "tell":
