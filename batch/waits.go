@@ -70,7 +70,7 @@ func (m *Machine) Waits(at int64, step string) (list []Wait) {
 }
 
 func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
-	w := Wait{Step: m.b.prog.elems[s.Elem].id, State: s.State, Left: -1}
+	w := Wait{Step: m.form.prog.elems[s.Elem].id, State: s.State, Left: -1}
 	if s.Limit != timebase.Never {
 		w.Left = max(s.Limit-m.st.Base-at, 0)
 	}
@@ -78,8 +78,8 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 		m.needState(at, s, &w)
 		return w
 	}
-	a := &m.b.prog.seq.Actions[s.Action]
-	w.Action, w.For, w.Since, w.Seq = m.b.prog.actions[s.Action].id, a.Reason, s.Since-m.st.Base, m.refs.Actions[s.Elem]
+	a := &m.form.prog.seq.Actions[s.Action]
+	w.Action, w.For, w.Since, w.Seq = m.form.prog.actions[s.Action].id, a.Reason, s.Since-m.st.Base, m.refs.Actions[s.Elem]
 	switch a.Kind {
 	case recipe.Set:
 		m.needOutputs(at, s.Elem, &w)
@@ -92,10 +92,10 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	case recipe.Acquire:
 		m.needEquipment(a, s, &w)
 	case recipe.Prompt:
-		w.Needs = append(w.Needs, Need{Kind: NeedPerson, Wants: "answer prompt " + number(s.ID), Detail: m.b.prog.actions[s.Action].text,
+		w.Needs = append(w.Needs, Need{Kind: NeedPerson, Wants: "answer prompt " + number(s.ID), Detail: m.form.prog.actions[s.Action].text,
 			Seq: w.Seq})
 	case recipe.Request:
-		w.Needs = append(w.Needs, Need{Kind: NeedResult, Name: m.b.prog.actions[s.Action].kind.Name, Wants: "the result of request " + number(s.ID),
+		w.Needs = append(w.Needs, Need{Kind: NeedResult, Name: m.form.prog.actions[s.Action].kind.Name, Wants: "the result of request " + number(s.ID),
 			Seq: w.Seq})
 	default:
 		m.needConds(at, s, &w)
@@ -125,7 +125,7 @@ func (m *Machine) needConds(at int64, s *sequencer.Wait, w *Wait) {
 		}
 		n := m.needLeaf(at, &q)
 		if q.Choice >= 0 {
-			n.Detail = strings.TrimPrefix(n.Detail+", for "+m.b.prog.elems[m.b.prog.seq.Choices[q.Choice].Elem].id, ", ")
+			n.Detail = strings.TrimPrefix(n.Detail+", for "+m.form.prog.elems[m.form.prog.seq.Choices[q.Choice].Elem].id, ", ")
 		}
 		w.Needs = append(w.Needs, n)
 	})
@@ -167,7 +167,7 @@ func (m *Machine) Shows(at int64, id tag.ID) Need {
 // needOutputs says which outputs are not what they were commanded to be.
 func (m *Machine) needOutputs(at int64, e int, w *Wait) {
 	m.seq.Outputs(e, func(o sequencer.Missing) {
-		id := m.b.prog.outputs[o.Output]
+		id := m.form.prog.outputs[o.Output]
 		t := &m.b.Plan.Map.Tags[id]
 		n := m.Shows(at, id)
 		n.Kind, n.Wants, n.Seq = NeedOutput, shown(t, o.Value), m.refs.Outputs[o.Output]
@@ -187,9 +187,9 @@ func (m *Machine) needOutputs(at int64, e int, w *Wait) {
 
 // needTotal says how far a window is from its target.
 func (m *Machine) needTotal(a *sequencer.Action) Need {
-	win, t := &m.b.prog.wins[a.Window], m.met.Total(a.Window)
+	win, t := &m.form.prog.wins[a.Window], m.met.Total(a.Window)
 	n := Need{Kind: NeedTotal, Name: win.id, Quality: t.Source, AgeMS: -1, Seq: m.refs.Windows[a.Window],
-		Value: amountOf(t.Value, win.meter.Resolution), Wants: ">= " + amountOf(m.b.prog.windows[a.Window].Target-a.Short, win.meter.Resolution),
+		Value: amountOf(t.Value, win.meter.Resolution), Wants: ">= " + amountOf(m.form.prog.windows[a.Window].Target-a.Short, win.meter.Resolution),
 		Detail: "source " + m.b.Plan.Map.Tags[win.meter.Source].Name + " is " + t.Source.String()}
 	if !t.Open {
 		n.Detail = "the window is not open"
@@ -214,7 +214,7 @@ func (m *Machine) needSteps(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
 		if e == 0 {
 			continue
 		}
-		n := Need{Kind: NeedStep, Name: line, Step: m.b.prog.elems[e].id, Seq: m.refs.Elems[e]}
+		n := Need{Kind: NeedStep, Name: line, Step: m.form.prog.elems[e].id, Seq: m.refs.Elems[e]}
 		if n.Wants = "to come to it"; a.Kind == recipe.Receive {
 			n.Wants = "to send it"
 		}
@@ -226,16 +226,16 @@ func (m *Machine) needSteps(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
 
 // needEquipment says who holds what a step uses, and how many have waited longer for it.
 func (m *Machine) needEquipment(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
-	what := strings.Join(m.b.prog.used(a, false), ", ")
+	what := strings.Join(m.form.prog.used(a, false), ", ")
 	for _, e := range s.Who.Elems {
 		if e != 0 { // a bracket, whose first element has got what it holds
-			w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Step: m.b.prog.elems[e].id, Seq: m.refs.Elems[min(e+1, len(m.refs.Elems)-1)],
+			w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Step: m.form.prog.elems[e].id, Seq: m.refs.Elems[min(e+1, len(m.refs.Elems)-1)],
 				Wants: "to give it back", Detail: m.doing(e)})
 		}
 	}
 	w.more(s.Who.More, NeedEquipment, what)
 	if s.Asked != 0 {
-		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: strings.Join(m.b.prog.used(a, true), ", "),
+		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: strings.Join(m.form.prog.used(a, true), ", "),
 			Wants: "a grant of request " + number(s.Asked), Detail: m.inLine(&m.line[a.Ask-1])})
 	}
 	if s.Ahead > 0 {
@@ -262,7 +262,7 @@ func (m *Machine) inLine(l *line) string {
 func (m *Machine) doing(e int) string {
 	words := "it is " + m.seq.State(e).String()
 	if list := m.seq.Waits(e); len(list) > 0 && list[0].Action >= 0 {
-		words += " and waits: " + brief(m.b.prog.seq.Actions[list[0].Action].Reason, MaxDetail)
+		words += " and waits: " + brief(m.form.prog.seq.Actions[list[0].Action].Reason, MaxDetail)
 	}
 	return words
 }

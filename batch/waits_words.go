@@ -86,13 +86,13 @@ func (m *Machine) Dues(at int64) (words []string) {
 	m.seq.Dues(at+m.st.Base, func(d sequencer.Due) {
 		switch d.Kind {
 		case sequencer.DueTimeout:
-			words = append(words, m.b.prog.elems[d.Elem].id+" runs out of time")
+			words = append(words, m.form.prog.elems[d.Elem].id+" runs out of time")
 		case sequencer.DueAction:
 			words = append(words, m.dueAction(d.Elem))
 		case sequencer.DueRest:
 			words = append(words, "phases go on with what they had left to do")
 		case sequencer.DueRetry:
-			words = append(words, "the safe value of "+m.b.Plan.Map.Tags[m.b.prog.outputs[d.Output]].Name+" is written again")
+			words = append(words, "the safe value of "+m.b.Plan.Map.Tags[m.form.prog.outputs[d.Output]].Name+" is written again")
 		case sequencer.DueEscape:
 			words = append(words, "the time for devices to confirm is over")
 		case sequencer.DueTrip:
@@ -108,7 +108,7 @@ func (m *Machine) dueAction(e int) string {
 		if w.Elem != e || w.Action < 0 {
 			continue
 		}
-		a, id := &m.b.prog.seq.Actions[w.Action], m.b.prog.actions[w.Action].id
+		a, id := &m.form.prog.seq.Actions[w.Action], m.form.prog.actions[w.Action].id
 		switch a.Kind {
 		case recipe.Delay:
 			return "the " + a.Reason + " of " + id + " is over"
@@ -118,7 +118,7 @@ func (m *Machine) dueAction(e int) string {
 			return id + " has had the time that it waits for"
 		}
 	}
-	return m.b.prog.elems[e].id + " has had the time that it waits for"
+	return m.form.prog.elems[e].id + " has had the time that it waits for"
 }
 
 // Wrote tells which output, and which of its values, a write is about that was the last to it, and the record that announced it; ok is
@@ -128,7 +128,7 @@ func (m *Machine) Wrote(id uint32) (name, value string, seq uint64, ok bool) {
 	if o < 0 {
 		return "", "", 0, false
 	}
-	t := &m.b.Plan.Map.Tags[m.b.prog.outputs[o]]
+	t := &m.b.Plan.Map.Tags[m.form.prog.outputs[o]]
 	v, _ := m.seq.Commanded(o)
 	return t.Name, shown(t, v), m.refs.Outputs[o], true
 }

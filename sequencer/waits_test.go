@@ -53,7 +53,7 @@ func (w *watch) waitsFor(at int64, m *Machine, s *Wait) error {
 		if asked++; q.Truth != cond.True {
 			open++
 		}
-		if q.Leaf.Op == 0 {
+		if q.Leaf.Op == 0 && q.Truth != cond.Bad { // a change may have made it malformed
 			asked = -1000
 		}
 	})

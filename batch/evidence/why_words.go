@@ -138,6 +138,10 @@ func decision(rec *record.Record) string {
 	case record.KindTimeout:
 		return step + " ran out of time" + ago(rec, " after ", record.TimeoutMS, "") + ": it waited for " + rec.Text(record.TimeoutReason) + "; " +
 			rec.Text(record.Result) + " follows"
+	case record.KindParameterChange:
+		return "parameter " + rec.Text(record.Parameter) + " is " + rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", it was " +
+			rec.Text(record.OldValue) + "; by " + rec.Text(record.Actor) + " (" + rec.Text(record.OperatorRole) + "), reason: " +
+			rec.Text(record.ChangeReason)
 	case record.KindDiagnostics:
 		return "found when " + rec.Text(record.Command) + also(rec, " of ", record.StepID) + " came (" + rec.Text(record.Detail) + ")" +
 			listed(rec, ": ", record.ActiveSteps)
