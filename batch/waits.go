@@ -19,8 +19,8 @@ import (
 // Wait is what a phase, a transition or the logic of a phase waits for.
 type Wait struct {
 	Step   string          // step_id
-	Action string          // action_id; "" where it waits in no action, and State says what for
-	For    string          // what the action waits for, in the words of the recipe, as wait_reason has them
+	Action string          // action_id; "" where it waits in no action, and State says what for, or For where it is to be tried again
+	For    string          // what it waits for, in the words of the recipe, as wait_reason has them
 	State  sequencer.State // of the step
 	Since  int64           // monotonic ns at which the action began; below 0 where that was before the controller came up
 	Left   int64           // ns that are left until the step runs out of time; -1: it has no limit, or its clock stands
@@ -113,6 +113,12 @@ func (m *Machine) needState(at int64, s *sequencer.Wait, w *Wait) {
 		w.Needs = append(w.Needs, Need{Kind: NeedPerson, Wants: "restart it: it is Held"})
 	case sequencer.Paused:
 		w.Needs = append(w.Needs, Need{Kind: NeedPerson, Wants: "let it go on: it is Paused"})
+	}
+	if s.Anew {
+		w.For = "what it did to be over, to be tried again"
+	}
+	if s.ID != 0 {
+		w.Needs = append(w.Needs, Need{Kind: NeedResult, Wants: "the end of request " + number(s.ID) + ", which was called off"})
 	}
 	m.needOutputs(at, s.Elem, w)
 }

@@ -47,7 +47,7 @@ func (n *Need) String() string {
 	case NeedTime:
 		return join("has to go by: "+n.Wants, n.Detail)
 	default:
-		return join("wanted is "+n.Wants+" of "+n.Name, n.Detail)
+		return join(strings.TrimSuffix("wanted is "+n.Wants+" of "+n.Name, " of "), n.Detail)
 	}
 	if n.Wants != "" {
 		text += "; wanted is " + n.Wants

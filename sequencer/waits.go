@@ -14,7 +14,8 @@ import (
 type Wait struct {
 	Elem   int
 	State  State // of the phase; of logic Running
-	Action int   // the action that it waits in; -1: it waits in none, and State says what for
+	Action int   // the action that it waits in; -1: it waits in none, and State or Anew says what for
+	Anew   bool  // it is tried again, once the outputs that it had set are safe and request ID, if there is one, has come to its end
 	Since  int64 // when that action began
 	Limit  int64 // when the element runs out of time; timebase.Never: it has no limit, or its clock stands
 	Due    int64 // when the action is over, or may be, by time alone; timebase.Never: not by time alone
@@ -40,7 +41,10 @@ func (m *Machine) Waits(e int) (list []Wait) {
 
 func (m *Machine) wait(p int) Wait {
 	s := &m.el[p]
-	w := Wait{Elem: p, State: State(s.State), Action: -1, Limit: m.timers.Due(p), Due: timebase.Never}
+	w := Wait{Elem: p, State: State(s.State), Action: -1, Anew: s.Anew, Limit: m.timers.Due(p), Due: timebase.Never}
+	if s.Anew && s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request {
+		w.ID = uint32(s.A)
+	}
 	if !m.acts(p) {
 		return w
 	}
@@ -65,7 +69,7 @@ func (m *Machine) wait(p int) Wait {
 // acts tells whether a phase or logic is in the middle of an action.
 func (m *Machine) acts(p int) bool {
 	s := &m.el[p]
-	return s.Waiting && (State(s.State) == Running || State(s.State) == Pausing)
+	return s.Waiting && !s.Anew && (State(s.State) == Running || State(s.State) == Pausing)
 }
 
 // Question is a condition that is asked, and what decides it.
@@ -121,7 +125,7 @@ type Missing struct {
 }
 
 // Outputs calls fn for each output that an element waits for: of a set, those that are not confirmed; of a phase in a transient state,
-// all that are not, since such states end together; of one that is held, those that it answers for.
+// all that are not, since such states end together; of one that is held, or is to begin anew, those that it answers for.
 func (m *Machine) Outputs(e int, fn func(o Missing)) {
 	tell := func(o int, value int64) {
 		if s := &m.out[o]; s.Busy || !s.Known || s.Value != value {

@@ -60,7 +60,9 @@ func (w *watch) waitsFor(at int64, m *Machine, s *Wait) error {
 	switch {
 	case asked < 0:
 		return fmt.Errorf("a condition has nothing that decides it")
-	case s.Action < 0 && (State(m.el[s.Elem].State) == Running && m.el[s.Elem].Waiting):
+	case s.Anew && missing == 0 && s.ID == 0 && !m.all && State(m.el[s.Elem].State) == Running:
+		return fmt.Errorf("it is to begin anew, and no output is lacking")
+	case s.Action < 0 && !s.Anew && State(m.el[s.Elem].State) == Running && m.el[s.Elem].Waiting:
 		return fmt.Errorf("it waits, and is told to wait in no action")
 	case s.Action < 0 || m.all: // a burst has left something to do
 		return nil
