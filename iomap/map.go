@@ -31,6 +31,8 @@ type Map struct {
 	Tags        []Tag   // a tag's ID is its place in this list
 	Meters      []Meter // in the order of the file
 	Units       []Unit  // equipment that recipes ask for by class, in the order of the file
+	Interlocks  []Interlock
+	Alarms      []Alarm
 }
 
 // Tag is one logical tag.
