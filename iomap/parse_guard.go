@@ -106,11 +106,11 @@ func (r *reader) filter(f *strictyaml.Fields, i *Interlock) {
 		share.Errorf("a vote needs the window that it looks at: add a line such as \"vote_window: 500 ms\"")
 	case votes:
 		w := timeOf(window)
+		i.Vote = percentOf(share)
 		if w != 0 && d != 0 && (w < d || w > cond.MaxVotes*d) {
 			window.Errorf("vote_window is %q; it must be from 1 to %d times the debounce, which is %q", window.Str(), cond.MaxVotes, debounce.Str())
 			return
 		}
-		i.Vote = percentOf(share)
 		// Whole ns, rounded up: the share is never less than what was asked for.
 		i.Filter.Window, i.Filter.Need = w, w/100*i.Vote+(w%100*i.Vote+99)/100
 	}
@@ -190,8 +190,9 @@ func (r *reader) alarm(n strictyaml.Node, seen map[string]int) Alarm {
 	fault, faulty := f.Opt("fault")
 	of, some := f.Opt("of")
 	switch {
-	case conditional == faulty:
+	case conditional == faulty && a.ID != "":
 		n.Errorf("alarm %q is raised by a condition or by a class of faults: give it either when or fault", a.ID)
+	case conditional == faulty:
 	case conditional && some:
 		of.Errorf("of says which tag or interlock a fault is of; a condition names its own")
 	case conditional:
@@ -220,7 +221,9 @@ func (r *reader) of(n strictyaml.Node, a *Alarm) {
 		var names []string
 		a.Gate = slices.IndexFunc(r.m.Interlocks, func(i Interlock) bool { return i.ID == n.Str() })
 		for i := range r.m.Interlocks {
-			names = append(names, r.m.Interlocks[i].ID)
+			if r.m.Interlocks[i].ID != "" {
+				names = append(names, r.m.Interlocks[i].ID)
+			}
 		}
 		if a.Gate < 0 {
 			unknown(n, n.Str(), "interlock", names)
