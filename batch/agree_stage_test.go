@@ -96,6 +96,11 @@ func (s *stage) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 func (s *stage) Seen(tag.ID) int64 { return s.at }
 
 // Total is at its target.
+func (s *stage) Source(w int) (bool, tag.Quality) {
+	t := s.Total(w)
+	return t.Open, t.Source
+}
+
 func (s *stage) Total(w int) metering.Total {
 	return metering.Total{Open: s.open[w], Source: tag.Good, Value: s.p.Windows[w].Target}
 }

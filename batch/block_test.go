@@ -4,6 +4,7 @@ package batch
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,10 +18,11 @@ type stamped struct {
 }
 
 func TestABlockUnpacksToWhatWasPacked(t *testing.T) {
-	for seed := uint64(1); seed <= 300; seed++ {
+	for seed := uint64(1); seed <= 600; seed++ {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		const tags = 7
 		b := NewBlock(tags)
+		b.form = 1 + int(seed%2)
 		at := 1_000_000_000 + rng.Int64N(1<<60)
 		var want []stamped
 		for n := 1 + rng.IntN(200); n > 0; n-- {
@@ -38,7 +40,7 @@ func TestABlockUnpacksToWhatWasPacked(t *testing.T) {
 		}
 		require.Equal(t, len(want), b.Events, "seed %d", seed)
 		i := 0
-		err := Unpack(b.Data(), b.First, tags, func(at int64, ev *Event) error {
+		err := Unpack(int64(b.form), b.Data(), b.First, tags, func(at int64, ev *Event) error {
 			require.Equal(t, want[i].ev, *ev, "seed %d, event %d", seed, i)
 			if ev.Kind == Sample {
 				require.Equal(t, want[i].at, at, "seed %d, event %d", seed, i)
@@ -51,12 +53,109 @@ func TestABlockUnpacksToWhatWasPacked(t *testing.T) {
 	}
 }
 
+// scans makes what a port sends that reads the same tags again and again: most values as they were, now and then a tick, an age, another
+// order or another step.
+func scans(rng *rand.Rand, tags int) (list []stamped) {
+	at, step := 1+rng.Int64N(1<<40), 1+rng.Int64N(1<<30)
+	value := make([]uint64, tags)
+	order := rng.Perm(tags)
+	for range 1 + rng.IntN(100) {
+		if at += step; rng.IntN(8) == 0 {
+			at += rng.Int64N(3)
+		}
+		if rng.IntN(20) == 0 {
+			order = rng.Perm(tags)[:1+rng.IntN(tags)]
+		}
+		for range rng.IntN(4) / 3 {
+			list = append(list, stamped{at, Event{Kind: Tick}})
+		}
+		for _, id := range order {
+			if rng.IntN(6) == 0 {
+				value[id] += uint64(rng.Int64N(1<<rng.IntN(62)) - rng.Int64N(4))
+			}
+			ev := Event{Kind: Sample, Tag: tag.ID(id), Form: tag.Form(id % 4), Bits: value[id], Quality: tag.Good}
+			if rng.IntN(200) == 0 {
+				ev.AgeMS = 1
+			}
+			list = append(list, stamped{at, ev})
+		}
+	}
+	return list
+}
+
+func TestScansUnpackToWhatWasPackedAndTakeLessThanSamples(t *testing.T) {
+	for seed := uint64(1); seed <= 600; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		tags := 1 + rng.IntN(40)
+		if seed%50 == 0 {
+			tags = maxScan - 2 + rng.IntN(5) // about as many as fit a scan, and more
+		}
+		want := scans(rng, tags)
+		var size [3]int
+		for form := 1; form <= BlockForm; form++ {
+			b := NewBlock(tags)
+			b.form = form
+			for i := range want {
+				b.Add(want[i].at, &want[i].ev)
+			}
+			size[form] = len(b.Data())
+			i := 0
+			require.NoError(t, Unpack(int64(form), b.Data(), b.First, tags, func(at int64, ev *Event) error {
+				require.Equal(t, want[i].ev, *ev, "seed %d, form %d, event %d", seed, form, i)
+				if ev.Kind == Sample {
+					require.Equal(t, want[i].at, at, "seed %d, form %d, event %d", seed, form, i)
+				}
+				i++
+				return nil
+			}), "seed %d, form %d", seed, form)
+			require.Equal(t, len(want), i, "seed %d, form %d", seed, form)
+			again := slices.Clone(b.Data())
+			b.Reset()
+			for i := range want {
+				b.Add(want[i].at, &want[i].ev)
+			}
+			require.Equal(t, again, b.Data(), "seed %d: a block that is used again", seed)
+		}
+		require.LessOrEqual(t, size[2], size[1], "seed %d", seed)
+	}
+}
+
+func TestAnEqualScanTakesABitAndOneThatMovesAByteForEachValue(t *testing.T) {
+	b := NewBlock(16)
+	scan := func(n int, at int64) {
+		for id := range 16 {
+			b.Add(at, &Event{Kind: Sample, Tag: tag.ID(id), Form: tag.Int, Bits: uint64(n), Quality: tag.Good})
+		}
+	}
+	at := int64(1)
+	for range 3 {
+		scan(0, at)
+		at += 100_000_000
+	}
+	b.endScan()
+	b.flushScans()
+	before := len(b.buf)
+	for range 1280 {
+		scan(0, at)
+		at += 100_000_000
+	}
+	b.endScan()
+	b.flushScans()
+	require.Equal(t, 10, len(b.buf)-before)
+	before = len(b.buf)
+	for n := range 100 {
+		scan(n%3+1, at)
+		at += 100_000_000
+	}
+	require.LessOrEqual(t, len(b.Data())-before, 100*17)
+}
+
 func TestASampleOfASteadySignalTakesFewBytes(t *testing.T) {
 	b := NewBlock(20)
 	for i := range 100 {
 		b.Add(1+int64(i)*100_000_000, &Event{Kind: Sample, Tag: 9, Form: tag.Int, Bits: uint64(1000 + i%7), Quality: tag.Good})
 	}
-	require.Less(t, len(b.Data()), 100*8)
+	require.Less(t, len(b.Data()), 100*3)
 }
 
 func FuzzUnpack(f *testing.F) {
@@ -64,17 +163,18 @@ func FuzzUnpack(f *testing.F) {
 	b.Add(5_000_000, &Event{Kind: Sample, Tag: 1, Form: tag.Float32, Bits: 7, Quality: tag.Good})
 	b.Add(9_000_000, &Event{Kind: Tick})
 	b.Add(9_000_000, &Event{Kind: Sample, Tag: 2, Bits: 1, AgeMS: 4})
-	f.Add(b.Data(), int64(5_000_000))
-	f.Add([]byte{0, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}, int64(0))
-	f.Fuzz(func(t *testing.T, data []byte, first int64) {
+	f.Add(b.Data(), int64(5_000_000), int64(1))
+	f.Add([]byte{0, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}, int64(0), int64(1))
+	f.Add([]byte{3, 9, 1, 1, 2, 0xFF, 0x61, 9, 0x1F, 0, 0x80}, int64(5), int64(2))
+	f.Fuzz(func(t *testing.T, data []byte, first, form int64) {
 		n := 0
-		_ = Unpack(data, first, 3, func(at int64, ev *Event) error {
+		_ = Unpack(form, data, first, 3, func(at int64, ev *Event) error {
 			if n++; ev.Kind == Sample && (ev.Tag >= 3 || at < first) {
 				t.Fatalf("event %+v at %d", ev, at)
 			}
 			return nil
 		})
-		if n > BlockEvents+len(data) {
+		if n > 2*BlockEvents+len(data) {
 			t.Fatalf("%d events out of %d bytes", n, len(data))
 		}
 	})

@@ -6,11 +6,11 @@ import "github.com/batchkit/batchkit/recipe"
 
 // What an evidence budget assumes, in bytes as they stand in the journal.
 const (
-	perReading = 6        // one sample in an input block
+	perReading = 4        // one sample in an input block
 	readings   = 16       // samples of a tag within its stale_after; a port sends some
 	perAction  = 6 << 10  // the decisions and answers that one action leads to, a hold and a restart among them
 	perSecond  = 64       // ticks, measures, looks at the clock
-	perBlock   = 1500     // a block of inputs, sealed once a second where there are any, and the group that it makes
+	perBlock   = 1500     // a block of inputs, sealed when it is old where there are any, and the group that it makes
 	perBatch   = 96 << 10 // a trace of 32 KiB among it
 	perAbort   = 3 << 10  // what is said of one output, and of one phase, when the batch is aborted
 	abortTime  = 20       // s that an abort may take
@@ -49,7 +49,7 @@ func (b *Batch) rate() int64 {
 			samples += readings * 60_000_000 / max(t.StaleAfter/1000, 1)
 		}
 	}
-	return min(perSecond+perReading*samples/60+perBlock*min(samples, 60)/60, 1<<30)
+	return min(perSecond+perReading*samples/60+perBlock*min(samples, 60_000_000_000/b.BlockAge)/60, 1<<30)
 }
 
 // extent is the number of actions in an element, and the longest time in ns that they may take. A repeat takes all its rounds.

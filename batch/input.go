@@ -54,6 +54,9 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if m.b.Seed != 0 {
 			b.Count(record.Seed, m.b.Seed)
 		}
+		if m.b.BlockAge != BlockAge {
+			b.Int(record.BlockAgeMS, m.b.BlockAge/1_000_000)
+		}
 		if m.b.RestartOf != "" {
 			b.Text(record.RestartOf, m.b.RestartOf)
 		}
@@ -261,7 +264,7 @@ func (m *Machine) AppendBlock(dst []byte, seq uint64, blk *Block) ([]byte, error
 	m.identify(record.KindInputBlock, seq)
 	m.body.Text(record.BlockData, base64.StdEncoding.EncodeToString(blk.Data()))
 	m.body.Int(record.BlockEvents, int64(blk.Events))
-	m.body.Int(record.BlockForm, BlockForm)
+	m.body.Int(record.BlockForm, int64(blk.form))
 	if blk.Lost > 0 {
 		m.body.Count(record.Coalesced, uint64(blk.Lost))
 	}

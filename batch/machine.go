@@ -113,6 +113,9 @@ func (v image) Seen(id tag.ID) int64 {
 // Total returns what a window shows.
 func (v image) Total(w int) metering.Total { return v.m.met.Total(w) }
 
+// Source tells whether a window is open, and which quality its source has.
+func (v image) Source(w int) (open bool, q tag.Quality) { return v.m.met.Source(w) }
+
 // Step takes in one event at monotonic time at and appends its effects to fx. Times must not decrease. A step that decides
 // nothing allocates nothing. A panic means that an invariant of the engine is broken, never that an input was bad.
 func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {

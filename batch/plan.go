@@ -11,6 +11,7 @@
 package batch
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -211,6 +212,11 @@ type BindOptions struct {
 	JournalID string // name of the batch's journal, unique for ever; "" is the batch id
 	Seed      uint64 // seed of the simulation that the batch runs on; 0: none, or not told
 	RestartOf string // the batch in whose place this one is begun, by a recovery rule; "": none
+
+	// BlockAge is the time in ns after which an input block is sealed, and so what a cut of the power may lose of the inputs: 100 ms to
+	// 10 min; 0: one second. An hour of sixteen tags that are read every 100 ms takes about 1.8 MB of evidence at one second, 310 kB at ten
+	// and 150 kB at a minute, where one value in twenty differs from the one before.
+	BlockAge int64
 }
 
 // Batch is a plan bound to a batch id, a size and the approvals of its files. It is never changed after Bind.
@@ -223,6 +229,7 @@ type Batch struct {
 	Approvals []Approval // of Plan.Files
 	Seed      uint64
 	RestartOf string
+	BlockAge  int64      // ns after which an input block is sealed
 	Equipment *Equipment // what names of the recipe stand for on the map
 
 	unapproved bool
@@ -232,8 +239,9 @@ type Batch struct {
 // Bind makes a batch of a plan. Size is a quantity such as "200 kg", or "" for the recipe's nominal size. The error says which
 // limit is broken, or which file may not be used and why.
 func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, error) {
-	b := &Batch{ID: id, JournalID: id, Operator: "local", Size: p.Recipe.Nominal, Plan: p}
+	b := &Batch{ID: id, JournalID: id, Operator: "local", Size: p.Recipe.Nominal, Plan: p, BlockAge: BlockAge}
 	if opt != nil {
+		b.BlockAge = cmp.Or(opt.BlockAge, BlockAge)
 		b.Seed, b.RestartOf = opt.Seed, opt.RestartOf
 		if opt.Operator != "" {
 			b.Operator = opt.Operator
@@ -246,6 +254,9 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 		if !isName(name[1]) {
 			return nil, fmt.Errorf("batch: %s %q: 1 to 64 letters, digits, '.', '_', '-' are wanted, the first a letter or digit", name[0], name[1])
 		}
+	}
+	if b.BlockAge < 100_000_000 || b.BlockAge > 600_000_000_000 || b.BlockAge%1_000_000 != 0 {
+		return nil, fmt.Errorf("batch: block age of %d ns: 100 ms to 10 min, in whole ms, are wanted", b.BlockAge)
 	}
 	if b.RestartOf != "" && (!isName(b.RestartOf) || b.RestartOf == b.ID) {
 		return nil, fmt.Errorf("batch: restart of %q: the id of another batch is wanted", b.RestartOf)

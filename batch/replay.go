@@ -160,15 +160,16 @@ func (r *Replay) note(rec *record.Record) error {
 
 func (r *Replay) block(rec *record.Record) error {
 	data, err := base64.StdEncoding.DecodeString(rec.Text(record.BlockData))
-	if err != nil || rec.Int(record.BlockForm) != BlockForm {
-		return fmt.Errorf("batch: record %d: block_form %d or its coding is unknown to this build", r.seq, rec.Int(record.BlockForm))
+	if err != nil {
+		return fmt.Errorf("batch: record %d: %w", r.seq, errBlock)
 	}
 	if r.blk == nil {
 		r.blk = NewBlock(len(r.Machine.b.Plan.Map.Tags))
 	}
 	r.blk.Reset()
+	r.blk.form = int(rec.Int(record.BlockForm))
 	r.blk.Lost = int64(rec.Count(record.Coalesced))
-	err = Unpack(data, int64(rec.Count(record.FirstMonoNS)), len(r.Machine.b.Plan.Map.Tags), func(at int64, ev *Event) error {
+	err = Unpack(rec.Int(record.BlockForm), data, int64(rec.Count(record.FirstMonoNS)), len(r.Machine.b.Plan.Map.Tags), func(at int64, ev *Event) error {
 		if len(r.want) > 0 {
 			return &Divergence{Seq: r.seq + 1, Got: string(r.want[0])}
 		}

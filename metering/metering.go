@@ -132,6 +132,11 @@ func (m *Machine) Total(w int) Total {
 	return t
 }
 
+// Source tells whether a window is open, and which quality its source has; it costs less than a Total.
+func (m *Machine) Source(w int) (open bool, q tag.Quality) {
+	return m.st[w].Open, tag.Quality(m.st[w].Source)
+}
+
 // Digest returns the SHA-256 of the window's sample lines so far.
 func (m *Machine) Digest(w int) (d [sha256.Size]byte) {
 	m.sums[w].Sum(d[:0])

@@ -49,7 +49,7 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 // provable tells whether every open window meters from a source that is GOOD.
 func (m *Machine) provable() bool {
 	for w := range m.p.Windows {
-		if t := m.view.Total(w); t.Open && t.Source != tag.Good {
+		if open, q := m.view.Source(w); open && q != tag.Good {
 			return false
 		}
 	}
@@ -156,7 +156,7 @@ func reaction(r recipe.Reaction) Command {
 // guard holds the batch while an open window meters from a source that is not GOOD: what flows then cannot be proven.
 func (m *Machine) guard(at int64, fx []Effect) []Effect {
 	for w := range m.p.Windows {
-		if t := m.view.Total(w); !t.Open || t.Source == tag.Good {
+		if open, q := m.view.Source(w); !open || q == tag.Good {
 			continue
 		}
 		fx = m.fail(at, Hold, "meter not GOOD", fx)
@@ -220,7 +220,11 @@ func (m *Machine) endTransient(p int, reason string, fx []Effect) []Effect {
 func (m *Machine) closeWindows(p int, s State, fx []Effect) []Effect {
 	e := &m.p.Elems[p]
 	for i := 0; i < e.Count && i <= int(m.el[p].PC); i++ {
-		if a := &m.p.Actions[e.First+i]; a.Kind == recipe.OpenWindow && m.view.Total(a.Window).Open {
+		a := &m.p.Actions[e.First+i]
+		if a.Kind != recipe.OpenWindow {
+			continue
+		}
+		if open, _ := m.view.Source(a.Window); open {
 			reason := "abort"
 			if s == Stopping {
 				reason = "stop"

@@ -126,5 +126,6 @@ type Window struct {
 type View interface {
 	cond.Image
 	Total(window int) metering.Total
-	Seen(id tag.ID) int64 // when the value that Read returns was true
+	Source(window int) (open bool, q tag.Quality) // of Total: Open and Source
+	Seen(id tag.ID) int64                         // when the value that Read returns was true
 }

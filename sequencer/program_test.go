@@ -307,6 +307,8 @@ func (p *plant) Seen(tag.ID) int64 { return p.now }
 // Total shows a window.
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }
 
+func (p *plant) Source(w int) (bool, tag.Quality) { return p.totals[w].Open, p.totals[w].Source }
+
 // open does what the metering floor does: a window opens once, and only on a good source.
 func (p *plant) open(w int) bool {
 	t := &p.totals[w]

@@ -182,11 +182,11 @@ func (ws *windows) closed() (out []*window) {
 // unpack calls fn for the events of an input_block record.
 func unpack(rec *record.Record, tags int, fn func(at int64, ev *batch.Event) error) error {
 	data, err := base64.StdEncoding.DecodeString(rec.Text(record.BlockData))
-	if form := rec.Int(record.BlockForm); err != nil || form != batch.BlockForm {
-		return fmt.Errorf("its block of form %d cannot be read by this build", form)
+	if err != nil {
+		return fmt.Errorf("its block is no base64: %w", err)
 	}
 	n := int64(0)
-	err = batch.Unpack(data, int64(rec.Count(record.FirstMonoNS)), tags, func(at int64, ev *batch.Event) error {
+	err = batch.Unpack(rec.Int(record.BlockForm), data, int64(rec.Count(record.FirstMonoNS)), tags, func(at int64, ev *batch.Event) error {
 		n++
 		return fn(at, ev)
 	})

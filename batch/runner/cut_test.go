@@ -130,7 +130,7 @@ func (m *mortal) within(seed uint64, epoch int) {
 			last = int64(rec.Count(record.TsMonoNS))
 		}
 	}
-	require.LessOrEqual(m.t, m.now-last, int64(MaxAge+inFlight), "seed %d, life %d: ns of inputs that were lost", seed, epoch)
+	require.LessOrEqual(m.t, m.now-last, int64(batch.BlockAge+inFlight), "seed %d, life %d: ns of inputs that were lost", seed, epoch)
 }
 
 // reload forgets what was recorded and did not reach the disk.

@@ -27,6 +27,8 @@ type inbox struct {
 	commands   []batch.Event
 	samples    []arrived
 	head       int   // first sample not taken
+	stamped    int   // samples from head on that were there when the clock showed now
+	now        int64 // stamp of those
 	place      []int // by tag: place of its newest sample in samples, or -1
 	seq        uint64
 	coalesced  int64
@@ -106,6 +108,7 @@ func (in *inbox) report(ev batch.Event) {
 		if old := &in.samples[i].ev; old.Kind == batch.Progress && old.ID == ev.ID {
 			*old = ev
 			in.coalesced++
+			in.stamped = 0
 			return
 		}
 	}
@@ -148,6 +151,7 @@ func (in *inbox) sample(raw tag.Raw, now int64) {
 		}
 		in.samples[p] = a
 		in.coalesced++
+		in.stamped = 0 // it may have come after that
 		return
 	}
 	in.push(a)
@@ -181,27 +185,31 @@ func (in *inbox) fail(err error) {
 }
 
 // take takes out the next event; with only set, none of the samples and reports. At is when a sample was true, 0 for other
-// events.
-func (in *inbox) take(only bool) (ev batch.Event, at int64, ok bool) {
+// events. Stamp is not earlier than it came in; samples that wait together have one stamp, so that they are packed as a scan.
+func (in *inbox) take(only bool, clock func() int64) (ev batch.Event, at, stamp int64, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
 	case len(in.answers) > 0:
 		ev = in.answers[0]
 		in.answers = in.answers[:copy(in.answers, in.answers[1:])]
-		return ev, 0, true
+		return ev, 0, clock(), true
 	case len(in.commands) > 0:
 		ev = in.commands[0]
 		in.commands = in.commands[:copy(in.commands, in.commands[1:])]
-		return ev, 0, true
+		return ev, 0, clock(), true
 	case !only && in.head < len(in.samples):
+		if in.stamped == 0 {
+			in.stamped, in.now = len(in.samples)-in.head, clock()
+		}
+		in.stamped--
 		a := in.samples[in.head]
 		if in.head++; in.head == len(in.samples) {
 			in.shift()
 		}
-		return a.ev, a.at, true
+		return a.ev, a.at, in.now, true
 	}
-	return ev, 0, false
+	return ev, 0, 0, false
 }
 
 // status returns how far the journal is durable, and a failure.

@@ -18,6 +18,32 @@ import (
 	"github.com/batchkit/batchkit/sequencer"
 )
 
+func zero() int64 { return 0 }
+
+func TestSamplesThatWaitTogetherHaveOneStampAndNoneIsStampedBeforeItCame(t *testing.T) {
+	tags := []iomap.Tag{{Name: "A", Channel: "a", Type: iomap.Number}, {Name: "B", Channel: "b", Type: iomap.Number}}
+	in, now := newInbox(tags), int64(0)
+	clock := func() int64 {
+		now++
+		return now
+	}
+	stamp := func() int64 {
+		_, _, at, ok := in.take(false, clock)
+		require.True(t, ok)
+		return at
+	}
+	send := func(channel string) { in.sample(tag.Raw{Channel: channel, Form: tag.Int, Quality: tag.Good}, 0) }
+	send("a")
+	send("b")
+	require.Equal(t, []int64{1, 1}, []int64{stamp(), stamp()})
+	send("a")
+	send("b")
+	require.EqualValues(t, 2, stamp())
+	send("b") // in place of the one that waits
+	send("a")
+	require.Equal(t, []int64{3, 3}, []int64{stamp(), stamp()}, "the newer value is not stamped with the time of the older one")
+}
+
 // threeTags are a switch, a number and a counter.
 func threeTags() []iomap.Tag {
 	return []iomap.Tag{{Name: "S", Channel: "di/1", Type: iomap.Switch}, {Name: "N", Channel: "ai/1", Type: iomap.Number},
@@ -38,7 +64,7 @@ func TestALevelIsReplacedByItsNewerValueAndAnEdgeIsKept(t *testing.T) {
 	require.Equal(t, int64(8), in.dropped())
 	require.Equal(t, []string{"ai/99"}, in.strangers())
 	var got []string
-	for ev, at, ok := in.take(false); ok; ev, at, ok = in.take(false) {
+	for ev, at, _, ok := in.take(false, zero); ok; ev, at, _, ok = in.take(false, zero) {
 		got = append(got, fmt.Sprint(ev.Tag, " ", ev.Bits, " ", at))
 	}
 	require.Equal(t, []string{"1 4 104", "0 0 100", "2 4 104", "0 1 101", "0 2 102", "0 3 103", "0 4 104"}, got)
@@ -53,16 +79,16 @@ func TestCommandsBeyondTheLimitAreRefusedAndAnswersComeFirst(t *testing.T) {
 	require.ErrorIs(t, in.tell(batch.Event{Kind: batch.Told}), ErrBusy)
 	in.report(batch.Event{Kind: batch.Finished, ID: 7})
 	in.answer(batch.Event{Kind: batch.Done, ID: 8})
-	ev, _, ok := in.take(true)
+	ev, _, _, ok := in.take(true, zero)
 	require.True(t, ok)
 	require.Equal(t, batch.Done, ev.Kind)
 	for n := range maxCommands {
-		ev, _, ok = in.take(true)
+		ev, _, _, ok = in.take(true, zero)
 		require.True(t, ok)
 		require.Equal(t, uint32(n), ev.ID)
 	}
 	require.True(t, in.empty())
-	_, _, ok = in.take(true)
+	_, _, _, ok = in.take(true, zero)
 	require.False(t, ok, "samples and reports wait while the loop is crowded")
 	require.NoError(t, in.tell(batch.Event{Kind: batch.Told}), "there is room again")
 }
@@ -172,7 +198,7 @@ func TestTheInboxDoesWhatOneWithoutBookkeepingDoes(t *testing.T) {
 }
 
 func same(t *testing.T, in *inbox, m *naive, only bool, where string) {
-	ev, at, ok := in.take(only)
+	ev, at, _, ok := in.take(only, zero)
 	wantEv, wantAt, wantOK := m.take(only)
 	if wantOK != ok || wantAt != at || wantEv.Kind != ev.Kind || wantEv.Bits != ev.Bits || wantEv.At != ev.At {
 		require.Equal(t, fmt.Sprint(wantOK, wantAt, wantEv), fmt.Sprint(ok, at, ev), where)

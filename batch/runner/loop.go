@@ -354,13 +354,13 @@ func (l *loop) abandon(why error) {
 	}
 }
 
-// aged seals the open block once it is MaxAge old, and returns when that will be.
+// aged seals the open block once it is as old as the batch lets it be, and returns when that will be.
 func (l *loop) aged(now int64) int64 {
 	defer l.fault()
 	if l.block.Events == 0 {
 		return timebase.Never
 	}
-	if due := l.block.First + MaxAge; due > now {
+	if due := l.block.First + l.r.b.BlockAge; due > now {
 		return due
 	}
 	l.seal()
@@ -415,7 +415,7 @@ func (l *loop) result(head journal.Chain) Result {
 	}
 	return Result{Root: root, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
 		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
-		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: MaxAge + 2*l.gauge.worst}
+		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: l.r.b.BlockAge + 2*l.gauge.worst}
 }
 
 // kindOf returns the kind of the record of an input that has one of its own.

@@ -120,9 +120,8 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now))
 		crowded := l.crowded()
 		l.waiting(now, crowded)
-		if ev, at, ok := in.take(crowded); ok {
-			// The time anew: nothing is stamped earlier than it happened.
-			l.sample(c.clock.Now(), at, &ev)
+		if ev, at, stamp, ok := in.take(crowded, c.clock.Now); ok {
+			l.sample(stamp, at, &ev)
 			continue
 		}
 		if len(schedule) > 0 {

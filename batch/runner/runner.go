@@ -149,7 +149,7 @@ type Result struct {
 	Coalesced  int64              // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
 	Unmapped   []string           // channels that the board has and the map does not name, at most 16
 	Port       error              // why the port was lost last; nil if it never was
-	LossWindow int64              // ns: greatest time for which a cut of the power could have lost inputs; MaxAge, and what the disk took
+	LossWindow int64              // ns: greatest time for which a cut of the power could have lost inputs; BlockAge, and what the disk took
 	Root       string             // root of the tree over the records, hex; "" where nothing is signed
 	Signed     uint64             // records that the last head covers that lies beside the journal, all of them or 0
 	SignFault  error              // why the last head is not signed, where it was to be
@@ -163,10 +163,6 @@ type Window struct {
 	ID, Unit, Target, Total, Delta, Tolerance, Verdict string
 	Meter, Reconciled, Hint                            string // of the reconcile record
 }
-
-// MaxAge is the age in ns at which an open input block is sealed: the declared bound of what a cut of the power may lose,
-// beside what is on its way to the disk.
-const MaxAge = 1_000_000_000
 
 // Runner is a run under way. Tell and Answer may be called from any goroutine.
 type Runner struct {

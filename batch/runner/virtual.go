@@ -107,6 +107,8 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	return v.l.failed
 }
 
+func (v *virtual) time() int64 { return v.now }
+
 func (v *virtual) emit(raw tag.Raw) { v.r.in.sample(raw, v.now) }
 
 // turn takes everything that happens now, in a fixed order, and moves time to what happens next.
@@ -137,8 +139,8 @@ func (v *virtual) turn(ctx context.Context) error {
 	if v.port.Next() <= v.now {
 		v.port.Advance(v.now, v.emit)
 	}
-	for ev, at, ok := v.r.in.take(false); ok; ev, at, ok = v.r.in.take(false) {
-		v.l.sample(v.now, at, &ev)
+	for ev, at, stamp, ok := v.r.in.take(false, v.time); ok; ev, at, stamp, ok = v.r.in.take(false, v.time) {
+		v.l.sample(stamp, at, &ev)
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)

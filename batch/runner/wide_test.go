@@ -5,6 +5,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -118,7 +121,7 @@ func TestNotesThatFoundNoRoomUntilTheEndFollowTheLastDecision(t *testing.T) {
 		res, d, err := ride(t, b, 50_000_000, abort, func(d *disk) { d.stall = span{20 * second, 90 * second} })
 		require.NoError(t, err)
 		require.Equal(t, sequencer.Aborted, res.State)
-		require.Greater(t, res.LossWindow, int64(MaxAge)+69*second, "inputs waited for the disk")
+		require.Greater(t, res.LossWindow, int64(batch.BlockAge)+69*second, "inputs waited for the disk")
 		bodies, _ := d.scan(t)
 		last, err := record.Parse(bodies[len(bodies)-1])
 		require.NoError(t, err)
@@ -149,5 +152,26 @@ func TestEvidenceStaysWithinItsBudget(t *testing.T) {
 			require.Less(t, 5*used, b.Budget())
 			require.Less(t, b.Budget(), 4*(5*used+3*int64(b.Segment())), "the budget is no wild guess")
 		})
+	}
+}
+
+func TestABatchMaySealItsInputsSeldomerAndSaysSo(t *testing.T) {
+	b := demoBatch(t, 1)
+	b, err := b.Plan.Bind("B-1", "", batch.Unapproved, &batch.BindOptions{Seed: 1, BlockAge: 10_000_000_000})
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "B-1")
+	res, err := Run(context.Background(), b, Rig{Port: sim.NewPlant(1), Dir: dir}, &Options{Virtual: &Virtual{}, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})
+	require.NoError(t, err)
+	require.Equal(t, sequencer.Complete, res.State)
+	require.GreaterOrEqual(t, res.LossWindow, int64(10_000_000_000))
+	again, err := evidence.Rebind(dir)
+	require.NoError(t, err)
+	require.EqualValues(t, 10_000_000_000, again.BlockAge)
+	report, err := evidence.Verify(dir)
+	require.NoError(t, err)
+	require.True(t, report.OK())
+	for _, age := range []int64{1, 99_000_000, 1_000_000_001, 601_000_000_000, -5} {
+		_, err := b.Plan.Bind("B-1", "", batch.Unapproved, &batch.BindOptions{BlockAge: age})
+		require.ErrorContains(t, err, "100 ms to 10 min", age)
 	}
 }

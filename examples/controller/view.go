@@ -37,7 +37,7 @@ func (v *view) begin() {
 	for _, text := range v.follows() {
 		fmt.Fprintln(v.out, text)
 	}
-	fmt.Fprintf(v.out, "a cut of the power loses at most %d ms of inputs, and what is on its way to the disk\n", runner.MaxAge/1_000_000)
+	fmt.Fprintf(v.out, "a cut of the power loses at most %d ms of inputs, and what is on its way to the disk\n", v.b.BlockAge/1_000_000)
 	for i := range p.Files {
 		approval := "NOT APPROVED"
 		if a := v.b.Approvals[i]; a.ID != "" {

@@ -27,6 +27,7 @@ const (
 	BatchState                     // state of the batch, one of the ISA-88 twelve
 	BatchTotal                     // total computed from the window
 	Behind                         // durable records that a sink does not hold yet
+	BlockAgeMS                     // age at which input blocks are sealed
 	BlockData                      // packed input events, base64
 	BlockEvents                    // number of events in the block
 	BlockForm                      // coding of block_data
@@ -202,6 +203,7 @@ var keys = [keyCount]struct {
 	BatchState:          {"batch_state", formText},
 	BatchTotal:          {"batch_total", formMeasure},
 	Behind:              {"behind", formCount},
+	BlockAgeMS:          {"block_age_ms", formInt},
 	BlockData:           {"block_data", formText},
 	BlockEvents:         {"block_events", formInt},
 	BlockForm:           {"block_form", formInt},

@@ -128,7 +128,7 @@ var inBatch = []Key{BatchID, RecipeID, RecipeVersion, MappingVersion, OperatorID
 
 var specs = [kindCount]Spec{
 	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
-		May: []Key{RestartOf, Seed, Values}},
+		May: []Key{RestartOf, Seed, Values, BlockAgeMS}},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},

@@ -5,23 +5,42 @@
 import base64, fractions, hashlib, json, sys
 
 def samples(first, data):  # of one block: time when it came in, tag, age in ms, quality, value
-    data, at, seen, form = iter(data), first, {}, {}
+    data, at, step, seen, form, scan, new = iter(data), first, 0, {}, {}, [], True
     def num(n=0, shift=0):
         byte = next(data)
         n |= byte % 128 << shift
         return num(n, shift + 7) if byte > 127 else n
+    def more(tag, zigzag):
+        seen[tag] = seen.get(tag, 0) + (zigzag >> 1 ^ -(zigzag & 1)) & 2**64 - 1
+        return seen[tag] - (seen[tag] >> 63 << 64)
     for head in data:
         if head == 0:
             num()  # ticks
-            continue
-        at += num() if head & 2 else 0
-        tag = num()
-        form[tag] = next(data) if head & 4 else form.get(tag, 0)
-        age = num() if head & 8 else 0
-        step = 0 if head & 32 else num()
-        seen[tag] = seen.get(tag, 0) + (step >> 1 ^ -(step & 1)) & 2**64 - 1
-        quality = "BAD" if head & 16 or form[tag] != 1 else "STALE" if age > stale else "GOOD"
-        yield at, tag, age, quality, seen[tag] - (seen[tag] >> 63 << 64)
+            new = True
+        elif head < 0x40:  # one sample
+            if head & 2:
+                step, new = num(), True
+                at += step
+            tag = num()
+            scan, new = ([] if new else scan) + [tag], False
+            form[tag] = next(data) if head & 4 else form.get(tag, 0)
+            age = num() if head & 8 else 0
+            quality = "BAD" if head & 16 or form[tag] != 1 else "STALE" if age > stale else "GOOD"
+            yield at, tag, age, quality, more(tag, 0 if head & 32 else num())
+        else:  # scans as the one before
+            count = head - 0x7F if head > 0x7F else 1
+            step = num() if head & 0xE0 == 0x60 else step
+            differ = 0 if head > 0x7F else head & 31
+            differ += num() if differ == 31 else 0
+            change, place, new = {}, -1, True
+            for _ in range(differ):
+                n = num()
+                place += 1 + (n & 15) + (num() if n & 15 == 15 else 0)
+                change[place] = (n >> 4) + 1
+            for _ in range(count):
+                at += step
+                for place, tag in enumerate(scan):
+                    yield at, tag, 0, "BAD" if form[tag] != 1 else "GOOD", more(tag, change.get(place, 0))
 
 pack, window, source, bits, stale = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[7])
 count, resolution = fractions.Fraction(sys.argv[5]), fractions.Fraction(sys.argv[6])
