@@ -29,6 +29,8 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Result, answer.Reason = Refused, "not legal in this state"
 	case ev.Command == Restart && !m.provable():
 		answer.Result, answer.Reason = Refused, "meter not GOOD"
+	case m.shut(at, ev.Elem, ev.Command) >= 0:
+		answer.Result, answer.Reason = Refused, m.p.Interlocks[m.shut(at, ev.Elem, ev.Command)].Text
 	}
 	fx = append(fx, answer)
 	switch c := ev.Command; {
@@ -140,7 +142,7 @@ func (m *Machine) timedOut(p int, fx []Effect) []Effect {
 	e := &m.p.Elems[p]
 	reason := "time-out"
 	if s := &m.el[p]; s.Waiting {
-		reason = m.p.Actions[e.First+int(s.PC)].Reason
+		reason = m.waitsFor(p)
 	}
 	return append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p),
 		Command: reaction(e.OnTimeout)})

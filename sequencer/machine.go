@@ -188,6 +188,7 @@ type Machine struct {
 	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
 
 	active []int           // phases that are neither Idle nor terminal, ascending
+	gates  [][]int32       // by output: the interlocks that gate it
 	timers *timebase.Queue // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
 }
 
@@ -196,7 +197,7 @@ func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		held: make([]int32, p.Resources), posted: make([]uint8, len(p.Messages)),
-		active: make([]int, 0, n), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+		active: make([]int, 0, n), gates: gates(p), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
 	m.lay()
 	for o := range m.out {
 		m.out[o].Value = p.Outputs[o].Safe // and not Known, until it was read back or written
@@ -252,7 +253,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case WindowOpened:
 		fx = m.opened(at, ev, fx)
 	}
-	fx = m.show(m.guard(at, m.audit(at, m.show(fx))))
+	fx = m.show(m.guard(at, m.audit(at, m.trip(at, m.show(fx)))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
 		n = len(fx)
 		fx = m.show(m.settle(at, fx))

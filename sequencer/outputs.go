@@ -18,10 +18,13 @@ type output struct {
 	Owner  int32  // element that answers for it: the phase that set it, and after that what follows it
 }
 
-// write commands a value. Writes to what a device has already confirmed are left out.
+// write commands a value. Writes to what a device has already confirmed are left out, and so are those that an interlock withholds.
 func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect) []Effect {
 	s := &m.out[o]
 	if s.Value == value && s.Known && !s.Busy {
+		return fx
+	}
+	if value != m.p.Outputs[o].Safe && m.gate(o) >= 0 {
 		return fx
 	}
 	safe := m.towardsSafe(at, o, value)
@@ -81,12 +84,15 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 	return fx
 }
 
-// restore brings back what rest kept, once nothing below the element that answers for it is held any more.
+// restore brings back what rest kept, once nothing below the element that answers for it is held any more, but for what an interlock
+// gates.
 func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		if s := &m.out[o]; s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
-			s.Kept = false
-			fx = m.write(at, o, m.wanted(at, o), "restart", fx)
+			if value := m.wanted(at, o); value == m.p.Outputs[o].Safe || m.gate(o) < 0 {
+				s.Kept = false
+				fx = m.write(at, o, value, "restart", fx)
+			}
 		}
 	}
 	return fx

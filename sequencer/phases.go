@@ -88,6 +88,8 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 	if !s.Waiting {
 		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
 		fx = m.begin(at, p, fx)
+	} else {
+		fx = m.setNow(at, p, fx)
 	}
 	if !m.over(at, p) {
 		return fx, false
@@ -127,14 +129,13 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	switch a.Kind {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
-			set := &m.p.Sets[k]
-			m.own(p, set.Output)
-			n := len(fx)
-			if fx = m.write(at, set.Output, set.Value, "", fx); len(fx) > n {
-				fx[n].Elem, fx[n].Action = p, i
-			}
+			m.own(p, m.p.Sets[k].Output)
+			fx = m.set(at, p, k, fx)
 		}
-		return fx
+		if m.withheld(a) < 0 {
+			return fx
+		}
+		base.Kind, base.Reason = ActionStarted, m.waitsFor(p)
 	case recipe.OpenWindow:
 		base.Kind = OpenWindow
 	case recipe.CloseWindow:

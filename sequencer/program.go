@@ -23,17 +23,26 @@ import (
 
 // Program is a recipe bound to a map and a batch size. It is never changed while a Machine runs it.
 type Program struct {
-	Elems     []Elem // in the order of the recipe's text; 0 is the procedure
-	Actions   []Action
-	Sets      []Set
-	Outputs   []Output
-	Windows   []Window
-	Choices   []Choice
-	Uses      []int // numbers of resources, those of one action in ascending order
-	Resources int   // how many there are
-	Lines     []Line
-	Messages  []Message
-	Parties   []Party
+	Elems      []Elem // in the order of the recipe's text; 0 is the procedure
+	Actions    []Action
+	Sets       []Set
+	Outputs    []Output
+	Windows    []Window
+	Choices    []Choice
+	Uses       []int // numbers of resources, those of one action in ascending order
+	Resources  int   // how many there are
+	Lines      []Line
+	Messages   []Message
+	Parties    []Party
+	Interlocks []Interlock
+}
+
+// Interlock keeps outputs at their safe values while [View] says that it blocks: nothing sets them otherwise meanwhile.
+type Interlock struct {
+	Outputs []int   // numbers in Outputs; none: the procedure may not start or restart
+	Trip    bool    // it drives them to their safe values, too
+	React   Command // of a trip: what becomes of those who answer for what it drives there, or of the procedure; NoCommand: nothing
+	Text    string  // what it is and what it wants, in words
 }
 
 // Elem is one element of the procedure. The elements below it are those from its own number + 1 to End - 1.
@@ -128,4 +137,5 @@ type View interface {
 	Total(window int) metering.Total
 	Source(window int) (open bool, q tag.Quality) // of Total: Open and Source
 	Seen(id tag.ID) int64                         // when the value that Read returns was true
+	Blocks(interlock int) bool
 }

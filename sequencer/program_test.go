@@ -55,6 +55,7 @@ type wired struct {
 	resources []string
 	lines     []string
 	messages  []string
+	gates     []string // interlocks
 	met       []party
 }
 
@@ -276,11 +277,13 @@ type plant struct {
 	used    []bool
 	now     int64
 	lies    []bool // by output: its device confirms what it does not do
+	blocks  []bool // by interlock
 }
 
 func newPlant(w *wired) *plant {
 	p := &plant{value: make([]int64, len(w.tags)), quality: make([]tag.Quality, len(w.tags)),
-		totals: make([]metering.Total, len(w.Windows)), used: make([]bool, len(w.Windows)), lies: make([]bool, len(w.Outputs))}
+		totals: make([]metering.Total, len(w.Windows)), used: make([]bool, len(w.Windows)), lies: make([]bool, len(w.Outputs)),
+		blocks: make([]bool, len(w.Interlocks))}
 	for i := range p.quality {
 		p.quality[i] = tag.Good
 	}
@@ -303,6 +306,9 @@ func (p *plant) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 
 // Seen says that every value is of now.
 func (p *plant) Seen(tag.ID) int64 { return p.now }
+
+// Blocks tells what a guard would.
+func (p *plant) Blocks(interlock int) bool { return p.blocks[interlock] }
 
 // Total shows a window.
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }

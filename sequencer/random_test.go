@@ -30,6 +30,7 @@ func (g *grower) program() *wired {
 	for i := range 3 {
 		g.w.tag(fmt.Sprintf("X%d", i))
 	}
+	g.interlocks()
 	return g.w.procedure(g.block(0))
 }
 
@@ -256,6 +257,10 @@ func (w *world) event() Event {
 		return ev
 	}
 	switch p := w.r.plant; w.IntN(4) {
+	case 1:
+		for i := range p.blocks {
+			p.blocks[i] = w.IntN(4) == 0
+		}
 	case 0:
 		for i := range p.totals {
 			p.totals[i].Value += w.Int64N(4)

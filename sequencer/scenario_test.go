@@ -17,6 +17,7 @@ import (
 //
 //	output NAME safe VALUE            an output; all of them come first
 //	window NAME target COUNTS         a metering window
+//	interlock NAME trip|permissive hold|abort|none [OUTPUT ...]
 //	sequence NAME ... end             elements one after the other; the outermost block is the procedure
 //	parallel NAME ... end             elements together
 //	select NAME ... end               the first that has a true when
@@ -52,6 +53,7 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
+//	blocks INTERLOCK, permits INTERLOCK
 //	boot                              the controller comes up; outputs read back what their devices were last given
 //	look [NAME ...]                   shows elements and outputs, or those of these names
 type scenario struct {
@@ -141,6 +143,8 @@ func (s *scenario) declare(l script.Line) error {
 		} else {
 			s.w.window(name, value)
 		}
+	case "interlock":
+		return s.interlock(l)
 	case "sequence", "parallel", "select", "repeat":
 		b := &block{name: name, kind: map[string]recipe.Block{"parallel": recipe.Parallel, "select": recipe.Select, "repeat": recipe.Repeat}[l.Verb]}
 		s.add(b)
@@ -310,6 +314,10 @@ func (s *scenario) happen(l script.Line) error {
 		ev.Kind, ev.Window, ev.OK = WindowOpened, slices.Index(s.w.windows, l.Args[0]), l.Args[1] == "ok"
 	case "device":
 		return s.behave(l)
+	case "blocks", "permits":
+		if err := s.gate(l); err != nil {
+			return err
+		}
 	case "read", "total":
 		if err := s.come(l); err != nil {
 			return err

@@ -1,0 +1,137 @@
+// Interlocks: outputs that may not leave their safe values, and what becomes of those who answer for them.
+
+package sequencer
+
+import "github.com/batchkit/batchkit/recipe"
+
+// gates notes for each output which interlocks gate it.
+func gates(p *Program) [][]int32 {
+	of := make([][]int32, len(p.Outputs))
+	for i := range p.Interlocks {
+		for _, o := range p.Interlocks[i].Outputs {
+			of[o] = append(of[o], int32(i))
+		}
+	}
+	return of
+}
+
+// gate is the first interlock that keeps an output at its safe value, -1 where none does.
+func (m *Machine) gate(o int) int {
+	for _, i := range m.gates[o] {
+		if m.view.Blocks(int(i)) {
+			return int(i)
+		}
+	}
+	return -1
+}
+
+// trip drives the outputs of what has tripped to their safe values, and lets the reaction take hold of those who answer for them. It
+// looks at where things stand and not at edges: what comes to run while an interlock blocks is met by it too.
+func (m *Machine) trip(at int64, fx []Effect) []Effect {
+	for i := range m.p.Interlocks {
+		t := &m.p.Interlocks[i]
+		if !t.Trip || !m.view.Blocks(i) {
+			continue
+		}
+		if len(t.Outputs) == 0 && !State(m.r.Shown).Terminal() {
+			fx = m.fail(at, t.React, t.Text, fx)
+		}
+		for _, o := range t.Outputs {
+			if s := &m.out[o]; s.Value != m.p.Outputs[o].Safe {
+				fx = m.fail(at, t.React, t.Text, fx)
+				fx = m.drive(at, o, t.Text, fx)
+			}
+		}
+	}
+	return fx
+}
+
+// drive takes an output to its safe value whatever its phase wants. What was held comes back on restart; what runs on has to set
+// it anew.
+func (m *Machine) drive(at int64, o int, reason string, fx []Effect) []Effect {
+	s, safe := &m.out[o], m.p.Outputs[o].Safe
+	if s.Value == safe { // the reaction has done it
+		return fx
+	}
+	if !s.Kept && m.isHeld(int(s.Owner)) {
+		s.Kept, s.Held = true, s.Value
+	}
+	return m.writeSafe(at, o, reason, fx)
+}
+
+// shut is the interlock that keeps an element from being started or restarted: one that gates no output, or that gates what a
+// restart would bring back. It is -1 where nothing does.
+func (m *Machine) shut(at int64, e int, c Command) int {
+	for i := range m.p.Interlocks {
+		t := &m.p.Interlocks[i]
+		if c != Start && c != Restart || !m.view.Blocks(i) {
+			continue
+		}
+		if len(t.Outputs) == 0 {
+			return i
+		}
+		for _, o := range t.Outputs {
+			s := &m.out[o]
+			if c == Restart && s.Kept && int(s.Owner) >= e && int(s.Owner) < m.p.Elems[e].End && m.wanted(at, o) != m.p.Outputs[o].Safe {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// withheld is the interlock that keeps an action from setting one of its outputs, -1 where none does.
+func (m *Machine) withheld(a *Action) int {
+	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+		if set := &m.p.Sets[k]; m.out[set.Output].Value != set.Value && set.Value != m.p.Outputs[set.Output].Safe {
+			if i := m.gate(set.Output); i >= 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// set commands what an action sets; what an interlock gates waits.
+func (m *Machine) set(at int64, p, k int, fx []Effect) []Effect {
+	n := len(fx)
+	if fx = m.write(at, m.p.Sets[k].Output, m.p.Sets[k].Value, "", fx); len(fx) > n {
+		fx[n].Elem, fx[n].Action = p, m.p.Elems[p].First+int(m.el[p].PC)
+	}
+	return fx
+}
+
+// setNow commands what an action that waits sets, where an interlock has withheld it and does so no more.
+func (m *Machine) setNow(at int64, p int, fx []Effect) []Effect {
+	a, owner := m.current(p), int32(p)
+	if m.p.Elems[p].Logic {
+		owner = int32(m.p.Elems[p].Parent)
+	}
+	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+		set := &m.p.Sets[k]
+		if s := &m.out[set.Output]; len(m.gates[set.Output]) > 0 && s.Owner == owner && s.Value != set.Value {
+			fx = m.set(at, p, k, fx)
+		}
+	}
+	return fx
+}
+
+// waitsFor says what the current action of a phase or logic waits for.
+func (m *Machine) waitsFor(p int) string {
+	a := m.current(p)
+	if i := m.withheld(a); i >= 0 {
+		return m.p.Interlocks[i].Text
+	}
+	return a.Reason
+}
+
+// Active returns the first phase, in the order of the recipe, that has begun and not ended; -1 where there is none.
+func (m *Machine) Active() int {
+	if len(m.active) == 0 {
+		return -1
+	}
+	return m.active[0]
+}
+
+// Owner returns the element that answers for an output; 0, the procedure, where no phase has set it.
+func (m *Machine) Owner(output int) int { return int(m.out[output].Owner) }

@@ -1,0 +1,84 @@
+// Interlocks in scenarios and under random events: what must hold while one blocks.
+
+package sequencer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/batchkit/batchkit/internal/script"
+)
+
+// interlock reads a line "interlock NAME trip|permissive REACTION [OUTPUT ...]".
+func (s *scenario) interlock(l script.Line) (err error) {
+	t := Interlock{Trip: l.Args[1] == "trip", Text: "interlock " + l.Args[0]}
+	t.React, _ = ParseCommand(l.Args[2])
+	for i, name := range l.Args[3:] {
+		o := slices.Index(s.w.tags, name)
+		if o < 0 || o >= len(s.w.Outputs) {
+			return l.ArgErrorf(i+3, "no such output")
+		}
+		t.Outputs = append(t.Outputs, o)
+	}
+	s.w.gates = append(s.w.gates, l.Args[0])
+	s.w.Interlocks = append(s.w.Interlocks, t)
+	return nil
+}
+
+// gate lets an interlock block or permit.
+func (s *scenario) gate(l script.Line) error {
+	i := slices.Index(s.w.gates, l.Args[0])
+	if i < 0 {
+		return l.ArgErrorf(0, "no such interlock")
+	}
+	s.r.plant.blocks[i] = l.Verb == "blocks"
+	return nil
+}
+
+// gated checks that nothing an interlock gates has left its safe value, that what has tripped rests, and that who had to react has.
+func (w *watch) gated(m *Machine) error {
+	for i := range w.w.Interlocks {
+		t := &w.w.Interlocks[i]
+		if !w.plant.blocks[i] || !t.Trip || m.Ended() {
+			continue
+		}
+		for _, o := range t.Outputs {
+			if w.out[o].value != w.w.Outputs[o].Safe {
+				return fmt.Errorf("output %d is %d, and interlock %d has tripped", o, w.out[o].value, i)
+			}
+		}
+		for e := range w.w.Elems {
+			s := m.State(e)
+			_, holds := s.After(Hold)
+			_, aborts := s.After(Abort)
+			if len(t.Outputs) == 0 && w.w.Elems[e].Phase && !w.batch.Terminal() && (t.React == Hold && holds || t.React == Abort && aborts) {
+				return fmt.Errorf("phase %d is %s, and interlock %d wants %s", e, s, i, t.React)
+			}
+		}
+	}
+	return nil
+}
+
+// withheld tells whether an output may not leave its safe value.
+func (w *watch) withheld(o int) bool {
+	for i := range w.w.Interlocks {
+		if w.plant.blocks[i] && slices.Contains(w.w.Interlocks[i].Outputs, o) {
+			return true
+		}
+	}
+	return false
+}
+
+// interlocks makes up to three of them, most programs having none.
+func (g *grower) interlocks() {
+	for g.IntN(3) == 0 && len(g.w.Interlocks) < 3 {
+		t := Interlock{Trip: g.IntN(3) > 0, Text: fmt.Sprint("interlock ", len(g.w.Interlocks))}
+		t.React = []Command{NoCommand, Hold, Hold, Abort}[g.IntN(4)]
+		for o := range g.w.Outputs {
+			if g.IntN(2) == 0 {
+				t.Outputs = append(t.Outputs, o)
+			}
+		}
+		g.w.Interlocks = append(g.w.Interlocks, t)
+	}
+}
