@@ -84,6 +84,7 @@ func (c *compiler) compile() *program {
 			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe, Within: within(t), Fresh: t.StaleAfter})
 		}
 	}
+	c.gates()
 	c.choose()
 	c.resources(c.plan.Recipe.Root)
 	c.element(c.plan.Recipe.Root, -1, false, false)

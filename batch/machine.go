@@ -1,4 +1,4 @@
-// The machine of a batch: I/O map, metering and sequencer, stepped in this order, and the records of what they decide.
+// The machine of a batch: I/O map, metering, interlocks and sequencer, stepped in this order, and the records of what they decide.
 
 package batch
 
@@ -17,28 +17,30 @@ const WriteTime = 2_000_000_000
 // Machine is a running batch. It is a pure machine: state, time and event give its effects and nothing else does. It is not
 // safe for concurrent use.
 type Machine struct {
-	b    *Batch
-	io   *iomap.Machine
-	met  *metering.Machine
-	seq  *sequencer.Machine
-	keep timebase.Keeper
-	st   state
-	refs refs
+	b     *Batch
+	io    *iomap.Machine
+	met   *metering.Machine
+	seq   *sequencer.Machine
+	guard *iomap.Guard
+	keep  timebase.Keeper
+	st    state
+	refs  refs
 
 	// What follows is set anew by every Step.
-	at    int64 // monotonic time
-	now   int64 // engine time
-	stamp timebase.Stamp
-	input uint64 // number of the record that carries the event
-	next  uint64 // number of the next record
-	body  record.Body
-	arena []byte
-	text  []byte // scratch for words of records
-	cause [4]uint64
-	ifx   []iomap.Effect
-	mfx   []metering.Effect
-	sfx   []sequencer.Effect
-	told  []sequencer.Event // what the sequencer is still to be told in this Step
+	at      int64 // monotonic time
+	now     int64 // engine time
+	stamp   timebase.Stamp
+	input   uint64 // number of the record that carries the event
+	next    uint64 // number of the next record
+	body    record.Body
+	arena   []byte
+	text    []byte // scratch for words of records
+	cause   [4]uint64
+	ifx     []iomap.Effect
+	mfx     []metering.Effect
+	sfx     []sequencer.Effect
+	notices []iomap.Notice
+	told    []sequencer.Event // what the sequencer is still to be told in this Step
 }
 
 // state is what belongs to no single floor, of fixed size.
@@ -58,6 +60,7 @@ type refs struct {
 	Outputs []uint64 // by output: record of its last write
 	Totals  []int64  // by window: the device's totalizer when it opened
 	TotalQ  []uint8  // by window: quality of that reading
+	guardRefs
 }
 
 // Start makes the machine of a batch in which nothing has happened yet.
@@ -65,10 +68,10 @@ func (b *Batch) Start() *Machine {
 	p := b.prog
 	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows),
 		arena: make([]byte, 0, 16<<10), text: make([]byte, 0, 256)}
-	m.seq = sequencer.New(&p.seq, image{m})
+	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
-		Totals: make([]int64, w), TotalQ: make([]uint8, w)}
+		Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
 	return m
 }
 
@@ -92,7 +95,11 @@ func (m *Machine) Epoch() uint32 { return m.st.Epoch }
 
 // Wake returns the monotonic time of the next Tick, or timebase.Never.
 func (m *Machine) Wake() int64 {
-	if due := min(m.io.Wake(), m.seq.Wake()); due != timebase.Never {
+	due := min(m.io.Wake(), m.seq.Wake())
+	if !m.st.Ended {
+		due = min(due, m.guard.Wake())
+	}
+	if due != timebase.Never {
 		return due - m.st.Base
 	}
 	return timebase.Never
@@ -129,6 +136,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.stamp = m.keep.Stamp(at)
 	m.told = m.told[:0]
 	m.ifx = m.ifx[:0]
+	order := false // one that the floors below the sequencer take
 	switch ev.Kind {
 	case Sample:
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
@@ -146,6 +154,10 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case Boot:
 		m.boot(ev)
 	case Told:
+		if order = ev.Command == sequencer.Acknowledge || ev.Command == sequencer.ResetInterlock; order {
+			m.tell(sequencer.Event{Kind: sequencer.Input}) // of what comes of it
+			break
+		}
 		m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	case Answered:
 		m.tell(sequencer.Event{Kind: sequencer.Answered, ID: ev.ID})
@@ -154,14 +166,17 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case Finished:
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	}
-	fx = m.qualities(fx)
+	fx = m.guards(ev.Kind == Boot, m.qualities(fx))
+	if order {
+		fx = m.guarded(ev, fx)
+	}
 	for i := 0; i < len(m.told); i++ {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
-			fx = m.decided(&m.sfx[k], fx)
+			fx = m.faults(&m.sfx[k], m.decided(&m.sfx[k], fx))
 		}
 	}
-	return fx
+	return m.confirmed(fx)
 }
 
 func (m *Machine) tell(ev sequencer.Event) { m.told = append(m.told, ev) }

@@ -103,24 +103,29 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.TimeoutReason, m.waits(e))
 		m.body.Int(record.RetryCount, 0)
 		m.body.Text(record.Result, e.Command.String())
-		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 		return m.put(fx)
 	case sequencer.Answer:
-		m.begin(record.KindCommandResult)
-		m.body.Text(record.Command, cmp.Or(e.Command.String(), "answer"))
-		m.body.Text(record.Result, e.Result.String())
-		m.body.Text(record.BatchState, m.seq.State(0).String())
-		if e.Reason != "" {
-			m.body.Text(record.Detail, e.Reason)
-		}
-		m.causes(m.input)
-		return m.put(fx)
+		return m.answer(e.Command, e.Result, e.Reason, fx)
 	case sequencer.OutputFault:
 		return m.outputFault(e, fx)
 	case sequencer.End:
 		return m.end(e, fx)
 	}
 	return fx
+}
+
+// answer records what became of a command, or of an answer that nobody waits for.
+func (m *Machine) answer(c sequencer.Command, r sequencer.Result, why string, fx []Effect) []Effect {
+	m.begin(record.KindCommandResult)
+	m.body.Text(record.Command, cmp.Or(c.String(), "answer"))
+	m.body.Text(record.Result, r.String())
+	m.body.Text(record.BatchState, m.seq.State(0).String())
+	if why != "" {
+		m.body.Text(record.Detail, m.because(why))
+	}
+	m.causes(m.input, m.by(why))
+	return m.put(fx)
 }
 
 // end records that the run is over, and which outputs were never confirmed to be safe.
@@ -176,7 +181,7 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	if e.Round > 0 {
 		m.body.Int(record.Round, e.Round)
 	}
-	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 	m.refs.Elems[e.Elem] = m.next
 	return m.put(fx)
 }
@@ -194,7 +199,7 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 		if a.Kind == recipe.Acquire {
 			m.equipment(a, e)
 		}
-		m.causes(m.input, m.refs.Elems[e.Elem])
+		m.causes(m.input, m.refs.Elems[e.Elem], m.by(e.Reason))
 		m.refs.Actions[e.Elem] = m.next
 		return m.put(fx)
 	}
@@ -207,7 +212,7 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 // waits says what an effect waits for, and for whom.
 func (m *Machine) waits(e *sequencer.Effect) string {
 	if e.Who.Elems[0] == 0 {
-		return e.Reason
+		return m.because(e.Reason)
 	}
 	text := e.Reason + "; waits for " + strings.Join(m.who(e), ", ")
 	if e.Who.More > 0 {
@@ -297,7 +302,7 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 		} else {
 			m.body.Text(record.Detail, e.Reason)
 		}
-		m.causes(m.input, m.refs.Outputs[e.Output])
+		m.causes(m.input, m.refs.Outputs[e.Output], m.by(e.Reason))
 	} else {
 		m.step(e)
 		m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)

@@ -32,12 +32,13 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	for _, part := range m.refParts() {
 		dst, _ = binary.Append(dst, le, part)
 	}
-	return m.seq.Snapshot(m.met.Snapshot(m.io.Snapshot(dst)))
+	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [7]any {
+func (m *Machine) refParts() [13]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ}
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
+		r.Late}
 }
 
 // Restore puts back a state that Snapshot gave.
@@ -63,7 +64,15 @@ func (m *Machine) Restore(src []byte) error {
 		}
 		src = src[n:]
 	}
+	for _, e := range m.refs.Steps {
+		if e < 0 || int(e) > len(m.b.prog.elems) {
+			return errSnapshot
+		}
+	}
 	src, err := m.io.Restore(src)
+	if err == nil {
+		src, err = m.guard.Restore(src)
+	}
 	if err == nil {
 		src, err = m.met.Restore(src)
 	}

@@ -19,6 +19,7 @@ const (
 	minDebounce = 10_000_000     // 10 ms: it bounds how often an interlock decides
 	maxDebounce = 60_000_000_000 // 60 s
 	maxDelay    = 86_400_000_000_000
+	millisecond = 1_000_000 // records say debounce_ms and vote_window_ms
 )
 
 func (r *reader) interlocks(n strictyaml.Node) {
@@ -94,8 +95,8 @@ func (r *reader) filter(f *strictyaml.Fields, i *Interlock) {
 	window, votes := f.Opt("vote_window")
 	share, shared := f.Opt("vote")
 	d := timeOf(debounce)
-	if d != 0 && (d < minDebounce || d > maxDebounce) {
-		debounce.Errorf("debounce is %q; it must be from 10 ms to 60 s", debounce.Str())
+	if d != 0 && (d < minDebounce || d > maxDebounce || d%millisecond != 0) {
+		debounce.Errorf("debounce is %q; it must be whole milliseconds from 10 ms to 60 s", debounce.Str())
 		d = 0
 	}
 	i.Filter = cond.Filter{On: d, Off: d}
@@ -107,8 +108,9 @@ func (r *reader) filter(f *strictyaml.Fields, i *Interlock) {
 	case votes:
 		w := timeOf(window)
 		i.Vote = percentOf(share)
-		if w != 0 && d != 0 && (w < d || w > cond.MaxVotes*d) {
-			window.Errorf("vote_window is %q; it must be from 1 to %d times the debounce, which is %q", window.Str(), cond.MaxVotes, debounce.Str())
+		if w != 0 && d != 0 && (w < d || w > cond.MaxVotes*d || w%millisecond != 0) {
+			window.Errorf("vote_window is %q; it must be whole milliseconds, from 1 to %d times the debounce, which is %q", window.Str(),
+				cond.MaxVotes, debounce.Str())
 			return
 		}
 		// Whole ns, rounded up: the share is never less than what was asked for.

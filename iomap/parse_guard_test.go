@@ -20,7 +20,7 @@ interlocks:
     kind: trip
     when: "LT1 < 10 L  and (ZS1 == open or LT1 < 5 L)"
     debounce: 100 ms
-    vote_window: 333333333 ns
+    vote_window: 333 ms
     vote: 60 %
     latch: until_reset
     gates: [XV2, XV1]
@@ -37,7 +37,7 @@ alarms:
 	i := m.Interlocks[0]
 	require.Equal(t, "LT1 < 10 L and (ZS1 == open or LT1 < 5 L)", i.Text)
 	require.Equal(t, []tag.ID{lt1, zs1}, i.Used)
-	require.Equal(t, cond.Filter{On: 100 * ms, Off: 100 * ms, Window: 333333333, Need: 200000000}, i.Filter, "60 % of it, rounded up")
+	require.Equal(t, cond.Filter{On: 100 * ms, Off: 100 * ms, Window: 333 * ms, Need: 199_800_000}, i.Filter)
 	require.Equal(t, []tag.ID{xv2, xv1}, i.Gates)
 	require.True(t, i.Latch && i.Kind == iomap.Trip && i.Reaction == iomap.ReactHold && i.Vote == 60)
 	require.Equal(t, []string{"safety_trip", "hard_abort"}, []string{m.Interlocks[1].Kind.String(), m.Interlocks[1].Reaction.String()})

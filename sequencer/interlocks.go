@@ -25,9 +25,9 @@ func (m *Machine) gate(o int) int {
 	return -1
 }
 
-// trip drives the outputs of what has tripped to their safe values, and lets the reaction take hold of those who answer for them. It
+// interlocks drives the outputs of what has tripped to their safe values, and lets the reaction take hold of those who answer for them. It
 // looks at where things stand and not at edges: what comes to run while an interlock blocks is met by it too.
-func (m *Machine) trip(at int64, fx []Effect) []Effect {
+func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 	for i := range m.p.Interlocks {
 		t := &m.p.Interlocks[i]
 		if !t.Trip || !m.view.Blocks(i) {
@@ -92,8 +92,8 @@ func (m *Machine) withheld(a *Action) int {
 	return -1
 }
 
-// set commands what an action sets; what an interlock gates waits.
-func (m *Machine) set(at int64, p, k int, fx []Effect) []Effect {
+// setOne commands one output that an action sets; what an interlock gates waits.
+func (m *Machine) setOne(at int64, p, k int, fx []Effect) []Effect {
 	n := len(fx)
 	if fx = m.write(at, m.p.Sets[k].Output, m.p.Sets[k].Value, "", fx); len(fx) > n {
 		fx[n].Elem, fx[n].Action = p, m.p.Elems[p].First+int(m.el[p].PC)
@@ -110,7 +110,7 @@ func (m *Machine) setNow(at int64, p int, fx []Effect) []Effect {
 	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
 		set := &m.p.Sets[k]
 		if s := &m.out[set.Output]; len(m.gates[set.Output]) > 0 && s.Owner == owner && s.Value != set.Value {
-			fx = m.set(at, p, k, fx)
+			fx = m.setOne(at, p, k, fx)
 		}
 	}
 	return fx

@@ -253,7 +253,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case WindowOpened:
 		fx = m.opened(at, ev, fx)
 	}
-	fx = m.show(m.guard(at, m.audit(at, m.trip(at, m.show(fx)))))
+	fx = m.show(m.guard(at, m.audit(at, m.interlocks(at, m.show(fx)))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
 		n = len(fx)
 		fx = m.show(m.settle(at, fx))

@@ -130,7 +130,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
 			m.own(p, m.p.Sets[k].Output)
-			fx = m.set(at, p, k, fx)
+			fx = m.setOne(at, p, k, fx)
 		}
 		if m.withheld(a) < 0 {
 			return fx
