@@ -96,7 +96,7 @@ func (s *stage) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 func (s *stage) Seen(tag.ID) int64 { return s.at }
 
 // Blocks says that the map of a stage has no interlock.
-func (s *stage) Blocks(int) bool { return false }
+func (s *stage) Blocks(int) (blocks, settled bool) { return false, true }
 
 // Total is at its target.
 func (s *stage) Source(w int) (bool, tag.Quality) {

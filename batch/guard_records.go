@@ -77,7 +77,7 @@ func (m *Machine) interlock(n *iomap.Notice, fx []Effect) []Effect {
 	if n.Edges > 0 {
 		m.body.Count(record.Coalesced, uint64(n.Edges))
 	}
-	m.causes(m.input, m.refs.Noticed[i], m.refs.Interlocks[i])
+	m.causes(m.input, m.noted(i), m.refs.Interlocks[i])
 	m.refs.Interlocks[i] = m.next
 	return m.put(fx)
 }
@@ -116,9 +116,17 @@ func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 	if n.Edges > 0 {
 		m.body.Count(record.Coalesced, uint64(n.Edges))
 	}
-	m.causes(m.input, m.refs.Noticed[i], cause, m.refs.Alarms[k])
+	m.causes(m.input, m.noted(i), cause, m.refs.Alarms[k])
 	m.refs.Alarms[k] = m.next
 	return m.put(fx)
+}
+
+// noted is the record with which what led to a decision was first seen, 0 where that is the input of now.
+func (m *Machine) noted(i int) uint64 {
+	if m.refs.Noticed[i] == m.input {
+		return 0
+	}
+	return m.refs.Noticed[i]
 }
 
 // decisive names the tag that made the condition of an interlock, or of an alarm behind them, what it is, with quality and age.

@@ -16,8 +16,8 @@ type guardRefs struct {
 	Interlocks []uint64 // by interlock: its last record
 	Alarms     []uint64 // by alarm: its last record
 	Steps      []int32  // by alarm: the element that it touched + 1, 0 for none
-	Faulty     []bool   // by output: a device has not confirmed what was commanded; only where an alarm asks
-	Late       []bool   // by element: it has run out of time and has not gone on; only where an alarm asks
+	Faulty     []uint8  // by output: 1 where a device has not confirmed what was commanded; only where an alarm asks
+	Late       []uint8  // by element: 1 where it has run out of time and has not gone on; only where an alarm asks
 }
 
 func (b *Batch) guardRefs() (r guardRefs) {
@@ -27,16 +27,19 @@ func (b *Batch) guardRefs() (r guardRefs) {
 	for i := range m.Alarms {
 		switch m.Alarms[i].Fault {
 		case iomap.FaultOutput:
-			r.Faulty = make([]bool, len(b.prog.outputs))
+			r.Faulty = make([]uint8, len(b.prog.outputs))
 		case iomap.FaultTimeout:
-			r.Late = make([]bool, len(b.prog.elems))
+			r.Late = make([]uint8, len(b.prog.elems))
 		}
 	}
 	return r
 }
 
-// Blocks tells whether an interlock keeps its outputs at their safe values.
-func (v image) Blocks(interlock int) bool { return v.m.guard.Blocks(interlock) }
+// Blocks tells whether an interlock keeps its outputs at their safe values, and whether that is settled.
+func (v image) Blocks(interlock int) (blocks, settled bool) {
+	s := v.m.guard.Status(interlock)
+	return s != iomap.Permits, s != iomap.Unsettled
+}
 
 // gates makes the interlocks of the map those of the program.
 func (c *compiler) gates() {
@@ -138,14 +141,14 @@ func (m *Machine) faults(e *sequencer.Effect, fx []Effect) []Effect {
 	r := &m.refs
 	switch {
 	case e.Kind == sequencer.OutputFault && len(r.Faulty) > 0:
-		r.Faulty[e.Output] = true
-		return m.fault(iomap.FaultOutput, m.seq.Owner(e.Output), fx)
+		r.Faulty[e.Output] = 1
+		return m.fault(iomap.FaultOutput, m.seq.Owner(e.Output), m.next-1, fx)
 	case e.Kind == sequencer.TimedOut && len(r.Late) > 0:
-		r.Late[e.Elem] = true
-		return m.fault(iomap.FaultTimeout, e.Elem, fx)
-	case e.Kind == sequencer.StepChanged && len(r.Late) > 0 && r.Late[e.Elem] && (e.To == sequencer.Running || e.To.Terminal()):
-		r.Late[e.Elem] = false
-		return m.fault(iomap.FaultTimeout, e.Elem, fx)
+		r.Late[e.Elem] = 1
+		return m.fault(iomap.FaultTimeout, e.Elem, m.next-1, fx)
+	case e.Kind == sequencer.StepChanged && len(r.Late) > 0 && r.Late[e.Elem] != 0 && (e.To == sequencer.Running || e.To.Terminal()):
+		r.Late[e.Elem] = 0
+		return m.fault(iomap.FaultTimeout, e.Elem, m.next-1, fx)
 	}
 	return fx
 }
@@ -154,18 +157,19 @@ func (m *Machine) faults(e *sequencer.Effect, fx []Effect) []Effect {
 func (m *Machine) confirmed(fx []Effect) []Effect {
 	better := false
 	for o, faulty := range m.refs.Faulty {
-		if _, ok := m.seq.Commanded(o); faulty && ok {
-			m.refs.Faulty[o], better = false, true
+		if _, ok := m.seq.Commanded(o); faulty != 0 && ok {
+			m.refs.Faulty[o], better = 0, true
 		}
 	}
 	if !better || m.st.Ended {
 		return fx
 	}
-	return m.fault(iomap.FaultOutput, 0, fx)
+	return m.fault(iomap.FaultOutput, 0, m.input, fx)
 }
 
-// fault tells the alarms of a class of faults how things stand; e is the element that it touches, 0 for none.
-func (m *Machine) fault(class iomap.Fault, e int, fx []Effect) []Effect {
+// fault tells the alarms of a class of faults how things stand; e is the element that it touches, 0 for none, by the record that
+// says so.
+func (m *Machine) fault(class iomap.Fault, e int, by uint64, fx []Effect) []Effect {
 	m.notices = m.notices[:0]
 	for k := range m.b.Plan.Map.Alarms {
 		a := &m.b.Plan.Map.Alarms[k]
@@ -174,15 +178,15 @@ func (m *Machine) fault(class iomap.Fault, e int, fx []Effect) []Effect {
 		}
 		lasts := false
 		for o, faulty := range m.refs.Faulty {
-			lasts = lasts || class == iomap.FaultOutput && faulty && (a.Of == tag.None || a.Of == m.b.prog.outputs[o])
+			lasts = lasts || class == iomap.FaultOutput && faulty != 0 && (a.Of == tag.None || a.Of == m.b.prog.outputs[o])
 		}
 		for _, late := range m.refs.Late {
-			lasts = lasts || class == iomap.FaultTimeout && late
+			lasts = lasts || class == iomap.FaultTimeout && late != 0
 		}
 		n := len(m.notices)
 		m.notices = m.guard.Fault(m.now, m.io, k, lasts, m.notices)
 		if len(m.notices) > n {
-			m.refs.Noticed[len(m.b.Plan.Map.Interlocks)+k] = m.next - 1
+			m.refs.Noticed[len(m.b.Plan.Map.Interlocks)+k] = by
 			if lasts && e > 0 {
 				m.refs.Steps[k] = int32(e) + 1
 			}

@@ -18,7 +18,7 @@ func gates(p *Program) [][]int32 {
 // gate is the first interlock that keeps an output at its safe value, -1 where none does.
 func (m *Machine) gate(o int) int {
 	for _, i := range m.gates[o] {
-		if m.view.Blocks(int(i)) {
+		if blocks, _ := m.view.Blocks(int(i)); blocks {
 			return int(i)
 		}
 	}
@@ -26,19 +26,25 @@ func (m *Machine) gate(o int) int {
 }
 
 // interlocks drives the outputs of what has tripped to their safe values, and lets the reaction take hold of those who answer for them. It
-// looks at where things stand and not at edges: what comes to run while an interlock blocks is met by it too.
+// looks at where things stand and not at edges: what comes to run while an interlock blocks is met by it too. What is not settled
+// after a boot holds at most.
 func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 	for i := range m.p.Interlocks {
 		t := &m.p.Interlocks[i]
-		if !t.Trip || !m.view.Blocks(i) {
+		blocks, settled := m.view.Blocks(i)
+		if !t.Trip || !blocks {
 			continue
 		}
+		react := t.React
+		if !settled {
+			react = min(react, Hold)
+		}
 		if len(t.Outputs) == 0 && !State(m.r.Shown).Terminal() {
-			fx = m.fail(at, t.React, t.Text, fx)
+			fx = m.fail(at, react, t.Text, fx)
 		}
 		for _, o := range t.Outputs {
 			if s := &m.out[o]; s.Value != m.p.Outputs[o].Safe {
-				fx = m.fail(at, t.React, t.Text, fx)
+				fx = m.fail(at, react, t.Text, fx)
 				fx = m.drive(at, o, t.Text, fx)
 			}
 		}
@@ -64,7 +70,7 @@ func (m *Machine) drive(at int64, o int, reason string, fx []Effect) []Effect {
 func (m *Machine) shut(at int64, e int, c Command) int {
 	for i := range m.p.Interlocks {
 		t := &m.p.Interlocks[i]
-		if c != Start && c != Restart || !m.view.Blocks(i) {
+		if blocks, _ := m.view.Blocks(i); !blocks || c != Start && c != Restart {
 			continue
 		}
 		if len(t.Outputs) == 0 {

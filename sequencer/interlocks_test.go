@@ -31,7 +31,7 @@ func (s *scenario) gate(l script.Line) error {
 	if i < 0 {
 		return l.ArgErrorf(0, "no such interlock")
 	}
-	s.r.plant.blocks[i] = l.Verb == "blocks"
+	s.r.plant.blocks[i], s.r.plant.doubt = l.Verb == "blocks", len(l.Args) > 1
 	return nil
 }
 
@@ -51,7 +51,7 @@ func (w *watch) gated(m *Machine) error {
 			s := m.State(e)
 			_, holds := s.After(Hold)
 			_, aborts := s.After(Abort)
-			if len(t.Outputs) == 0 && w.w.Elems[e].Phase && !w.batch.Terminal() && (t.React == Hold && holds || t.React == Abort && aborts) {
+			if len(t.Outputs) == 0 && w.w.Elems[e].Phase && !w.batch.Terminal() && (t.React == Hold && holds || t.React == Abort && (aborts && !w.plant.doubt || holds)) {
 				return fmt.Errorf("phase %d is %s, and interlock %d wants %s", e, s, i, t.React)
 			}
 		}

@@ -137,5 +137,5 @@ type View interface {
 	Total(window int) metering.Total
 	Source(window int) (open bool, q tag.Quality) // of Total: Open and Source
 	Seen(id tag.ID) int64                         // when the value that Read returns was true
-	Blocks(interlock int) bool
+	Blocks(interlock int) (blocks, settled bool)  // not settled: found so at the boot, and it has not lasted long enough to be a trip
 }

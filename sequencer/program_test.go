@@ -278,6 +278,7 @@ type plant struct {
 	now     int64
 	lies    []bool // by output: its device confirms what it does not do
 	blocks  []bool // by interlock
+	doubt   bool   // what blocks was found so at the boot
 }
 
 func newPlant(w *wired) *plant {
@@ -308,7 +309,9 @@ func (p *plant) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 func (p *plant) Seen(tag.ID) int64 { return p.now }
 
 // Blocks tells what a guard would.
-func (p *plant) Blocks(interlock int) bool { return p.blocks[interlock] }
+func (p *plant) Blocks(interlock int) (blocks, settled bool) {
+	return p.blocks[interlock], !p.doubt
+}
 
 // Total shows a window.
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }

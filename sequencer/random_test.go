@@ -259,7 +259,7 @@ func (w *world) event() Event {
 	switch p := w.r.plant; w.IntN(4) {
 	case 1:
 		for i := range p.blocks {
-			p.blocks[i] = w.IntN(4) == 0
+			p.blocks[i], p.doubt = w.IntN(4) == 0, w.IntN(6) == 0
 		}
 	case 0:
 		for i := range p.totals {

@@ -53,7 +53,7 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
-//	blocks INTERLOCK, permits INTERLOCK
+//	blocks INTERLOCK [unsettled], permits INTERLOCK
 //	boot                              the controller comes up; outputs read back what their devices were last given
 //	look [NAME ...]                   shows elements and outputs, or those of these names
 type scenario struct {

@@ -1,0 +1,307 @@
+// Scripts of interlocks and alarms: what is decided and recorded, replayed, and resumed from every record.
+
+package batch
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/internal/golden"
+	"github.com/batchkit/batchkit/internal/script"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+const msec = int64(1_000_000)
+
+// desk drives a machine as a runner does and keeps its journal: devices confirm after 100 ms, inputs are sent every 200 ms.
+//
+//	set TAG RAW                     a value comes in, and again with each scan
+//	silent TAG                      it does not come in any more
+//	chatter TAG RAW RAW TIME N      N times one value and then the other, each for so long
+//	device OUTPUT works|silent
+//	command COMMAND [NAME]          of an operator; NAME is an alarm or interlock
+//	boot
+type desk struct {
+	t     *testing.T
+	b     *Batch
+	m     *Machine
+	blk   *Block
+	now   int64
+	epoch uint32
+	scan  int64 // when inputs are sent next
+	seq   uint64
+	value []int64
+	off   []bool // by tag: it is silent, or its device does not answer
+	due   []stamped
+	list  [][]byte
+	shown strings.Builder
+	most  int // bytes that one step has said
+}
+
+func newDesk(t *testing.T, b *Batch) *desk {
+	d := &desk{t: t, b: b, m: b.Start(), blk: NewBlock(len(b.Plan.Map.Tags)), seq: 1, now: msec, scan: 200 * msec}
+	d.value, d.off = make([]int64, len(b.Plan.Map.Tags)), make([]bool, len(b.Plan.Map.Tags))
+	seen := d.seen()
+	d.take(Event{Kind: Created, Epoch: 1, Observation: seen})
+	for i := range b.Plan.Files {
+		d.take(Event{Kind: Bound, File: i})
+	}
+	return d
+}
+
+func (d *desk) seen() timebase.Observation {
+	return timebase.Observation{Mono: d.now, UTC: 1_767_225_600_000_000_000 + int64(d.epoch)*60_000*msec, Sync: timebase.NTPSync, Source: "ntp", Bound: 5}
+}
+
+// boot brings the controller up: every tag that is not silent is read back.
+func (d *desk) boot() {
+	if d.epoch++; d.epoch > 1 {
+		d.seal()
+		d.due, d.scan, d.now = nil, 200*msec, msec
+	}
+	ev := Event{Kind: Boot, Epoch: d.epoch, Observation: d.seen(), LossMS: -1}
+	for i := range d.b.Plan.Map.Tags {
+		ev.Readback = append(ev.Readback, Reading{Tag: tag.ID(i), Form: d.b.Plan.Map.Tags[i].Form, Bits: uint64(d.value[i]), Quality: tag.Good})
+	}
+	d.take(ev)
+}
+
+// take takes in an event: packed with others up to a decision, or with a record of its own.
+func (d *desk) take(ev Event) {
+	ev.Seq = d.seq
+	if ev.Kind.Packed() {
+		if d.blk.Events == 0 {
+			d.seq++
+		} else {
+			ev.Seq = d.seq - 1
+		}
+		d.blk.Add(d.now, &ev)
+	} else {
+		d.seal()
+		ev.Seq = d.seq
+		body, err := d.m.AppendInput(nil, d.now, &ev)
+		require.NoError(d.t, err)
+		d.list = append(d.list, body)
+		d.seq++
+	}
+	said := 0
+	for _, e := range d.m.Step(d.now, &ev, nil) {
+		switch e.Kind {
+		case Record:
+			d.seal()
+			require.Equal(d.t, d.seq, e.Seq)
+			require.LessOrEqual(d.t, len(e.Body), record.MaxBody)
+			said += len(e.Body) + 32
+			d.list = append(d.list, bytes.Clone(e.Body))
+			d.seq++
+			d.tell(e.Body)
+		case Write:
+			if id := d.b.prog.outputs[e.Output]; !d.off[id] {
+				d.due = append(d.due, stamped{d.now + 100*msec, Event{Kind: Done, ID: e.Write.ID, OK: true, Tag: id, Bits: e.Write.Bits}})
+			} else {
+				d.due = append(d.due, stamped{d.now + WriteTime, Event{Kind: Done, ID: e.Write.ID, Tag: id}})
+			}
+		}
+	}
+	d.most = max(d.most, said)
+}
+
+func (d *desk) seal() {
+	if d.blk.Events == 0 {
+		return
+	}
+	body, err := d.m.AppendBlock(nil, uint64(len(d.list))+1, d.blk)
+	require.NoError(d.t, err)
+	d.list = append(d.list, body)
+	d.blk.Reset()
+}
+
+// tell shows a decision, but for the keys that every record has.
+func (d *desk) tell(body []byte) {
+	var all map[string]any
+	require.NoError(d.t, json.Unmarshal(body, &all))
+	var words []string
+	for k, v := range all {
+		if !slices.Contains(strings.Fields("epoch ts_mono_ns sync_state offset_ms time_source time_bound_ms ts_utc journal_id batch_id recipe_id "+
+			"recipe_version operator_id equipment_id device_id mapping_version event_type event_seq unapproved polarity physical_channel "+
+			"old_value write_id level elapsed_ms"), k) || k == "old_value" && all["event_type"] == "alarm" {
+			words = append(words, fmt.Sprintf("%s %v", k, v))
+		}
+	}
+	slices.Sort(words)
+	fmt.Fprintf(&d.shown, "%3s  %8.3f s  %s: %s\n", all["event_seq"], float64(d.now/msec)/1000, all["event_type"], strings.Join(words, "; "))
+}
+
+// to lets time pass: deadlines, answers, and scans.
+func (d *desk) to(at int64) {
+	for !d.m.Ended() {
+		next := min(at, d.scan)
+		for _, a := range d.due {
+			next = min(next, a.at)
+		}
+		if due := d.m.Wake(); due <= next {
+			d.now = max(d.now, due)
+			d.take(Event{Kind: Tick})
+			continue
+		}
+		d.now = max(d.now, next)
+		i := slices.IndexFunc(d.due, func(a stamped) bool { return a.at == next })
+		switch {
+		case i >= 0:
+			ev := d.due[i].ev
+			d.due = slices.Delete(d.due, i, i+1)
+			if ev.OK {
+				d.value[ev.Tag] = int64(ev.Bits)
+			}
+			ev.At, ev.Bits, ev.Tag = d.now, 0, 0
+			d.take(ev)
+		case next == d.scan:
+			d.scan += 200 * msec
+			for id := range d.b.Plan.Map.Tags {
+				d.send(tag.ID(id))
+			}
+		default:
+			return
+		}
+	}
+}
+
+func (d *desk) send(id tag.ID) {
+	if t := &d.b.Plan.Map.Tags[id]; !t.Output && !d.off[id] && d.epoch > 0 && !d.m.Ended() {
+		d.take(Event{Kind: Sample, Tag: id, Form: t.Form, Bits: uint64(d.value[id]), Quality: tag.Good})
+	}
+}
+
+// do carries out a line of a script.
+func (d *desk) do(l script.Line) {
+	words := strings.Join(append([]string{l.Verb}, l.Args...), " ")
+	fmt.Fprintf(&d.shown, "     %8.3f s  > %s\n", float64(d.now/msec)/1000, words)
+	named := func() tag.ID {
+		id, ok := d.b.Plan.Map.Lookup(l.Args[0])
+		require.True(d.t, ok, words)
+		return id
+	}
+	raw := func(i int) int64 {
+		v, err := l.Int(i)
+		require.NoError(d.t, err)
+		return v
+	}
+	switch l.Verb {
+	case "set":
+		id := named()
+		d.value[id], d.off[id] = raw(1), false
+		d.send(id)
+	case "silent":
+		d.off[named()] = true
+	case "device":
+		d.off[named()] = l.Args[1] == "silent"
+	case "chatter":
+		id := named()
+		every, err := l.Duration(3)
+		require.NoError(d.t, err)
+		for i := range 2 * raw(4) {
+			d.value[id] = raw(1 + int(i%2))
+			d.send(id)
+			d.to(d.now + every)
+		}
+	case "boot":
+		d.boot()
+	case "command":
+		c, ok := sequencer.ParseCommand(l.Args[0])
+		require.True(d.t, ok, words)
+		ev := Event{Kind: Told, Command: c, Operator: "op1", Role: "operator", Reason: "as the script says"}
+		if len(l.Args) > 1 {
+			ev.Name = l.Args[1]
+		}
+		d.take(ev)
+	default:
+		d.t.Fatal(l.Errorf("no such word"))
+	}
+}
+
+// run plays a script on the batch of testdata/guards to its end.
+func runGuards(t *testing.T, file string) *desk {
+	src, err := os.ReadFile(file)
+	require.NoError(t, err)
+	lines, err := script.Parse(file, src)
+	require.NoError(t, err)
+	d := newDesk(t, guardBatch(t))
+	passed := int64(0) // in the epochs before
+	for _, l := range lines {
+		if d.epoch == 0 && (l.When.Ns > 0 || l.Verb == "command") { // what is set before is read back
+			d.boot()
+		}
+		if l.When.Kind == script.At {
+			d.to(l.When.Ns - passed)
+		}
+		before := d.now
+		if d.do(l); l.Verb == "boot" {
+			passed += before - d.now
+		}
+	}
+	d.to(d.now + 60_000*msec)
+	d.seal()
+	return d
+}
+
+func guardBatch(t testing.TB) *Batch {
+	plan, err := Load(os.DirFS("testdata/guards"), "recipe.yaml", "map.yaml", nil)
+	require.NoError(t, err)
+	b, err := plan.Bind("B-GUARDS", "", Unapproved, nil)
+	require.NoError(t, err)
+	return b
+}
+
+func TestScriptsOfInterlocksAndAlarms(t *testing.T) {
+	files, err := filepath.Glob("testdata/guards/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			d := runGuards(t, file)
+			golden.Check(t, strings.TrimSuffix(file, "txt")+"golden", []byte(d.shown.String()))
+			replays(t, d)
+		})
+	}
+}
+
+// replays replays the journal of a desk from its beginning, and from a checkpoint behind every record.
+func replays(t *testing.T, d *desk) {
+	feedAll := func(r *Replay, list [][]byte) {
+		for i, body := range list {
+			rec, err := record.Parse(body)
+			require.NoError(t, err)
+			require.NoError(t, r.Record(rec), "record %d", i+1)
+		}
+		require.NoError(t, r.End())
+	}
+	full := d.b.Replay()
+	tried := 0
+	for i, body := range d.list {
+		rec, err := record.Parse(body)
+		require.NoError(t, err)
+		require.NoError(t, full.Record(rec), "record %d", i+1)
+		if len(full.Lacking()) > 0 || !full.booted || full.Machine.Ended() {
+			continue
+		}
+		r, err := d.b.ReplayFrom(full.Machine.Checkpoint(nil, full.at), full.seq)
+		require.NoError(t, err)
+		feedAll(r, d.list[i+1:])
+		require.True(t, bytes.Equal(r.Machine.Snapshot(nil), d.m.Snapshot(nil)), "from record %d", i+1)
+		tried++
+	}
+	require.NoError(t, full.End())
+	require.Positive(t, tried)
+	require.True(t, bytes.Equal(full.Machine.Snapshot(nil), d.m.Snapshot(nil)))
+}
