@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/internal/golden"
 	"github.com/batchkit/batchkit/internal/script"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/sequencer"
@@ -304,4 +306,77 @@ func replays(t *testing.T, d *desk) {
 	require.NoError(t, full.End())
 	require.Positive(t, tried)
 	require.True(t, bytes.Equal(full.Machine.Snapshot(nil), d.m.Snapshot(nil)))
+}
+
+// greatest is a batch with as many outputs, interlocks, alarms and phases as there may be, all as long in words as they may be: every
+// phase runs, and one tag makes every interlock trip and every alarm be raised.
+func greatest(t *testing.T) *Batch {
+	var m, r strings.Builder
+	m.WriteString("mapping: " + strings.Repeat("M", 64) + "\nversion: \"1\"\nschema_version: 1\ndevice_id: " + strings.Repeat("C", 64) +
+		"\nequipment_id: " + strings.Repeat("E", 64) + "\ntags:\n")
+	long := func(name string, n int) string {
+		return name + strings.Repeat("_", 64-len(name)-4) + fmt.Sprintf("%04d", n)
+	}
+	for i := range MaxOutputs {
+		fmt.Fprintf(&m, "  - {logical_tag: %s, physical_channel: do/%d, direction: out, type: switch, safe_value: off}\n", long("XV", i), i)
+	}
+	used := ""
+	for i := range iomap.MaxUsed {
+		fmt.Fprintf(&m, "  - {logical_tag: LT%d, physical_channel: ai/%d, direction: in, type: number, form: int, resolution: 0.001 L, gain: 1 L, "+
+			"stale_after: 1 h}\n", i, i)
+		used += fmt.Sprintf("LT%d > 1000000000.000 L or ", i)
+	}
+	used = strings.TrimSuffix(used[:200], " ")
+	used = used[:strings.LastIndex(used, " or ")]
+	m.WriteString("interlocks:\n")
+	for i := range iomap.MaxInterlocks {
+		gates := ""
+		for k := range MaxOutputs / iomap.MaxInterlocks {
+			gates += long("XV", i*MaxOutputs/iomap.MaxInterlocks+k) + ", "
+		}
+		fmt.Fprintf(&m, "  - {interlock_id: %s, kind: trip, when: \"%s\", debounce: 100 ms, vote_window: 3200 ms, vote: 1 %%, latch: until_reset, "+
+			"gates: [%s], reaction: hold}\n", long("I", i), used, gates)
+	}
+	m.WriteString("alarms:\n")
+	for i := range iomap.MaxAlarms {
+		fmt.Fprintf(&m, "  - {alarm_id: %s, message: %s, priority: medium, when: \"%s\", delay: 132 ms}\n", long("A", i), strings.Repeat("m", 120), used)
+	}
+	r.WriteString("recipe: " + strings.Repeat("R", 64) + "\nversion: \"1\"\nschema_version: 1\ntitle: T\n" +
+		"batch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\nprocedure:\n  id: ALL\n  level: procedure\n  parallel:\n")
+	for i := range MaxPhases {
+		fmt.Fprintf(&r, "    - {id: %s, level: phase, timeout: 9 h, actions: [{set: {%s: on, %s: on}}, {wait: LT0 < 0 L}]}\n", long("P", i),
+			long("XV", 2*i), long("XV", 2*i+1))
+	}
+	plan, err := Load(fstest.MapFS{"map.yaml": {Data: []byte(m.String())}, "recipe.yaml": {Data: []byte(r.String())}}, "recipe.yaml", "map.yaml",
+		&LoadOptions{Bound: true})
+	require.NoError(t, err)
+	b, err := plan.Bind(strings.Repeat("B", 64), "", Unapproved, nil)
+	require.NoError(t, err)
+	return b
+}
+
+func TestAFloodOfAllInterlocksAndAlarmsAtOnceFitsTheJournalsBuffer(t *testing.T) {
+	d := newDesk(t, greatest(t))
+	d.boot()
+	d.take(Event{Kind: Told, Command: sequencer.Start, Operator: "op1", Role: "operator", Reason: "r"})
+	d.to(1000 * msec)
+	id, _ := d.b.Plan.Map.Lookup("LT0")
+	d.value[id] = 1 << 40
+	d.send(id)
+	before := d.most
+	d.most = 0
+	d.to(3000 * msec)
+	kinds := map[record.Kind]int{}
+	for _, body := range d.list {
+		rec, err := record.Parse(body)
+		require.NoError(t, err)
+		kinds[rec.Kind]++
+	}
+	require.Equal(t, iomap.MaxInterlocks, kinds[record.KindInterlock])
+	require.Equal(t, iomap.MaxAlarms, kinds[record.KindAlarm])
+	require.Equal(t, sequencer.Held, d.m.State())
+	t.Logf("%d bytes in one step, %d before", d.most, before)
+	require.Greater(t, d.most, MaxBurst/3, "they come in one step")
+	require.Less(t, d.most, MaxBurst*9/10)
+	require.Greater(t, d.b.Budget(), int64(5*guarding*perGuard*(iomap.MaxInterlocks+iomap.MaxAlarms)))
 }

@@ -14,7 +14,7 @@ import (
 
 // Limits of what one interlock or alarm says and of its times.
 const (
-	maxWhen     = 400            // bytes of a condition
+	maxWhen     = 200            // bytes of a condition
 	maxMessage  = 120            // bytes of a message
 	minDebounce = 10_000_000     // 10 ms: it bounds how often an interlock decides
 	maxDebounce = 60_000_000_000 // 60 s

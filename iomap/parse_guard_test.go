@@ -71,8 +71,8 @@ func TestTheNumberAndTheWordsOfGuardsAreBounded(t *testing.T) {
 	const al = "  - {alarm_id: I%d, message: m, priority: low, when: ZS1}"
 	require.Len(t, parse(t, list("alarms", al, iomap.MaxAlarms)).Alarms, iomap.MaxAlarms)
 	refused(list("alarms", al, iomap.MaxAlarms+1), `"alarms" has 129 entries, more than the limit of 128`)
-	long := "ZS1" + strings.Repeat(" or LT1 > 10 L", 30)
-	refused(list("alarms", "  - {alarm_id: I%d, message: m, priority: low, when: "+long+"}", 1), "400 are the most")
+	long := "ZS1" + strings.Repeat(" or LT1 > 10 L", 15)
+	refused(list("alarms", "  - {alarm_id: I%d, message: m, priority: low, when: "+long+"}", 1), "200 are the most")
 	many := guardTags
 	names := []string{}
 	for i := range iomap.MaxUsed + 1 {
