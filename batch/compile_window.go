@@ -38,7 +38,7 @@ func (c *compiler) window(a *recipe.Action) int {
 	}
 	c.out.meters = append(c.out.meters, metering.Meter{Bits: m.Bits, K: k})
 	c.out.windows = append(c.out.windows, spec)
-	c.out.seq.Windows = append(c.out.seq.Windows, sequencer.Window{Target: spec.Target})
+	c.out.seq.Windows = append(c.out.seq.Windows, sequencer.Window{Target: spec.Target, Source: m.Source})
 	c.out.wins = append(c.out.wins, w)
 	return n
 }

@@ -128,6 +128,7 @@ func (m *Machine) noticed(fx []Effect) []Effect {
 		case iomap.RawEdge:
 			m.refs.Noticed[n.Index] = m.input
 		case iomap.InterlockDecide:
+			m.seq.Touch(tag.None) // whoever it withholds something from
 			fx = m.interlock(n, fx)
 		case iomap.AlarmDecide:
 			fx = m.alarm(n, fx)

@@ -142,10 +142,12 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
 		m.ifx = m.io.Step(m.now, &e, m.ifx)
 		m.meter(ev)
-		m.tell(sequencer.Event{Kind: sequencer.Input})
+		m.touched()
+		m.tell(sequencer.Event{Kind: sequencer.Changed})
 	case Tick:
 		e := iomap.Event{Kind: iomap.Tick}
 		m.ifx = m.io.Step(m.now, &e, m.ifx)
+		m.touched()
 		m.tell(sequencer.Event{Kind: sequencer.Tick})
 	case Observed:
 		fx = m.observed(ev, fx)
@@ -177,6 +179,13 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		}
 	}
 	return m.confirmed(fx)
+}
+
+// touched tells the sequencer which tags have moved.
+func (m *Machine) touched() {
+	for i := range m.ifx {
+		m.seq.Touch(m.ifx[i].Tag)
+	}
 }
 
 func (m *Machine) tell(ev sequencer.Event) { m.told = append(m.told, ev) }

@@ -9,6 +9,7 @@ import (
 	"github.com/batchkit/batchkit/internal/script"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,7 +30,7 @@ func waiting(t testing.TB, n int) (*Machine, []Effect) {
 	m := New(&w.Program, p)
 	fx := m.Step(1, &Event{Kind: Told, Command: Start}, nil)
 	require.Equal(t, Running, m.State(0))
-	require.Len(t, m.active, n)
+	require.Len(t, members(&m.active), n)
 	return m, fx[:0]
 }
 
@@ -135,6 +136,68 @@ func TestTransitionsLinesAndLogicDoNotAllocate(t *testing.T) {
 		at++
 		fx = r.m.Step(at, &restart, r.m.Step(at, &hold, fx[:0]))
 	}))
+}
+
+// timed is a machine with n parallel branches, each of which waits for time again and again, or for a value of its own.
+func timed(t testing.TB, n int) (*Machine, []Effect) {
+	w := &wired{}
+	root := &block{name: "MAIN", kind: recipe.Parallel}
+	for i := range n {
+		x := w.tag(fmt.Sprint("X", i))
+		root.below = append(root.below, &block{name: fmt.Sprint("B", i), kind: recipe.Repeat, atMost: 1 << 30, below: []*block{
+			{name: fmt.Sprint("D", i), timeout: 1 << 60, todo: []todo{{Action: Action{Kind: recipe.Delay, For: 1000*second + int64(i)*977}}}}}},
+			&block{name: fmt.Sprint("W", i), timeout: 1 << 60, todo: []todo{{Action: Action{Kind: recipe.Wait, Cond: atLeast(x, 10)}}}})
+	}
+	p := newPlant(w.procedure(root))
+	m := New(&w.Program, p)
+	fx := m.Step(1, &Event{Kind: Told, Command: Start}, make([]Effect, 0, 64*n))
+	for m.Wake() < 1000*second { // the rest of the burst
+		fx = m.Step(m.Wake(), &Event{Kind: Tick}, fx[:0])
+	}
+	require.Len(t, members(&m.active), 2*n)
+	return m, fx[:0]
+}
+
+// BenchmarkDispatch holds what an event costs against an operation of a heap of as many timers, in one run: a value that one of n waits
+// hangs on and that does not end it, and a deadline that ends one of n delays and begins the next, with all that is said of it.
+func BenchmarkDispatch(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("heap/n=%d", n), func(b *testing.B) {
+			q := timebase.NewQueue(n)
+			for i := range n {
+				q.Set(i, 1000*second+int64(i)*977)
+			}
+			for b.Loop() {
+				due, owner := q.Next()
+				q.Set(owner, due+1000*second)
+			}
+		})
+		b.Run(fmt.Sprintf("value/n=%d", n), func(b *testing.B) {
+			m, fx := timed(b, n)
+			ev, at, i := Event{Kind: Changed}, int64(500*second), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				m.Touch(tag.ID(i))
+				if fx = m.Step(at, &ev, fx[:0]); len(fx) > 0 {
+					b.Fatalf("%+v", fx)
+				}
+				if i++; i == n {
+					i = 0
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("deadline/n=%d", n), func(b *testing.B) {
+			m, fx := timed(b, n)
+			ev := Event{Kind: Tick}
+			b.ReportAllocs()
+			effects := 0
+			for b.Loop() {
+				fx = m.Step(m.Wake(), &ev, fx[:0])
+				effects += len(fx)
+			}
+			b.ReportMetric(float64(effects)/float64(b.N), "effects/op")
+		})
+	}
 }
 
 func BenchmarkStep(b *testing.B) {

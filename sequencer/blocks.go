@@ -15,8 +15,8 @@ const RoundTime = 100_000_000
 // only; advance tells its start in its turn.
 func (m *Machine) activate(at int64, e int) {
 	p := &m.p.Elems[e]
+	m.become(e, Running)
 	m.el[e] = elem{State: uint8(Running), PC: -1, Since: at, Left: timebase.Never}
-	m.dirty = true
 	if p.Phase {
 		m.enlist(e)
 		return
@@ -75,7 +75,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 			end.Edge = EdgeTransfer
 		}
 		fx = m.changed(e, fx, end)
-		s.State, m.dirty = uint8(Complete), true
+		m.become(e, Complete)
 		if p.Bracket {
 			m.release(e)
 		}
@@ -138,6 +138,7 @@ func (m *Machine) again(at int64, e int, fx []Effect) []Effect {
 	s.A++
 	s.ActAt = at
 	for c := e + 1; c < m.p.Elems[e].End; c++ {
+		m.become(c, Idle)
 		m.el[c] = elem{Left: timebase.Never}
 	}
 	n := len(fx)

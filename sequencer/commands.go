@@ -121,7 +121,8 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	fx = m.drop(p, fx)
 	from := State(m.el[p].State)
 	s := &m.el[p]
-	s.State, m.dirty = uint8(to), true
+	m.become(p, to)
+	m.all = true
 	m.r.Fallen = m.r.Fallen || fallen(to)
 	m.prepare(p, from)
 	fx = m.changed(p, fx, Effect{From: from, To: to, Edge: edges[to], Reason: reason})

@@ -132,12 +132,7 @@ func (m *Machine) waitsFor(p int) string {
 }
 
 // Active returns the first phase, in the order of the recipe, that has begun and not ended; -1 where there is none.
-func (m *Machine) Active() int {
-	if len(m.active) == 0 {
-		return -1
-	}
-	return m.active[0]
-}
+func (m *Machine) Active() int { return m.active.next(0) }
 
 // Owner returns the element that answers for an output; 0, the procedure, where no phase has set it.
 func (m *Machine) Owner(output int) int { return int(m.out[output].Owner) }

@@ -3,10 +3,9 @@
 package sequencer
 
 import (
-	"sort"
-
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -18,11 +17,12 @@ const (
 	Boot         EventKind = iota + 1 // the controller came up; outputs were read back as View shows them
 	Told                              // a command, Command to Elem; GoTo: Target
 	Input                             // something that View shows may have changed
-	Tick                              // the deadline of Wake has come
+	Tick                              // the deadline of Wake has come; what View shows may have changed as Touch has said
 	Done                              // write ID was confirmed (OK) or not
 	Answered                          // prompt ID was answered
 	Finished                          // OEM action ID ended, well (OK) or not
 	WindowOpened                      // window Window opened (OK) or was refused
+	Changed                           // what View shows may have changed as Touch has said, and nothing else
 )
 
 // Event is one input of a Machine.
@@ -187,9 +187,15 @@ type Machine struct {
 
 	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
 
-	active []int           // phases that are neither Idle nor terminal, ascending
-	gates  [][]int32       // by output: the interlocks that gate it
-	timers *timebase.Queue // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
+	x      index             // which actions ask for what
+	active set               // phases that are neither Idle nor terminal
+	queue  set               // phases that wait for equipment
+	looks  set               // phases that this Step is to look at
+	all    bool              // it is to look at all of them
+	stuck  bool              // a phase has come to where it waits for what cannot come
+	states [stateCount]int32 // how many phases are in each state
+	gates  [][]int32         // by output: the interlocks that gate it
+	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
 }
 
 // New makes a machine in which nothing has begun.
@@ -197,8 +203,10 @@ func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		held: make([]int32, p.Resources), posted: make([]uint8, len(p.Messages)),
-		active: make([]int, 0, n), gates: gates(p), timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, gates: gates(p),
+		timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
 	m.lay()
+	m.census()
 	for o := range m.out {
 		m.out[o].Value = p.Outputs[o].Safe // and not Known, until it was read back or written
 	}
@@ -239,6 +247,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		return fx
 	}
 	m.room = Burst
+	m.all = m.all || ev.Kind != Tick && ev.Kind != Changed && ev.Kind != Done
 	if ev.Kind == Boot { // before the deadlines, which are of the time before it
 		fx = m.boot(at, fx)
 	}
@@ -275,7 +284,10 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 		case owner < n:
 			fx = m.timedOut(owner, fx)
 			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
-		case owner < 2*n: // advance looks at the action again
+		case owner == n: // the rest of a burst
+			m.all = true
+		case owner < 2*n:
+			m.look(owner - n)
 		case owner < 2*n+len(m.out):
 			fx = m.writeSafe(at, owner-2*n, "retry", fx)
 		default:
@@ -290,29 +302,55 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 
 // each calls fn for every active phase below element e, in the order of the recipe. fn may end or begin phases.
 func (m *Machine) each(e int, fn func(phase int)) {
-	for i := e; i < m.p.Elems[e].End; i++ {
-		k := sort.SearchInts(m.active, i)
-		if k == len(m.active) || m.active[k] >= m.p.Elems[e].End {
-			return
-		}
-		i = m.active[k]
-		fn(i)
+	for p := m.active.next(e); p >= 0 && p < m.p.Elems[e].End; p = m.active.next(p + 1) {
+		fn(p)
 	}
 }
 
 func (m *Machine) enlist(e int) {
-	k := sort.SearchInts(m.active, e)
-	m.active = append(m.active, 0)
-	copy(m.active[k+1:], m.active[k:])
-	m.active[k] = e
+	m.active.add(e)
+	m.looks.add(e)
 }
 
 func (m *Machine) delist(e int) {
-	if k := sort.SearchInts(m.active, e); k < len(m.active) && m.active[k] == e {
-		m.active = append(m.active[:k], m.active[k+1:]...)
-	}
+	m.active.remove(e)
+	m.queue.remove(e)
+	m.freed()
 	m.timers.Clear(e)
 	m.timers.Clear(m.actionTimer(e))
+}
+
+// rank is how much the state of a phase weighs in that of the block around it.
+var rank = [stateCount]int{Aborting: 12, Stopping: 11, Holding: 10, Restarting: 9, Pausing: 8, Running: 7, Held: 6, Paused: 5,
+	Aborted: 4, Stopped: 3, Complete: 1}
+
+// become changes the state of an element.
+func (m *Machine) become(e int, s State) {
+	if m.p.Elems[e].Phase {
+		m.states[m.el[e].State]--
+		m.states[s]++
+	}
+	m.el[e].State, m.dirty = uint8(s), true
+}
+
+// census finds what follows from the states of the elements.
+func (m *Machine) census() {
+	m.all, m.states = true, [stateCount]int32{}
+	m.active.clear()
+	m.queue.clear()
+	for e := range m.el {
+		s := State(m.el[e].State)
+		if !m.p.Elems[e].Phase {
+			continue
+		}
+		if m.states[s]++; s == Idle || s.Terminal() {
+			continue
+		}
+		m.active.add(e)
+		if m.el[e].Waiting && m.current(e).Kind == recipe.Acquire {
+			m.queue.add(e)
+		}
+	}
 }
 
 // state computes the state of an element: a phase has its own; for a block, what runs or changes wins over what rests, that
@@ -321,10 +359,13 @@ func (m *Machine) state(e int) State {
 	if m.p.Elems[e].Phase || State(m.el[e].State) == Idle || State(m.el[e].State).Terminal() {
 		return State(m.el[e].State)
 	}
-	rank := [stateCount]int{Aborting: 12, Stopping: 11, Holding: 10, Restarting: 9, Pausing: 8, Running: 7, Held: 6, Paused: 5,
-		Aborted: 4, Stopped: 3, Complete: 1}
 	best := Complete
-	for i := e + 1; i < m.p.Elems[e].End; i++ {
+	for s := range stateCount {
+		if e == 0 && m.states[s] > 0 && rank[s] > rank[best] {
+			best = s
+		}
+	}
+	for i := e + 1; e > 0 && i < m.p.Elems[e].End; i++ {
 		if s := State(m.el[i].State); m.p.Elems[i].Phase && rank[s] > rank[best] {
 			best = s
 		}

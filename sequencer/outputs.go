@@ -143,6 +143,7 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		if s.Write != ev.ID || s.Write == 0 || !s.Busy {
 			continue
 		}
+		m.confirmed(o)
 		if s.Known = ev.OK; ev.OK {
 			s.Busy, s.Since, s.Failed = false, at, 0
 			m.r.Busy--

@@ -22,19 +22,22 @@ const (
 func (m *Machine) advance(at int64, fx []Effect) []Effect {
 	m.said = len(fx)
 	for again := m.room > 0; again; {
-		again = false
-		m.each(0, func(p int) {
-			if m.room <= 0 {
-				return
-			}
-			n := len(fx)
+		n := len(fx)
+		for p := m.nextLook(0); p >= 0 && m.room > 0; p = m.nextLook(p + 1) {
 			fx = m.run(at, p, fx)
-			again = again || len(fx) > n
 			m.spent(fx)
-		})
-		if m.room <= 0 { // the timer of no phase, or of the only one, between two of its actions
+		}
+		switch {
+		case m.room <= 0: // the timer of no phase, or of the only one, between two of its actions
 			m.timers.Set(m.actionTimer(0), min(m.timers.Due(m.actionTimer(0)), at+Breath))
-			again = false
+			m.all, again = true, false
+		case m.all:
+			if again = len(fx) > n; !again {
+				m.all = false
+				m.looks.clear()
+			}
+		default:
+			again = !m.looks.empty()
 		}
 	}
 	return fx
@@ -158,6 +161,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	case recipe.Acquire:
 		m.r.Queued++
 		s.A = int64(m.r.Queued)
+		m.queue.add(p)
 		base.Kind, base.Who, base.Value = ActionStarted, m.missing(p), m.ahead(p, a)
 	case recipe.Sync:
 		m.meet(a.Line)
@@ -175,6 +179,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 // own makes a phase answer for an output that it sets, itself or by its logic. What it had before a hold comes back on restart.
 func (m *Machine) own(p, o int) {
 	e, s := &m.p.Elems[p], &m.out[o]
+	m.freed()
 	switch {
 	case !e.Logic:
 		s.Owner, s.Kept = int32(p), false
@@ -217,8 +222,9 @@ func (m *Machine) over(at int64, p int) bool {
 		return s.B != 0
 	case recipe.Send:
 		full := m.posted[a.Line] == MaxMessages
-		if !full {
+		if m.stuck = m.stuck || full; !full {
 			m.posted[a.Line]++
+			m.lookAt(m.x.takers.of(a.Line))
 		}
 		return !full
 	case recipe.Receive:
@@ -312,7 +318,7 @@ func (m *Machine) proceed(at int64, p int) {
 // reply takes in the answer to a prompt or the end of an OEM action, the first of each. An action that did not end well is begun
 // anew on restart.
 func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s, e := &m.el[p], &m.p.Elems[p]
 		if !s.Waiting || s.A != int64(ev.ID) || s.B != 0 {
 			continue
@@ -337,7 +343,7 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 
 // opened takes in whether a window opened.
 func (m *Machine) opened(at int64, ev *Event, fx []Effect) []Effect {
-	for _, p := range m.active {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s, e := &m.el[p], &m.p.Elems[p]
 		if !s.Waiting {
 			continue

@@ -129,6 +129,7 @@ type Output struct {
 // Window is what the sequencer needs to know of a metering window.
 type Window struct {
 	Target int64
+	Source tag.ID // what its meter counts; tag.None where only Input tells of it
 }
 
 // View is what the sequencer sees of the floors below it. Reads have no effect.

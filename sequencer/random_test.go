@@ -274,6 +274,9 @@ func (w *world) event() Event {
 		if p.quality[i] = tag.Good; w.IntN(10) == 0 {
 			p.quality[i] = tag.Quality(w.IntN(2))
 		}
+		if w.r.touch = tag.ID(i); w.IntN(4) > 0 {
+			return Event{Kind: Changed}
+		}
 	}
 	return Event{Kind: Input}
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // rig runs a machine beside three twins. One is stepped as the machine is; one is put down as a snapshot and taken up again
-// before every event; one was taken up from a snapshot at some time and lives on. All must do the same.
+// before every event; one was taken up from a snapshot at some time and lives on; one looks at all phases in every step. All must do
+// the same.
 type rig struct {
 	w     *wired
 	plant *plant
@@ -23,6 +24,8 @@ type rig struct {
 	twin  *Machine
 	hop   *Machine
 	fork  *Machine
+	whole *Machine
+	touch tag.ID // tag that the next Changed is about
 	watch watch
 	now   int64
 	show  func(ev *Event, fx []Effect)
@@ -31,7 +34,8 @@ type rig struct {
 func newRig(w *wired) *rig {
 	p := newPlant(w)
 	r := &rig{w: w, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
-		show: func(*Event, []Effect) {}}
+		whole: New(&w.Program, p),
+		show:  func(*Event, []Effect) {}}
 	r.watch = newWatch(w)
 	r.watch.plant = p
 	return r
@@ -85,10 +89,17 @@ func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
 		return nil, err
 	}
 	r.hop = hop
+	twins := []*Machine{r.twin, r.hop, r.fork, r.whole}
+	if ev.Kind == Changed {
+		for _, t := range append(twins, r.m) {
+			t.Touch(r.touch)
+		}
+	}
+	r.whole.all = true
 	fx = r.m.Step(at, ev, nil)
 	state := r.m.Snapshot(nil)
-	for i, t := range []*Machine{r.twin, r.hop, r.fork} {
-		name := [...]string{"twin", "restored twin", "older restored twin"}[i]
+	for i, t := range twins {
+		name := [...]string{"twin", "restored twin", "older restored twin", "twin that looks at all"}[i]
 		if other := t.Step(at, ev, nil); !slices.Equal(fx, other) {
 			return nil, fmt.Errorf("the %s differs: %+v, not %+v", name, other, fx)
 		}
@@ -442,8 +453,11 @@ func (w *watch) phases(at int64, m *Machine) error {
 			return fmt.Errorf("phase %d is %s without a deadline", e, s)
 		}
 	}
-	if !slices.Equal(active, m.active) {
-		return fmt.Errorf("active are %v, kept %v", active, m.active)
+	if kept := members(&m.active); !slices.Equal(active, kept) {
+		return fmt.Errorf("active are %v, kept %v", active, kept)
+	}
+	if m.queue.next(0) >= 0 && !m.active.has(m.queue.next(0)) {
+		return fmt.Errorf("phase %d is not active and waits for equipment", m.queue.next(0))
 	}
 	busy := 0
 	for o := range m.out {

@@ -322,6 +322,9 @@ func (s *scenario) happen(l script.Line) error {
 		if err := s.come(l); err != nil {
 			return err
 		}
+		if l.Verb == "read" {
+			ev.Kind, s.r.touch = Changed, tag.ID(slices.Index(s.w.tags, l.Args[0]))
+		}
 	default:
 		return l.Errorf("no such word")
 	}

@@ -40,12 +40,7 @@ func (m *Machine) Restore(src []byte) ([]byte, error) {
 		m.timers.Set(owner, int64(binary.LittleEndian.Uint64(src)))
 		src = src[8:]
 	}
-	m.active = m.active[:0]
-	for e := range m.el {
-		if s := State(m.el[e].State); m.p.Elems[e].Phase && s != Idle && !s.Terminal() {
-			m.active = append(m.active, e)
-		}
-	}
+	m.census()
 	return src, nil
 }
 

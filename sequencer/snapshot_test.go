@@ -38,7 +38,7 @@ func TestASnapshotIsTakenUpOverWhateverTheMachineWasDoing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, start, r.m.Snapshot(nil))
 	require.Equal(t, idle.Wake(), r.m.Wake())
-	require.Empty(t, r.m.active)
+	require.True(t, r.m.active.empty())
 	require.Equal(t, idle.Step(1, &Event{Kind: Told, Command: Start}, nil), r.m.Step(1, &Event{Kind: Told, Command: Start}, nil))
 }
 

@@ -53,6 +53,7 @@ func (m *Machine) meet(l int) {
 	for i := range all {
 		if m.waitsAt(&all[i]) {
 			m.el[all[i].Phase].B = 1
+			m.look(all[i].Phase)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (m *Machine) until(at int64, p int) bool {
 	case loop.OnLimit == recipe.LimitContinue:
 		s.B, s.C = goOn, limited
 	case s.C == 0:
-		s.C = usedUp
+		s.C, m.stuck = usedUp, true
 	}
 	return s.B != 0
 }
@@ -158,7 +158,11 @@ func (m *Machine) outcome(e int) string {
 // blocked holds or aborts the batch where a phase waits for what cannot come: a partner that was stopped or aborted, a round that
 // a repeat does not have, room for one message more.
 func (m *Machine) blocked(at int64, fx []Effect) []Effect {
-	for _, p := range m.active {
+	if !m.stuck && !m.r.Fallen {
+		return fx
+	}
+	m.stuck = false
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s := &m.el[p]
 		if state := State(s.State); !s.Waiting || state != Running && state != Pausing {
 			continue

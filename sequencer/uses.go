@@ -61,7 +61,7 @@ func (m *Machine) acquire(p int, a *Action) bool {
 	if !m.free(p, a) {
 		return false
 	}
-	for _, q := range m.active {
+	for q := m.queue.next(0); q >= 0; q = m.queue.next(q + 1) {
 		t := &m.el[q]
 		if state := State(t.State); q == p || !t.Waiting || t.B != 0 || t.A > s.A || state != Running && state != Pausing {
 			continue
@@ -73,6 +73,7 @@ func (m *Machine) acquire(p int, a *Action) bool {
 	for _, r := range m.p.Uses[a.First : a.First+a.Count] {
 		m.held[r] = int32(m.p.Elems[p].Parent) + 1
 	}
+	m.queue.remove(p)
 	s.B = 1
 	return true
 }
@@ -91,7 +92,7 @@ func (m *Machine) both(a, b *Action) bool {
 
 // ahead is how many have waited longer for something that a phase asks for.
 func (m *Machine) ahead(p int, a *Action) (n int64) {
-	for _, q := range m.active {
+	for q := m.queue.next(0); q >= 0; q = m.queue.next(q + 1) {
 		t := &m.el[q]
 		if b := q != p && t.Waiting && t.B == 0 && t.A < m.el[p].A; b {
 			if o := m.current(q); o.Kind == recipe.Acquire && m.both(a, o) {
@@ -109,4 +110,5 @@ func (m *Machine) release(e int) {
 			m.held[r] = 0
 		}
 	}
+	m.freed()
 }

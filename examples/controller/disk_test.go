@@ -105,8 +105,8 @@ func crowd(t *testing.T, disk string, but int) (done func()) {
 func TestADiskThatFillsUpInMidBatchMakesTheOutputsSafeAndEndsTheRun(t *testing.T) {
 	disk := small(t, "200000")
 	workplace(t)
-	crowded := crowd(t, disk, 900)                       // three segments of the journal, and not sixteen
-	edit(t, "recipe.yaml", "value: 5 s,", "value: 1 h,") // with the heater on
+	crowded := crowd(t, disk, 900)                                                               // three segments of the journal, and not sixteen
+	edit(t, "recipe.yaml", "value: 5 s, min: 5 s, max: 1 h", "value: 12 h, min: 5 s, max: 24 h") // with the heater on
 	o := controller("-virtual", "-unapproved", "-recipe", "recipe.yaml", "-out", disk)
 	crowded()
 	require.Equal(t, exitFailed, o.code)
