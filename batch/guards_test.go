@@ -380,3 +380,20 @@ func TestAFloodOfAllInterlocksAndAlarmsAtOnceFitsTheJournalsBuffer(t *testing.T)
 	require.Less(t, d.most, MaxBurst*9/10)
 	require.Greater(t, d.b.Budget(), int64(5*guarding*perGuard*(iomap.MaxInterlocks+iomap.MaxAlarms)))
 }
+
+func TestAStepThatDecidesNothingAllocatesNothingBesideInterlocksAndAlarms(t *testing.T) {
+	d := newDesk(t, guardBatch(t))
+	d.boot()
+	d.to(500 * msec)
+	fx := make([]Effect, 0, 16)
+	id, _ := d.b.Plan.Map.Lookup("TT301")
+	n := uint64(0)
+	require.Zero(t, testing.AllocsPerRun(300, func() {
+		n++
+		ev := Event{Kind: Sample, Seq: d.seq, Tag: id, Form: tag.Int, Bits: 20 + n%50, Quality: tag.Good}
+		d.now += msec
+		if fx = d.m.Step(d.now, &ev, fx[:0]); len(fx) != 0 {
+			t.Fatalf("the step decides: %s", fx[0].Body)
+		}
+	}))
+}

@@ -34,7 +34,7 @@ interlocks:
 			d.read(zs1, 0, tag.Good)
 			require.Empty(t, told(d.g.Boot(d.now, d.io, nil)), name)
 			on, next, which := false, int64(0), 0
-			for d.now < 4000*ms { // pulses of 10 to 50 ms on one of the inputs or the other, with gaps that a scan sees
+			for d.now < 2000*ms { // pulses of 10 to 50 ms on one of the inputs or the other, with gaps that a scan sees
 				if d.now >= next {
 					if on = !on; on {
 						next, which = d.now+10*ms+r.Int64N(40*ms), r.IntN(2)

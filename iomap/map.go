@@ -1,7 +1,7 @@
-// Package iomap gives wires their names: logical tags bound to physical channels by a versioned mapping.
+// Package iomap gives wires their names: logical tags bound to physical channels by a versioned mapping, and holds the interlocks.
 //
-// Start with [Parse], which reads a map file, and [Machine], which turns raw values into scaled ones with quality and age, and
-// scaled ones into writes.
+// Start with [Parse], which reads a map file, [Machine], which turns raw values into scaled ones with quality and age, and
+// scaled ones into writes, and [Guard], which runs the interlocks and alarms of the map over these values.
 //
 // The rule that must not be broken: nothing above this package sees a raw value without its quality, and every output has a
 // declared safe value.

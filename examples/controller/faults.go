@@ -19,9 +19,11 @@ import (
 //
 //	at 5s  silent ctr/1 3s
 //	at 12s command restart op1 "meter is back"
+//	at 13s command acknowledge op1 "seen" TAH301
+//	at 14s command reset_interlock op1 "level is back" IL-HEAT-DRY
 //
 // Every line has a time. The faults are those of sim.ParseFault; commands are those of the procedure, by an operator, with a
-// reason.
+// reason; acknowledge names an alarm and reset_interlock an interlock.
 func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, error) {
 	src, err := readSmall(file, maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,16 +57,22 @@ func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fa
 		return nil, ft, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
 	}
 	if l.Verb == "command" {
+		name, named := "", len(l.Args) > 0 && (l.Args[0] == sequencer.Acknowledge.String() || l.Args[0] == sequencer.ResetInterlock.String())
+		if named && len(l.Args) == 4 {
+			l.Args, name = l.Args[:3], l.Args[3]
+		} else if named {
+			return nil, ft, l.Errorf("%s takes an operator, a reason and a name: command acknowledge op1 \"seen\" TAH301", l.Args[0])
+		}
 		if len(l.Args) != 3 || l.Args[1] == "" || l.Args[2] == "" {
 			return nil, ft, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
 		}
 		c, ok := sequencer.ParseCommand(l.Args[0])
 		if !ok {
-			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort", l.Args[0])
+			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, acknowledge, reset_interlock", l.Args[0])
 		}
 		return func(r *runner.Runner) {
 			// A full inbox refuses the command, as it would an operator's.
-			_ = r.Tell(runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]})
+			_ = r.Tell(runner.Command{Command: c, Name: name, Operator: l.Args[1], Reason: l.Args[2]})
 		}, ft, nil
 	}
 	ft, err = sim.ParseFault(l.Verb, l.Args)
