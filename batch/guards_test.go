@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -396,4 +397,64 @@ func TestAStepThatDecidesNothingAllocatesNothingBesideInterlocksAndAlarms(t *tes
 			t.Fatalf("the step decides: %s", fx[0].Body)
 		}
 	}))
+}
+
+func TestRandomRunsWithInterlocksAndAlarmsReplayAndKeepTheirOutputsSafe(t *testing.T) {
+	met := map[string]int{}
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		d := newDesk(t, guardBatch(t))
+		tags := d.b.Plan.Map.Tags
+		usual := []int64{0, 0, 200, 20, 0, 0}
+		copy(d.value, usual)
+		d.boot()
+		d.do(script.Line{Verb: "command", Args: []string{"start"}})
+		for range 120 {
+			if d.to(d.now + r.Int64N(400*msec)); d.m.Ended() {
+				break
+			}
+			switch id := tag.ID(r.IntN(len(tags))); r.IntN(8) {
+			case 0:
+				d.off[id] = r.IntN(3) == 0
+			case 1, 2, 3:
+				if d.value[id] = usual[id]; !tags[id].Output && r.IntN(2) == 0 {
+					d.value[id] = int64(r.IntN(2) * r.IntN(600))
+				}
+				d.send(id)
+			case 4:
+				names := []string{"IL-HEAT-DRY", "IL-LID", "ESTOP", "TAH301", "DRY", "VALUE", "VALVE", "LATE", "NONE"}
+				d.take(Event{Kind: Told, Command: sequencer.Acknowledge + sequencer.Command(r.IntN(2)), Name: names[r.IntN(len(names))],
+					Operator: "op1", Role: "operator", Reason: "r"})
+			case 5:
+				d.take(Event{Kind: Told, Command: []sequencer.Command{sequencer.Restart, sequencer.Restart, sequencer.Hold}[r.IntN(3)], Operator: "op1",
+					Role: "operator", Reason: "r"})
+			case 6:
+				if r.IntN(6) == 0 {
+					d.boot()
+				}
+			}
+			for i := 0; i < len(d.b.prog.seq.Interlocks) && !d.m.Ended(); i++ {
+				il := &d.b.prog.seq.Interlocks[i]
+				for _, o := range il.Outputs {
+					value, _ := d.m.seq.Commanded(o)
+					require.False(t, il.Trip && d.m.guard.Blocks(i) && value != d.b.prog.seq.Outputs[o].Safe, "seed %d: %s", seed, il.Text)
+				}
+			}
+		}
+		d.seal()
+		full := d.b.Replay()
+		for _, body := range d.list {
+			rec, err := record.Parse(body)
+			require.NoError(t, err)
+			require.NoError(t, full.Record(rec), "seed %d", seed)
+			met[rec.Kind.String()+" "+rec.Text(record.Result)+rec.Text(record.AlarmState)]++
+		}
+		require.NoError(t, full.End())
+		require.True(t, bytes.Equal(full.Machine.Snapshot(nil), d.m.Snapshot(nil)), "seed %d", seed)
+	}
+	t.Log(met)
+	for _, what := range []string{"interlock tripped", "interlock latched", "interlock reset", "interlock unsettled", "interlock permitted",
+		"interlock not_permitted", "alarm raised", "alarm cleared", "alarm acknowledged"} {
+		require.NotZero(t, met[what], "the runs are such that everything is met: %v", met)
+	}
 }
