@@ -94,7 +94,8 @@ package recipe
 // An exit only waits, after the last action: what must follow it, such as closing a valve, stands in the next phase.
 // The equipment of uses needs no tag: what counts is that branches of this batch name it, and one has it at a time. Batches do not know
 // of each other. An output keeps what it was set to when its phase has ended, until another phase sets it; at the end of the batch all
-// go to their safe values. Branches that run at once may not set the same output.
+// go to their safe values. Branches that run at once may not set the same output. While an interlock of the map gates an output, a set
+// that would take it from its safe value waits.
 //
 // # Blocks
 //

@@ -37,7 +37,7 @@ func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 		}
 		react := t.React
 		if !settled {
-			react = min(react, Hold)
+			react = min(react, Hold) // the harder ones stand behind it
 		}
 		if len(t.Outputs) == 0 && !State(m.r.Shown).Terminal() {
 			fx = m.fail(at, react, t.Text, fx)

@@ -8,6 +8,9 @@
 // Whatever waits between phases is a transition: a phase of one action that waits, so that hold, time-out, restart and recovery are
 // for it what they are for a phase. Logic of a phase is an element, too; it runs while its phase is in a transient state.
 //
+// Interlocks are level, not edge: while View says that one blocks, no write takes an output that it gates from its safe value, and what
+// a trip gates is driven there.
+//
 // The rule that must not be broken: same state, same time, same event - same effects. A state changes by the table of
 // [State.After] or because a transient state has come to its end, and each change is an effect.
 //
