@@ -89,6 +89,7 @@ func (c *compiler) compile() *program {
 	c.resources(c.plan.Recipe.Root)
 	c.element(c.plan.Recipe.Root, -1, false, false)
 	c.meet()
+	c.gatedSets()
 	for i := range c.out.seq.Elems {
 		if c.out.seq.Elems[i].Block == recipe.Parallel {
 			c.disjoint(i)

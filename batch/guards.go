@@ -7,6 +7,7 @@ import (
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -59,6 +60,26 @@ func (c *compiler) gates() {
 			}
 		}
 		c.out.seq.Interlocks = append(c.out.seq.Interlocks, t)
+	}
+}
+
+// gatedSets refuses a set of too many outputs, where an interlock gates one of them.
+func (c *compiler) gatedSets() {
+	gated := map[int]string{}
+	for i := range c.out.seq.Interlocks {
+		for _, o := range c.out.seq.Interlocks[i].Outputs {
+			gated[o] = c.plan.Map.Interlocks[i].ID
+		}
+	}
+	for i := range c.out.seq.Actions {
+		a := &c.out.seq.Actions[i]
+		for k := a.First; a.Kind == recipe.Set && a.Count > sequencer.MaxGated && k < a.First+a.Count; k++ {
+			set := &c.out.seq.Sets[k]
+			if id, ok := gated[set.Output]; ok && set.Value != c.out.seq.Outputs[set.Output].Safe {
+				c.report(c.setBy[k], "a set of %d outputs, and interlock %s gates this one: %d are the most then; split it", a.Count, id, sequencer.MaxGated)
+				break
+			}
+		}
 	}
 }
 

@@ -62,6 +62,7 @@ func (m *Machine) drive(at int64, o int, reason string, fx []Effect) []Effect {
 	if !s.Kept && m.isHeld(int(s.Owner)) {
 		s.Kept, s.Held = true, s.Value
 	}
+	m.setLater(o)
 	return m.writeSafe(at, o, reason, fx)
 }
 
@@ -89,37 +90,72 @@ func (m *Machine) shut(at int64, e int, c Command) int {
 // withheld is the interlock that keeps an action from setting one of its outputs, -1 where none does.
 func (m *Machine) withheld(a *Action) int {
 	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
-		if set := &m.p.Sets[k]; m.out[set.Output].Value != set.Value && set.Value != m.p.Outputs[set.Output].Safe {
-			if i := m.gate(set.Output); i >= 0 {
-				return i
-			}
+		if i := m.keeps(k); i >= 0 {
+			return i
 		}
 	}
 	return -1
 }
 
-// setOne commands one output that an action sets; what an interlock gates waits.
-func (m *Machine) setOne(at int64, p, k int, fx []Effect) []Effect {
+// keeps is the interlock that keeps an output from what a Set gives it, -1 where none does.
+func (m *Machine) keeps(k int) int {
+	set := &m.p.Sets[k]
+	if m.out[set.Output].Value == set.Value || set.Value == m.p.Outputs[set.Output].Safe {
+		return -1
+	}
+	return m.gate(set.Output)
+}
+
+// MaxGated is how many outputs one action may set if an interlock gates one of them: A of its phase has a bit for each that waits.
+const MaxGated = 64
+
+// set commands one output that an action sets; what an interlock gates waits.
+func (m *Machine) set(at int64, p, k int, fx []Effect) []Effect {
+	s, bit := &m.el[p], int64(1)<<(k-m.current(p).First)
 	n := len(fx)
 	if fx = m.write(at, m.p.Sets[k].Output, m.p.Sets[k].Value, "", fx); len(fx) > n {
-		fx[n].Elem, fx[n].Action = p, m.p.Elems[p].First+int(m.el[p].PC)
+		fx[n].Elem, fx[n].Action = p, m.p.Elems[p].First+int(s.PC)
+		s.A &^= bit
+	} else if m.keeps(k) >= 0 {
+		s.A |= bit
 	}
 	return fx
 }
 
-// setNow commands what an action that waits sets, where an interlock has withheld it and does so no more.
+// setNow commands what an interlock has withheld from the current action of a phase or logic, as far as it permits now. What another
+// phase has set meanwhile is that one's.
 func (m *Machine) setNow(at int64, p int, fx []Effect) []Effect {
-	a, owner := m.current(p), int32(p)
-	if m.p.Elems[p].Logic {
-		owner = int32(m.p.Elems[p].Parent)
-	}
-	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
-		set := &m.p.Sets[k]
-		if s := &m.out[set.Output]; len(m.gates[set.Output]) > 0 && s.Owner == owner && s.Value != set.Value {
-			fx = m.setOne(at, p, k, fx)
+	s, a := &m.el[p], m.current(p)
+	for k := a.First; a.Kind == recipe.Set && s.A != 0 && k < a.First+a.Count; k++ {
+		if s.A&(1<<(k-a.First)) != 0 && m.out[m.p.Sets[k].Output].Owner == m.answers(p) {
+			fx = m.set(at, p, k, fx)
 		}
 	}
 	return fx
+}
+
+// setLater lets those wait for their outputs who were about to set one that was driven to its safe value.
+func (m *Machine) setLater(o int) {
+	for _, i := range m.x.sets.of(o) {
+		e := int(m.x.elem[i])
+		s, a := &m.el[e], &m.p.Actions[i]
+		if !s.Waiting || m.p.Elems[e].First+int(s.PC) != int(i) || m.out[o].Owner != m.answers(e) {
+			continue
+		}
+		for k := a.First; k < a.First+a.Count; k++ {
+			if m.p.Sets[k].Output == o {
+				s.A |= 1 << (k - a.First)
+			}
+		}
+	}
+}
+
+// answers is the element that answers for what a phase or logic sets.
+func (m *Machine) answers(p int) int32 {
+	if m.p.Elems[p].Logic {
+		p = m.p.Elems[p].Parent
+	}
+	return int32(p)
 }
 
 // waitsFor says what the current action of a phase or logic waits for.

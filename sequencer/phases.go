@@ -133,7 +133,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
 			m.own(p, m.p.Sets[k].Output)
-			fx = m.setOne(at, p, k, fx)
+			fx = m.set(at, p, k, fx)
 		}
 		if m.withheld(a) < 0 {
 			return fx
@@ -301,6 +301,7 @@ func (m *Machine) proceed(at int64, p int) {
 	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {
 	case recipe.Set: // logic may have commanded otherwise: it is set again
 		a := &m.p.Actions[i]
+		s.A = 0
 		for k := a.First; k < a.First+a.Count; k++ {
 			s.Waiting = s.Waiting && m.out[m.p.Sets[k].Output].Value == m.p.Sets[k].Value
 		}

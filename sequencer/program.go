@@ -41,6 +41,7 @@ type Program struct {
 }
 
 // Interlock keeps outputs at their safe values while [View] says that it blocks: nothing sets them otherwise meanwhile.
+// An action that sets one of them sets no more than MaxGated outputs.
 type Interlock struct {
 	Outputs []int   // numbers in Outputs; none: the procedure may not start or restart
 	Trip    bool    // it drives them to their safe values, too
