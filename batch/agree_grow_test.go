@@ -264,6 +264,11 @@ func ioMap() string {
 	return text + "  - {logical_tag: TT1, physical_channel: ai/1, direction: in, type: number, form: int, resolution: 0.1 Cel, gain: 0.1 Cel, stale_after: 2 s}\n"
 }
 
+// manyOwners is a map on which some of what recipes share has several owners, and some is given by an arbiter.
+func manyOwners() string {
+	return ioMap() + "resources: [{resource_id: HOSE}, {resource_id: DRYER, shared: true}, {resource_id: PUMP, owners: 2}]\n"
+}
+
 // writer writes recipes. Before every action that concerns others, and before equipment is got, stands a wait: so the plant decides
 // who comes first.
 type writer struct {

@@ -33,6 +33,7 @@ type stage struct {
 	full     string // why the batch was held or aborted last
 	late     []int  // who ran out of time
 	ended    bool
+	plant    *plant // nil: what batches share is granted to this one
 }
 
 // done is something that an element did.
@@ -130,6 +131,8 @@ func (s *stage) see(e *sequencer.Effect) {
 	case sequencer.Write:
 		ask(sequencer.Done, -1)
 		s.value[s.p.Outputs[e.Output].Tag] = e.Value
+	case sequencer.RequestResource, sequencer.ReleaseResource:
+		s.share(e)
 	case sequencer.Ask:
 		ask(sequencer.Answered, e.Elem)
 	case sequencer.RequestAction:

@@ -169,13 +169,19 @@ func campaign(t *testing.T, n int, of func(g *grower, src *gene) []*gene) {
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		n = 10_000
 	}
-	m, err := iomap.Parse("map.yaml", []byte(ioMap()))
+	one, err := iomap.Parse("map.yaml", []byte(ioMap()))
+	require.NoError(t, err)
+	many, err := iomap.Parse("map.yaml", []byte(manyOwners()))
 	require.NoError(t, err)
 	c := tally{kinds: map[sound.Kind]int{}}
 	for seed := uint64(1); c.sound+c.unsound < n; seed++ {
 		g := &grower{Rand: rand.New(rand.NewPCG(seed, 6))}
 		for i, e := range of(g, g.recipe()) {
 			src := e.text()
+			m := one
+			if seed%2 == 0 {
+				m = many
+			}
 			require.NoError(t, c.judge(g.Rand, m, src), "seed %d, recipe %d: %s", seed, i, src)
 		}
 	}

@@ -16,6 +16,7 @@ const (
 	perGuard   = 2 << 10  // one decision of an interlock, and one record of an alarm
 	guarding   = 8        // decisions of each in a batch; an alarm that chatters has one record more every 64 s
 	abortTime  = 20       // s that an abort may take
+	perFound   = 160      // what it keeps of each tag
 	least      = 256 << 10
 )
 
@@ -35,7 +36,7 @@ func (b *Batch) Budget() int64 {
 // room for the abort of the batch.
 func (b *Batch) Segment() int {
 	n := int64(width(b.Plan.Recipe.Root)) + int64(len(b.prog.seq.Outputs))
-	abort := perBatch + perAbort*n + perGuard*b.guardCount() + abortTime*b.rate()
+	abort := perBatch + perAbort*n + perGuard*b.guardCount() + min(int64(perFound*len(b.Plan.Map.Tags)), maxValues) + abortTime*b.rate()
 	size := least
 	for int64(size) < abort && size < 32<<20 {
 		size *= 2
@@ -69,7 +70,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 			}
 		}
 		if el.Timeout > 0 {
-			time = el.Timeout
+			time = min(el.Timeout, 1<<60/int64(el.Retry+1)) * int64(el.Retry+1)
 		}
 		for _, l := range el.Logics {
 			if l > 0 { // what it does at a hold; the time that a batch is held is nobody's
@@ -77,7 +78,7 @@ func (b *Batch) extent(e int) (actions, time int64) {
 				actions += n
 			}
 		}
-		return actions, time
+		return actions * int64(el.Retry+1), time
 	}
 	for c := e + 1; c < el.End; c = p.Elems[c].End {
 		n, t := b.extent(c)

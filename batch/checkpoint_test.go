@@ -12,11 +12,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 2. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "a3cda7091cab9f5fca546f96970a80ce4e36d9895df0d4d051db6537cf53bf76",
-	"testdata/engine1/faults": "90264e818a677455f3c33d9798f3ffa266b21323a91ec4a1ac3f22e1ca01d947",
+	"testdata/engine1/demo":   "e40513855fa84cd07e5b657f6d610496a5443651d40df6ddfbe7a1c7f1a5ad28",
+	"testdata/engine1/faults": "3c4b61ea123e40252aa21b51541dab916f1d0536127be13fa900842e6b88b604",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

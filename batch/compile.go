@@ -22,6 +22,7 @@ type program struct {
 	wins      []window // by window number
 	outputs   []tag.ID // by output number
 	needs     []string // by resource: its name
+	shared    []bool   // by resource: batches share it
 	equipment *Equipment
 }
 
@@ -82,11 +83,14 @@ func (c *compiler) compile() *program {
 		if t := &c.plan.Map.Tags[i]; t.Output {
 			c.out.outputs = append(c.out.outputs, tag.ID(i))
 			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe, Within: within(t), Fresh: t.StaleAfter})
+			if p := c.plan.Map.Trip; p != nil && p.Tag == tag.ID(i) {
+				c.out.seq.Trip = &sequencer.Trip{Output: len(c.out.outputs) - 1, Value: p.Value, Confirm: p.Confirm, Within: p.Within}
+			}
 		}
 	}
 	c.gates()
 	c.choose()
-	c.resources(c.plan.Recipe.Root)
+	c.resources()
 	c.element(c.plan.Recipe.Root, -1, false, false)
 	c.meet()
 	c.gatedSets()

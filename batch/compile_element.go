@@ -46,8 +46,8 @@ func (c *compiler) element(e *recipe.Element, parent int, takes, hands bool) {
 
 // transition adds a transition of an element: a phase with one action.
 func (c *compiler) transition(e *recipe.Element, what string, parent int, timeout int64, a sequencer.Action) int {
-	n := c.add(e.ID+"."+what, e.Level, sequencer.Elem{Phase: true, Parent: parent, Count: 1, Timeout: timeout, OnTimeout: e.OnTimeout,
-		Recovery: e.Recovery})
+	n := c.add(e.ID+"."+what, e.Level, sequencer.Elem{Phase: true, Waits: true, Parent: parent, Count: 1, Timeout: timeout, Retry: e.Retry,
+		OnTimeout: e.OnTimeout, Recovery: e.Recovery})
 	c.out.seq.Actions = append(c.out.seq.Actions, a)
 	c.out.actions = append(c.out.actions, action{id: c.out.elems[n].id + "/1"})
 	return n
@@ -124,7 +124,7 @@ func brief(s string, most int) string {
 
 // phase adds a phase with its actions and its logic.
 func (c *compiler) phase(e *recipe.Element, parent int, timeout int64, takes, hands bool) {
-	n := c.add(e.ID, e.Level, sequencer.Elem{Phase: true, Parent: parent, Timeout: timeout, OnTimeout: e.OnTimeout, Recovery: e.Recovery,
+	n := c.add(e.ID, e.Level, sequencer.Elem{Phase: true, Parent: parent, Timeout: timeout, Retry: e.Retry, OnTimeout: e.OnTimeout, Recovery: e.Recovery,
 		Takes: takes, Hands: hands})
 	c.actions(n, e.Actions)
 	if e.Equipment != "" {

@@ -3,10 +3,12 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 )
@@ -73,25 +75,88 @@ func (c *compiler) below(block, e int) int {
 	return e
 }
 
-// resources numbers all equipment that elements share, in byte order of the names: the one order in which it is got.
-func (c *compiler) resources(e *recipe.Element) {
-	c.out.needs = append(c.out.needs, e.Uses...)
+// resources numbers all equipment that elements use, in the one order in which it is got: that of the map's list, or else byte order.
+func (c *compiler) resources() {
+	c.needs(c.plan.Recipe.Root, nil)
+	m := c.plan.Map
+	slices.SortFunc(c.out.needs, func(a, b string) int {
+		i, _ := m.Resource(a)
+		k, _ := m.Resource(b)
+		return cmp.Or(cmp.Compare(i, k), strings.Compare(a, b))
+	})
+	c.out.needs = slices.Compact(c.out.needs)
+	c.out.seq.Resources = len(c.out.needs)
+	for _, name := range c.out.needs {
+		r := iomap.Resource{Owners: 1}
+		if i, ok := m.Resource(name); ok {
+			r = m.Resources[i]
+		}
+		c.out.seq.Owners = append(c.out.seq.Owners, r.Owners)
+		c.out.shared = append(c.out.shared, r.Shared)
+	}
+}
+
+// needs finds what an element and those below it use. A map that lists its resources has them all; and who holds some that batches
+// share, here or in an element around, asks only for what stands behind it in that list: then no two batches wait for each other.
+func (c *compiler) needs(e *recipe.Element, held []use) {
+	items := e.At("uses").List(len(e.Uses))
+	node := func(i int) noder {
+		if i < len(items) {
+			return items[i]
+		}
+		return e.Node
+	}
+	m := c.plan.Map
+	for i, name := range e.Uses {
+		item := node(i)
+		c.out.needs = append(c.out.needs, name)
+		place, ok := m.Resource(name)
+		switch {
+		case m.Resources == nil:
+		case !ok:
+			var names []string
+			for k := range m.Resources {
+				names = append(names, m.Resources[k].Name)
+			}
+			c.report(item, "no resource %q in the I/O map %s%s; its resources: %s", name, m.ID, nearest(name, names), strings.Join(names, ", "))
+		case m.Resources[place].Shared:
+			for _, h := range held {
+				if h.place > place {
+					c.report(item, "%s asks for %s, which batches share, while %s holds %s (line %d), which stands behind it in the resources of the "+
+						"I/O map; name both in the uses of %s, so that they are got at once", e.ID, name, h.elem.ID, m.Resources[h.place].Name, h.node.Pos().Line, h.elem.ID)
+					break
+				}
+			}
+		}
+	}
+	held = slices.Clip(held)
+	for i, name := range e.Uses {
+		if place, ok := m.Resource(name); ok && m.Resources[place].Shared {
+			held = append(held, use{e, node(i), place})
+		}
+	}
 	for _, child := range e.Children {
-		c.resources(child)
+		c.needs(child, held)
 	}
-	if e == c.plan.Recipe.Root {
-		slices.Sort(c.out.needs)
-		c.out.needs = slices.Compact(c.out.needs)
-		c.out.seq.Resources = len(c.out.needs)
-	}
+}
+
+// use is equipment that batches share, where an element uses it.
+type use struct {
+	elem  *recipe.Element
+	node  noder
+	place int // in the resources of the map
 }
 
 // acquire is the action that gets what an element uses.
 func (c *compiler) acquire(e *recipe.Element) sequencer.Action {
 	a := sequencer.Action{Kind: recipe.Acquire, First: len(c.out.seq.Uses), Count: len(e.Uses)}
 	for _, name := range e.Uses {
-		r, _ := slices.BinarySearch(c.out.needs, name)
+		r := slices.Index(c.out.needs, name)
 		c.out.seq.Uses = append(c.out.seq.Uses, r)
+		if c.out.shared[r] && a.Ask == 0 {
+			c.out.seq.Asks = append(c.out.seq.Asks, len(c.out.elems)) // the transition that is added next
+			a.Ask = len(c.out.seq.Asks)
+		}
 	}
 	slices.Sort(c.out.seq.Uses[a.First:])
 	var names []string

@@ -78,7 +78,6 @@ func (c *compiler) CondTag(name string) (t cond.Tag, ok bool) {
 // similar returns "; did you mean ...?" with the tag that is most likely meant by a name that the map has not: the same but for
 // case, or else with the fewest of its characters other, two at most. It returns nothing where there is none.
 func (c *compiler) similar(name string) string {
-	best, least := "", 3
 	names := make([]string, 0, len(c.plan.Map.Tags))
 	for i := range c.plan.Map.Tags {
 		names = append(names, c.plan.Map.Tags[i].Name)
@@ -89,6 +88,12 @@ func (c *compiler) similar(name string) string {
 			names = append(names, strings.TrimSuffix(name, alias)+u.Tags[i].Name)
 		}
 	}
+	return nearest(name, names)
+}
+
+// nearest returns "; did you mean ...?" with the one of some names that is most likely meant by another; nothing where there is none.
+func nearest(name string, names []string) string {
+	best, least := "", 3
 	for _, other := range names {
 		short := min(len(name), len(other))
 		differ := max(len(name), len(other)) - short

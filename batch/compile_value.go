@@ -23,6 +23,10 @@ func (c *compiler) set(s *recipe.Setting) {
 		c.report(s.Node, "tag %s is an input; only outputs can be set", s.Name)
 		return
 	}
+	if p := c.plan.Map.Trip; p != nil && p.Tag == id {
+		c.report(s.Node, "%s is the trip_request of the I/O map %s; only a hard abort sets it", s.Name, c.plan.Map.ID)
+		return
+	}
 	v, ok := c.value(t, &s.Value)
 	if !ok {
 		return

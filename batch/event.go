@@ -27,6 +27,10 @@ const (
 	Done                          // what became of a write
 	Progress                      // progress of an OEM action
 	Finished                      // result of an OEM action
+
+	ResourceGranted // an arbiter gives what was asked for
+	ResourceRefused // an arbiter does not
+	ResourceQueue   // the place of a request in an arbiter's queue
 )
 
 // Packed tells whether events of this kind go into blocks.
@@ -65,12 +69,17 @@ type Event struct {
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why
 
-	ID     uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action
+	ID     uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action; ResourceGranted and so on: request
 	Value  string   // Answered; Told, Change: the new value
 	OK     bool     // Done, Finished: confirmed, or ended well
 	At     int64    // Done: when it took effect, monotonic ns
 	Values []string // Progress, Finished: name=value
-	Detail string   // Done, Progress, Finished: what the device said, at most 200 bytes
+	Detail string   // Done, Progress, Finished: what the device said; ResourceRefused: why, which must be given; at most 200 bytes
+
+	Token uint64 // ResourceGranted: fencing token of the grant; 0: the arbiter has none
+	Place int64  // ResourceQueue: place in the queue, 1 for who is next
+	Owner string // ResourceQueue: who has it, at most 200 bytes; "": not told
+	Since int64  // ResourceQueue: since when the owner has it, UTC in ns since 1970; 0: not told
 }
 
 // Reading is one tag as it was read at a boot.
@@ -92,6 +101,9 @@ const (
 	RunAction                          // an OEM action is to be run
 	CancelAction                       // an OEM action is to end, or not to begin; like a safe write it need not wait for its record
 	End                                // the run is over
+
+	RequestResource // an arbiter is asked for equipment that batches share
+	ReleaseResource // a request is given back, or no longer wanted
 )
 
 // Effect is one consequence of an event, in the order in which they must come true. Body is valid until the next Step; the
@@ -104,9 +116,9 @@ type Effect struct {
 	Body    []byte      // Record
 	Output  int         // Write: number of the output, for cancelling what was to be written to it
 	Write   tag.Write
-	ID      uint32   // Ask, RunAction, CancelAction
-	Step    string   // Ask, RunAction: element
+	ID      uint32   // Ask, RunAction, CancelAction, RequestResource, ReleaseResource
+	Step    string   // Ask, RunAction, RequestResource, ReleaseResource: element; ReleaseResource of what nobody asked for: ""
 	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
 	Version int      // RunAction: version of the type
-	Params  []string // RunAction: name=value; End: outputs that were never confirmed safe
+	Params  []string // RunAction: name=value; End: outputs that were never confirmed safe; RequestResource: what is asked for, in order
 }

@@ -25,7 +25,7 @@ func interlockResult(kind iomap.InterlockKind, n *iomap.Notice) string {
 		return "latched"
 	}
 	switch {
-	case kind == iomap.Permissive:
+	case kind == iomap.PermissiveKind:
 		return "permitted"
 	case n.From == iomap.Latched:
 		return "reset"

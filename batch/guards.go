@@ -44,13 +44,12 @@ func (v image) Blocks(interlock int) (blocks, settled bool) {
 
 // gates makes the interlocks of the map those of the program.
 func (c *compiler) gates() {
-	// reactions are the commands by which interlocks react. The program has no harder abort than this one.
-	reactions := [...]sequencer.Command{iomap.ReactHold: sequencer.Hold, iomap.ReactAbort: sequencer.Abort, iomap.ReactHardAbort: sequencer.Abort}
+	reactions := [...]sequencer.Command{iomap.ReactHold: sequencer.Hold, iomap.ReactAbort: sequencer.Abort, iomap.ReactHardAbort: sequencer.HardAbort}
 	for i := range c.plan.Map.Interlocks {
 		d := &c.plan.Map.Interlocks[i]
-		t := sequencer.Interlock{Trip: d.Kind != iomap.Permissive, React: reactions[d.Reaction]}
-		t.Text = [...]string{iomap.Permissive: "permissive %s wants: %s", iomap.Trip: "interlock %s blocks: %s",
-			iomap.SafetyTrip: "safety trip %s of the PLC: %s"}[d.Kind]
+		t := sequencer.Interlock{Trip: d.Kind != iomap.PermissiveKind, React: reactions[d.Reaction]}
+		t.Text = [...]string{iomap.PermissiveKind: "permissive %s wants: %s", iomap.TripKind: "interlock %s blocks: %s",
+			iomap.SafetyTripKind: "safety trip %s of the PLC: %s"}[d.Kind]
 		t.Text = fmt.Sprintf(t.Text, d.ID, d.Text)
 		for o, id := range c.out.outputs {
 			for _, g := range d.Gates {

@@ -98,6 +98,8 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		operator = ev.Operator
 	case Done, Progress, Finished:
 		m.reported(ev)
+	case ResourceGranted, ResourceRefused, ResourceQueue:
+		m.ruling(ev)
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
@@ -410,6 +412,8 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 	case record.KindActionResult:
 		ev.Kind, ev.ID, ev.Values = Finished, uint32(r.Int(record.RequestID)), r.Texts(record.Values)
 		ev.OK = r.Text(record.Result) == finishedWord(true)
+	case record.KindResourceGranted, record.KindResourceRefused, record.KindResourceQueue:
+		readRuling(r, &ev)
 	default:
 		err = fmt.Errorf("no input of the engine")
 	}

@@ -25,6 +25,7 @@ type Machine struct {
 	keep  timebase.Keeper
 	st    state
 	refs  refs
+	line  []line // by number of a request to an arbiter in the program: where it stands
 
 	// What follows is set anew by every Step.
 	at      int64 // monotonic time
@@ -41,6 +42,9 @@ type Machine struct {
 	sfx     []sequencer.Effect
 	notices []iomap.Notice
 	told    []sequencer.Event // what the sequencer is still to be told in this Step
+	heard   line              // what an arbiter says of a request
+	steps   list              // found for the next diagnostics record
+	diag    uint64            // the first of these records in this Step
 }
 
 // state is what belongs to no single floor, of fixed size.
@@ -72,6 +76,7 @@ func (b *Batch) Start() *Machine {
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
+	m.line = make([]line, len(p.seq.Asks))
 	return m
 }
 
@@ -135,6 +140,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.arena = m.arena[:0]
 	m.stamp = m.keep.Stamp(at)
 	m.told = m.told[:0]
+	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx = m.ifx[:0]
 	order := false // one that the floors below the sequencer take
 	switch ev.Kind {
@@ -165,6 +171,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.tell(sequencer.Event{Kind: sequencer.Answered, ID: ev.ID})
 	case Done:
 		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK})
+	case ResourceGranted, ResourceRefused, ResourceQueue:
+		m.ruled(ev)
 	case Finished:
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	}

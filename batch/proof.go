@@ -13,7 +13,7 @@ import (
 
 // prove keeps the proof in the plan, and reports what is not sound where it stands in the recipe.
 func (c *compiler) prove(opt *LoadOptions) {
-	o := sound.Options{Guards: guards{c}}
+	o := sound.Options{Guards: guards{c}, Owners: owners(c.plan.Map), Shared: common(c.plan.Map)}
 	if opt != nil {
 		o.States = opt.States
 	}
@@ -26,6 +26,25 @@ func (c *compiler) prove(opt *LoadOptions) {
 			c.report(f.Node, "%s", f.Text)
 		}
 	}
+}
+
+// owners is how many may have what a map lists.
+func owners(m *iomap.Map) map[string]int {
+	list := map[string]int{}
+	for i := range m.Resources {
+		list[m.Resources[i].Name] = m.Resources[i].Owners
+	}
+	return list
+}
+
+// common is what batches share of what a map lists, in its order.
+func common(m *iomap.Map) (names []string) {
+	for i := range m.Resources {
+		if m.Resources[i].Shared {
+			names = append(names, m.Resources[i].Name)
+		}
+	}
+	return names
 }
 
 // guards answers for the conditions of a recipe on the plan's map. What a device may say of a number is not known, so only switches

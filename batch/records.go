@@ -96,19 +96,27 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.ask(e, fx)
 	case sequencer.CancelAction: // the record of its step says why
 		return append(fx, Effect{Kind: CancelAction, ID: e.ID})
+	case sequencer.RequestResource, sequencer.ReleaseResource, sequencer.ActionWaits:
+		return m.arbitrated(e, fx)
 	case sequencer.TimedOut:
 		m.begin(record.KindTimeout)
 		m.step(e)
 		m.body.Int(record.TimeoutMS, e.Elapsed/1_000_000)
 		m.body.Text(record.TimeoutReason, m.waits(e))
-		m.body.Int(record.RetryCount, 0)
-		m.body.Text(record.Result, e.Command.String())
+		m.body.Int(record.RetryCount, int64(e.Tries))
+		m.body.Text(record.Result, cmp.Or(e.Command.String(), "retry"))
 		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 		return m.put(fx)
 	case sequencer.Answer:
 		return m.answer(e.Command, e.Result, e.Reason, fx)
 	case sequencer.OutputFault:
 		return m.outputFault(e, fx)
+	case sequencer.Found:
+		m.found(e)
+	case sequencer.Diagnosed:
+		return m.diagnosed(e, fx)
+	case sequencer.TripChanged:
+		return m.tripChanged(e, fx)
 	case sequencer.End:
 		return m.end(e, fx)
 	}
@@ -181,6 +189,9 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	if e.Round > 0 {
 		m.body.Int(record.Round, e.Round)
 	}
+	if e.Tries > 0 {
+		m.body.Int(record.RetryCount, int64(e.Tries))
+	}
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 	m.refs.Elems[e.Elem] = m.next
 	return m.put(fx)
@@ -193,6 +204,9 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	a := &m.b.prog.seq.Actions[e.Action]
 	m.body.Text(record.Command, a.Kind.String())
 	m.window(e)
+	if a.Ask != 0 { // it asks anew, or was granted
+		m.line[a.Ask-1] = line{}
+	}
 	if e.Kind == sequencer.ActionStarted {
 		m.body.Text(record.ActionState, "start")
 		m.body.Text(record.WaitReason, m.waits(e))
@@ -212,7 +226,7 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 // waits says what an effect waits for, and for whom.
 func (m *Machine) waits(e *sequencer.Effect) string {
 	if e.Who.Elems[0] == 0 {
-		return m.because(e.Reason)
+		return m.because(m.queued(e))
 	}
 	text := e.Reason + "; waits for " + strings.Join(m.who(e), ", ")
 	if e.Who.More > 0 {
@@ -233,11 +247,7 @@ func (m *Machine) who(e *sequencer.Effect) (names []string) {
 
 // equipment says what an element asks for, who holds it, and how many ask for it already.
 func (m *Machine) equipment(a *sequencer.Action, e *sequencer.Effect) {
-	var names []string
-	for _, r := range m.b.prog.seq.Uses[a.First : a.First+a.Count] {
-		names = append(names, m.b.prog.needs[r])
-	}
-	m.body.Texts(record.ResourceID, names)
+	m.body.Texts(record.ResourceID, m.b.prog.used(a, false))
 	if e.Who.Elems[0] != 0 {
 		m.body.Texts(record.OwnerStepID, m.who(e))
 		m.body.Int(record.EventQueueDepth, e.Value)
@@ -329,7 +339,11 @@ func (m *Machine) outputFault(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Int(record.WriteID, int64(e.ID))
 	m.body.Text(record.Result, "unknown")
 	m.body.Text(record.Detail, e.Reason)
-	m.show(record.SafeState, t, t.Safe)
+	safe := t.Safe
+	if p := m.b.Plan.Map.Trip; p != nil && m.b.prog.outputs[e.Output] == p.Tag { // at rest, or as it was requested
+		safe = e.Value
+	}
+	m.show(record.SafeState, t, safe)
 	m.body.Text(record.SafeStateReason, e.Reason)
 	m.causes(m.input, m.refs.Outputs[e.Output])
 	return m.put(fx)

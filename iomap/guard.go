@@ -122,7 +122,7 @@ func (g *Guard) Wake() int64 {
 func (g *Guard) Status(i int) Status {
 	s := &g.il[i]
 	switch blocks := s.Verdict.True || s.Verdict.Doubt; {
-	case g.m.Interlocks[i].Kind == Permissive && blocks:
+	case g.m.Interlocks[i].Kind == PermissiveKind && blocks:
 		return NotPermitted
 	case s.Verdict.True:
 		return Tripped
@@ -235,7 +235,7 @@ func (g *Guard) look(at int64, img cond.Image, i int, out []Notice) []Notice {
 
 // trips is the status of an interlock that is violated.
 func (g *Guard) trips(i int) Status {
-	if g.m.Interlocks[i].Kind == Permissive {
+	if g.m.Interlocks[i].Kind == PermissiveKind {
 		return NotPermitted
 	}
 	return Tripped
@@ -263,11 +263,11 @@ func (g *Guard) tell(i int, to Status, out []Notice) []Notice {
 func (g *Guard) Reset(at int64, img cond.Image, i int, out []Notice) (_ []Notice, refused string) {
 	s, d := &g.il[i], &g.m.Interlocks[i]
 	switch status := g.Status(i); {
-	case d.Kind == SafetyTrip:
+	case d.Kind == SafetyTripKind:
 		return out, "the PLC reports it: clear it at the PLC, and this follows"
 	case status == Permits:
 		return out, ""
-	case d.Kind == Permissive:
+	case d.Kind == PermissiveKind:
 		return out, "a permissive does not latch: it permits when its condition is true"
 	case status != Latched || s.Verdict.Debounced:
 		return out, "its violation lasts: " + d.Text

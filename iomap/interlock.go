@@ -34,19 +34,19 @@ type InterlockKind uint8
 
 // The kinds of interlocks.
 const (
-	Permissive InterlockKind = iota // permits while the condition is true
-	Trip                            // trips when the condition is true
-	SafetyTrip                      // the PLC chain reports a trip while the condition is true: followed, never reset or overridden here
+	PermissiveKind InterlockKind = iota // permits while the condition is true
+	TripKind                            // trips when the condition is true
+	SafetyTripKind                      // the PLC chain reports a trip while the condition is true: followed, never reset or overridden here
 )
 
 // String gives the name that map files and records use.
 func (k InterlockKind) String() string {
-	return [...]string{"permissive", "trip", "safety_trip"}[min(k, SafetyTrip)]
+	return [...]string{"permissive", "trip", "safety_trip"}[min(k, SafetyTripKind)]
 }
 
 // violated tells whether a condition of that truth is a violation. A value that is not GOOD permits nothing.
 func (k InterlockKind) violated(t cond.Truth) bool {
-	if k == Permissive {
+	if k == PermissiveKind {
 		return t != cond.True
 	}
 	return t != cond.False

@@ -10,6 +10,7 @@
 package iomap
 
 import (
+	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
@@ -19,6 +20,8 @@ const (
 	MaxTags   = 4096
 	MaxMeters = 256
 	MaxUnits  = 256
+
+	MaxResources = 1024
 )
 
 // Map is a mapping as its file declares it. It is never changed after Parse.
@@ -33,6 +36,11 @@ type Map struct {
 	Units       []Unit  // equipment that recipes ask for by class, in the order of the file
 	Interlocks  []Interlock
 	Alarms      []Alarm
+
+	// Resources are the equipment that recipes may name in uses, in the one order in which it is got; nil: the map has no list, and
+	// each name is a resource with one owner.
+	Resources []Resource
+	Trip      *Trip // what a hard abort asks of the safety chain; nil where nothing
 }
 
 // Tag is one logical tag.
@@ -78,6 +86,14 @@ type Meter struct {
 	Tolerance  quantity.Quantity // allowed difference between window and totalizer
 }
 
+// Trip is how a batch that is aborted hard requests a trip of the PLC's safety chain.
+type Trip struct {
+	Tag     tag.ID    // a Switch that is an output and is read back; no recipe may set it
+	Value   int64     // what requests; its Safe is what does not
+	Confirm cond.Cond // what must be true besides its reading back; nil: nothing
+	Within  int64     // ns from the request until both must be so, MaxTripTime at most
+}
+
 // Unit is equipment that a recipe may ask for by class.
 type Unit struct {
 	Name         string // its id, unique in the map
@@ -113,6 +129,13 @@ type UnitTag struct {
 type UnitMeter struct {
 	Name  string
 	Meter int // place in Meters
+}
+
+// Resource is equipment that elements of a recipe hold while they run.
+type Resource struct {
+	Name   string // resource_id
+	Owners int    // how many elements of a batch may hold it at one time
+	Shared bool   // batches share it: an arbiter says which has it. Owners is 1
 }
 
 // Lookup finds a tag by name; ok is false where there is none.

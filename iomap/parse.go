@@ -76,6 +76,21 @@ const maxMapBytes = 4 << 20
 //	                  step ran out of time, until it goes on or ends), interlock (one that is no permissive has tripped)
 //	of                of a fault: which tag or interlock; by default any
 //	delay, off_delay  how long it must last before it is raised, and be gone before it is cleared, by default 0
+//
+// resources lists the equipment that recipes name in uses: resource_id, owners (how many elements of one batch may hold it at a time,
+// 1 to 64, by default 1), or shared: true for what batches share, of which an arbiter says which batch has it. The order of the list is
+// the order in which a recipe may get one after the other; maps of batches that share must agree on it. A map without this list lets a
+// recipe name what it likes, and each name has one owner.
+//
+// trip_request, where the PLC can be asked for a trip, says how a hard abort asks:
+//
+//	trip_request: {tag: ES_REQ, value: on, confirm: "ES301 == tripped", within: 500 ms}
+//
+// tag is a switch that is an output with a stale_after, which no recipe may set; its safe_value is the value at rest. value is written
+// in a hard abort, before all else and without waiting for its record. It must read back, and confirm, if given, be true within that
+// time, 5 s at most; otherwise it is recorded that it is not confirmed, the request is written again and again, and the end of the
+// batch names the output. The request stands at the end. The start of the next batch on this map drives every output to its
+// safe_value, and this one too: the PLC must latch a trip and keep it until it is reset there. Nothing here resets it.
 func Parse(file string, src []byte) (*Map, error) {
 	doc := strictyaml.Parse(file, src, &strictyaml.Options{MaxBytes: maxMapBytes})
 	r := reader{m: &Map{}, names: map[string]int{}, channels: map[string]int{}}
@@ -100,6 +115,13 @@ func Parse(file string, src []byte) (*Map, error) {
 	}
 	if n, ok := f.Opt("alarms"); ok {
 		r.alarms(n)
+	}
+	if n, ok := f.Opt("resources"); ok {
+		r.resources(n)
+	}
+	if n, ok := f.Opt("trip_request"); ok {
+		r.m.Trip = r.trip(n)
+		r.ungated(n)
 	}
 	f.Done()
 	if err := doc.Err(); err != nil {

@@ -36,17 +36,17 @@ func (r *reader) interlock(n strictyaml.Node, seen map[string]int) (i Interlock)
 	i.ID = id.Ident()
 	once(seen, id, i.ID, "interlock_id")
 	kind := f.Req("kind").OneOf("permissive", "trip", "safety_trip")
-	i.Kind = map[string]InterlockKind{"trip": Trip, "safety_trip": SafetyTrip}[kind]
+	i.Kind = map[string]InterlockKind{"trip": TripKind, "safety_trip": SafetyTripKind}[kind]
 	i.When, i.Text, i.Used = r.when(f.Req("when"))
 	r.filter(f, &i)
 	latch, latches := f.Opt("latch")
 	switch {
 	case kind == "":
-	case i.Kind == Trip && !latches:
+	case i.Kind == TripKind && !latches:
 		n.Errorf("interlock %q trips: key \"latch\" is missing; write until_reset, or auto where it may clear by itself", i.ID)
-	case i.Kind == Permissive && latches:
+	case i.Kind == PermissiveKind && latches:
 		latch.Errorf("a permissive does not latch; leave latch out, or make it a trip of what is not permitted")
-	case i.Kind == SafetyTrip && latches:
+	case i.Kind == SafetyTripKind && latches:
 		latch.Errorf("a safety_trip is followed as the PLC reports it and latches there; leave latch out")
 	case latches:
 		i.Latch = latch.OneOf("until_reset", "auto") == "until_reset"
@@ -58,9 +58,9 @@ func (r *reader) interlock(n strictyaml.Node, seen map[string]int) (i Interlock)
 	reaction, reacts := f.Opt("reaction")
 	switch {
 	case kind == "":
-	case i.Kind == Permissive && reacts:
+	case i.Kind == PermissiveKind && reacts:
 		reaction.Errorf("a permissive only withholds what waits for it; leave reaction out, or make it a trip of what is not permitted")
-	case i.Kind != Permissive && !reacts:
+	case i.Kind != PermissiveKind && !reacts:
 		n.Errorf("interlock %q trips: key \"reaction\" is missing; it is hold, abort, hard_abort or none", i.ID)
 	case reacts:
 		i.Reaction = map[string]Reaction{"hold": ReactHold, "abort": ReactAbort, "hard_abort": ReactHardAbort}[reaction.OneOf(
@@ -87,6 +87,16 @@ func (r *reader) gate(n strictyaml.Node, gates []tag.ID) []tag.ID {
 		return gates
 	}
 	return append(gates, id)
+}
+
+// ungated refuses that an interlock gates the output which requests a trip: nothing may keep that from its value.
+func (r *reader) ungated(n strictyaml.Node) {
+	for i := range r.m.Interlocks {
+		if t := r.m.Trip; t.Tag != tag.None && slices.Contains(r.m.Interlocks[i].Gates, t.Tag) {
+			n.Errorf("interlock %q gates %s, and nothing may keep a request for a trip from the PLC; take it out of gates", r.m.Interlocks[i].ID,
+				r.m.Tags[t.Tag].Name)
+		}
+	}
 }
 
 // filter reads what a raw violation must outlast.
@@ -229,7 +239,7 @@ func (r *reader) of(n strictyaml.Node, a *Alarm) {
 		}
 		if a.Gate < 0 {
 			unknown(n, n.Str(), "interlock", names)
-		} else if r.m.Interlocks[a.Gate].Kind == Permissive {
+		} else if r.m.Interlocks[a.Gate].Kind == PermissiveKind {
 			n.Errorf("interlock %q is a permissive: that it does not permit is no fault", n.Str())
 		}
 	case FaultTimeout:

@@ -39,7 +39,7 @@ alarms:
 	require.Equal(t, []tag.ID{lt1, zs1}, i.Used)
 	require.Equal(t, cond.Filter{On: 100 * ms, Off: 100 * ms, Window: 333 * ms, Need: 199_800_000}, i.Filter)
 	require.Equal(t, []tag.ID{xv2, xv1}, i.Gates)
-	require.True(t, i.Latch && i.Kind == iomap.Trip && i.Reaction == iomap.ReactHold && i.Vote == 60)
+	require.True(t, i.Latch && i.Kind == iomap.TripKind && i.Reaction == iomap.ReactHold && i.Vote == 60)
 	require.Equal(t, []string{"safety_trip", "hard_abort"}, []string{m.Interlocks[1].Kind.String(), m.Interlocks[1].Reaction.String()})
 	require.Equal(t, []string{"permissive", "none"}, []string{m.Interlocks[2].Kind.String(), m.Interlocks[2].Reaction.String()})
 	a := m.Alarms[0]

@@ -88,6 +88,20 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 	}, m.Meters)
 }
 
+func TestResourcesAreReadInTheirOrder(t *testing.T) {
+	require.Nil(t, parse(t, goodMap).Resources)
+	m := parse(t, goodMap+"resources:\n  - {resource_id: PUMP_7}\n  - {resource_id: COOLING_WATER, owners: 3}\n"+
+		"  - {resource_id: TRANSFER_LINE, shared: true}\n  - {resource_id: HOSE, owners: 64, shared: false}\n")
+	require.Equal(t, []iomap.Resource{{Name: "PUMP_7", Owners: 1}, {Name: "COOLING_WATER", Owners: 3},
+		{Name: "TRANSFER_LINE", Owners: 1, Shared: true}, {Name: "HOSE", Owners: 64}}, m.Resources)
+	place, ok := m.Resource("TRANSFER_LINE")
+	require.True(t, ok && place == 2)
+	_, ok = m.Resource("PUMP")
+	require.False(t, ok)
+	_, err := iomap.Parse("map.yaml", []byte(goodMap+"resources: []\n"))
+	require.ErrorContains(t, err, "resources: the list is empty")
+}
+
 func TestEveryErrorOfAWrongMapIsToldAtOnce(t *testing.T) {
 	files, err := filepath.Glob("testdata/wrong/*.yaml")
 	require.NoError(t, err)
@@ -145,6 +159,15 @@ func TestDemoMapIsRead(t *testing.T) {
 	require.EqualValues(t, 5000, full, "500.0 L at full scale")
 }
 
+func TestATripRequestIsReadAsItStands(t *testing.T) {
+	m := parse(t, goodMap+`trip_request: {tag: XV102, value: off, confirm: "ZS101 and elapsed(100 ms)", within: 500 ms}`)
+	require.EqualValues(t, 1, m.Trip.Tag)
+	require.EqualValues(t, 0, m.Trip.Value, "its safe value is on")
+	require.EqualValues(t, 500_000_000, m.Trip.Within)
+	require.Equal(t, 1, m.Trip.Confirm.Cells())
+	require.Nil(t, parse(t, goodMap).Trip)
+}
+
 // FuzzParse holds any source against panics, and what is accepted against the promises of a Map.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(goodMap))
@@ -173,6 +196,16 @@ func FuzzParse(f *testing.F) {
 				_, ok := tg.Wire(tg.Safe)
 				require.True(t, ok)
 			}
+		}
+		for i := range m.Resources {
+			e := &m.Resources[i]
+			place, ok := m.Resource(e.Name)
+			require.True(t, ok && place == i)
+			require.True(t, e.Owners >= 1 && e.Owners <= iomap.MaxOwners && (!e.Shared || e.Owners == 1))
+		}
+		if p := m.Trip; p != nil {
+			tg := &m.Tags[p.Tag]
+			require.True(t, tg.Output && tg.Type == iomap.Switch && tg.StaleAfter > 0 && p.Value == 1-tg.Safe && p.Within > 0)
 		}
 		for i := range m.Meters {
 			mt := &m.Meters[i]

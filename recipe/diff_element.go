@@ -106,7 +106,7 @@ func (d *differ) changed(a, b *Element) {
 	}
 	becomes("time-out", a.Timeout.String(), b.Timeout.String())
 	if a.Timeout.Given() || b.Timeout.Given() {
-		becomes("after a time-out", a.OnTimeout.String(), b.OnTimeout.String())
+		becomes("after a time-out", a.TimeoutWords(), b.TimeoutWords())
 	}
 	if b.Block == NoBlock {
 		becomes("when the controller comes up again", a.Recovery.String(), b.Recovery.String())

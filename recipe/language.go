@@ -77,7 +77,10 @@ package recipe
 //	exit         condition on which it ends
 //	timeout      how long a phase may be Running, and how long each wait of the element itself may take: uses, entry, exit, the choice
 //	             of a select, the until of a repeat. It does not limit what stands in a block. Required where something waits
-//	on_timeout   hold, the default, or abort: what the batch then does
+//	on_timeout   what the batch then does: hold, the default; abort, see below; or hard_abort, which lets no logic run and requests
+//	             the trip that the map declares (trip_request). A map, as in the example, says how often it is tried again before, 1 to
+//	             100 times: a phase begins anew once all that it had set is safe again, what waits between phases waits once more. A
+//	             phase that meters or names a line or message cannot be tried again
 //
 //	# begins when its line is free and the tank is empty, and ends when all has come to rest
 //	- id: TRANSFER
@@ -86,16 +89,18 @@ package recipe
 //	  entry: "LT301 < 5 L and XV301 == closed"
 //	  exit: "ZS101 == closed and stable(WT301, 0.1 kg, 5 s)"
 //	  timeout: 10 min
+//	  on_timeout: {retry: 2, then: hold}
 //	  actions:
 //	    - set: {XV101: open}
 //	    - wait: "WT301 >= 50 kg"
 //	    - set: {XV101: closed}
 //
 // An exit only waits, after the last action: what must follow it, such as closing a valve, stands in the next phase.
-// The equipment of uses needs no tag: what counts is that branches of this batch name it, and one has it at a time. Batches do not know
-// of each other. An output keeps what it was set to when its phase has ended, until another phase sets it; at the end of the batch all
-// go to their safe values. Branches that run at once may not set the same output. While an interlock of the map gates an output, a set
-// that would take it from its safe value waits.
+// The equipment of uses needs no tag: what counts is that branches of this batch name it, and one has it at a time. Where the map lists
+// its resources, only those may be named; some may have several owners at a time, and what batches share is given by an arbiter, as a
+// set, once all else of the uses is free. Who holds some of that and asks for more gets it in the order of the map's list only. An output keeps what it was set to when its phase has ended, until another phase sets it; at the end of the batch all
+// go to their safe values. Branches that run at once may not set the same output. While an interlock of the map gates an output,
+// a set that would take it from its safe value waits.
 //
 // # Blocks
 //
@@ -224,7 +229,8 @@ package recipe
 // Unless a phase says otherwise, hold, stop and abort drive all outputs that it has set to their safe values, and restart brings back what
 // a hold took. on_hold, on_restart, on_stop and on_abort give a phase logic of its own for that, of set, delay, wait and mark: the
 // outputs that the logic sets follow it and stay so while the phase is held, all others go to their safe values at once. When its
-// timeout, which must be there, is over, all do.
+// timeout, which must be there, is over, all do. A hard abort, ordered or as on_timeout, is one of the whole batch: no logic runs, and all
+// outputs go to their safe values at once. An abort keeps a record of what was found: all values, and what each phase waited for.
 //
 //	# keep stirring while held; empty the tank on abort
 //	- id: DISSOLVE
@@ -238,6 +244,7 @@ package recipe
 //
 // recovery, in a phase or in the header, says what follows when the controller comes up again in the middle of a phase: hold, the
 // default; resume; repeat, the phase from its beginning, unless it meters or names a line or message; abort; or restart, a new batch.
+// What on_timeout has used of its retries is used: a restart after a hold grants none.
 //
 // # Equipment phases
 //

@@ -271,3 +271,15 @@ procedure:
 	//         - wait: "TT301 >= 58Cel"
 	//                 ^
 }
+
+func TestATimeoutSaysHowOftenItIsTriedAgain(t *testing.T) {
+	for written, want := range map[string]string{
+		"hold":                           "hold",
+		"hard_abort":                     "hard_abort",
+		"{retry: 1, then: hold}":         "retry 1 time, then hold",
+		"{then: hard_abort, retry: 100}": "retry 100 times, then hard_abort",
+	} {
+		ask := parse(t, strings.Replace(goodRecipe, "      on_timeout: hold\n", "      on_timeout: "+written+"\n", 1)).Root.Children[1]
+		require.Equal(t, want, ask.TimeoutWords())
+	}
+}

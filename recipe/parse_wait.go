@@ -3,6 +3,8 @@
 package recipe
 
 import (
+	"strconv"
+
 	"github.com/batchkit/batchkit/internal/strictyaml"
 )
 
@@ -74,8 +76,8 @@ func (r *reader) timing(f *strictyaml.Fields, e *Element, phase, block bool) {
 		return
 	}
 	e.Timeout = r.time(timeout)
-	if reacts && reaction.OneOf(Hold.String(), Abort.String()) == Abort.String() {
-		e.OnTimeout = Abort
+	if reacts {
+		r.reaction(reaction, e)
 	}
 	if limited || !phase && !block {
 		return
@@ -89,6 +91,44 @@ func (r *reader) timing(f *strictyaml.Fields, e *Element, phase, block bool) {
 	if key != "" {
 		e.Node.Errorf("%s %q: key \"timeout\" is missing; its %s in line %d may take for ever", e.Level, e.ID, key, at.Pos().Line)
 	}
+}
+
+// reaction reads what follows a timeout: a word, or how often it is tried again and the word for what follows then.
+func (r *reader) reaction(n strictyaml.Node, e *Element) {
+	if n.Kind() == strictyaml.Mapping {
+		f := n.Map()
+		retry := f.Req("retry")
+		e.Retry = int(retry.Int(1, MaxRetry))
+		n = f.Req("then")
+		f.Done()
+		for i := range e.Actions {
+			switch a := &e.Actions[i]; {
+			case a.Kind == OpenWindow:
+				retry.Errorf("phase %q meters (line %d), and what it has charged cannot be charged again; it has no retry", e.ID, a.Node.Pos().Line)
+			case a.Kind >= Sync:
+				retry.Errorf("phase %q has a %s (line %d), and its partners may have gone on since; it has no retry", e.ID, a.Kind,
+					a.Node.Pos().Line)
+			default:
+				continue
+			}
+			break
+		}
+	}
+	for word := n.OneOf(Hold.String(), Abort.String(), HardAbort.String()); word != "" && e.OnTimeout.String() != word; {
+		e.OnTimeout++
+	}
+}
+
+// TimeoutWords says what follows a timeout of the element, such as "hold" or "retry 2 times, then abort".
+func (e *Element) TimeoutWords() string {
+	if e.Retry == 0 {
+		return e.OnTimeout.String()
+	}
+	times := " times"
+	if e.Retry == 1 {
+		times = " time"
+	}
+	return "retry " + strconv.Itoa(e.Retry) + times + ", then " + e.OnTimeout.String()
 }
 
 // recovers reads what follows when the controller comes up again in the middle of a phase.

@@ -36,6 +36,7 @@ const (
 	MaxActions  = 10000
 	MaxParams   = 256
 	MaxDepth    = 8
+	MaxRetry    = 100
 	MaxTime     = 366 * 86_400_000_000_000 // ns that a timeout, a delay or any other time may be
 )
 
@@ -124,15 +125,16 @@ type Element struct {
 	ID        string // unique in the recipe
 	Level     Level
 	Block     Block
-	Children  []*Element // nil for a phase
-	Actions   []Action   // of a phase
-	When      *cond.Expr // of an alternative of a select: when it is taken; nil for the one that is taken otherwise
-	Loop      Loop       // of a repeat
-	Entry     *cond.Expr // it begins only when that is true; nil: at once
-	Exit      *cond.Expr // it ends only when that is true; nil: at once
-	Uses      []string   // shared equipment that it holds from before its entry until after its exit, in the order of the file
-	Timeout   Amount     // time that a phase may take in Running, or each wait of a block itself; required where something waits
-	OnTimeout Reaction
+	Children  []*Element      // nil for a phase
+	Actions   []Action        // of a phase
+	When      *cond.Expr      // of an alternative of a select: when it is taken; nil for the one that is taken otherwise
+	Loop      Loop            // of a repeat
+	Entry     *cond.Expr      // it begins only when that is true; nil: at once
+	Exit      *cond.Expr      // it ends only when that is true; nil: at once
+	Uses      []string        // shared equipment that it holds from before its entry until after its exit, in the order of the file
+	Timeout   Amount          // time that a phase may take in Running, or each wait of a block itself; required where something waits
+	OnTimeout Reaction        // what follows when that has run out, and there is no retry left
+	Retry     int             // how often it is tried again before, 0 to MaxRetry; a phase only if it does not meter and meets nobody
 	Recovery  Recovery        // what follows when the controller comes up again and the phase was running
 	Logic     [LogicEnd]Logic // of a phase: what it does on its way to Held, Running, Stopped and Aborted
 	Equipment string          // of a phase: the equipment phase that it hands over to the next phase which names it, too; "" for none
@@ -212,12 +214,15 @@ type Reaction uint8
 
 // The reactions.
 const (
-	Hold  Reaction = iota // hold the batch, an operator decides
-	Abort                 // abort the batch, outputs to their safe values
+	Hold      Reaction = iota // hold the batch, an operator decides
+	Abort                     // abort the batch, through the logic of its phases, outputs to their safe values
+	HardAbort                 // abort the batch without logic, and request the trip that the map declares
 )
 
-// String gives the name that recipes use: hold or abort.
-func (r Reaction) String() string { return [...]string{"hold", "abort"}[min(r, Abort)] }
+// String gives the name that recipes use: hold, abort or hard_abort.
+func (r Reaction) String() string {
+	return [...]string{"hold", "abort", "hard_abort"}[min(r, HardAbort)]
+}
 
 // Amount is a quantity, the name of a parameter, or, for a switch, a word such as open.
 type Amount struct {

@@ -67,6 +67,7 @@ func TestTheSchemaKnowsTheLimitsOfTheParser(t *testing.T) {
 		fmt.Sprintf(`"maxItems": %d, "items": {"$ref": "#/$defs/step"}`, MaxElements),
 		fmt.Sprintf(`"maxLength": %d,%s"minimum": 0,`, strictyaml.MaxIdent, "\n      "),
 		fmt.Sprintf(`"maximum": %d}`, MaxRounds),
+		fmt.Sprintf(`"maximum": %d}`, MaxRetry),
 		fmt.Sprintf(`"const": %d`, Schema),
 		`"$id": "` + schemaID + `"`,
 	} {

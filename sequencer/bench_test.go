@@ -47,6 +47,33 @@ func TestAStepInWhichEverythingWaitsDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestWhatAnArbiterSaysDoesNotAllocate(t *testing.T) {
+	w := &wired{owners: map[string]int{"WATER": 2}, shared: map[string]bool{"LINE": true, "CIP": true}}
+	wait := todo{Action: Action{Kind: recipe.Wait, Cond: atLeast(w.tag("LT101"), 10)}}
+	root := &block{name: "MAIN", kind: recipe.Parallel}
+	for i, things := range [][]string{{"WATER", "LINE"}, {"WATER", "CIP"}, {"WATER"}, {"LINE"}} {
+		root.below = append(root.below, &block{name: fmt.Sprint("P", i), timeout: 1 << 60, uses: things, todo: []todo{wait}})
+	}
+	p := newPlant(w.procedure(root))
+	m := New(&w.Program, p)
+	fx := m.Step(1, &Event{Kind: Told, Command: Start}, make([]Effect, 0, 64))
+	fx = m.Step(2, &Event{Kind: ResourceGranted, ID: 1}, fx[:0])
+	require.NotEmpty(t, fx)
+	at := int64(2)
+	for _, kind := range []EventKind{Input, Tick, Changed, Done, ResourceGranted, ResourceQueue} {
+		for id := uint32(1); id < 9; id += 7 { // one that was granted, and one that nobody knows; 2 waits
+			ev := Event{Kind: kind, ID: id}
+			require.Zero(t, testing.AllocsPerRun(100, func() {
+				at++
+				fx = m.Step(at, &ev, fx[:0])
+			}), "event %d", kind)
+		}
+	}
+	ev := Event{Kind: ResourceQueue, ID: 2}
+	require.Zero(t, testing.AllocsPerRun(100, func() { fx = m.Step(at, &ev, fx[:0]) }))
+	require.Equal(t, ActionWaits, fx[0].Kind)
+}
+
 func TestAHoldAndARestartDoNotAllocate(t *testing.T) {
 	m, fx := waiting(t, 50)
 	hold, restart := Event{Kind: Told, Command: Hold}, Event{Kind: Told, Command: Restart}

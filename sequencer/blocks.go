@@ -77,7 +77,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 		fx = m.changed(e, fx, end)
 		m.become(e, Complete)
 		if p.Bracket {
-			m.release(e)
+			fx = m.leave(e, fx)
 		}
 		if p.Parent < 0 {
 			return fx

@@ -75,6 +75,9 @@ func (m *Machine) takes(e int, c Command) bool {
 // apply carries a command out on the phases below e that can take it.
 func (m *Machine) apply(at int64, e int, c Command, reason string, fx []Effect) []Effect {
 	changed := false
+	if c == Abort && m.takes(e, c) {
+		fx = m.diagnose(at, e, c, reason, fx)
+	}
 	for p := e; p < m.p.Elems[e].End; p++ {
 		from := State(m.el[p].State)
 		to, ok := from.After(c)
@@ -126,34 +129,48 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	m.r.Fallen = m.r.Fallen || fallen(to)
 	m.prepare(p, from)
 	fx = m.changed(p, fx, Effect{From: from, To: to, Edge: edges[to], Reason: reason})
-	if (to == Holding || to == Stopping || to == Aborting) && s.Waiting && s.B == 0 && s.C == 0 && m.current(p).Kind == recipe.Request {
-		s.C = 1
-		fx = append(fx, Effect{Kind: CancelAction, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: uint32(s.A)})
+	if (to == Holding || to == Stopping || to == Aborting) && s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request {
+		fx = m.callOff(p, fx)
+	}
+	if k := m.askOf(p); k >= 0 && (to == Stopping || to == Aborting) {
+		fx = m.withdraw(k, reason, fx)
 	}
 	return fx
 }
 
 // fail lets the reaction to a failure take hold of the whole batch.
 func (m *Machine) fail(at int64, c Command, reason string, fx []Effect) []Effect {
+	if c == HardAbort {
+		return m.hardAbort(at, reason, fx)
+	}
 	return m.apply(at, 0, c, reason, fx)
 }
 
-// timedOut tells a time-out. Its reaction is due's to carry out.
-func (m *Machine) timedOut(p int, fx []Effect) []Effect {
-	e := &m.p.Elems[p]
+// timedOut tells a time-out and, where there are retries left, begins one. Else what follows is due's to carry out.
+func (m *Machine) timedOut(at int64, p int, fx []Effect) (_ []Effect, follows Command) {
+	s, e := &m.el[p], &m.p.Elems[p]
 	reason := "time-out"
-	if s := &m.el[p]; s.Waiting {
+	if s.Anew {
+		reason = notSafe
+	} else if s.Waiting {
 		reason = m.waitsFor(p)
 	}
-	return append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p),
-		Command: reaction(e.OnTimeout)})
+	again := int(s.Tries) < e.Retry
+	if again {
+		s.Tries++
+	} else {
+		follows = reaction(e.OnTimeout)
+	}
+	fx = append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p), Command: follows,
+		Tries: int(s.Tries)})
+	if again {
+		fx = m.retry(at, p, fx)
+	}
+	return fx, follows
 }
 
 func reaction(r recipe.Reaction) Command {
-	if r == recipe.Abort {
-		return Abort
-	}
-	return Hold
+	return [...]Command{recipe.Hold: Hold, recipe.Abort: Abort, recipe.HardAbort: HardAbort}[min(r, recipe.HardAbort)]
 }
 
 // guard holds the batch while an open window meters from a source that is not GOOD: what flows then cannot be proven.

@@ -55,6 +55,9 @@ func (s *scenario) words(e *Effect) string {
 		if e.Round > 0 {
 			round = fmt.Sprintf(", round %d", e.Round)
 		}
+		if e.Tries > 0 {
+			round = fmt.Sprintf(" %d", e.Tries) + round
+		}
 		return fmt.Sprintf("%s %s -> %s (%s%s)%s%s", elem, e.From, e.To, e.Edge, round, took, because)
 	case ActionStarted:
 		return fmt.Sprintf("%s waits%s%s", s.w.actions[e.Action], because, s.who(e))
@@ -72,15 +75,46 @@ func (s *scenario) words(e *Effect) string {
 		}
 		return fmt.Sprintf("%s %s%s", s.w.actions[e.Action], verb, because)
 	case TimedOut:
-		return fmt.Sprintf("%s has run out of its %s, reaction %s%s", elem, seconds(e.Elapsed), e.Command, because+s.who(e))
+		tries := ""
+		if e.Tries > 0 {
+			tries = fmt.Sprintf(" (%d)", e.Tries)
+		}
+		return fmt.Sprintf("%s has run out of its %s, reaction %s%s%s", elem, seconds(e.Elapsed), cmp.Or(e.Command.String(), "retry"), tries,
+			because+s.who(e))
+	case Found, Diagnosed, TripChanged:
+		return s.hard(e)
 	case Answer:
 		return fmt.Sprintf("%s of %s, %s: %s%s", e.Command, elem, e.From, e.Result, because)
+	case RequestResource:
+		return fmt.Sprintf("%s asks the arbiter (number %d)", s.w.actions[e.Action], e.ID)
+	case ReleaseResource:
+		verb := map[Result]string{Accepted: "gives back", Refused: "keeps"}[e.Result]
+		if e.Elem == 0 {
+			return fmt.Sprintf("%s number %d%s", verb, e.ID, because)
+		}
+		return fmt.Sprintf("%s %s number %d%s", s.w.actions[e.Action], verb, e.ID, because)
+	case ActionWaits:
+		return fmt.Sprintf("%s waits still%s, number %d is queued", s.w.actions[e.Action], because, e.ID)
 	case OutputFault:
 		return fmt.Sprintf("%s is not known to be %d, write %d%s", s.w.tags[e.Output], e.Value, e.ID, because)
 	case End:
 		return fmt.Sprintf("END %s%s", e.To, because)
 	}
 	return fmt.Sprintf("%+v", *e)
+}
+
+// hard says an effect of an abort.
+func (s *scenario) hard(e *Effect) string {
+	switch {
+	case e.Kind == TripChanged:
+		return fmt.Sprintf("trip of %s = %d is %s after %s: %s", s.w.tags[e.Output], e.Value, e.Trip, seconds(e.Elapsed), e.Reason)
+	case e.Kind == Diagnosed:
+		return fmt.Sprintf("%s of %s is diagnosed: %s", e.Command, s.w.elems[e.Elem], e.Reason)
+	case e.Value == 0:
+		return fmt.Sprintf("found %s %s", s.w.elems[e.Elem], e.From)
+	}
+	return fmt.Sprintf("found %s %s at %s for %s: %s%s", s.w.elems[e.Elem], e.From, s.w.actions[e.Action], seconds(e.Elapsed), e.Reason,
+		strings.TrimSuffix(s.who(e), "; 1 waited before"))
 }
 
 func (s *scenario) written(e *Effect) string {

@@ -43,7 +43,7 @@ func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 			fx = m.fail(at, react, t.Text, fx)
 		}
 		for _, o := range t.Outputs {
-			if s := &m.out[o]; s.Value != m.p.Outputs[o].Safe {
+			if s := &m.out[o]; s.Value != m.safe(o) {
 				fx = m.fail(at, react, t.Text, fx)
 				fx = m.drive(at, o, t.Text, fx)
 			}
@@ -55,7 +55,7 @@ func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 // drive takes an output to its safe value whatever its phase wants. What was held comes back on restart; what runs on has to set
 // it anew.
 func (m *Machine) drive(at int64, o int, reason string, fx []Effect) []Effect {
-	s, safe := &m.out[o], m.p.Outputs[o].Safe
+	s, safe := &m.out[o], m.safe(o)
 	if s.Value == safe { // the reaction has done it
 		return fx
 	}
@@ -79,7 +79,7 @@ func (m *Machine) shut(at int64, e int, c Command) int {
 		}
 		for _, o := range t.Outputs {
 			s := &m.out[o]
-			if c == Restart && s.Kept && int(s.Owner) >= e && int(s.Owner) < m.p.Elems[e].End && m.wanted(at, o) != m.p.Outputs[o].Safe {
+			if c == Restart && s.Kept && int(s.Owner) >= e && int(s.Owner) < m.p.Elems[e].End && m.wanted(at, o) != m.safe(o) {
 				return i
 			}
 		}
@@ -100,7 +100,7 @@ func (m *Machine) withheld(a *Action) int {
 // keeps is the interlock that keeps an output from what a Set gives it, -1 where none does.
 func (m *Machine) keeps(k int) int {
 	set := &m.p.Sets[k]
-	if m.out[set.Output].Value == set.Value || set.Value == m.p.Outputs[set.Output].Safe {
+	if m.out[set.Output].Value == set.Value || set.Value == m.safe(set.Output) {
 		return -1
 	}
 	return m.gate(set.Output)

@@ -51,12 +51,22 @@ func (w *watch) gated(m *Machine) error {
 			s := m.State(e)
 			_, holds := s.After(Hold)
 			_, aborts := s.After(Abort)
-			if len(t.Outputs) == 0 && w.w.Elems[e].Phase && !w.batch.Terminal() && (t.React == Hold && holds || t.React == Abort && (aborts && !w.plant.doubt || holds)) {
+			if len(t.Outputs) == 0 && w.w.Elems[e].Phase && !w.batch.Terminal() && (t.React == Hold && holds || t.React >= Abort && (aborts && !w.plant.doubt || holds)) {
 				return fmt.Errorf("phase %d is %s, and interlock %d wants %s", e, s, i, t.React)
 			}
 		}
 	}
 	return nil
+}
+
+// interlocked tells whether an interlock that has tripped wants a hard abort.
+func (w *watch) interlocked() bool {
+	for i := range w.w.Interlocks {
+		if t := &w.w.Interlocks[i]; t.Trip && t.React == HardAbort && w.plant.blocks[i] && !w.plant.doubt {
+			return true
+		}
+	}
+	return false
 }
 
 // withheld tells whether an output may not leave its safe value.
@@ -73,8 +83,8 @@ func (w *watch) withheld(o int) bool {
 func (g *grower) interlocks() {
 	for g.IntN(3) == 0 && len(g.w.Interlocks) < 3 {
 		t := Interlock{Trip: g.IntN(3) > 0, Text: fmt.Sprint("interlock ", len(g.w.Interlocks))}
-		t.React = []Command{NoCommand, Hold, Hold, Abort}[g.IntN(4)]
-		for o := range g.w.Outputs {
+		t.React = []Command{NoCommand, Hold, Hold, Abort, HardAbort}[g.IntN(5)]
+		for o := range g.outs { // but that which requests a trip
 			if g.IntN(2) == 0 {
 				t.Outputs = append(t.Outputs, o)
 			}

@@ -120,15 +120,24 @@ func (m *Machine) look(e int) {
 	}
 }
 
-// confirmed looks at whoever may go on now that a device has answered for an output: those that set it, and those that wait for
-// equipment of somebody who was stopped.
+// confirmed looks at whoever may go on now that a device has answered for an output: those that set it, who had set it and begins anew,
+// and those that wait for equipment of somebody who was stopped.
 func (m *Machine) confirmed(o int) {
 	m.lookAt(m.x.sets.of(o))
+	m.parted(o)
 	m.freed()
+}
+
+// parted looks at the phase that has answered for an output so far, if it waits for it to be safe.
+func (m *Machine) parted(o int) {
+	if p := int(m.out[o].Owner); m.el[p].Anew {
+		m.look(p)
+	}
 }
 
 // freed looks at those that wait for equipment.
 func (m *Machine) freed() {
+	m.loose = true
 	for p := m.queue.next(0); p >= 0; p = m.queue.next(p + 1) {
 		m.look(p)
 	}

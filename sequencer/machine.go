@@ -5,7 +5,6 @@ package sequencer
 import (
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
-	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -23,6 +22,10 @@ const (
 	Finished                          // OEM action ID ended, well (OK) or not
 	WindowOpened                      // window Window opened (OK) or was refused
 	Changed                           // what View shows may have changed as Touch has said, and nothing else
+
+	ResourceGranted // an arbiter gives what request ID asks for
+	ResourceRefused // an arbiter does not, for Reason
+	ResourceQueue   // the place of request ID in an arbiter's queue has changed
 )
 
 // Event is one input of a Machine.
@@ -34,6 +37,7 @@ type Event struct {
 	ID      uint32
 	Window  int
 	OK      bool
+	Reason  string // ResourceRefused: in the arbiter's words
 }
 
 // EffectKind is the kind of an Effect.
@@ -52,10 +56,17 @@ const (
 	RequestAction                       // OEM action ID of Action
 	CancelAction                        // OEM action ID, which is Action, is called off
 	Mark                                // log marker of Action
-	TimedOut                            // Elem ran out of time
+	TimedOut                            // Elem ran out of time; Command follows, or none where it is tried again
 	Answer                              // what became of Command: Result
 	OutputFault                         // Output is not known to have Value; write ID
+	Found                               // before Diagnosed: Elem, below what is aborted, is in From; with Value it waits since Elapsed for Reason
+	Diagnosed                           // Elem is aborted by Command: what stood in Found before it, and all that View shows, is of that moment
+	TripChanged                         // the request for a trip on Output is as Trip says, Elapsed after it was made
 	End                                 // the run is over and nothing more will come
+
+	RequestResource // an arbiter is asked for the part of Action that batches share; request ID
+	ReleaseResource // request ID is given back or no longer wanted; Result Refused: it is kept, for Reason
+	ActionWaits     // Action waits still, and what is known of request ID has changed
 )
 
 // Edge is the edge of an element's life that records show as step_state.
@@ -94,8 +105,8 @@ const (
 // String gives the name that records use.
 func (r Result) String() string { return [...]string{"accepted", "no_op", "refused"}[min(r, Refused)] }
 
-// Effect is one consequence of an event. Fields that its kind does not name are zero. Reason is a constant or a text of the
-// Program.
+// Effect is one consequence of an event. Fields that its kind does not name are zero. Reason is a constant, a text of the
+// Program, or that of the event.
 type Effect struct {
 	Kind     EffectKind
 	Edge     Edge
@@ -112,7 +123,9 @@ type Effect struct {
 	Value    int64
 	Elapsed  int64 // ns
 	Round    int64 // StepChanged: round of the innermost repeat around Elem; 0: there is none
-	Who      Who   // ActionStarted, TimedOut: who is waited for
+	Tries    int   // TimedOut, StepChanged: how often Elem was tried again
+	Trip     TripState
+	Who      Who // ActionStarted, TimedOut, Found: who is waited for
 	Reason   string
 }
 
@@ -152,6 +165,8 @@ const (
 type elem struct {
 	State   uint8
 	Waiting bool  // the current action has begun
+	Anew    bool  // it begins anew once the outputs that it had set are safe
+	Tries   int32 // how often it was tried again
 	PC      int32 // current action, counted from Elem.First
 	Since   int64 // when the element began
 	ActAt   int64 // when the current action began
@@ -161,14 +176,19 @@ type elem struct {
 
 // root is the state of the whole, of fixed size.
 type root struct {
-	Shown  uint8 // state of the procedure last told
-	Ended  bool
-	Again  bool // it was aborted so that a new batch takes its place
-	Fallen bool // a phase was stopped or aborted
-	Writes uint32
-	Asked  uint32
-	Queued uint32 // places given in the queue for equipment
-	Busy   int32  // outputs whose last write is not confirmed
+	Shown   uint8 // state of the procedure last told
+	Ended   bool
+	Again   bool  // it was aborted so that a new batch takes its place
+	Fallen  bool  // a phase was stopped or aborted
+	Hard    bool  // it was aborted hard: no logic runs any more
+	Trip    uint8 // TripState
+	Tripped uint8 // how often the trip was requested again
+	Writes  uint32
+	Asked   uint32
+	Queued  uint32 // places given in the queue for equipment
+	Busy    int32  // outputs whose last write is not confirmed
+	TripAt  int64  // when the trip was requested
+	TripBy  int64  // when it must be confirmed, or is requested again
 }
 
 // Machine runs one Program. It is a pure machine.
@@ -177,7 +197,9 @@ type Machine struct {
 	view   View
 	el     []elem
 	out    []output
-	held   []int32 // by resource: the bracket that holds it + 1
+	held   []int32 // by slot: the bracket that holds it + 1
+	slot   []int   // by resource: its first slot in held; one more at the end
+	asks   []ask   // by number of the request in Program.Asks
 	posted []uint8 // by message: how many wait
 	cells  []cond.Cell
 	r      root
@@ -186,25 +208,28 @@ type Machine struct {
 	said   int  // effects that were counted against room
 
 	ofAction, ofChoice []cells // where in cells the condition of an action or a choice has its own
+	ofTrip             cells   // and that of the trip
 
 	x      index             // which actions ask for what
 	active set               // phases that are neither Idle nor terminal
 	queue  set               // phases that wait for equipment
 	looks  set               // phases that this Step is to look at
 	all    bool              // it is to look at all of them
+	loose  bool              // equipment of somebody who was stopped may be free
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
 	gates  [][]int32         // by output: the interlocks that gate it
-	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape
+	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip
 }
 
 // New makes a machine in which nothing has begun.
 func New(p *Program, v View) *Machine {
 	n := len(p.Elems)
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
-		held: make([]int32, p.Resources), posted: make([]uint8, len(p.Messages)),
-		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, gates: gates(p),
-		timers: timebase.NewQueue(2*n + len(p.Outputs) + 1)}
+		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
+		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true, gates: gates(p),
+		timers: timebase.NewQueue(2*n + len(p.Outputs) + 2)}
+	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()
 	m.census()
 	for o := range m.out {
@@ -237,6 +262,7 @@ func (m *Machine) Wake() int64 {
 func (m *Machine) actionTimer(e int) int { return len(m.el) + e }
 func (m *Machine) retryTimer(o int) int  { return 2*len(m.el) + o }
 func (m *Machine) escapeTimer() int      { return 2*len(m.el) + len(m.out) }
+func (m *Machine) tripTimer() int        { return m.escapeTimer() + 1 }
 
 // Step takes in one event at monotonic time at and appends its effects to fx. It allocates nothing once fx is large enough.
 func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
@@ -261,15 +287,18 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.reply(at, ev, fx)
 	case WindowOpened:
 		fx = m.opened(at, ev, fx)
+	case ResourceGranted, ResourceRefused, ResourceQueue:
+		fx = m.ruled(at, ev, fx)
 	}
 	fx = m.show(m.guard(at, m.audit(at, m.interlocks(at, m.show(fx)))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
 		n = len(fx)
 		fx = m.show(m.settle(at, fx))
+		fx = m.giveBack(fx)
 		fx = m.show(m.advance(at, fx))
 		fx = m.show(m.blocked(at, fx))
 	}
-	return m.finish(at, "", fx)
+	return m.finish(at, "", m.verify(at, fx))
 }
 
 // due works off the deadlines that have come. Of phases that run out of time together all are told, and the gravest reaction
@@ -282,14 +311,16 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 		case owner < n && m.p.Elems[owner].Logic:
 			fx = m.logicTimedOut(at, owner, fx)
 		case owner < n:
-			fx = m.timedOut(owner, fx)
-			worst = max(worst, reaction(m.p.Elems[owner].OnTimeout))
+			var follows Command
+			fx, follows = m.timedOut(at, owner, fx)
+			worst = max(worst, follows)
 		case owner == n: // the rest of a burst
 			m.all = true
 		case owner < 2*n:
 			m.look(owner - n)
 		case owner < 2*n+len(m.out):
 			fx = m.writeSafe(at, owner-2*n, "retry", fx)
+		case owner == m.tripTimer(): // verify looks at it
 		default:
 			fx = m.escape(at, fx)
 		}
@@ -335,7 +366,7 @@ func (m *Machine) become(e int, s State) {
 
 // census finds what follows from the states of the elements.
 func (m *Machine) census() {
-	m.all, m.states = true, [stateCount]int32{}
+	m.all, m.loose, m.states = true, true, [stateCount]int32{}
 	m.active.clear()
 	m.queue.clear()
 	for e := range m.el {
@@ -347,7 +378,7 @@ func (m *Machine) census() {
 			continue
 		}
 		m.active.add(e)
-		if m.el[e].Waiting && m.current(e).Kind == recipe.Acquire {
+		if _, ok := m.queued(e); ok {
 			m.queue.add(e)
 		}
 	}
@@ -415,6 +446,10 @@ func (m *Machine) finish(at int64, late string, fx []Effect) []Effect {
 			s.Known = false
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "not confirmed when the batch ended"})
 		}
+	}
+	fx = m.keep(fx)
+	if TripState(m.r.Trip) == TripRequested {
+		fx = m.trip(at, TripNotConfirmed, "not confirmed when the batch ended", fx)
 	}
 	return append(fx, Effect{Kind: End, To: State(m.r.Shown), Reason: late})
 }

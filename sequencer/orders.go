@@ -8,6 +8,8 @@ func (m *Machine) ordered(at int64, ev *Event, fx []Effect) []Effect {
 	switch {
 	case m.r.Ended:
 		answer.Reason = "a batch runs once; create another"
+	case ev.Command == HardAbort:
+		return m.orderedHard(at, answer, fx)
 	default:
 		answer.Reason = "nothing here takes this order"
 	}

@@ -24,7 +24,7 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 	if s.Value == value && s.Known && !s.Busy {
 		return fx
 	}
-	if value != m.p.Outputs[o].Safe && m.gate(o) >= 0 {
+	if value != m.safe(o) && m.gate(o) >= 0 {
 		return fx
 	}
 	safe := m.towardsSafe(at, o, value)
@@ -41,7 +41,7 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 // towardsSafe tells whether a value lies on the way from the commanded value to the safe one, both ends included. From an
 // output that does not read back its value only the safe value itself does.
 func (m *Machine) towardsSafe(at int64, o int, value int64) bool {
-	s, safe := &m.out[o], m.p.Outputs[o].Safe
+	s, safe := &m.out[o], m.safe(o)
 	if value == safe {
 		return true
 	}
@@ -52,7 +52,7 @@ func (m *Machine) towardsSafe(at int64, o int, value int64) bool {
 }
 
 func (m *Machine) writeSafe(at int64, o int, reason string, fx []Effect) []Effect {
-	return m.write(at, o, m.p.Outputs[o].Safe, reason, fx)
+	return m.write(at, o, m.safe(o), reason, fx)
 }
 
 // rest drives every output that an element below e has set to its safe value, but for those that follow the logic of their phase;
@@ -74,22 +74,26 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 		}
 		if !keep {
 			s.Kept = false
-		} else if !s.Kept && s.Value != m.p.Outputs[o].Safe {
+		} else if !s.Kept && s.Value != m.safe(o) {
 			s.Kept, s.Held = true, s.Value
 		}
-		if s.Value != m.p.Outputs[o].Safe || !s.Known && !s.Busy {
+		if s.Value != m.safe(o) || !s.Known && !s.Busy {
 			fx = m.writeSafe(at, o, reason, fx)
 		}
 	}
 	return fx
 }
 
-// restore brings back what rest kept, once nothing below the element that answers for it is held any more, but for what an interlock
-// gates.
+// restore brings back what rest kept, once nothing below the element that answers for it is held any more. What was set with
+// equipment that has been given back since, or is gated by an interlock, stays as it is.
 func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
-		if s := &m.out[o]; s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
-			if value := m.wanted(at, o); value == m.p.Outputs[o].Safe || m.gate(o) < 0 {
+		s := &m.out[o]
+		if s.Kept && m.gaveUp(int(s.Owner)) {
+			s.Kept = false
+		}
+		if s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
+			if value := m.wanted(at, o); value == m.safe(o) || m.gate(o) < 0 {
 				s.Kept = false
 				fx = m.write(at, o, value, "restart", fx)
 			}
@@ -151,7 +155,7 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		s.Write = 0
 		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
-		if s.Value != m.p.Outputs[o].Safe {
+		if s.Value != m.safe(o) {
 			// Where nothing runs that could be held, the output rests all the same.
 			return m.restAll(at, 0, true, "output not confirmed", m.fail(at, Hold, "output not confirmed", fx))
 		}
@@ -222,7 +226,7 @@ func (m *Machine) audit(at int64, fx []Effect) []Effect {
 // after the write is still to come.
 func (m *Machine) unsure(at int64, o int, wait bool) bool {
 	s := &m.out[o]
-	if s.Busy || !s.Known {
+	if s.Busy || !s.Known || m.p.Trip != nil && m.p.Trip.Output == o && m.pending() {
 		return true
 	}
 	switch m.reads(at, o) {

@@ -65,6 +65,13 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 		}
 	}
 	for State(s.State) == Running || State(s.State) == Pausing {
+		if s.Anew {
+			var done bool
+			if fx, done = m.cleared(at, p, fx); !done {
+				return fx
+			}
+			fx = m.anew(at, p, fx)
+		}
 		if !s.Waiting {
 			if State(s.State) == Pausing && !m.metering(p) {
 				m.suspend(at, p)
@@ -95,7 +102,7 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 		fx = m.setNow(at, p, fx)
 	}
 	if !m.over(at, p) {
-		return fx, false
+		return m.request(p, fx), false
 	}
 	switch m.p.Actions[e.First+int(s.PC)].Kind {
 	case recipe.Mark, recipe.OpenWindow, recipe.CloseWindow:
@@ -180,6 +187,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 func (m *Machine) own(p, o int) {
 	e, s := &m.p.Elems[p], &m.out[o]
 	m.freed()
+	m.parted(o)
 	switch {
 	case !e.Logic:
 		s.Owner, s.Kept = int32(p), false
@@ -295,7 +303,7 @@ func (m *Machine) proceed(at int64, p int) {
 		m.timers.Set(p, at+s.Left)
 		s.Left = timebase.Never
 	}
-	if !s.Waiting {
+	if !s.Waiting || s.Anew {
 		return
 	}
 	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {

@@ -34,9 +34,12 @@ type Program struct {
 	Choices    []Choice
 	Uses       []int // numbers of resources, those of one action in ascending order
 	Resources  int   // how many there are
+	Owners     []int // by resource: how many brackets may hold it at a time; where it is shorter, one
+	Asks       []int // by number of a request that is made of an arbiter: the phase that makes it, the first of its bracket
 	Lines      []Line
 	Messages   []Message
 	Parties    []Party
+	Trip       *Trip // nil: there is none
 	Interlocks []Interlock
 }
 
@@ -56,15 +59,17 @@ type Interlock struct {
 // is over. An element with transitions around it stands with them in a bracket, a sequence of which nothing is told.
 type Elem struct {
 	Phase     bool
-	Bracket   bool         // nothing is told of it
-	Logic     bool         // logic of the phase that is its Parent: it runs in a transient state of that
-	Block     recipe.Block // of what is no phase and no logic
-	Parent    int          // -1 for the procedure
-	End       int          // one past its last descendant
-	First     int          // of a phase or logic: its first action
-	Count     int          // of a phase or logic: number of actions
-	Timeout   int64        // ns that a phase or logic may run; 0: no limit
-	OnTimeout recipe.Reaction
+	Bracket   bool            // nothing is told of it
+	Logic     bool            // logic of the phase that is its Parent: it runs in a transient state of that
+	Waits     bool            // of a phase: a transition; a retry of it waits once more
+	Block     recipe.Block    // of what is no phase and no logic
+	Parent    int             // -1 for the procedure
+	End       int             // one past its last descendant
+	First     int             // of a phase or logic: its first action
+	Count     int             // of a phase or logic: number of actions
+	Timeout   int64           // ns that a phase or logic may run; 0: no limit
+	Retry     int             // how often it is tried again when it has run out of its time
+	OnTimeout recipe.Reaction // when it has been
 	Recovery  recipe.Recovery
 	Logics    [recipe.LogicEnd]int // of a phase: the elements with its logic, 0 for none
 	AtMost    int                  // of a repeat: rounds
@@ -87,6 +92,7 @@ type Action struct {
 	Within int64     // VerifyStable: width of the band, counts
 	Reason string    // what it waits for, in the recipe's words
 	Limit  string    // Until: what is said when it is still false after AtMost rounds
+	Ask    int       // Acquire: number in Asks + 1; 0: no batch shares what it gets
 }
 
 // Choice is one alternative of a select. The last one may have no condition: it is taken when all others are false.
@@ -128,6 +134,15 @@ type Output struct {
 	Safe   int64
 	Within int64 // by how much what reads back may differ from what was commanded
 	Fresh  int64 // ns within which a new read-back comes; 0: not known
+}
+
+// Trip is the request for a trip of the PLC's safety chain, which a hard abort makes. Once it is made, Value is the safe value of the
+// output, for as long as the machine runs.
+type Trip struct {
+	Output  int
+	Value   int64     // what requests; Safe of the output is what does not
+	Confirm cond.Cond // what must be true besides its reading back; nil: nothing
+	Within  int64     // ns, less than Transient
 }
 
 // Window is what the sequencer needs to know of a metering window.

@@ -23,6 +23,7 @@ type block struct {
 	todo      []todo       // of a phase
 	timeout   int64
 	reaction  recipe.Reaction
+	retry     int
 	recovery  recipe.Recovery
 	entry     cond.Cond
 	exit      cond.Cond
@@ -53,6 +54,8 @@ type wired struct {
 	tags      []string // outputs first
 	windows   []string
 	resources []string
+	owners    map[string]int  // of those that may have several
+	shared    map[string]bool // with other batches
 	lines     []string
 	messages  []string
 	gates     []string // interlocks
@@ -112,6 +115,9 @@ func (w *wired) cond(text string) (cond.Cond, error) {
 func (w *wired) procedure(b *block) *wired {
 	w.number(b, -1)
 	w.Resources = len(w.resources)
+	for _, name := range w.resources {
+		w.Owners = append(w.Owners, max(w.owners[name], 1))
+	}
 	for i, name := range w.lines {
 		w.Lines = append(w.Lines, Line{First: len(w.Parties)})
 		w.parties(recipe.Sync, i, func(p int) string { return w.elems[p] + " will not come to line " + name })
@@ -165,6 +171,10 @@ func (w *wired) number(b *block, parent int) {
 		a := Action{Kind: recipe.Acquire, First: len(w.Uses), Count: len(b.uses), Reason: "uses " + fmt.Sprint(b.uses)}
 		for _, r := range b.uses {
 			w.Uses = append(w.Uses, numbered(&w.resources, r))
+			if w.shared[r] && a.Ask == 0 {
+				w.Asks = append(w.Asks, len(w.Elems))
+				a.Ask = len(w.Asks)
+			}
 		}
 		w.transition(b, "uses", n, a)
 	}
@@ -186,7 +196,8 @@ func (w *wired) add(name string, e Elem) int {
 }
 
 func (w *wired) transition(b *block, what string, parent int, a Action) int {
-	n := w.add(b.name+"."+what, Elem{Phase: true, Parent: parent, Count: 1, Timeout: b.timeout, OnTimeout: b.reaction, Recovery: b.recovery})
+	n := w.add(b.name+"."+what, Elem{Phase: true, Waits: true, Parent: parent, Count: 1, Timeout: b.timeout, Retry: b.retry, OnTimeout: b.reaction,
+		Recovery: b.recovery})
 	w.Actions = append(w.Actions, a)
 	w.actions = append(w.actions, w.elems[n]+"/1")
 	return n
@@ -216,7 +227,7 @@ func (w *wired) body(b *block, parent int) {
 	e := Elem{Phase: b.below == nil, Block: b.kind, Parent: parent, AtMost: b.atMost, OnLimit: b.onLimit,
 		Hands: b.hands, Takes: b.takes}
 	if e.Phase {
-		e.Timeout, e.OnTimeout, e.Recovery = b.timeout, b.reaction, b.recovery
+		e.Timeout, e.Retry, e.OnTimeout, e.Recovery = b.timeout, b.retry, b.reaction, b.recovery
 	} else if e.Block == recipe.NoBlock {
 		e.Block = recipe.Sequence
 	}

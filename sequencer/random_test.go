@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/batchkit/batchkit/iomap/cond"
@@ -20,15 +21,28 @@ type grower struct {
 	w      *wired
 	n      int
 	rounds int // repeats around what is being made
+	outs   int // outputs that may be set: not the one that requests a trip
 }
 
 func (g *grower) program() *wired {
 	g.w = &wired{}
+	trips := g.IntN(2) == 0
 	for i := range 1 + g.IntN(4) {
 		g.w.output(fmt.Sprintf("Y%d", i), int64(g.IntN(3)-1))
 	}
+	g.w.owners = map[string]int{"R1": 1 + g.IntN(3)}
+	g.w.shared = map[string]bool{"R0": g.IntN(3) == 0, "R2": g.IntN(4) > 0}
+	if trips {
+		g.w.output("TRIP", int64(g.IntN(3)-1))
+	}
 	for i := range 3 {
 		g.w.tag(fmt.Sprintf("X%d", i))
+	}
+	if g.outs = len(g.w.Outputs); trips {
+		g.w.Trip = &Trip{Output: g.outs - 1, Value: 5, Within: (1 + g.Int64N(8)) * second / 4}
+		if g.outs--; g.IntN(2) == 0 {
+			g.w.Trip.Confirm = g.cond()
+		}
 	}
 	g.interlocks()
 	return g.w.procedure(g.block(0))
@@ -38,7 +52,13 @@ func (g *grower) block(depth int) *block {
 	g.n++
 	b := &block{name: fmt.Sprintf("E%d", g.n)}
 	b.timeout = (1 + g.Int64N(40)) * second / 2
-	b.reaction, b.recovery = recipe.Reaction(g.IntN(4)/3), recipe.Recovery(g.IntN(5))
+	b.reaction, b.recovery = []recipe.Reaction{recipe.Hold, recipe.Hold, recipe.Abort, recipe.HardAbort}[g.IntN(4)], recipe.Recovery(g.IntN(5))
+	if b.reaction == recipe.HardAbort && g.IntN(2) == 0 { // else few get far
+		b.reaction = recipe.Hold
+	}
+	if b.retry = max(g.IntN(8)-4, 0); b.retry > 0 { // so that it comes to that
+		b.timeout = (1 + g.Int64N(6)) * second / 2
+	}
 	if g.IntN(8) == 0 {
 		b.entry = g.cond()
 	}
@@ -99,7 +119,7 @@ func (g *grower) logic() *block {
 			recipe.Mark}[g.IntN(5)]}}
 		switch t.Kind {
 		case recipe.Set:
-			t.sets = []Set{{Output: g.IntN(len(g.w.Outputs)), Value: int64(g.IntN(7) - 3)}}
+			t.sets = []Set{{Output: g.IntN(g.outs), Value: int64(g.IntN(7) - 3)}}
 		case recipe.Wait:
 			t.Cond = g.cond()
 		case recipe.Delay:
@@ -111,7 +131,7 @@ func (g *grower) logic() *block {
 }
 
 func (g *grower) phase(b *block) {
-	if g.IntN(3) == 0 {
+	if b.retry == 0 && g.IntN(3) == 0 {
 		b.timeout = 0
 	}
 	for t := range b.logic {
@@ -124,13 +144,16 @@ func (g *grower) phase(b *block) {
 		if window >= 0 && b.recovery == recipe.RecoverRepeat { // as recipe.Parse refuses it
 			b.recovery = recipe.RecoverResume
 		}
+		if slices.ContainsFunc(b.todo, func(t todo) bool { return t.Kind == recipe.OpenWindow || t.line != "" }) {
+			b.retry = 0 // that, too
+		}
 	}()
 	for range 1 + g.IntN(6) {
 		t := todo{Action: Action{Reason: "because"}}
 		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(13)); t.Kind {
 		case recipe.Set:
 			for range 1 + g.IntN(2) {
-				t.sets = append(t.sets, Set{Output: g.IntN(len(g.w.Outputs)), Value: int64(g.IntN(7) - 3)})
+				t.sets = append(t.sets, Set{Output: g.IntN(g.outs), Value: int64(g.IntN(7) - 3)})
 			}
 			if len(t.sets) == 2 && t.sets[0].Output == t.sets[1].Output {
 				t.sets = t.sets[1:]
@@ -190,6 +213,7 @@ type world struct {
 	open []Event // answers that are to come, with their times in At
 	due  []int64
 	seen []string
+	had  map[uint32]EventKind // by request: what the arbiter said last
 }
 
 // show remembers what there is to answer.
@@ -202,6 +226,12 @@ func (w *world) show(ev *Event, fx []Effect) {
 		case Write:
 			answer.Kind = Done
 			w.r.plant.lies[e.Output] = w.IntN(100) < 3
+		case RequestResource:
+			w.rule(e.ID)
+			continue
+		case ReleaseResource:
+			delete(w.had, e.ID)
+			continue
 		case Ask:
 			answer.Kind = Answered
 		case RequestAction:
@@ -219,6 +249,28 @@ func (w *world) show(ev *Event, fx []Effect) {
 		if w.IntN(100) >= w.silent {
 			w.open, w.due = append(w.open, answer), append(w.due, w.r.now+w.Int64N(second/2))
 		}
+	}
+}
+
+// rule has the arbiter say something of a request, now and then of its place before that. What it has granted it grants again.
+func (w *world) rule(id uint32) {
+	later := func(k EventKind) {
+		w.open = append(w.open, Event{Kind: k, ID: id, Reason: "the arbiter says no"})
+		w.due = append(w.due, w.r.now+w.Int64N(second))
+	}
+	if w.had == nil {
+		w.had = map[uint32]EventKind{}
+	}
+	if w.had[id] == 0 && w.IntN(100) < 2*w.failing+10 {
+		later(ResourceRefused)
+		return
+	}
+	if w.IntN(2) == 0 {
+		later(ResourceQueue)
+	}
+	if w.IntN(100) >= w.silent {
+		w.had[id] = ResourceGranted
+		later(ResourceGranted)
 	}
 }
 
@@ -245,13 +297,19 @@ func (w *world) event() Event {
 	switch k := w.IntN(100); {
 	case k < w.commands:
 		ev := Event{Kind: Told, Command: Pause + Command(w.IntN(6))}
-		if w.IntN(2) == 0 {
+		if w.IntN(30) == 0 {
+			ev.Command = HardAbort
+		} else if w.IntN(2) == 0 {
 			ev.Elem = w.IntN(n)
 		}
 		return ev
 	case k < w.commands+w.nonsense:
-		return Event{Kind: EventKind(w.IntN(10)), Command: Command(w.IntN(11)), Elem: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
+		ev := Event{Kind: EventKind(w.IntN(13)), Command: Command(w.IntN(11)), Elem: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
 			Window: w.IntN(5) - 2, OK: w.IntN(2) == 0}
+		if ev.Kind == Done { // of a write that a deadline before it makes, nothing can be told yet
+			ev.ID = min(ev.ID, w.r.m.r.Writes)
+		}
+		return ev
 	}
 	if ev, ok := w.answer(); ok {
 		return ev
@@ -313,7 +371,7 @@ func (w *world) run() error {
 
 // end aborts the batch. Whatever the device does, the run ends in time.
 func (w *world) end() error {
-	if err := w.r.take(w.r.now, Event{Kind: Told, Command: Abort}); err != nil {
+	if err := w.r.take(w.r.now, Event{Kind: Told, Command: []Command{Abort, HardAbort}[w.IntN(2)]}); err != nil {
 		return err
 	}
 	for last := w.r.now + 3*Transient; w.r.now < last && !w.r.m.Ended(); w.r.now += second / 4 {
@@ -329,7 +387,7 @@ func (w *world) end() error {
 	if !w.r.m.Ended() {
 		return fmt.Errorf("the run does not end: %s", w.r.m.State(0))
 	}
-	for c := range commandCount {
+	for c := range orderCount {
 		if err := w.r.take(w.r.now, Event{Kind: Told, Command: c}); err != nil {
 			return err
 		}
@@ -343,8 +401,17 @@ func (w *world) count(fx []Effect, met map[string]int) {
 		switch e := &fx[i]; {
 		case e.Kind == ActionEnded:
 			met[w.r.w.Actions[e.Action].Kind.String()]++
-		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer):
+		case e.Kind == RequestResource || e.Kind == ActionWaits || e.Kind == ReleaseResource:
+			met[map[EffectKind]string{RequestResource: "asked", ActionWaits: "queued", ReleaseResource: "given back"}[e.Kind]]++
+			if e.Reason == "no longer wanted" || e.Result == Refused {
+				met[e.Reason]++
+			}
+		case e.Kind == StepChanged && (e.Edge == EdgeRound || e.Edge == EdgeTransfer || e.Edge == EdgeRetry && e.Tries > 0):
 			met[e.Edge.String()]++
+		case e.Kind == TripChanged:
+			met["trip "+e.Trip.String()]++
+		case e.Kind == Diagnosed:
+			met[e.Command.String()]++
 		case e.Kind == StepChanged && w.r.w.Elems[e.Elem].Logic && e.To != Running:
 			met[map[bool]string{true: "logic done", false: "logic not done"}[e.To == Complete]]++
 		}
@@ -375,9 +442,11 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 		ends[w.r.m.State(0)]++
 	}
 	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
-	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done"} {
+	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done",
+		"asked", "queued", "given back", "no longer wanted", "retry", "abort", "hard_abort", "trip requested", "trip confirmed", "trip not_confirmed"} {
 		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
 	}
+	require.True(t, seeds < 10_000 || met[unconfirmed] > 0, "something is kept for want of a safe output: %v", met)
 	for _, s := range []State{Complete, Stopped, Aborted} {
 		require.NotZero(t, ends[s], "the worlds are such that every end is met: %v", ends)
 	}

@@ -10,9 +10,15 @@ import (
 
 // boot takes the outputs as they were read back, and lets the recovery rules of the phases that were running take hold.
 func (m *Machine) boot(at int64, fx []Effect) []Effect {
+	stands := m.stands(at)
 	lost := m.readBack(at)
+	m.loose = true
+	fx = m.retell(false, fx)
 	if m.timers.Due(m.escapeTimer()) != timebase.Never {
 		m.timers.Set(m.escapeTimer(), at+Transient)
+	}
+	if stands {
+		fx = m.hardAbort(at, "a trip was requested, and its record is lost", fx)
 	}
 	m.each(0, func(p int) { // what outputs did meanwhile was not seen
 		if l := m.busy(p); l != 0 {
@@ -55,14 +61,15 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	}
 	m.each(0, func(p int) { // whoever was asked may be gone
 		s := &m.el[p]
-		if to := State(s.State); s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Prompt && to != Aborting && to != Stopping {
+		if to := State(s.State); s.Waiting && !s.Anew && s.B == 0 && m.current(p).Kind == recipe.Prompt && to != Aborting && to != Stopping {
 			i := m.p.Elems[p].First + int(s.PC)
 			fx = append(fx, Effect{Kind: Ask, Elem: p, Action: i, ID: uint32(s.A), Reason: m.p.Actions[i].Reason})
 		}
 	})
+	fx = m.retell(true, fx)
 	for o := range m.out {
 		if s := &m.out[o]; !s.Known && !s.Busy {
-			if s.Value != m.p.Outputs[o].Safe && !s.Kept {
+			if s.Value != m.safe(o) && !s.Kept {
 				s.Kept, s.Held = true, s.Value
 			}
 			fx = m.writeSafe(at, o, "boot", fx)
@@ -94,7 +101,7 @@ func (m *Machine) readBack(at int64) (lost bool) {
 		m.timers.Clear(m.retryTimer(o))
 		v, good := m.value(p.Tag, at)
 		s.Since = at - Settle // what is read back now counts
-		if s.Known = good && m.near(o, v); !s.Known && s.Value != p.Safe {
+		if s.Known = good && m.near(o, v); !s.Known && s.Value != m.safe(o) {
 			lost = true
 		}
 	}
@@ -108,7 +115,8 @@ func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 		if State(s.State) != Running && State(s.State) != Pausing || s.PC < 0 {
 			return
 		}
-		if e.Recovery == recipe.RecoverRepeat {
+		k := m.askOf(p)
+		if e.Recovery == recipe.RecoverRepeat && (k < 0 || m.asks[k].ID == 0) && !s.Anew { // which is about to be
 			m.timers.Clear(m.actionTimer(p))
 			s.PC, s.Waiting = 0, false
 			if e.Timeout > 0 {

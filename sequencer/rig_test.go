@@ -144,6 +144,8 @@ type watched struct {
 	busy  bool
 	known bool
 	since int64 // when its safe value was commanded, if it is
+
+	touched bool // the phase that alone sets it has, since it began last
 }
 
 // watch follows a machine from the outside and says what is wrong.
@@ -155,24 +157,32 @@ type watch struct {
 	out     []watched
 	writes  uint32
 	asked   uint32
+	claims  map[uint32]*claim // requests that were made of an arbiter
 	machine *Machine
 	ended   bool
 	result  Result
 	booting bool
 	failed  bool // the last step had a failure that holds or aborts the batch
+	hard    bool // it was aborted hard
+	trip    TripState
+	alone   []int        // by output: the phase that sets it, with its logic; -1: none or several
+	found   map[int]bool // in this step
+	below   [][2]int     // elements whose abort was diagnosed in this step
 }
 
 func newWatch(w *wired) watch {
-	h := watch{w: w, state: make([]State, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+	h := watch{w: w, state: make([]State, len(w.Elems)), claims: map[uint32]*claim{}, out: make([]watched, len(w.Outputs))}
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
 	}
+	h.setters()
 	return h
 }
 
 // effects checks the effects of one step, in their order.
 func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	w.failed, w.booting = false, ev.Kind == Boot
+	w.found, w.below = map[int]bool{}, nil
 	over := w.ended
 	for o := range w.out {
 		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
@@ -182,6 +192,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	if ev.Kind == Boot && !over {
 		w.boot(at, fx)
 	}
+	w.granted(ev)
 	for i := range fx {
 		e := &fx[i]
 		if over && (e.Kind != Answer || e.Result != Refused) {
@@ -191,6 +202,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 			return fmt.Errorf("effect %d: %w", i, err)
 		}
 	}
+	w.refused(ev)
 	return nil
 }
 
@@ -199,12 +211,13 @@ func (w *watch) boot(at int64, fx []Effect) {
 	for o := range w.out {
 		s := &w.out[o]
 		if s.busy = false; !slices.ContainsFunc(fx, func(e Effect) bool { return e.Kind == Write && e.Output == o }) {
-			if s.value == w.w.Outputs[o].Safe && s.since == 0 {
+			if s.value == w.safe(o) && s.since == 0 {
 				s.since = at
 			}
 			s.known = true
-		} else {
-			s.known = false
+		} else { // known only if it was read back, and a phase that begins anew has set it
+			v, q := w.plant.Read(w.w.Outputs[o].Tag, at)
+			s.known = v == s.value && q == tag.Good
 		}
 	}
 }
@@ -227,6 +240,8 @@ func (w *watch) effect(at int64, e *Effect) error {
 		if w.asked++; e.ID != w.asked {
 			return fmt.Errorf("number %d, not %d", e.ID, w.asked)
 		}
+	case RequestResource, ReleaseResource, ActionWaits:
+		return w.claim(e)
 	case CancelAction:
 		if e.ID == 0 || e.ID > w.asked {
 			return fmt.Errorf("number %d was never asked for", e.ID)
@@ -234,19 +249,31 @@ func (w *watch) effect(at int64, e *Effect) error {
 	case TimedOut:
 		// Logic that is late concerns its phase alone, but for that of a restart: it holds the batch.
 		p := &w.w.Elems[e.Elem]
-		w.failed = w.failed || !p.Logic || w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem
+		w.failed = w.failed || !p.Logic && e.Command != NoCommand || p.Logic && w.w.Elems[p.Parent].Logics[recipe.OnRestart] == e.Elem
+		w.hard = w.hard || e.Command == HardAbort
+		if e.Tries > p.Retry || e.Command == NoCommand && e.Tries == 0 || e.Command != NoCommand && e.Tries < p.Retry {
+			return fmt.Errorf("element %d runs out of time for try %d of %d, reaction %s", e.Elem, e.Tries, p.Retry, e.Command)
+		}
 	case OutputFault:
-		w.failed = w.failed || e.Value != w.w.Outputs[e.Output].Safe
+		w.failed = w.failed || e.Value != w.safe(e.Output)
 	case Answer:
 		w.result = e.Result
+		w.hard = w.hard || e.Command == HardAbort && e.Result == Accepted
+	case Found, Diagnosed, TripChanged:
+		return w.abort(e)
 	case End:
 		if w.ended || e.To != w.batch || !e.To.Terminal() {
 			return fmt.Errorf("no end is due: batch %s, ended %t", w.batch, w.ended)
 		}
-		w.ended = true
+		if w.ended = true; w.trip == TripRequested {
+			return fmt.Errorf("the end, and nobody says whether the trip is confirmed")
+		}
+		if err := w.unclaimed(); err != nil {
+			return err
+		}
 		for o, s := range w.out {
 			switch {
-			case s.value != w.w.Outputs[o].Safe:
+			case s.value != w.safe(o):
 				return fmt.Errorf("output %d is %d at the end", o, s.value)
 			case (s.busy || !s.known) && (e.Reason == "" || at-s.since < Transient):
 				return fmt.Errorf("output %d is not confirmed at the end", o)
@@ -262,6 +289,12 @@ func (w *watch) step(e *Effect) error {
 		return fmt.Errorf("element %d was %s", e.Elem, w.state[e.Elem])
 	}
 	w.state[e.Elem] = e.To
+	for o := range w.out {
+		w.out[o].touched = w.out[o].touched && (e.From != Idle || w.alone[o] != e.Elem)
+	}
+	if e.To == Aborting && !slices.ContainsFunc(w.below, func(r [2]int) bool { return e.Elem >= r[0] && e.Elem < r[1] }) {
+		return fmt.Errorf("element %d is aborted, and that is not diagnosed", e.Elem)
+	}
 	switch p := &w.w.Elems[e.Elem]; {
 	case p.Bracket:
 		return fmt.Errorf("bracket %d is told", e.Elem)
@@ -269,6 +302,9 @@ func (w *watch) step(e *Effect) error {
 		return w.again(e)
 	case p.Logic:
 		return w.logic(e)
+	}
+	if e.Edge == EdgeRetry && e.Tries > 0 {
+		return w.retried(e)
 	}
 	if w.booting && e.From == e.To && (e.Edge == EdgeResume || e.Edge == EdgeRetry) {
 		return nil
@@ -319,7 +355,7 @@ func (w *watch) logic(e *Effect) error {
 }
 
 func (w *watch) write(at int64, e *Effect) error {
-	s, safe := &w.out[e.Output], w.w.Outputs[e.Output].Safe
+	s, safe := &w.out[e.Output], w.safe(e.Output)
 	if w.writes++; e.ID != w.writes {
 		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
 	}
@@ -341,6 +377,7 @@ func (w *watch) write(at int64, e *Effect) error {
 		s.since = at
 	}
 	s.value, s.id, s.busy = e.Value, e.ID, true
+	s.touched = s.touched || e.Reason == "" && w.alone[e.Output] == e.Elem
 	return nil
 }
 
@@ -354,6 +391,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	}
 	unsafe := w.unsafe()
 	wasTold := ev.Kind == Told && ev.Elem == 0 && w.result != Refused && (ev.Command == Hold || ev.Command == Stop || ev.Command == Abort)
+	if err := w.aborted(m); err != nil {
+		return err
+	}
 	if unsafe >= 0 && (w.batch.Terminal() || w.failed || wasTold) {
 		return fmt.Errorf("output %d is not commanded to its safe value, batch %s", unsafe, w.batch)
 	}
@@ -365,40 +405,16 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	if err := errors.Join(w.owners(m), w.gated(m)); err != nil {
 		return err
 	}
-	return w.phases(at, m)
-}
-
-// owners checks that who has lost equipment to another one does nothing any more.
-func (w *watch) owners(m *Machine) error {
-	for b := range w.w.Elems {
-		if !w.w.Elems[b].Bracket || !w.w.Elems[b+1].Phase || State(m.el[b].State) != Running || State(m.el[b+1].State) != Complete {
-			continue
-		}
-		a := &w.w.Actions[w.w.Elems[b+1].First]
-		for i := a.First; a.Kind == recipe.Acquire && i < a.First+a.Count; i++ {
-			r := w.w.Uses[i]
-			if int(m.held[r]) == b+1 {
-				continue
-			}
-			for e := b; e < w.w.Elems[b].End; e++ {
-				if s := m.State(e); w.w.Elems[e].Phase && s != Idle && s != Complete && !fallen(s) || m.busy(e) != 0 {
-					return fmt.Errorf("phase %d is %s, and resource %d of bracket %d is another's", e, s, r, b)
-				}
-			}
-			for o := range m.out {
-				if n := int(m.out[o].Owner); n >= b && n < w.w.Elems[b].End && w.out[o].value != w.w.Outputs[o].Safe {
-					return fmt.Errorf("output %d is %d, and resource %d of bracket %d is another's", o, w.out[o].value, r, b)
-				}
-			}
-		}
+	if err := w.shares(); err != nil {
+		return err
 	}
-	return nil
+	return w.phases(at, m)
 }
 
 // unsafe finds an output that is not commanded to its safe value, or gives -1.
 func (w *watch) unsafe() int {
 	for o := range w.out {
-		if w.out[o].value != w.w.Outputs[o].Safe && !w.machine.follows(o) {
+		if w.out[o].value != w.safe(o) && !w.machine.follows(o) {
 			return o
 		}
 	}

@@ -17,19 +17,23 @@ import (
 //
 //	output NAME safe VALUE            an output; all of them come first
 //	window NAME target COUNTS         a metering window
-//	interlock NAME trip|permissive hold|abort|none [OUTPUT ...]
+//	interlock NAME trip|permissive hold|abort|hard_abort|none [OUTPUT ...]
+//	owners NAME NUMBER                a resource that so many may have at a time
+//	shared NAME                       a resource that an arbiter gives
 //	sequence NAME ... end             elements one after the other; the outermost block is the procedure
 //	parallel NAME ... end             elements together
 //	select NAME ... end               the first that has a true when
 //	repeat NAME MOST ... end          a body in rounds
-//	phase NAME [TIMEOUT [abort]]      a phase; the actions stand in the lines below it
+//	trip OUTPUT VALUE TIME [COND]     the output requests a trip; TIME until it must be confirmed
+//	phase NAME [TIMEOUT [THEN]]       a phase; the actions stand in the lines below it; THEN is hold, abort or hard_abort, and before it
+//	                                  may stand retry N
 //
 // and of the element before it
 //
 //	entry COND, exit COND, uses NAME ..., equipment NAME, recovery RULE
 //	when COND                         of an alternative of a select; the one without it is taken otherwise
 //	until COND, limit REACTION        of a repeat
-//	timeout TIME [abort]              of a block: for its transitions
+//	timeout TIME [THEN]               of a block, as of a phase: for its transitions
 //	on_hold TIME, on_restart TIME, on_stop TIME, on_abort TIME
 //	                                  of a phase: the actions below it, up to the next of these or the next element, are its logic
 //
@@ -54,6 +58,8 @@ import (
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
 //	blocks INTERLOCK [unsettled], permits INTERLOCK
+//	granted REQUEST, refused REQUEST REASON, queued REQUEST
+//	                                  what an arbiter says; nobody says it by himself
 //	boot                              the controller comes up; outputs read back what their devices were last given
 //	look [NAME ...]                   shows elements and outputs, or those of these names
 type scenario struct {
@@ -145,6 +151,18 @@ func (s *scenario) declare(l script.Line) error {
 		}
 	case "interlock":
 		return s.interlock(l)
+	case "owners":
+		n, err := l.Int(1)
+		if s.w.owners == nil {
+			s.w.owners = map[string]int{}
+		}
+		s.w.owners[name] = int(n)
+		return err
+	case "shared":
+		if s.w.shared == nil {
+			s.w.shared = map[string]bool{}
+		}
+		s.w.shared[name] = true
 	case "sequence", "parallel", "select", "repeat":
 		b := &block{name: name, kind: map[string]recipe.Block{"parallel": recipe.Parallel, "select": recipe.Select, "repeat": recipe.Repeat}[l.Verb]}
 		s.add(b)
@@ -167,12 +185,10 @@ func (s *scenario) declare(l script.Line) error {
 		s.add(b)
 		s.phase = b
 		if len(l.Args) > 1 {
-			b.timeout, err = l.Duration(1)
+			return s.timing(b, l, 1)
 		}
-		if len(l.Args) > 2 {
-			b.reaction = recipe.Abort
-		}
-		return err
+	case "trip":
+		return s.trip(l)
 	default:
 		return s.about(l)
 	}
@@ -201,10 +217,7 @@ func (s *scenario) about(l script.Line) (err error) {
 	case "limit":
 		b.onLimit = map[string]recipe.Limit{"abort": recipe.LimitAbort, "continue": recipe.LimitContinue}[l.Args[0]]
 	case "timeout":
-		b.timeout, err = l.Duration(0)
-		if len(l.Args) > 1 {
-			b.reaction = recipe.Abort
-		}
+		err = s.timing(b, l, 0)
 	case "uses":
 		b.uses = l.Args
 	case "equipment":
@@ -224,6 +237,37 @@ func (s *scenario) about(l script.Line) (err error) {
 		}
 		return s.action(l)
 	}
+	return err
+}
+
+// timing reads a time-out and what follows it, from an argument on.
+func (s *scenario) timing(b *block, l script.Line, from int) (err error) {
+	if b.timeout, err = l.Duration(from); err != nil {
+		return err
+	}
+	rest := l.Args[from+1:]
+	if len(rest) > 1 && rest[0] == "retry" {
+		n, err := l.Int(from + 2)
+		if err != nil {
+			return err
+		}
+		b.retry, rest = int(n), rest[2:]
+	}
+	for len(rest) > 0 && b.reaction < recipe.HardAbort && b.reaction.String() != rest[0] {
+		b.reaction++
+	}
+	return nil
+}
+
+func (s *scenario) trip(l script.Line) (err error) {
+	t := &Trip{Output: slices.Index(s.w.tags, l.Args[0])}
+	if t.Value, err = l.Int(1); err != nil {
+		return err
+	}
+	if t.Within, err = l.Duration(2); err == nil && len(l.Args) > 3 {
+		t.Confirm, err = s.w.cond(l.Args[3])
+	}
+	s.w.Trip = t
 	return err
 }
 
@@ -310,6 +354,16 @@ func (s *scenario) happen(l script.Line) error {
 		}
 		ev.Kind = map[string]EventKind{"answer": Answered, "result": Finished, "done": Done}[l.Verb]
 		ev.ID, ev.OK = uint32(id), l.Args[len(l.Args)-1] == "ok"
+	case "granted", "refused", "queued":
+		id, err := l.Int(0)
+		if err != nil {
+			return err
+		}
+		ev.ID = uint32(id)
+		ev.Kind = map[string]EventKind{"granted": ResourceGranted, "refused": ResourceRefused, "queued": ResourceQueue}[l.Verb]
+		if len(l.Args) > 1 {
+			ev.Reason = l.Args[1]
+		}
 	case "opened":
 		ev.Kind, ev.Window, ev.OK = WindowOpened, slices.Index(s.w.windows, l.Args[0]), l.Args[1] == "ok"
 	case "device":

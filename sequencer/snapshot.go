@@ -18,7 +18,8 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	dst, _ = binary.Append(dst, le, m.held)
 	dst = append(dst, m.posted...)
 	dst, _ = binary.Append(dst, le, m.cells)
-	for owner := 0; owner <= m.escapeTimer(); owner++ {
+	dst, _ = binary.Append(dst, le, m.asks)
+	for owner := 0; owner <= m.tripTimer(); owner++ {
 		dst = le.AppendUint64(dst, uint64(m.timers.Due(owner)))
 	}
 	return dst
@@ -26,17 +27,17 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 
 // Restore puts back a state that Snapshot gave and returns what follows it. After an error the machine must not be used.
 func (m *Machine) Restore(src []byte) ([]byte, error) {
-	for _, part := range [...]any{&m.r, m.el, m.out, m.held, m.posted, m.cells} {
+	for _, part := range [...]any{&m.r, m.el, m.out, m.held, m.posted, m.cells, m.asks} {
 		n, err := binary.Decode(src, binary.LittleEndian, part)
 		if err != nil {
 			return nil, errSnapshot
 		}
 		src = src[n:]
 	}
-	if len(src) < 8*(m.escapeTimer()+1) || !m.sound() {
+	if len(src) < 8*(m.tripTimer()+1) || !m.sound() {
 		return nil, errSnapshot
 	}
-	for owner := 0; owner <= m.escapeTimer(); owner++ {
+	for owner := 0; owner <= m.tripTimer(); owner++ {
 		m.timers.Set(owner, int64(binary.LittleEndian.Uint64(src)))
 		src = src[8:]
 	}
@@ -58,6 +59,9 @@ func (m *Machine) sound() bool {
 	}
 	for e := range m.el {
 		s, count := &m.el[e], m.p.Elems[e].Count
+		if s.Tries < 0 || int(s.Tries) > m.p.Elems[e].Retry || s.Anew && (!m.p.Elems[e].Phase || s.PC < 0) {
+			return false
+		}
 		if State(s.State) >= stateCount || s.PC < -1 || int(s.PC) > count || s.Waiting && (s.PC < 0 || int(s.PC) == count) {
 			return false
 		}
@@ -66,6 +70,9 @@ func (m *Machine) sound() bool {
 		if e < 0 || int(e) > len(m.el) {
 			return false
 		}
+	}
+	if m.r.Tripped > retryLess || m.r.Trip != 0 && (m.p.Trip == nil || TripState(m.r.Trip) > TripConfirmed) {
+		return false
 	}
 	return State(m.r.Shown) < stateCount && m.r.Busy == busy
 }

@@ -80,8 +80,11 @@ func (m *Machine) missing(p int) (w Who) {
 		}
 	case recipe.Acquire:
 		for _, r := range m.p.Uses[a.First : a.First+a.Count] {
-			if h := m.holder(r, m.p.Elems[p].Parent); h >= 0 {
-				w.add(h)
+			if m.place(r, m.p.Elems[p].Parent) >= 0 {
+				continue
+			}
+			for s := m.slot[r]; s < m.slot[r+1]; s++ {
+				w.add(m.holder(s, m.p.Elems[p].Parent))
 			}
 		}
 	}

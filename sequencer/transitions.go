@@ -40,6 +40,9 @@ func (m *Machine) lay() {
 	for i := range m.p.Choices {
 		m.ofChoice[i] = place(m.p.Choices[i].Cond)
 	}
+	if m.p.Trip != nil {
+		m.ofTrip = place(m.p.Trip.Confirm)
+	}
 	m.cells = make([]cond.Cell, n)
 }
 

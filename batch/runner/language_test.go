@@ -77,11 +77,28 @@ func speak(t *testing.T, size string, replace ...string) *batch.Batch {
 // from its journal, and returns its records.
 func live(t *testing.T, b *batch.Batch, schedule ...Scheduled) (list []*record.Record, res Result) {
 	t.Helper()
+	return lives(t, b, Rig{Port: &tanks{}}, false, schedule...)
+}
+
+// liveOn is live on a rig.
+func liveOn(t *testing.T, b *batch.Batch, rig Rig, schedule ...Scheduled) (list []*record.Record, res Result) {
+	t.Helper()
+	return lives(t, b, rig, false, schedule...)
+}
+
+// lives is live on a rig; at its end some outputs are not known to be safe, or none.
+func lives(t *testing.T, b *batch.Batch, rig Rig, unsafe bool, schedule ...Scheduled) (list []*record.Record, res Result) {
+	t.Helper()
 	var bodies [][]byte
 	dir := filepath.Join(t.TempDir(), "B-1")
-	res, err := Run(t.Context(), b, Rig{Port: &tanks{}, Dir: dir}, &Options{Virtual: &Virtual{}, Schedule: schedule,
+	rig.Dir = dir
+	res, err := Run(t.Context(), b, rig, &Options{Virtual: &Virtual{}, Schedule: schedule,
 		Record: func(_ record.Kind, body []byte) { bodies = append(bodies, slices.Clone(body)) }})
-	require.NoError(t, err)
+	if unsafe {
+		require.ErrorIs(t, err, ErrOutputs)
+	} else {
+		require.NoError(t, err)
+	}
 	replay := b.Replay()
 	for _, body := range bodies {
 		r, err := record.Parse(body)
@@ -186,6 +203,7 @@ func (f replaced) Open(name string) (fs.File, error) {
 type dying struct {
 	*tanks
 	offset, death int64
+	watch         func(now int64) // nil: nobody is told the time of the tanks
 }
 
 func (d *dying) Next() int64 { return d.tanks.Next() - d.offset }
@@ -194,11 +212,20 @@ func (d *dying) Advance(now int64, emit func(tag.Raw)) {
 	if now >= d.death {
 		panic(errCut)
 	}
+	if d.watch != nil {
+		d.watch(now + d.offset)
+	}
 	d.tanks.Advance(now+d.offset, emit)
 }
 
 // outlive runs a batch through several lives, each so long, until it ends.
 func outlive(t *testing.T, b *batch.Batch, disk *memory, life int64) (res Result, lives int) {
+	t.Helper()
+	return outliveOn(t, b, disk, life, nil, nil)
+}
+
+// outliveOn is outlive with an arbiter, and with one who is told the time of the tanks.
+func outliveOn(t *testing.T, b *batch.Batch, disk *memory, life int64, a Arbiter, watch func(now int64)) (res Result, lives int) {
 	t.Helper()
 	var schedule []Scheduled
 	for at := 5 * second; at < 200*second; at += 5 * second {
@@ -207,7 +234,7 @@ func outlive(t *testing.T, b *batch.Batch, disk *memory, life int64) (res Result
 	world := &tanks{}
 	for ; ; lives++ {
 		require.Less(t, lives, 40, "a life of %d ns", life)
-		port := &dying{tanks: world, offset: world.now, death: life}
+		port := &dying{tanks: world, offset: world.now, death: life, watch: watch}
 		life += life / 3 // else a delay would begin anew for ever
 		err := func() (err error) {
 			defer func() {
@@ -218,7 +245,7 @@ func outlive(t *testing.T, b *batch.Batch, disk *memory, life int64) (res Result
 					err = errCut
 				}
 			}()
-			res, err = Run(context.Background(), b, Rig{Port: port, Dir: "memory", Clock: born{at: 1}},
+			res, err = Run(context.Background(), b, Rig{Port: port, Dir: "memory", Clock: born{at: 1}, Arbiter: a},
 				&Options{Virtual: &Virtual{Sync: true, UTC: virtualUTC + world.now}, Storage: disk, Schedule: schedule})
 			return err
 		}()

@@ -378,6 +378,8 @@ func (l *loop) pass(durable uint64) {
 		switch e.Kind {
 		case batch.End:
 			l.ended = true
+		case batch.RequestResource, batch.ReleaseResource:
+			l.arbitrate(e)
 		case batch.Ask:
 			if l.r.opt.Ask != nil {
 				l.guest("Options.Ask", func() { l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text}) })
@@ -394,15 +396,26 @@ func (l *loop) pass(durable uint64) {
 // crowded tells whether samples must wait: the gate is full, or the journal's buffer nearly is.
 func (l *loop) crowded() bool { return l.gate.full() || l.w.Room() < reserve }
 
-// safeWrites are the writes of every output's safe value, for an end without evidence.
-func safeWrites(m *iomap.Map) (list []tag.Write) {
+// safeWrites are the writes of every output's safe value, for an end without evidence. A request for a trip that was made is made again,
+// before all else, and one that may have been made is not taken back.
+func safeWrites(m *iomap.Map, tripped bool) (list []tag.Write) {
+	if tripped {
+		list = append(list, tripWrite(m))
+	}
 	for i := range m.Tags {
 		t := &m.Tags[i]
-		if bits, ok := t.Wire(t.Safe); ok && t.Output {
+		if bits, ok := t.Wire(t.Safe); ok && t.Output && (m.Trip == nil || m.Trip.Tag != tag.ID(i)) {
 			list = append(list, tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits})
 		}
 	}
 	return list
+}
+
+// tripWrite is the write that requests a trip.
+func tripWrite(m *iomap.Map) tag.Write {
+	t := &m.Tags[m.Trip.Tag]
+	bits, _ := t.Wire(m.Trip.Value) // a switch has no value that does not fit
+	return tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits}
 }
 
 // stopped tells whether the run is over, one way or the other.
@@ -430,4 +443,5 @@ func kindOf(ev *batch.Event) record.Kind {
 var kinds = [...]record.Kind{batch.Observed: record.KindTimeObserved, batch.Created: record.KindBatchCreated,
 	batch.Bound: record.KindObjectBound, batch.Declared: record.KindActionDeclared, batch.Boot: record.KindBoot, batch.Late: record.KindTickLate, batch.Told: record.KindCommand,
 	batch.Answered: record.KindPromptAnswer, batch.Done: record.KindWriteDone, batch.Progress: record.KindActionProgress,
-	batch.Finished: record.KindActionResult}
+	batch.Finished: record.KindActionResult, batch.ResourceGranted: record.KindResourceGranted,
+	batch.ResourceRefused: record.KindResourceRefused, batch.ResourceQueue: record.KindResourceQueue}

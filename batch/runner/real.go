@@ -303,7 +303,7 @@ func (c *crew) write(ctx context.Context, w tag.Write, limit int64) (err error) 
 // is written after it.
 func (c *crew) safeAll(ctx context.Context) {
 	c.queue.close()
-	if err := c.rest(ctx, c.r.b.Plan.Map); err != nil {
+	if err := c.rest(ctx, c.r.b.Plan.Map, c.r.loop.m.Tripped()); err != nil {
 		c.r.loop.failed = fmt.Errorf("%w; %w", c.r.loop.failed, err)
 	}
 }
@@ -311,9 +311,10 @@ func (c *crew) safeAll(ctx context.Context) {
 // leastWrite is the time in ns that every output is given to take its safe value, however many hang before it.
 const leastWrite = 20_000_000
 
-// rest writes the safe value of every output. What is not confirmed is written again, for as long as a hold would try.
-func (c *crew) rest(ctx context.Context, m *iomap.Map) error {
-	open := safeWrites(m)
+// rest writes the safe value of every output. What is not confirmed is written again, for as long as a hold would try; then, if the map
+// says how, a trip is requested: nobody is left who could do more.
+func (c *crew) rest(ctx context.Context, m *iomap.Map, tripped bool) error {
+	open := safeWrites(m, tripped)
 	var failed error
 	// In the first rounds an output that hangs keeps the others waiting for a short time only.
 	limit := min(int64(slowWrite), sequencer.Transient/int64(2*len(open)+1))
@@ -328,6 +329,13 @@ func (c *crew) rest(ctx context.Context, m *iomap.Map) error {
 			break
 		}
 	}
+	if failed != nil && m.Trip != nil && !tripped {
+		if err := c.write(ctx, tripWrite(m), batch.WriteTime); err != nil {
+			failed = fmt.Errorf("%w; nor could a trip be requested by %s: %w", failed, m.Tags[m.Trip.Tag].Name, err)
+		} else {
+			failed = fmt.Errorf("%w; a trip was requested by %s", failed, m.Tags[m.Trip.Tag].Name)
+		}
+	}
 	if failed != nil {
 		return fmt.Errorf("outputs could not all be driven to their safe values: %w", failed)
 	}
@@ -335,7 +343,8 @@ func (c *crew) rest(ctx context.Context, m *iomap.Map) error {
 }
 
 // MakeSafe drives every output of a map to its safe value, without evidence: for a controller that finds a batch cut short and cannot
-// continue it. It blocks until the devices have confirmed, for 10 s on the rig's clock at most; the error names what they did not.
+// continue it. It blocks until the devices have confirmed, for 10 s on the rig's clock at most; the error names what they did not. Where
+// they did not, and the map has a trip_request, a trip is requested; one that stands is never taken back.
 // Of the rig only Port and Clock matter.
 func MakeSafe(ctx context.Context, m *iomap.Map, rig Rig) error {
 	c := &crew{port: rig.Port, clock: rig.Clock}
@@ -353,5 +362,5 @@ func MakeSafe(ctx context.Context, m *iomap.Map, rig Rig) error {
 			_ = c.clock.Wait(watched, c.clock.Now()+retryWatch)
 		}
 	}()
-	return c.rest(ctx, m)
+	return c.rest(ctx, m, false)
 }

@@ -177,7 +177,7 @@ func (r *Runner) over() (Result, error) {
 		return Result{}, err
 	}
 	r.loop = newLoop(r, nil)
-	return r.pack(r.past.head, nil)
+	return r.pack(r.past.head, r.givenBack(r.past.replay.Machine.GivenBack()))
 }
 
 // pack makes the result of a run, and its package.

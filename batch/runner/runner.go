@@ -74,6 +74,8 @@ type Rig struct {
 	// once that was measured for hal.LeastMeasured. Nil: nothing is projected.
 	Endurance *hal.Endurance
 
+	Arbiter Arbiter // gives the equipment that batches share; nil: a recipe that uses some is refused
+
 	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 
@@ -146,7 +148,7 @@ type Result struct {
 	Windows    []Window
 	Dir        string
 	LateTicks  int64              // ticks that were taken later than the limit allows
-	Coalesced  int64              // level inputs, and progress of OEM actions, that were replaced by newer ones before they were taken
+	Coalesced  int64              // level inputs, progress of OEM actions, and what an arbiter said, that were replaced by newer ones before they were taken
 	Unmapped   []string           // channels that the board has and the map does not name, at most 16
 	Port       error              // why the port was lost last; nil if it never was
 	LossWindow int64              // ns: greatest time for which a cut of the power could have lost inputs; BlockAge, and what the disk took
@@ -204,6 +206,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if name := undone(b.Plan.Recipe.Root, rig.Do); name != "" {
 		return nil, fmt.Errorf("runner: the recipe asks for the action %q, and the rig has nobody who does it; put it into Rig.Do", name)
+	}
+	if name := unshared(b.Plan.Recipe.Root, b.Plan.Map); name != "" && rig.Arbiter == nil {
+		return nil, fmt.Errorf("runner: the recipe uses %q, which batches share, and the rig has nobody who gives it; put it into Rig.Arbiter", name)
 	}
 	return r, nil
 }

@@ -219,7 +219,7 @@ func (t *ring) given(n uint64, id uint32) (at int64, ok bool) {
 func ms(b []byte, ns int64) []byte { return quantity.AppendDecimal(b, ns/1000, 3) }
 
 var effectWords = [...]string{batch.Write: "write", batch.Ask: "prompt", batch.RunAction: "action", batch.CancelAction: "cancel",
-	batch.End: "end"}
+	batch.End: "end", batch.RequestResource: "resource request", batch.ReleaseResource: "resource release"}
 
 // now is the time of the loop.
 func (l *loop) now() int64 { return max(l.prev, l.gauge.now) }

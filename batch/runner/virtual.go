@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
@@ -100,11 +101,21 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 		}
 	}
 	if v.l.failed != nil {
-		for _, w := range safeWrites(v.r.b.Plan.Map) {
-			_, _ = v.port.Apply(v.now, w)
-		}
+		v.rest(v.r.b.Plan.Map, v.l.m.Tripped())
 	}
 	return v.l.failed
+}
+
+// rest writes the safe value of every output, as rest of the crew does.
+func (v *virtual) rest(m *iomap.Map, tripped bool) {
+	failed := false
+	for _, w := range safeWrites(m, tripped) {
+		_, err := v.port.Apply(v.now, w)
+		failed = failed || err != nil
+	}
+	if failed && m.Trip != nil && !tripped {
+		_, _ = v.port.Apply(v.now, tripWrite(m))
+	}
 }
 
 func (v *virtual) time() int64 { return v.now }

@@ -166,7 +166,7 @@ func TestABatchMaySealItsInputsSeldomerAndSaysSo(t *testing.T) {
 	require.GreaterOrEqual(t, res.LossWindow, int64(10_000_000_000))
 	again, err := evidence.Rebind(dir)
 	require.NoError(t, err)
-	require.EqualValues(t, 10_000_000_000, again.BlockAge)
+	require.Equal(t, int64(10_000_000_000), again.BlockAge)
 	report, err := evidence.Verify(dir)
 	require.NoError(t, err)
 	require.True(t, report.OK())

@@ -68,7 +68,7 @@ func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fa
 		}
 		c, ok := sequencer.ParseCommand(l.Args[0])
 		if !ok {
-			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, acknowledge, reset_interlock", l.Args[0])
+			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, acknowledge, reset_interlock", l.Args[0])
 		}
 		return func(r *runner.Runner) {
 			// A full inbox refuses the command, as it would an operator's.

@@ -252,7 +252,7 @@ func (p *step) ran(now int64) int64 {
 // grave tells whether an event is one to look at twice.
 func grave(k record.Kind, r *record.Record) bool {
 	switch k {
-	case record.KindTimeout, record.KindOutputFault:
+	case record.KindTimeout, record.KindOutputFault, record.KindTripRequest:
 		return true
 	case record.KindInterlock:
 		return r.Text(record.InterlockGateState) == "blocks"

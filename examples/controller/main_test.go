@@ -176,6 +176,20 @@ func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
 	require.Contains(t, o.err, "waits for an operator and none is scheduled: it is Held; a fault script can give the command")
 }
 
+func TestAFaultScriptOrdersAHardAbort(t *testing.T) {
+	workplace(t)
+	write(t, "script", "at 5s  command hard_abort op1 \"smoke\"\n")
+	o := controller("-virtual", "-faults", "script")
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.out, "   5.000 s  command hard_abort: accepted")
+	require.Contains(t, o.out, "batch    B-0001 is Aborted\n")
+	require.Contains(t, o.out, "outputs  all at their safe values\n")
+	found := of(records(t, "out/B-0001"), record.KindDiagnostics)
+	require.Len(t, found, 1)
+	require.Equal(t, "hard_abort", found[0].Text(record.Command))
+	require.Len(t, found[0].Texts(record.Values), 23, "every tag of the demo")
+}
+
 func TestSpeedRunsClockAndPlantFaster(t *testing.T) {
 	workplace(t)
 	write(t, "bell.yaml", strings.Replace(bell, "100 ms", "3 s", 1))

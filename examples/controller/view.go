@@ -123,7 +123,7 @@ func sentence(k record.Kind, r *record.Record) string {
 		}
 		return fmt.Sprintf("%-10s %s, %s%s", text(record.StepID), edge, text(record.PhaseState), bracket(text(record.Detail)))
 	case record.KindActionState:
-		if text(record.ActionState) == "start" {
+		if s := text(record.ActionState); s == "start" || s == "wait" {
 			return fmt.Sprintf("%-10s waits: %s", text(record.StepID), text(record.WaitReason))
 		}
 	case record.KindOutputWrite:
@@ -163,6 +163,8 @@ func sentence(k record.Kind, r *record.Record) string {
 		return fmt.Sprintf("ALARM %s %s (%s priority): %s", text(record.AlarmID), text(record.AlarmState), text(record.Priority), text(record.Message))
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
+	case record.KindTripRequest:
+		return fmt.Sprintf("TRIP requested by %s: %s%s", text(record.LogicalTag), text(record.Result), bracket(text(record.Detail)))
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
@@ -184,8 +186,8 @@ func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
-		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindRecovery,
-		record.KindInterlock, record.KindAlarm:
+		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
+		record.KindRecovery, record.KindInterlock, record.KindAlarm:
 		return true
 	}
 	return false

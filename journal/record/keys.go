@@ -9,10 +9,11 @@ type Key uint8
 const (
 	AckedSeq            Key = iota // last record that a sink says it holds durably
 	ActionID                       // place of an action, step_id/n
-	ActionState                    // start or end
+	ActionState                    // start, wait or end
 	ActionType                     // OEM action type asked for
 	ActionVersion                  // version of the OEM action type
 	ActiveSlot                     // slot that names the active version, A or B
+	ActiveSteps                    // steps that were under way, each with its state and what it waited for
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
 	AlarmID                        // alarm of the map
@@ -106,9 +107,11 @@ const (
 	ObjectVersion                  // version of a governed object
 	OffsetMS                       // last measured offset of the wall clock
 	OldValue                       // value before a change
+	Omitted                        // entries that did not fit their record
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
 	Overwritten                    // entries of a trace before its first one, which are gone
+	OwnerSince                     // since when the owner has what is waited for
 	OwnerStepID                    // elements that hold what is waited for
 	Parameter                      // parameter of the formula
 	Params                         // parameters handed over, name=value
@@ -122,6 +125,7 @@ const (
 	PromptID                       // number of a prompt
 	PublicKey                      // public key, SPKI in DER, base64
 	Quality                        // GOOD, STALE or BAD
+	QueuePlace                     // place in an arbiter's queue, 1 for who is next
 	RawState                       // value on the wire; of an interlock: 1 where it is violated, before its filters
 	Reaction                       // what a trip does to those who answer for its outputs: hold, abort, hard_abort or none
 	Readback                       // outputs as read back
@@ -131,8 +135,9 @@ const (
 	ReconcileStatus                // PASS, WARN or FAIL
 	RecoveryPath                   // how the journal was recovered
 	RecoveryRule                   // recovery rule that has ended the batch; restart: a new one is to take its place
-	RequestID                      // number of an OEM action
+	RequestID                      // number of an OEM action, or of a request for equipment
 	ResourceID                     // shared equipment that is asked for
+	ResourceOwner                  // who has what is asked of an arbiter, in its words
 	RestartOf                      // batch_id of the batch in whose place this one was begun
 	Result                         // outcome
 	RetryCount                     // how often it was tried again
@@ -165,6 +170,7 @@ const (
 	TimeoutMS                      // time allowed
 	TimeoutReason                  // what was waited for
 	ToVersion                      // version that is active from now on
+	Token                          // fencing token of a grant: it only grows
 	Tolerance                      // difference allowed
 	TotalizedValue                 // total of the window
 	Trace                          // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
@@ -199,6 +205,7 @@ var keys = [keyCount]struct {
 	ActionType:          {"action_type", formText},
 	ActionVersion:       {"action_version", formInt},
 	ActiveSlot:          {"active_slot", formText},
+	ActiveSteps:         {"active_steps", formTexts},
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
 	AlarmID:             {"alarm_id", formText},
@@ -292,9 +299,11 @@ var keys = [keyCount]struct {
 	ObjectVersion:       {"object_version", formText},
 	OffsetMS:            {"offset_ms", formDecimal},
 	OldValue:            {"old_value", formValue},
+	Omitted:             {"omitted", formInt},
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
 	Overwritten:         {"overwritten", formCount},
+	OwnerSince:          {"owner_since", formTime},
 	OwnerStepID:         {"owner_step_id", formTexts},
 	Parameter:           {"parameter", formText},
 	Params:              {"params", formTexts},
@@ -308,6 +317,7 @@ var keys = [keyCount]struct {
 	PromptID:            {"prompt_id", formInt},
 	PublicKey:           {"public_key", formText},
 	Quality:             {"quality", formText},
+	QueuePlace:          {"queue_place", formInt},
 	RawState:            {"raw_state", formCount},
 	Reaction:            {"reaction", formText},
 	Readback:            {"readback", formTexts},
@@ -319,6 +329,7 @@ var keys = [keyCount]struct {
 	RecoveryRule:        {"recovery_rule", formText},
 	RequestID:           {"request_id", formInt},
 	ResourceID:          {"resource_id", formTexts},
+	ResourceOwner:       {"resource_owner", formText},
 	RestartOf:           {"restart_of", formText},
 	Result:              {"result", formText},
 	RetryCount:          {"retry_count", formInt},
@@ -351,6 +362,7 @@ var keys = [keyCount]struct {
 	TimeoutMS:           {"timeout_ms", formInt},
 	TimeoutReason:       {"timeout_reason", formText},
 	ToVersion:           {"to_version", formText},
+	Token:               {"token", formCount},
 	Tolerance:           {"tolerance", formMeasure},
 	TotalizedValue:      {"totalized_value", formMeasure},
 	Trace:               {"trace", formTexts},

@@ -69,6 +69,9 @@ const (
 	KindWriteDone            // what became of a write
 	KindActionProgress       // progress of an OEM action
 	KindActionResult         // result of an OEM action
+	KindResourceGranted      // an arbiter gives what was asked for
+	KindResourceRefused      // an arbiter does not
+	KindResourceQueue        // where a request stands in an arbiter's queue
 	KindBatchState           // state of the batch changed
 	KindStepState            // state of an element of the recipe changed
 	KindActionState          // an action began or ended
@@ -78,6 +81,8 @@ const (
 	KindReconcile            // totals compared
 	KindPrompt               // an operator is asked
 	KindActionRequest        // an OEM action is asked for
+	KindResourceRequest      // an arbiter is asked for equipment that batches share
+	KindResourceRelease      // equipment is given back to its arbiter, or is no longer asked for
 	KindTimeout              // a time-out ran out
 	KindCommandResult        // what became of a command
 	KindQualityChange        // quality of a tag changed
@@ -104,6 +109,8 @@ const (
 	KindRecordsReleased      // the first records of this journal may go: sinks hold them, and a policy says so
 	KindBatchReleased        // the package of a batch may go
 	KindTraceDump            // what the shell did in detail before something went wrong
+	KindDiagnostics          // what was found when an abort came
+	KindTripRequest          // a trip of the safety chain is requested, and whether that is seen to have come true
 	kindCount
 )
 
@@ -150,7 +157,8 @@ var specs = [kindCount]Spec{
 	KindStepState: {Name: "step_state", Grade: Decision, Must: []Key{StepID, StepState, PhaseState, Level, Cause},
 		May: []Key{OldValue, Detail, ElapsedMS, RetryCount, TimeoutMS, Round}},
 	KindActionState: {Name: "action_state", Grade: Decision, Must: []Key{StepID, ActionID, ActionState, Cause},
-		May: []Key{Command, WaitReason, ElapsedMS, Detail, TimeoutMS, ResourceID, OwnerStepID, EventQueueDepth}},
+		May: []Key{Command, WaitReason, ElapsedMS, Detail, TimeoutMS, ResourceID, OwnerStepID, EventQueueDepth, QueuePlace, ResourceOwner,
+			OwnerSince}},
 	KindOutputWrite: {Name: "output_write", Grade: Decision,
 		Must: []Key{LogicalTag, PhysicalChannel, Value, OldValue, RawState, Polarity, SafeDirection, WriteID, Cause},
 		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
@@ -167,6 +175,16 @@ var specs = [kindCount]Spec{
 	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause}, May: []Key{TimeoutMS}},
 	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
 		May: []Key{Params}},
+	KindResourceRequest: {Name: "resource_request", Grade: Decision,
+		Must: []Key{RequestID, ResourceID, StepID, Cause}},
+	KindResourceRelease: {Name: "resource_released", Grade: Decision,
+		Must: []Key{RequestID, Result, Cause}, May: []Key{ResourceID, Detail}},
+	KindResourceGranted: {Name: "resource_granted",
+		Must: []Key{RequestID}, May: []Key{Token}},
+	KindResourceRefused: {Name: "resource_refused",
+		Must: []Key{RequestID, Detail}},
+	KindResourceQueue: {Name: "resource_queue",
+		Must: []Key{RequestID, QueuePlace}, May: []Key{ResourceOwner, OwnerSince}},
 	KindTimeout: {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
 	KindCommandResult: {Name: "command_result", Grade: Decision, Must: []Key{Command, Result, Cause},
 		May: []Key{Detail, BatchState}},
@@ -183,7 +201,10 @@ var specs = [kindCount]Spec{
 		May: []Key{LogicalTag, Quality, AgeMS, Coalesced, Detail}},
 	KindAlarm: {Name: "alarm", Grade: Decision, Must: []Key{AlarmID, AlarmState, Priority, Message, OldValue, NewValue, Cause},
 		May: []Key{LogicalTag, Quality, AgeMS, InterlockID, Coalesced, Detail}},
-	KindBatchEnd: {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
+	KindBatchEnd:    {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
+	KindDiagnostics: {Name: "diagnostics", Grade: Decision, Must: []Key{Command, Detail, ActiveSteps, Values, Cause}, May: []Key{Omitted}},
+	KindTripRequest: {Name: "trip_request", Grade: Decision, Must: []Key{LogicalTag, Value, Result, ElapsedMS, TimeoutMS, Cause},
+		May: []Key{Detail}},
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},

@@ -63,7 +63,7 @@ func (t *table) add(element, level, what, time string) {
 func (t *table) element(e *recipe.Element, depth int) {
 	time := ""
 	if e.Timeout.Given() {
-		time = e.Timeout.String() + ", then " + e.OnTimeout.String()
+		time = e.Timeout.String() + ", then " + e.TimeoutWords()
 	}
 	what := e.Block.String()
 	switch {

@@ -40,8 +40,10 @@ func (x *explorer) waitsOn(s *state, br int, waiting []int) (list []int) {
 		}
 	case acquire:
 		for _, t := range i.set {
-			if s.owner[t] >= 0 {
-				below(int(s.owner[t]))
+			if list := x.owners(s, t); !slices.Contains(list, -1) {
+				for _, o := range slices.Compact(slices.Clone(list)) {
+					below(int(o))
+				}
 			}
 		}
 	case receive:

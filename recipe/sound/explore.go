@@ -3,6 +3,7 @@
 package sound
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -19,9 +20,9 @@ const (
 // state is where everything stands.
 type state struct {
 	at     []int32 // by branch: its instruction, idle or done
-	forked []bool  // by branch: its fork has begun
+	forked []bool  // by branch: its fork has begun, or it has reserved what it asks for and waits for what is withheld
 	posted []uint8 // by tag
-	owner  []int32 // by equipment: the branch that holds it, -1 if none
+	owner  []int32 // by place of equipment: the branch that holds it, -1 if none; of each equipment in descending order
 	rounds []int32 // by loop
 	over   bool    // a repeat has used up its rounds and the batch is aborted, or a message is too many
 }
@@ -37,19 +38,20 @@ type node struct {
 
 // explorer searches a net.
 type explorer struct {
-	net     *net
-	params  []recipe.Param
-	limit   int
-	most    int // messages of one tag that can wait
-	memory  int // bytes
-	steps   int // moves without a choice
-	size    int // about the bytes of one state in the queue
-	seen    map[key]bool
-	nodes   []node
-	queue   []entry
-	visited map[*recipe.Element]bool
-	proof   Proof
-	told    map[told]bool
+	net      *net
+	params   []recipe.Param
+	limit    int
+	most     int // messages of one tag that can wait
+	memory   int // bytes
+	withheld int // equipment that another batch has and keeps, or nothing
+	steps    int // moves without a choice
+	size     int // about the bytes of one state in the queue
+	seen     map[key]bool
+	nodes    []node
+	queue    []entry
+	visited  map[*recipe.Element]bool
+	proof    Proof
+	told     map[told]bool
 }
 
 type entry struct {
@@ -65,6 +67,22 @@ type told struct {
 
 // explore searches until everything was seen or the limit is reached.
 func (x *explorer) explore() *Proof {
+	x.search()
+	switch {
+	case len(x.proof.Findings) > 0:
+		x.proof.Verdict = Unsound
+	case !x.spent():
+		if x.unreachable(); len(x.proof.Findings) == 0 {
+			x.proof.Verdict = Sound
+		} else {
+			x.proof.Verdict = Unsound
+		}
+	}
+	return &x.proof
+}
+
+// search looks at all states, as far as the limit allows.
+func (x *explorer) search() {
 	x.seen, x.visited, x.told = map[key]bool{}, map[*recipe.Element]bool{}, map[told]bool{}
 	s := x.start()
 	tooMany := x.settle(&s, nil)
@@ -90,17 +108,6 @@ func (x *explorer) explore() *Proof {
 		}
 	}
 	x.proof.States = len(x.nodes)
-	switch {
-	case len(x.proof.Findings) > 0:
-		x.proof.Verdict = Unsound
-	case !x.spent():
-		if x.unreachable(); len(x.proof.Findings) == 0 {
-			x.proof.Verdict = Sound
-		} else {
-			x.proof.Verdict = Unsound
-		}
-	}
-	return &x.proof
 }
 
 // spent tells whether a limit is reached. Rounds of a fixed number make no states, so what they do is bounded, too.
@@ -114,7 +121,7 @@ const stepsPerState = 100
 func (x *explorer) start() state {
 	n := x.net
 	s := state{at: make([]int32, len(n.branches)), forked: make([]bool, len(n.branches)), posted: make([]uint8, len(n.names[tags])),
-		owner: make([]int32, len(n.names[things])), rounds: make([]int32, len(n.loops))}
+		owner: make([]int32, n.slot[len(n.names[things])]), rounds: make([]int32, len(n.loops))}
 	for i := range s.at {
 		s.at[i] = idle
 	}
@@ -190,15 +197,27 @@ func (x *explorer) moves(s *state) (list []move) {
 		}
 	}
 	for br := range s.at {
-		if i := x.instr(s, br); i != nil && (i.op == acquire && s.free(i.set) || i.op == receive && s.posted[i.n] > 0) {
+		if i := x.instr(s, br); i != nil && (i.op == acquire && !s.forked[br] && x.free(s, i.set) || i.op == receive && s.posted[i.n] > 0) {
 			list = append(list, move{br, 0})
 		}
 	}
 	return list
 }
 
-func (s *state) free(set []int) bool {
-	return !slices.ContainsFunc(set, func(t int) bool { return s.owner[t] >= 0 })
+// owners are those who hold equipment, and -1 for each place that is free, in descending order: which place is whose says nothing.
+func (x *explorer) owners(s *state, t int) []int32 { return s.owner[x.net.slot[t]:x.net.slot[t+1]] }
+
+func (x *explorer) free(s *state, set []int) bool {
+	return !slices.ContainsFunc(set, func(t int) bool { return !slices.Contains(x.owners(s, t), -1) })
+}
+
+// own exchanges one owner of equipment for another, -1 for none.
+func (x *explorer) own(s *state, set []int, from, to int) {
+	for _, t := range set {
+		list := x.owners(s, t)
+		list[slices.Index(list, int32(from))] = int32(to)
+		slices.SortFunc(list, func(a, b int32) int { return cmp.Compare(b, a) })
+	}
 }
 
 // teller is told of each move, if not nil.
@@ -220,8 +239,10 @@ func (x *explorer) apply(s *state, m move, tell teller) {
 		x.round(s, m.branch, i, m.way)
 		return
 	case acquire:
-		for _, t := range i.set {
-			s.owner[t] = int32(m.branch)
+		x.own(s, i.set, -1, m.branch)
+		if slices.Contains(i.set, x.withheld) {
+			s.forked[m.branch] = true // it is reserved, and the rest does not come
+			return
 		}
 	case receive:
 		s.posted[i.n]--
@@ -302,9 +323,7 @@ func (x *explorer) eager(s *state, br int, i *instr, tell teller) bool {
 		}
 		s.posted[i.n]--
 	case release:
-		for _, t := range i.set {
-			s.owner[t] = -1
-		}
+		x.own(s, i.set, br, -1)
 	case round:
 		l := &n.loops[i.n]
 		last := x.last(s, i)

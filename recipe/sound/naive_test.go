@@ -4,11 +4,11 @@ package sound
 
 import "github.com/batchkit/batchkit/recipe"
 
-type result struct{ stuck, left, over bool }
+type result struct{ stuck, left, over, keeps bool }
 
 // naive explores all states; false where there are more than limit.
-func naive(r *recipe.Recipe, limit, most int) (res result, ok bool) {
-	x := &explorer{net: compile(r, nil), limit: 1 << 24, most: most, visited: map[*recipe.Element]bool{}}
+func naive(r *recipe.Recipe, opt *Options, limit, most, withheld int) (res result, ok bool) {
+	x := &explorer{net: compile(r, nil, opt), withheld: withheld, limit: 1 << 24, most: most, visited: map[*recipe.Element]bool{}}
 	seen := map[key]bool{}
 	queue := []state{x.start()}
 	for len(queue) > 0 {
@@ -46,6 +46,10 @@ func naive(r *recipe.Recipe, limit, most int) (res result, ok bool) {
 			continue
 		}
 		if s.at[0] != done {
+			if withheld != nothing {
+				_, _, keeps := x.keeps(&s)
+				res.keeps = res.keeps || keeps
+			}
 			res.stuck = true
 			continue
 		}
@@ -71,7 +75,7 @@ func (x *explorer) single(s *state, br int, i *instr, way int) bool {
 		x.apply(s, move{br, way}, nil)
 		return true
 	case acquire:
-		if !s.free(i.set) {
+		if s.forked[br] || !x.free(s, i.set) {
 			return false
 		}
 		x.apply(s, move{br, 0}, nil)

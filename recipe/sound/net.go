@@ -60,6 +60,9 @@ type net struct {
 	times    int         // while it is built: rounds of the repeats around, multiplied
 	groups   [][]int     // by line: the branches of the block in which it is met, ascending; each must come with all below it
 	twice    []string    // equipment that is used inside an element which holds it
+	slot     []int       // by equipment: its first place in state.owner, one for each that may hold it; one more at the end
+	common   []string    // equipment that batches share, in their order
+	order    []int       // by equipment: its place in common, from 1 on; 0: no batch shares it
 	loops    []loop
 	elems    []*recipe.Element // in the order of the recipe
 
@@ -73,13 +76,18 @@ const (
 )
 
 // compile makes the skeleton of a recipe: once to learn who uses what, and then without what only one branch uses.
-func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool) *net {
-	known := &net{impossible: impossible}
+func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool, opt *Options) *net {
+	known := &net{impossible: impossible, common: opt.Shared}
 	known.build(r, nil)
-	n := &net{impossible: impossible}
+	n := &net{impossible: impossible, common: opt.Shared}
 	n.build(r, known)
 	for line := range n.names[lines] {
 		n.groups = append(n.groups, n.group(line))
+	}
+	n.slot = []int{0}
+	for i, name := range n.names[things] {
+		n.slot = append(n.slot, n.slot[i]+max(opt.Owners[name], 1))
+		n.order = append(n.order, slices.Index(n.common, name)+1)
 	}
 	return n
 }
@@ -107,10 +115,10 @@ func (n *net) number(list int, name string, br int) int {
 	return i
 }
 
-// shared tells whether branches can contend for equipment: several use it, or one uses what it holds already.
+// shared tells whether branches, or batches, can contend for equipment: several use it, or one uses what it holds already.
 func (n *net) shared(name string) bool {
 	i := slices.Index(n.names[things], name)
-	return len(n.users[things][i]) > 1 || slices.Contains(n.twice, name)
+	return slices.Contains(n.common, name) || len(n.users[things][i]) > 1 || slices.Contains(n.twice, name)
 }
 
 // quiet tells whether an element and all below it do nothing to other branches.

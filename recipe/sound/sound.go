@@ -56,13 +56,14 @@ const (
 	TooMany                      // more than MaxMessages of one tag wait
 	Unreachable                  // an element that no run reaches
 	Never                        // a condition that is waited for and never true
+	OutOfOrder                   // what batches share is waited for while some that stands behind it is kept: two batches could wait for each other
 )
 
 // String gives the kind in words.
 func (k Kind) String() string {
 	return [...]string{"", "deadlock", "circular wait", "sync line that cannot meet", "message that cannot come",
 		"message that nobody receives", "too many messages", "unreachable",
-		"condition that is never true"}[min(k, Never)]
+		"condition that is never true", "shared equipment out of order"}[min(k, OutOfOrder)]
 }
 
 // Move is one step of a trace.
@@ -101,6 +102,13 @@ type Guards interface {
 type Options struct {
 	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory, beside MaxMemory
 	Guards Guards // nil: every condition may be true, and false
+
+	// Owners is how many elements may hold equipment at a time, by its name; what is not in it, or less than 1, has one owner.
+	Owners map[string]int
+
+	// Shared is the equipment that batches share, in the one order in which all of them get it. That this recipe does is proved, too:
+	// while another batch has some of it, this one keeps none that stands behind it.
+	Shared []string
 }
 
 // Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment
@@ -112,8 +120,14 @@ func check(r *recipe.Recipe, opt *Options, most int) *Proof {
 	if opt == nil {
 		opt = &Options{}
 	}
-	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most, memory: MaxMemory, params: r.Params}
+	x := &explorer{limit: cmp.Or(opt.States, DefaultStates), most: most, memory: MaxMemory, params: r.Params, withheld: nothing}
 	impossible := x.conditions(r.Root, opt.Guards)
-	x.net = compile(r, impossible)
-	return x.explore()
+	x.net = compile(r, impossible, opt)
+	x.explore()
+	for t := range x.net.names[things] {
+		if x.net.order[t] > 0 && x.proof.Verdict == Sound {
+			x.withhold(t)
+		}
+	}
+	return &x.proof
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/batchkit/batchkit/iomap/cond"
@@ -76,8 +77,9 @@ func TestRandomRecipesComeOutAsWithoutAnyReduction(t *testing.T) {
 	for i := range recipes {
 		root := grow(r, "R", 3)
 		most := []int{MaxMessages, 1, 2}[i%3]
-		p := check(of(root), &Options{States: 20_000}, most)
-		want, ok := naive(of(root), 20_000, most)
+		owners := map[string]int{"P": r.IntN(4), "Q": r.IntN(3)}
+		p := check(of(root), &Options{States: 20_000, Owners: owners}, most)
+		want, ok := naive(of(root), &Options{Owners: owners}, 20_000, most, nothing)
 		if !ok || p.Verdict == NotProved {
 			verdicts[NotProved]++
 			continue
@@ -98,6 +100,66 @@ func TestRandomRecipesComeOutAsWithoutAnyReduction(t *testing.T) {
 		}
 	}
 	t.Log(verdicts)
+}
+
+func TestEquipmentThatBatchesShareIsGotInOneOrder(t *testing.T) {
+	order := []string{"LINE", "CIP"}
+	owned := func(e *recipe.Element, things ...string) *recipe.Element {
+		return uses(block(seq, e.ID+"0", e), things...)
+	}
+	for name, c := range map[string]struct {
+		root *recipe.Element
+		want string
+	}{
+		"upward":  {owned(uses(phase("A"), "CIP"), "LINE"), ""},
+		"at once": {uses(phase("A"), "CIP", "LINE"), ""},
+		"downward": {owned(uses(phase("A"), "LINE"), "CIP"), "shared equipment out of order: A waits for LINE, which another batch may have, and until then " +
+			"A0 keeps CIP, which stands behind it in the resources of the I/O map; name both in the uses of one element around, or give CIP back first"},
+		"after a line where a branch waits for the other": {block(par, "R", uses(phase("A", "sync L"), "CIP"), block(seq, "B", uses(phase("B1"), "LINE"), phase("B2", "sync L"))),
+			"shared equipment out of order: B1 waits for LINE, which another batch may have, and until then A keeps CIP, which"},
+		"before a line where a branch waits for the other": {block(par, "R", uses(phase("A", "sync L"), "CIP"), block(seq, "B", phase("B2", "sync L"), uses(phase("B1"), "LINE"))), ""},
+		"by a message": {block(par, "R", uses(phase("A", "receive T"), "CIP"), uses(phase("B", "send T"), "LINE")),
+			"shared equipment out of order: B waits for LINE"},
+		"in branches that do not wait for each other": {block(par, "R", uses(phase("A"), "CIP"), uses(phase("B"), "LINE")), ""},
+		"by a pump that is reserved for who waits": {block(par, "R", owned(uses(phase("A"), "PUMP"), "CIP"), uses(phase("B"), "LINE", "PUMP")),
+			"shared equipment out of order: B waits for LINE, which another batch may have, and until then A0 keeps CIP"},
+		"by a pump that both branches get first": {block(par, "R", uses(phase("A"), "PUMP", "CIP"), uses(phase("B"), "LINE", "PUMP")), ""},
+	} {
+		p := Check(of(c.root), &Options{Shared: order})
+		require.Equal(t, c.want == "", p.Verdict == Sound, "%s: %s", name, p.Verdict)
+		if c.want != "" {
+			require.Len(t, p.Findings, 1, name)
+			require.Contains(t, p.Findings[0].Text, c.want, name)
+			require.Equal(t, OutOfOrder, p.Findings[0].Kind)
+			require.NotEmpty(t, p.Findings[0].Stuck)
+		}
+	}
+}
+
+func TestRandomRecipesKeepWhatTheyKeepWithoutAnyReduction(t *testing.T) {
+	recipes := 6_000
+	if os.Getenv("BATCHKIT_LONG") != "" {
+		recipes = 50_000
+	}
+	r := rand.New(rand.NewPCG(2, 0))
+	verdicts := map[bool]int{}
+	for i := range recipes {
+		root := grow(r, "R", 3)
+		opt := &Options{States: 20_000, Shared: []string{"P", "Q"}, Owners: map[string]int{"O": 2}}
+		p := Check(of(root), opt)
+		if opt.Shared = nil; Check(of(root), opt).Verdict != Sound || len(p.Findings) == 0 && r.IntN(4) > 0 || p.Verdict == NotProved {
+			continue
+		}
+		opt.Shared = []string{"P", "Q"}
+		want, ok := naive(of(root), opt, 20_000, MaxMessages, slices.Index(compile(of(root), nil, opt).names[things], "P"))
+		if !ok {
+			continue
+		}
+		verdicts[want.keeps]++
+		require.Equal(t, !want.keeps, p.Verdict == Sound, "recipe %d: %s", i, dump(root))
+	}
+	t.Log(verdicts)
+	require.NotZero(t, verdicts[true])
 }
 
 func TestOnlyThoseAreNamedWhoKeepEachOther(t *testing.T) {
@@ -139,8 +201,8 @@ func TestARecipeWhoseStatesTakeTooMuchMemoryIsNotProved(t *testing.T) {
 		}
 		root.Children = append(root.Children, c)
 	}
-	x := &explorer{limit: DefaultStates, memory: 1 << 20}
-	x.net = compile(of(root), nil)
+	x := &explorer{limit: DefaultStates, memory: 1 << 20, withheld: nothing}
+	x.net = compile(of(root), nil, &Options{})
 	p := x.explore()
 	require.Equal(t, NotProved, p.Verdict)
 	require.Less(t, p.States, 10_000)

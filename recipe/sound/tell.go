@@ -15,6 +15,8 @@ import (
 func (x *explorer) judge(e *entry) {
 	s := &e.s
 	switch {
+	case x.withheld != nothing:
+		x.judgeKept(e)
 	case s.over:
 	case s.at[0] != done:
 		x.stuck(e)
@@ -138,9 +140,23 @@ func (x *explorer) waits(s *state, br int, i *instr) string {
 	}
 	var held []string
 	for _, t := range i.set {
-		if o := s.owner[t]; o >= 0 {
-			held = append(held, fmt.Sprintf("%s, which %s holds", x.net.names[things][t], x.holder(s, int(o), t)))
+		list := x.owners(s, t)
+		if t == x.withheld {
+			held = append(held, x.net.names[things][t]+", which another batch may have")
+			continue
 		}
+		if slices.Contains(list, -1) || slices.Contains(list, int32(br)) {
+			continue
+		}
+		var who []string
+		for _, o := range slices.Backward(list) {
+			who = append(who, x.holder(s, int(o), t))
+		}
+		verb := "hold"
+		if who = slices.Compact(who); len(who) == 1 {
+			verb = "holds"
+		}
+		held = append(held, fmt.Sprintf("%s, which %s %s", x.net.names[things][t], and(who, "and"), verb))
 	}
 	return "waits for " + and(held, "and for")
 }
@@ -196,6 +212,9 @@ func (x *explorer) find(kind Kind, i *instr, node int32, text string) *Finding {
 
 // tooMany tells that one message too many is sent.
 func (x *explorer) tooMany(i *instr, node int32) {
+	if x.withheld != nothing {
+		return // that is another proof's to tell
+	}
 	x.find(TooMany, i, node, fmt.Sprintf(": %s sends %q while %d of it wait to be received, which is the most; receive them sooner, or send fewer",
 		x.place(i), x.net.names[tags][i.n], x.most))
 }
@@ -245,6 +264,9 @@ func (x *explorer) words(i *instr, way int) string {
 		var list []string
 		for _, t := range i.set {
 			list = append(list, n.names[things][t])
+		}
+		if slices.Contains(i.set, x.withheld) {
+			return "asks for " + strings.Join(list, ", ")
 		}
 		if i.op == acquire {
 			return "gets " + strings.Join(list, ", ")

@@ -1,0 +1,196 @@
+// The hard abort, the request for a trip that goes with it, and what is kept of the moment of any abort.
+
+package sequencer
+
+import (
+	"github.com/batchkit/batchkit/iomap/cond"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// TripState is how the request for a trip stands.
+type TripState uint8
+
+// The states of the request. Once it is made it stands to the end of the run and is never taken back.
+const (
+	NoTrip           TripState = iota
+	TripRequested              // made, and not seen to have come true yet
+	TripNotConfirmed           // not seen to have come true in time; it is made again and again
+	TripConfirmed              // its output reads back, and what must be true besides is
+)
+
+// String gives the name that records use; "" where none was made.
+func (s TripState) String() string {
+	return [...]string{"", "requested", "not_confirmed", "confirmed"}[min(s, TripConfirmed)]
+}
+
+// Trip returns how the request for a trip stands.
+func (m *Machine) Trip() TripState { return TripState(m.r.Trip) }
+
+// safe is the safe value of an output: that of the map, and of the output that requests a trip the request, once it was made.
+func (m *Machine) safe(o int) int64 {
+	if t := m.p.Trip; t != nil && t.Output == o && m.r.Trip != 0 {
+		return t.Value
+	}
+	return m.p.Outputs[o].Safe
+}
+
+// orderedHard answers the order of a hard abort, which is legal wherever an abort is, and while one is under way.
+func (m *Machine) orderedHard(at int64, answer Effect, fx []Effect) []Effect {
+	legal := m.takes(0, Abort) || !m.r.Hard && m.aborting()
+	switch {
+	case answer.Elem != 0:
+		answer.Reason = "a hard abort is one of the whole batch; name no element"
+	case legal:
+		answer.Result = Accepted
+	case answer.From == Aborting || answer.From == Aborted:
+		answer.Result, answer.Reason = NoOp, "already under way or done"
+	default:
+		answer.Reason = "not legal in this state"
+	}
+	if fx = append(fx, answer); answer.Result == Accepted {
+		return m.hardAbort(at, HardAbort.String(), fx)
+	}
+	return fx
+}
+
+// aborting tells whether a phase is on its way to Aborted.
+func (m *Machine) aborting() bool {
+	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
+		if State(m.el[p].State) == Aborting {
+			return true
+		}
+	}
+	return false
+}
+
+// hardAbort aborts the whole batch and lets no logic run, not even what runs already. The trip is requested first, and every output
+// goes to its safe value, whoever has set it.
+func (m *Machine) hardAbort(at int64, reason string, fx []Effect) []Effect {
+	open := m.takes(0, Abort)
+	if !open && (m.r.Hard || !m.aborting()) {
+		return fx
+	}
+	if open {
+		fx = m.diagnose(at, 0, HardAbort, reason, fx)
+	}
+	m.r.Hard, m.all = true, true
+	for p := range m.el {
+		from := State(m.el[p].State)
+		if _, ok := from.After(Abort); !ok || !m.p.Elems[p].Phase {
+			if m.p.Elems[p].Phase && from == Aborting {
+				fx = m.drop(p, fx)
+			}
+			continue
+		}
+		switch from {
+		case Running, Pausing:
+			m.suspend(at, p)
+		case Stopped:
+			m.enlist(p)
+		}
+		fx = m.enter(p, Aborting, reason, fx)
+	}
+	fx = m.restAll(at, 0, false, reason, m.askTrip(at, reason, fx))
+	m.timers.Set(m.escapeTimer(), at+Transient)
+	return fx
+}
+
+// askTrip requests the trip, if there is one to request.
+func (m *Machine) askTrip(at int64, reason string, fx []Effect) []Effect {
+	t := m.p.Trip
+	if t == nil || m.r.Trip != 0 {
+		return fx
+	}
+	m.r.TripAt, m.r.TripBy, m.r.Tripped = at, at+t.Within, 0
+	m.timers.Set(m.tripTimer(), m.r.TripBy)
+	if t.Confirm != nil {
+		t.Confirm.Begin(at, m.cells[m.ofTrip.from:m.ofTrip.to])
+	}
+	fx = m.trip(at, TripRequested, reason, fx)
+	return m.writeSafe(at, t.Output, reason, fx)
+}
+
+// trip tells how the request stands now.
+func (m *Machine) trip(at int64, to TripState, reason string, fx []Effect) []Effect {
+	m.r.Trip = uint8(to)
+	return append(fx, Effect{Kind: TripChanged, Trip: to, Output: m.p.Trip.Output, Value: m.p.Trip.Value, Elapsed: at - m.r.TripAt, Reason: reason})
+}
+
+// stands tells whether the output that requests a trip reads back that it does, though it was known to be at rest and nobody is known
+// to have ordered it: in a batch that was running, it was this one, and its record did not reach the disk before the controller went
+// down.
+func (m *Machine) stands(at int64) bool {
+	t := m.p.Trip
+	if t == nil || m.r.Trip != 0 || m.state(0) == Idle || !m.out[t.Output].Known || m.out[t.Output].Busy {
+		return false
+	}
+	v, good := m.value(m.p.Outputs[t.Output].Tag, at)
+	return good && v == t.Value
+}
+
+// pending tells whether a trip was requested and is not confirmed.
+func (m *Machine) pending() bool {
+	return TripState(m.r.Trip) == TripRequested || TripState(m.r.Trip) == TripNotConfirmed
+}
+
+// verify looks whether the trip has come true: its output must read back, which is asked of no other output, and what the map says must
+// be true. What is not confirmed in time is requested again, less and less often.
+func (m *Machine) verify(at int64, fx []Effect) []Effect {
+	t := m.p.Trip
+	if !m.pending() || m.r.Ended {
+		return fx
+	}
+	o, why, wake := &m.out[t.Output], "", timebase.Never
+	if !o.Known || o.Busy {
+		why = "write not confirmed"
+	} else if m.reads(at, t.Output) != agrees {
+		why = "the output does not read back"
+	}
+	if t.Confirm != nil {
+		mem := m.cells[m.ofTrip.from:m.ofTrip.to]
+		if truth := t.Confirm.Eval(m.view, at, mem); truth != cond.True && why == "" {
+			why = "its condition is not true"
+		}
+		wake = t.Confirm.Wake(at, mem)
+	}
+	switch {
+	case why == "":
+		m.timers.Clear(m.tripTimer())
+		return m.trip(at, TripConfirmed, "", fx)
+	case at >= m.r.TripBy:
+		if m.r.Trip == uint8(TripRequested) {
+			fx = m.trip(at, TripNotConfirmed, why, fx)
+		}
+		if !o.Busy {
+			o.Known = false
+			fx = m.writeSafe(at, t.Output, "trip not confirmed", fx)
+		}
+		m.r.TripBy = at + max(t.Within, RetrySafe)<<m.r.Tripped
+		m.r.Tripped = min(m.r.Tripped+1, retryLess)
+	}
+	m.timers.Set(m.tripTimer(), min(m.r.TripBy, max(wake, at+1)))
+	return fx
+}
+
+// diagnose tells what is found below an element that is about to be aborted.
+func (m *Machine) diagnose(at int64, e int, c Command, reason string, fx []Effect) []Effect {
+	m.each(e, func(p int) {
+		fx = m.found(at, p, fx)
+		if l := m.busy(p); l != 0 {
+			fx = m.found(at, l, fx)
+		}
+	})
+	return append(fx, Effect{Kind: Diagnosed, Elem: e, Command: c, Reason: reason})
+}
+
+func (m *Machine) found(at int64, e int, fx []Effect) []Effect {
+	s := &m.el[e]
+	f := Effect{Kind: Found, Elem: e, From: State(s.State), Tries: int(s.Tries), Round: m.round(e)}
+	if s.Anew {
+		f.Value, f.Action, f.Reason = 1, m.p.Elems[e].First+min(int(s.PC), m.p.Elems[e].Count-1), notSafe
+	} else if s.Waiting {
+		f.Value, f.Action, f.Elapsed = 1, m.p.Elems[e].First+int(s.PC), at-s.ActAt
+		f.Reason, f.Who = m.waitsFor(e), m.missing(e)
+	}
+	return append(fx, f)
+}

@@ -1,0 +1,75 @@
+// A phase that has run out of its time is tried again.
+
+package sequencer
+
+import "github.com/batchkit/batchkit/recipe"
+
+const notSafe = "outputs not safe"
+
+// retry grants a phase its time once more. A transition goes on waiting. Any other phase begins anew, but not before each output that
+// it had set is known to have its safe value and an OEM action that it had asked for has come to its end: what was poured once is not
+// poured again on top of it.
+func (m *Machine) retry(at int64, p int, fx []Effect) []Effect {
+	s, e := &m.el[p], &m.p.Elems[p]
+	m.timers.Set(p, at+e.Timeout)
+	if e.Waits {
+		return m.retried(p, fx)
+	}
+	m.timers.Clear(m.actionTimer(p))
+	s.Anew = true
+	m.look(p)
+	if s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request {
+		fx = m.callOff(p, fx)
+	}
+	fx, _ = m.cleared(at, p, fx)
+	return fx
+}
+
+// callOff calls the OEM action off that a phase waits for, unless it was already.
+func (m *Machine) callOff(p int, fx []Effect) []Effect {
+	s := &m.el[p]
+	if s.C != 0 {
+		return fx
+	}
+	s.C = 1
+	return append(fx, Effect{Kind: CancelAction, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: uint32(s.A)})
+}
+
+// cleared drives what a phase has set to its safe value and tells whether nothing of what it did is under way any more.
+func (m *Machine) cleared(at int64, p int, fx []Effect) (_ []Effect, done bool) {
+	s, e := &m.el[p], &m.p.Elems[p]
+	begun := e.First + int(s.PC)
+	if done = true; s.Waiting {
+		done = s.B != 0 || m.current(p).Kind != recipe.Request
+		begun++
+	}
+	for i := e.First; i < begun; i++ {
+		a := &m.p.Actions[i]
+		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+			n := m.p.Sets[k].Output
+			o := &m.out[n]
+			if int(o.Owner) != p {
+				continue
+			}
+			if o.Kept = false; o.Value != m.safe(n) {
+				fx = m.writeSafe(at, n, "begins anew", fx)
+			}
+			done = done && o.Known && !o.Busy
+		}
+	}
+	return fx, done
+}
+
+// anew lets a phase begin anew, with all its time.
+func (m *Machine) anew(at int64, p int, fx []Effect) []Effect {
+	s := &m.el[p]
+	m.timers.Set(p, at+m.p.Elems[p].Timeout)
+	m.timers.Clear(m.actionTimer(p))
+	s.PC, s.Waiting, s.Anew = 0, false, false
+	return m.retried(p, fx)
+}
+
+func (m *Machine) retried(p int, fx []Effect) []Effect {
+	s := &m.el[p]
+	return m.changed(p, fx, Effect{From: State(s.State), To: State(s.State), Edge: EdgeRetry, Reason: "time-out", Tries: int(s.Tries)})
+}
