@@ -424,7 +424,7 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 		seeds = 20_000
 	}
 	ends, met := map[State]int{}, map[string]int{}
-	for seed := uint64(5000); seed < 14000; seed++ {
+	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		g := grower{Rand: rnd}
 		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
