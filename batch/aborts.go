@@ -42,12 +42,12 @@ func (l *list) add(word string) {
 
 // found remembers a step until its abort is diagnosed.
 func (m *Machine) found(e *sequencer.Effect) {
-	word := m.b.prog.elems[e.Elem].id + " " + e.From.String()
+	word := m.form.prog.elems[e.Elem].id + " " + e.From.String()
 	if e.Round > 0 {
 		word += ", round " + strconv.FormatInt(e.Round, 10)
 	}
 	if e.Value != 0 {
-		word += ", " + m.b.prog.actions[e.Action].id + " for " + strconv.FormatInt(e.Elapsed/1_000_000, 10) + " ms"
+		word += ", " + m.form.prog.actions[e.Action].id + " for " + strconv.FormatInt(e.Elapsed/1_000_000, 10) + " ms"
 		if why := m.waits(e); why != "" {
 			word += ": " + brief(why, MaxDetail)
 		}
@@ -106,7 +106,7 @@ func (m *Machine) shown(id tag.ID) string {
 
 // tripChanged records how the request for a trip stands.
 func (m *Machine) tripChanged(e *sequencer.Effect, fx []Effect) []Effect {
-	t := &m.b.Plan.Map.Tags[m.b.prog.outputs[e.Output]]
+	t := &m.b.Plan.Map.Tags[m.form.prog.outputs[e.Output]]
 	m.begin(record.KindTripRequest)
 	m.body.Text(record.LogicalTag, t.Name)
 	m.show(record.Value, t, e.Value)

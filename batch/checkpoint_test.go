@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "e40513855fa84cd07e5b657f6d610496a5443651d40df6ddfbe7a1c7f1a5ad28",
-	"testdata/engine1/faults": "3c4b61ea123e40252aa21b51541dab916f1d0536127be13fa900842e6b88b604",
+	"testdata/engine1/demo":   "979ee493ab44667119f26b27e2317a0d5aff52a1cbc51ac8e299ff379978ad97",
+	"testdata/engine1/faults": "6e8682dfe795ad956feaa51b55047a5db1551b7076c91c2eae7c531f03bf7296",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -36,6 +36,7 @@ type step struct {
 type action struct {
 	id     string // step_id/n
 	text   string
+	answer *recipe.Answer // of a prompt: what is wanted
 	kind   *recipe.ActionType
 	params []string
 }
@@ -63,10 +64,12 @@ func within(t *iomap.Tag) int64 {
 	return max((t.Max-t.Min)/100, 1)
 }
 
-// compiler makes the program of a plan for one formula. What is wrong goes to report; the program is whole only if nothing was.
+// compiler makes the program of a plan for one formula. What is wrong goes to report; the program is whole only if nothing was. Where a
+// parameter is changed in a batch, what is reported goes into a record: its words are the engine's.
 type compiler struct {
 	plan    *Plan
 	formula recipe.Formula
+	chosen  *Equipment // the units that a batch has already; nil: they are chosen by the formula
 	report  func(n noder, format string, args ...any)
 	out     *program
 	named   map[string]int // windows by name
@@ -89,7 +92,11 @@ func (c *compiler) compile() *program {
 		}
 	}
 	c.gates()
-	c.choose()
+	if c.chosen == nil {
+		c.choose()
+	} else {
+		c.keep()
+	}
 	c.resources()
 	c.element(c.plan.Recipe.Root, -1, false, false)
 	c.meet()

@@ -189,7 +189,7 @@ func (c *compiler) actions(n int, list []recipe.Action) {
 
 func (c *compiler) action(n int, a *recipe.Action, id string) {
 	s := sequencer.Action{Kind: a.Kind, First: len(c.out.seq.Sets)}
-	w := action{id: id, text: a.Text}
+	w := action{id: id, text: a.Text, answer: &a.Answer}
 	switch a.Kind {
 	case recipe.Set:
 		for k := range a.Settings {
@@ -211,7 +211,7 @@ func (c *compiler) action(n int, a *recipe.Action, id string) {
 		if a.Kind == recipe.WaitTotal {
 			s.Reason = "total " + a.Window + " at its target"
 			if a.ShortBy.Given() && s.Window < len(c.out.wins) {
-				s.Short = c.counts(&a.ShortBy, c.out.wins[s.Window].meter.Resolution)
+				s.Short = c.atLeast(0, "short_by", &a.ShortBy, c.out.wins[s.Window].meter.Resolution)
 				s.Reason = "total " + a.Window + " within " + c.amount(&a.ShortBy).String() + " of its target"
 			}
 		}

@@ -81,7 +81,7 @@ func (c *compiler) stable(a *recipe.Action, s *sequencer.Action) {
 		return
 	}
 	s.Tag = id
-	s.Within = c.counts(&a.Within, c.plan.Map.Tags[id].Resolution)
+	s.Within = c.atLeast(1, "within", &a.Within, c.plan.Map.Tags[id].Resolution)
 }
 
 func (c *compiler) request(a *recipe.Action) (*recipe.ActionType, []string) {
@@ -140,6 +140,20 @@ func (c *compiler) amount(a *recipe.Amount) quantity.Quantity {
 
 func (c *compiler) counts(a *recipe.Amount, res quantity.Quantity) int64 {
 	return c.convert(a.Node, c.amount(a), res)
+}
+
+// atLeast is counts that may not be below a least number. What a file says was held against that when it was read; a parameter that is
+// changed was not.
+func (c *compiler) atLeast(least int64, key string, a *recipe.Amount, res quantity.Quantity) int64 {
+	v := c.counts(a, res)
+	switch q := c.amount(a); {
+	case v >= least:
+	case least > 0 && q.Coef <= 0:
+		c.report(a.Node, "%s %q is not above zero", key, q)
+	case q.Coef < 0:
+		c.report(a.Node, "%s %q is below zero", key, q)
+	}
+	return v
 }
 
 func (c *compiler) convert(n noder, q, res quantity.Quantity) int64 {

@@ -32,9 +32,9 @@ func (c *compiler) window(a *recipe.Action) int {
 			c.report(a.Node, "totalizer of meter %s: %v", m.Name, err)
 		}
 	}
-	spec := metering.Window{Meter: len(c.out.meters), Target: c.counts(&a.Target, m.Resolution)}
+	spec := metering.Window{Meter: len(c.out.meters), Target: c.atLeast(1, "target", &a.Target, m.Resolution)}
 	if spec.Tolerance = m.Resolution.Coef; a.Tolerance.Given() {
-		spec.Tolerance = c.counts(&a.Tolerance, m.Resolution)
+		spec.Tolerance = c.atLeast(0, "tolerance", &a.Tolerance, m.Resolution)
 	}
 	c.out.meters = append(c.out.meters, metering.Meter{Bits: m.Bits, K: k})
 	c.out.windows = append(c.out.windows, spec)

@@ -5,6 +5,7 @@ package batch
 import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -58,6 +59,9 @@ type Event struct {
 	Last     uint64    // Boot: last record of before, from which the state follows
 	Tail     int64     // Boot: bytes set aside at the end of the journal
 	Anchor   string    // Boot: where the journal's head is kept besides; "": nobody was asked to keep it
+
+	Checkpoint uint64 // Boot: generation of the checkpoint from which the state follows; 0: it follows from the first record
+	Phases     string // Boot: the elements that were under way, in the words of Machine.Phases; "": none, or not told
 
 	LateMS, LimitMS int64 // Late
 
@@ -116,9 +120,10 @@ type Effect struct {
 	Body    []byte      // Record
 	Output  int         // Write: number of the output, for cancelling what was to be written to it
 	Write   tag.Write
-	ID      uint32   // Ask, RunAction, CancelAction, RequestResource, ReleaseResource
-	Step    string   // Ask, RunAction, RequestResource, ReleaseResource: element; ReleaseResource of what nobody asked for: ""
-	Text    string   // Ask; RunAction: type of the action; End: final state of the batch
-	Version int      // RunAction: version of the type
-	Params  []string // RunAction: name=value; End: outputs that were never confirmed safe; RequestResource: what is asked for, in order
+	ID      uint32         // Ask, RunAction, CancelAction, RequestResource, ReleaseResource
+	Step    string         // Ask, RunAction, RequestResource, ReleaseResource: element; ReleaseResource of what nobody asked for: ""
+	Text    string         // Ask; RunAction: type of the action; End: final state of the batch
+	Answer  *recipe.Answer // Ask: what is wanted; it is never changed
+	Version int            // RunAction: version of the type
+	Params  []string       // RunAction: name=value; End: outputs that were never confirmed safe; RequestResource: what is asked for, in order
 }

@@ -96,7 +96,7 @@ func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 	m.body.Text(record.OldValue, n.Was.String())
 	m.body.Text(record.NewValue, n.Is.String())
 	if e := m.refs.Steps[k]; e > 0 {
-		m.body.Text(record.StepID, m.b.prog.elems[e-1].id)
+		m.body.Text(record.StepID, m.form.prog.elems[e-1].id)
 	}
 	cause := uint64(0)
 	switch {
@@ -184,8 +184,8 @@ func (m *Machine) standing(i int) string {
 
 // blamed is the interlock that a reason of the sequencer names, -1 for none.
 func (m *Machine) blamed(reason string) int {
-	for i := range m.b.prog.seq.Interlocks {
-		if m.b.prog.seq.Interlocks[i].Text == reason {
+	for i := range m.form.prog.seq.Interlocks {
+		if m.form.prog.seq.Interlocks[i].Text == reason {
 			return i
 		}
 	}

@@ -97,17 +97,19 @@ func (m *Machine) guards(boot bool, fx []Effect) []Effect {
 
 // guarded carries out an order that concerns an interlock or an alarm, and answers it.
 func (m *Machine) guarded(ev *Event, fx []Effect) []Effect {
+	m.tell(sequencer.Event{Kind: sequencer.Input}) // of what comes of it
+	fx = m.guards(false, fx)
 	m.notices = m.notices[:0]
 	result, why := sequencer.Refused, ""
 	switch {
 	case m.st.Ended:
-		why = "a batch runs once; create another"
+		why = batchOver
 	case ev.Command == sequencer.ResetInterlock:
 		result, why = m.reset(ev.Name)
 	default:
 		result, why = m.acknowledge(ev.Name)
 	}
-	return m.noticed(m.answer(ev.Command, result, why, fx))
+	return m.noticed(m.commanded(ev.Command, result, why, fx))
 }
 
 func (m *Machine) reset(name string) (r sequencer.Result, why string) {
@@ -124,7 +126,7 @@ func (m *Machine) reset(name string) (r sequencer.Result, why string) {
 		}
 		return sequencer.Accepted, ""
 	}
-	return sequencer.Refused, fmt.Sprintf("no interlock %q in the I/O map; name one by its interlock_id", name)
+	return sequencer.Refused, fmt.Sprintf("the I/O map %s has no interlock %q", m.b.Plan.Map.ID, name)
 }
 
 func (m *Machine) acknowledge(name string) (r sequencer.Result, why string) {
@@ -138,7 +140,7 @@ func (m *Machine) acknowledge(name string) (r sequencer.Result, why string) {
 		}
 		return sequencer.Accepted, ""
 	}
-	return sequencer.Refused, fmt.Sprintf("no alarm %q in the I/O map; name one by its alarm_id", name)
+	return sequencer.Refused, fmt.Sprintf("the I/O map %s has no alarm %q", m.b.Plan.Map.ID, name)
 }
 
 // noticed records what the guard has noticed.
@@ -199,7 +201,7 @@ func (m *Machine) fault(class iomap.Fault, e int, by uint64, fx []Effect) []Effe
 		}
 		lasts := false
 		for o, faulty := range m.refs.Faulty {
-			lasts = lasts || class == iomap.FaultOutput && faulty != 0 && (a.Of == tag.None || a.Of == m.b.prog.outputs[o])
+			lasts = lasts || class == iomap.FaultOutput && faulty != 0 && (a.Of == tag.None || a.Of == m.form.prog.outputs[o])
 		}
 		for _, late := range m.refs.Late {
 			lasts = lasts || class == iomap.FaultTimeout && late != 0

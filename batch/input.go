@@ -340,11 +340,18 @@ func recovery(b *record.Body, ev *Event) {
 	}
 	b.Count(record.CheckpointLastSeq, ev.Last)
 	b.Count(record.TruncateTail, uint64(ev.Tail))
+	if ev.Checkpoint > 0 {
+		b.Count(record.CheckpointID, ev.Checkpoint)
+	}
+	if ev.Phases != "" {
+		b.Text(record.PhaseState, ev.Phases)
+	}
 }
 
 func readRecovery(r *record.Record, ev *Event) (err error) {
 	ev.Last = r.Count(record.CheckpointLastSeq)
 	ev.Tail, ev.LossMS = int64(r.Count(record.TruncateTail)), -1
+	ev.Checkpoint, ev.Phases = r.Count(record.CheckpointID), r.Text(record.PhaseState)
 	if text := r.Text(record.LossIntervalS); text != "" {
 		ev.LossMS, _, err = quantity.ParseDecimal(text)
 	}

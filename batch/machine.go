@@ -25,6 +25,7 @@ type Machine struct {
 	keep  timebase.Keeper
 	st    state
 	refs  refs
+	form  form   // the formula in force, and what was made of it
 	line  []line // by number of a request to an arbiter in the program: where it stands
 
 	// What follows is set anew by every Step.
@@ -70,7 +71,7 @@ type refs struct {
 // Start makes the machine of a batch in which nothing has happened yet.
 func (b *Batch) Start() *Machine {
 	p := b.prog
-	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows),
+	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows), form: b.bound(),
 		arena: make([]byte, 0, 16<<10), text: make([]byte, 0, 256)}
 	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
@@ -85,6 +86,9 @@ func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) { return m.io.R
 
 // Total returns what a window shows.
 func (m *Machine) Total(w int) metering.Total { return m.met.Total(w) }
+
+// Target returns what a window aims at, in counts of its meter's resolution, by the values that parameters have now.
+func (m *Machine) Target(w int) int64 { return m.form.prog.windows[w].Target }
 
 // State returns the state of the batch.
 func (m *Machine) State() sequencer.State { return m.seq.State(0) }
@@ -142,7 +146,6 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.told = m.told[:0]
 	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx = m.ifx[:0]
-	order := false // one that the floors below the sequencer take
 	switch ev.Kind {
 	case Sample:
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
@@ -162,13 +165,9 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case Boot:
 		m.boot(ev)
 	case Told:
-		if order = ev.Command == sequencer.Acknowledge || ev.Command == sequencer.ResetInterlock; order {
-			m.tell(sequencer.Event{Kind: sequencer.Input}) // of what comes of it
-			break
-		}
-		m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
+		fx = m.order(ev, fx)
 	case Answered:
-		m.tell(sequencer.Event{Kind: sequencer.Answered, ID: ev.ID})
+		fx = m.answered(ev, fx)
 	case Done:
 		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK})
 	case ResourceGranted, ResourceRefused, ResourceQueue:
@@ -177,9 +176,6 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	}
 	fx = m.guards(ev.Kind == Boot, m.qualities(fx))
-	if order {
-		fx = m.guarded(ev, fx)
-	}
 	for i := 0; i < len(m.told); i++ {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
@@ -203,7 +199,7 @@ func (m *Machine) elem(id string) int {
 	if id == "" {
 		return 0
 	}
-	for i, e := range m.b.prog.elems {
+	for i, e := range m.form.prog.elems {
 		if e.id == id {
 			return i
 		}
@@ -230,11 +226,11 @@ func (m *Machine) boot(ev *Event) {
 		m.meter(&Event{Tag: r.Tag, Bits: r.Bits})
 	}
 	m.ifx = m.ifx[:0]
-	for w := range m.b.prog.wins {
+	for w := range m.form.prog.wins {
 		if !m.met.Total(w).Open {
 			continue
 		}
-		id := m.b.prog.wins[w].meter.Source
+		id := m.form.prog.wins[w].meter.Source
 		m.ifx = append(m.ifx, iomap.Effect{Kind: iomap.QualityChanged, Tag: id, From: tag.Good, To: tag.Stale, AgeMS: ev.LossMS})
 		if _, q := m.io.Read(id, m.now); q != tag.Stale {
 			m.ifx = append(m.ifx, iomap.Effect{Kind: iomap.QualityChanged, Tag: id, From: tag.Stale, To: q})
@@ -245,12 +241,12 @@ func (m *Machine) boot(ev *Event) {
 
 // meter hands a sample to the meters whose source it is.
 func (m *Machine) meter(ev *Event) {
-	for w := range m.b.prog.wins {
-		if m.b.prog.wins[w].meter.Source != ev.Tag {
+	for w := range m.form.prog.wins {
+		if m.form.prog.wins[w].meter.Source != ev.Tag {
 			continue
 		}
 		_, q := m.io.Read(ev.Tag, m.now)
-		e := metering.Event{Kind: metering.Reading, Meter: m.b.prog.windows[w].Meter, Raw: int64(ev.Bits),
+		e := metering.Event{Kind: metering.Reading, Meter: m.form.prog.windows[w].Meter, Raw: int64(ev.Bits),
 			RawAt: m.at - ev.AgeMS*1_000_000, Quality: q}
 		m.mfx = m.met.Step(m.at, &e, m.mfx[:0])
 	}
@@ -264,9 +260,9 @@ func (m *Machine) qualities(fx []Effect) []Effect {
 			continue
 		}
 		fx = m.qualityChanged(e, fx)
-		for w := range m.b.prog.wins {
-			if m.b.prog.wins[w].meter.Source == e.Tag {
-				q := metering.Event{Kind: metering.Quality, Meter: m.b.prog.windows[w].Meter, Quality: e.To}
+		for w := range m.form.prog.wins {
+			if m.form.prog.wins[w].meter.Source == e.Tag {
+				q := metering.Event{Kind: metering.Quality, Meter: m.form.prog.windows[w].Meter, Quality: e.To}
 				m.mfx = m.met.Step(m.at, &q, m.mfx[:0])
 			}
 		}
@@ -276,7 +272,7 @@ func (m *Machine) qualities(fx []Effect) []Effect {
 
 // openWindow opens a window in the metering floor and tells the sequencer what came of it.
 func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
-	w := &m.b.prog.wins[e.Window]
+	w := &m.form.prog.wins[e.Window]
 	raw, rawAt := m.io.Source(w.meter.Source)
 	_, q := m.io.Read(w.meter.Source, m.now)
 	rawAt -= m.st.Base

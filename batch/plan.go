@@ -234,6 +234,7 @@ type Batch struct {
 
 	unapproved bool
 	prog       *program
+	formula    recipe.Formula // at Size
 }
 
 // Bind makes a batch of a plan. Size is a quantity such as "200 kg", or "" for the recipe's nominal size. The error says which
@@ -287,7 +288,7 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 			first = fmt.Errorf("batch: size %s: %s: %s", b.Size, n.Pos(), fmt.Sprintf(format, args...))
 		}
 	}}
-	b.prog = c.compile()
+	b.prog, b.formula = c.compile(), formula
 	b.Equipment = b.prog.equipment
 	return b, first
 }

@@ -108,7 +108,7 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 		return m.put(fx)
 	case sequencer.Answer:
-		return m.answer(e.Command, e.Result, e.Reason, fx)
+		return m.commanded(e.Command, e.Result, e.Reason, fx)
 	case sequencer.OutputFault:
 		return m.outputFault(e, fx)
 	case sequencer.Found:
@@ -123,8 +123,8 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 	return fx
 }
 
-// answer records what became of a command, or of an answer that nobody waits for.
-func (m *Machine) answer(c sequencer.Command, r sequencer.Result, why string, fx []Effect) []Effect {
+// commanded records what became of a command, or of an answer that nobody waits for.
+func (m *Machine) commanded(c sequencer.Command, r sequencer.Result, why string, fx []Effect) []Effect {
 	m.begin(record.KindCommandResult)
 	m.body.Text(record.Command, cmp.Or(c.String(), "answer"))
 	m.body.Text(record.Result, r.String())
@@ -159,7 +159,7 @@ func (m *Machine) end(e *sequencer.Effect, fx []Effect) []Effect {
 
 // unconfirmed names the outputs that are not known to have what was commanded.
 func (m *Machine) unconfirmed() (names []string) {
-	for o, id := range m.b.prog.outputs {
+	for o, id := range m.form.prog.outputs {
 		if _, ok := m.seq.Commanded(o); !ok {
 			names = append(names, m.b.Plan.Map.Tags[id].Name)
 		}
@@ -168,7 +168,7 @@ func (m *Machine) unconfirmed() (names []string) {
 }
 
 // step names the element of an effect.
-func (m *Machine) step(e *sequencer.Effect) { m.body.Text(record.StepID, m.b.prog.elems[e.Elem].id) }
+func (m *Machine) step(e *sequencer.Effect) { m.body.Text(record.StepID, m.form.prog.elems[e.Elem].id) }
 
 func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.begin(record.KindStepState)
@@ -176,11 +176,11 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Text(record.StepState, e.Edge.String())
 	m.body.Text(record.PhaseState, e.To.String())
 	m.body.Text(record.OldValue, e.From.String())
-	m.body.Text(record.Level, m.b.prog.elems[e.Elem].level.String())
+	m.body.Text(record.Level, m.form.prog.elems[e.Elem].level.String())
 	if e.To == sequencer.Complete {
 		m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
 	}
-	if t := m.b.prog.seq.Elems[e.Elem].Timeout; t > 0 && e.Edge == sequencer.EdgeStart {
+	if t := m.form.prog.seq.Elems[e.Elem].Timeout; t > 0 && e.Edge == sequencer.EdgeStart {
 		m.body.Int(record.TimeoutMS, t/1_000_000)
 	}
 	if e.Reason != "" {
@@ -200,8 +200,8 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	m.begin(record.KindActionState)
 	m.step(e)
-	m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
-	a := &m.b.prog.seq.Actions[e.Action]
+	m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)
+	a := &m.form.prog.seq.Actions[e.Action]
 	m.body.Text(record.Command, a.Kind.String())
 	m.window(e)
 	if a.Ask != 0 { // it asks anew, or was granted
@@ -239,7 +239,7 @@ func (m *Machine) waits(e *sequencer.Effect) string {
 func (m *Machine) who(e *sequencer.Effect) (names []string) {
 	for _, n := range e.Who.Elems {
 		if n != 0 {
-			names = append(names, m.b.prog.elems[n].id)
+			names = append(names, m.form.prog.elems[n].id)
 		}
 	}
 	return names
@@ -247,7 +247,7 @@ func (m *Machine) who(e *sequencer.Effect) (names []string) {
 
 // equipment says what an element asks for, who holds it, and how many ask for it already.
 func (m *Machine) equipment(a *sequencer.Action, e *sequencer.Effect) {
-	m.body.Texts(record.ResourceID, m.b.prog.used(a, false))
+	m.body.Texts(record.ResourceID, m.form.prog.used(a, false))
 	if e.Who.Elems[0] != 0 {
 		m.body.Texts(record.OwnerStepID, m.who(e))
 		m.body.Int(record.EventQueueDepth, e.Value)
@@ -256,9 +256,9 @@ func (m *Machine) equipment(a *sequencer.Action, e *sequencer.Effect) {
 
 // window names the window of an effect whose action has one.
 func (m *Machine) window(e *sequencer.Effect) {
-	switch a := &m.b.prog.seq.Actions[e.Action]; a.Kind {
+	switch a := &m.form.prog.seq.Actions[e.Action]; a.Kind {
 	case recipe.WaitTotal, recipe.OpenWindow, recipe.CloseWindow:
-		m.body.Text(record.MeterWindowID, m.b.prog.wins[a.Window].id)
+		m.body.Text(record.MeterWindowID, m.form.prog.wins[a.Window].id)
 		m.body.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
 	}
 }
@@ -287,7 +287,7 @@ func (m *Machine) decimal(k record.Key, counts int64, res quantity.Quantity) {
 }
 
 func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
-	id := m.b.prog.outputs[e.Output]
+	id := m.form.prog.outputs[e.Output]
 	t := &m.b.Plan.Map.Tags[id]
 	bits, ok := t.Wire(e.Value)
 	if !ok {
@@ -315,7 +315,7 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 		m.causes(m.input, m.refs.Outputs[e.Output], m.by(e.Reason))
 	} else {
 		m.step(e)
-		m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
+		m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)
 		m.causes(m.input, m.refs.Elems[e.Elem], m.refs.Outputs[e.Output])
 		m.refs.Actions[e.Elem] = m.next
 	}
@@ -333,14 +333,14 @@ func polarity(t *iomap.Tag) string {
 }
 
 func (m *Machine) outputFault(e *sequencer.Effect, fx []Effect) []Effect {
-	t := &m.b.Plan.Map.Tags[m.b.prog.outputs[e.Output]]
+	t := &m.b.Plan.Map.Tags[m.form.prog.outputs[e.Output]]
 	m.begin(record.KindOutputFault)
 	m.body.Text(record.LogicalTag, t.Name)
 	m.body.Int(record.WriteID, int64(e.ID))
 	m.body.Text(record.Result, "unknown")
 	m.body.Text(record.Detail, e.Reason)
 	safe := t.Safe
-	if p := m.b.Plan.Map.Trip; p != nil && m.b.prog.outputs[e.Output] == p.Tag { // at rest, or as it was requested
+	if p := m.b.Plan.Map.Trip; p != nil && m.form.prog.outputs[e.Output] == p.Tag { // at rest, or as it was requested
 		safe = e.Value
 	}
 	m.show(record.SafeState, t, safe)
@@ -362,8 +362,8 @@ func (m *Machine) qualityChanged(e *iomap.Effect, fx []Effect) []Effect {
 }
 
 func (m *Machine) ask(e *sequencer.Effect, fx []Effect) []Effect {
-	a := &m.b.prog.actions[e.Action]
-	step := m.b.prog.elems[e.Elem].id
+	a := &m.form.prog.actions[e.Action]
+	step := m.form.prog.elems[e.Elem].id
 	switch e.Kind {
 	case sequencer.Mark:
 		m.begin(record.KindMarker)
@@ -372,6 +372,7 @@ func (m *Machine) ask(e *sequencer.Effect, fx []Effect) []Effect {
 		m.begin(record.KindPrompt)
 		m.body.Int(record.PromptID, int64(e.ID))
 		m.body.Text(record.Message, a.text)
+		m.wanted(a.answer)
 	default:
 		m.begin(record.KindActionRequest)
 		m.body.Int(record.RequestID, int64(e.ID))
@@ -387,7 +388,7 @@ func (m *Machine) ask(e *sequencer.Effect, fx []Effect) []Effect {
 	switch e.Kind {
 	case sequencer.Ask:
 		m.refs.Actions[e.Elem] = seq
-		fx = append(fx, Effect{Kind: Ask, Seq: seq, ID: e.ID, Step: step, Text: a.text})
+		fx = append(fx, Effect{Kind: Ask, Seq: seq, ID: e.ID, Step: step, Text: a.text, Answer: a.answer})
 	case sequencer.RequestAction:
 		m.refs.Actions[e.Elem] = seq
 		fx = append(fx, Effect{Kind: RunAction, Seq: seq, ID: e.ID, Step: step, Text: a.kind.Name, Version: a.kind.Version, Params: a.params})

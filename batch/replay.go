@@ -133,6 +133,9 @@ func (r *Replay) Record(rec *record.Record) error {
 	if (ev.Kind == Created || ev.Kind == Boot) && rec.Int(record.Engine) != Engine {
 		return fmt.Errorf("%w: record %d was written by engine %d, this build is engine %d", ErrEngine, r.seq, rec.Int(record.Engine), Engine)
 	}
+	if ev.Phases != "" && ev.Phases != r.Machine.Phases() { // it did not come up where the records lead
+		return &Divergence{Seq: r.seq, Want: string(rec.Body), Got: record.PhaseState.String() + " " + r.Machine.Phases()}
+	}
 	at := int64(rec.Count(record.TsMonoNS))
 	again, err := r.Machine.AppendInput(nil, at, &ev)
 	if err != nil {

@@ -87,7 +87,7 @@ func readRuling(r *record.Record, ev *Event) {
 
 // arbitrated records what is asked of an arbiter, given back to it, and how long it takes.
 func (m *Machine) arbitrated(e *sequencer.Effect, fx []Effect) []Effect {
-	a := &m.b.prog.seq.Actions[e.Action]
+	a := &m.form.prog.seq.Actions[e.Action]
 	known := e.Elem != 0 // a grant of what was never asked for is of no element
 	switch e.Kind {
 	case sequencer.ActionWaits:
@@ -108,7 +108,7 @@ func (m *Machine) arbitrated(e *sequencer.Effect, fx []Effect) []Effect {
 		fx = m.put(fx)
 		return append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID})
 	}
-	names := m.b.prog.used(a, true)
+	names := m.form.prog.used(a, true)
 	m.line[a.Ask-1].Asked = e.Kind == sequencer.RequestResource
 	m.step(e)
 	m.body.Texts(record.ResourceID, names)
@@ -119,9 +119,9 @@ func (m *Machine) arbitrated(e *sequencer.Effect, fx []Effect) []Effect {
 	fx = m.put(fx)
 	switch {
 	case e.Kind == sequencer.RequestResource:
-		fx = append(fx, Effect{Kind: RequestResource, Seq: m.next - 1, ID: e.ID, Step: m.b.prog.elems[e.Elem].id, Params: names})
+		fx = append(fx, Effect{Kind: RequestResource, Seq: m.next - 1, ID: e.ID, Step: m.form.prog.elems[e.Elem].id, Params: names})
 	case e.Result == sequencer.Accepted:
-		fx = append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID, Step: m.b.prog.elems[e.Elem].id})
+		fx = append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID, Step: m.form.prog.elems[e.Elem].id})
 	}
 	return fx
 }
@@ -132,11 +132,11 @@ func (m *Machine) waitsStill(a *sequencer.Action, e *sequencer.Effect, fx []Effe
 	*l = m.heard
 	m.begin(record.KindActionState)
 	m.step(e)
-	m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
+	m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)
 	m.body.Text(record.ActionState, "wait")
 	m.body.Text(record.Command, a.Kind.String())
 	m.body.Text(record.WaitReason, m.queued(e))
-	m.body.Texts(record.ResourceID, m.b.prog.used(a, true))
+	m.body.Texts(record.ResourceID, m.form.prog.used(a, true))
 	m.body.Int(record.QueuePlace, l.Place)
 	if l.Len > 0 {
 		m.body.Text(record.ResourceOwner, l.owner())
@@ -151,11 +151,11 @@ func (m *Machine) waitsStill(a *sequencer.Action, e *sequencer.Effect, fx []Effe
 
 // queued says what an effect waits for; of an arbiter, also who has it, the place in the queue and since when.
 func (m *Machine) queued(e *sequencer.Effect) string {
-	p := &m.b.prog.seq.Elems[e.Elem]
+	p := &m.form.prog.seq.Elems[e.Elem]
 	if !p.Phase || p.Count == 0 {
 		return e.Reason
 	}
-	a := &m.b.prog.seq.Actions[p.First]
+	a := &m.form.prog.seq.Actions[p.First]
 	if a.Kind != recipe.Acquire || a.Ask == 0 || !m.line[a.Ask-1].Asked {
 		return e.Reason
 	}
@@ -176,9 +176,9 @@ func (m *Machine) queued(e *sequencer.Effect) string {
 // GivenBack returns, as effects, the requests to an arbiter that each element gave back last. Who tells them once more does no harm,
 // and of one that a cut has come before nobody else will.
 func (m *Machine) GivenBack() (fx []Effect) {
-	for k, p := range m.b.prog.seq.Asks {
+	for k, p := range m.form.prog.seq.Asks {
 		if id := m.seq.GivenBack(k); id != 0 {
-			fx = append(fx, Effect{Kind: ReleaseResource, ID: id, Step: m.b.prog.elems[p].id})
+			fx = append(fx, Effect{Kind: ReleaseResource, ID: id, Step: m.form.prog.elems[p].id})
 		}
 	}
 	return fx

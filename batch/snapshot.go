@@ -32,6 +32,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	for _, part := range m.refParts() {
 		dst, _ = binary.Append(dst, le, part)
 	}
+	dst, _ = binary.Append(dst, le, m.form.own)
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
@@ -69,7 +70,10 @@ func (m *Machine) Restore(src []byte) error {
 			return errSnapshot
 		}
 	}
-	src, err := m.io.Restore(src)
+	src, err := m.restoreForm(src)
+	if err == nil {
+		src, err = m.io.Restore(src)
+	}
 	if err == nil {
 		src, err = m.guard.Restore(src)
 	}

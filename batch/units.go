@@ -178,6 +178,18 @@ func (c *compiler) choose() {
 	}
 }
 
+// keep holds the units that the batch has against the requirements of the recipe, which name parameters.
+func (c *compiler) keep() {
+	c.out.equipment = c.chosen
+	for i := range c.chosen.picks {
+		if p := &c.chosen.picks[i]; p.unit != nil {
+			if why := unfit(p.unit, p.need, c.formula); why != "" {
+				c.report(p.need.Node, "%s: unit %s, which the batch has, %s", p.need.Name, p.unit.Name, why)
+			}
+		}
+	}
+}
+
 // classes says which classes a map has.
 func classes(m *iomap.Map) string {
 	var list []string

@@ -10,17 +10,17 @@ import (
 )
 
 func (m *Machine) windowStart(e *sequencer.Effect, raw int64, fx []Effect) []Effect {
-	w := &m.b.prog.wins[e.Window]
+	w := &m.form.prog.wins[e.Window]
 	m.begin(record.KindWindowStart)
 	m.step(e)
-	m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
+	m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)
 	m.window(e)
 	m.body.Text(record.LogicalTag, m.b.Plan.Map.Tags[w.meter.Source].Name)
 	m.body.Text(record.WindowStartEvent, "step")
 	m.body.Count(record.WindowStartTsMono, uint64(m.at))
 	m.body.Text(record.Unit, string(w.meter.Resolution.Unit))
-	m.decimal(record.Target, m.b.prog.windows[e.Window].Target, w.meter.Resolution)
-	m.decimal(record.Tolerance, m.b.prog.windows[e.Window].Tolerance, w.meter.Resolution)
+	m.decimal(record.Target, m.form.prog.windows[e.Window].Target, w.meter.Resolution)
+	m.decimal(record.Tolerance, m.form.prog.windows[e.Window].Tolerance, w.meter.Resolution)
 	m.body.Count(record.RawState, uint64(raw))
 	m.body.Text(record.Quality, tag.Good.String())
 	m.causes(m.input, m.refs.Elems[e.Elem])
@@ -29,11 +29,11 @@ func (m *Machine) windowStart(e *sequencer.Effect, raw int64, fx []Effect) []Eff
 }
 
 func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
-	w, spec, t := &m.b.prog.wins[e.Window], &m.b.prog.windows[e.Window], m.met.Total(e.Window)
+	w, spec, t := &m.form.prog.wins[e.Window], &m.form.prog.windows[e.Window], m.met.Total(e.Window)
 	digest := m.met.Digest(e.Window)
 	m.begin(record.KindWindowStop)
 	m.step(e)
-	m.body.Text(record.ActionID, m.b.prog.actions[e.Action].id)
+	m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)
 	m.body.Text(record.MeterWindowID, w.id)
 	m.body.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
 	m.body.Text(record.LogicalTag, m.b.Plan.Map.Tags[w.meter.Source].Name)
@@ -70,7 +70,7 @@ func verdict(t *metering.Total, spec *metering.Window, reason string) string {
 
 // reconcile holds the total of a closed window against the device's own.
 func (m *Machine) reconcile(e *sequencer.Effect, fx []Effect) []Effect {
-	w, t := &m.b.prog.wins[e.Window], m.met.Total(e.Window)
+	w, t := &m.form.prog.wins[e.Window], m.met.Total(e.Window)
 	res := w.meter.Resolution
 	m.begin(record.KindReconcile)
 	m.body.Text(record.MeterWindowID, w.id)

@@ -51,8 +51,8 @@ package recipe
 // none of their own; see below.
 //
 // formula lists the parameters: name, value at the nominal batch size, scaling (none, the default, linear or quadratic), and min and
-// max of the scaled value, which may be left out. Limits are held against every permitted batch size. The value may be $other, to be
-// that of another parameter.
+// max of the scaled value, which may be left out. Limits are held against every permitted batch size, and against what an operator gives
+// it while the batch is held. The value may be $other, to be that of another parameter.
 //
 //	formula:
 //	  - {name: charge, value: 120.00 kg, min: 50 kg, max: 250 kg, scaling: linear}
@@ -174,6 +174,19 @@ package recipe
 //	sync: FULL                                           meet other branches at a line
 //	send: SEEDED                                         post a message
 //	receive: SEEDED                                      wait for a message, and take it
+//
+// A prompt takes any words, unless it says what it wants. Then the answer is held against that: what does not fit is refused, with what
+// is wanted, and the prompt goes on waiting. The number becomes the value of the parameter that into names, for this batch, from then on
+// and within the limits of the parameter; whatever waits with the old value goes on with the new one, and what was set with it stays.
+//
+//	prompt: {text: Connect the hose., answer: confirm}                                  takes yes and nothing else
+//	prompt: {text: Choose a filter., answer: choice, choices: [left, right]}            takes one of 2 to 16 choices, as it is written
+//	prompt: {text: Number the sample., answer: text, max_length: 20}                    takes 1 to so many characters, 200 at most
+//	prompt: {text: Weigh A., answer: number, min: 60 kg, max: 200 kg, into: charge}     takes a number with its unit, for $charge
+//	prompt: {text: Dip it., answer: number, min: 0 L, max: 90 L, resolution: 0.5 L}     takes a number in steps
+//
+// min and max must be there and resolution, of which they and the answer are whole numbers, may be; all three are in one unit. An answer
+// may be in another that converts.
 //
 // A window is opened, used and closed in one phase, has one name in the recipe, and may not stand in a repeat: it has one total in a
 // batch. To correct a charge in a repeat, use shots and the level or weight, as above.

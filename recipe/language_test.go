@@ -60,7 +60,7 @@ func TestWhatTheReferenceShowsIsRead(t *testing.T) {
 		case strings.HasPrefix(piece, "# "):
 			elements++
 			body += "    " + strings.ReplaceAll(strings.TrimSuffix(piece, "\n"), "\n", "\n    ") + "\n"
-		case strings.HasPrefix(piece, "set:"):
+		case strings.HasPrefix(piece, "set:"), strings.HasPrefix(piece, "prompt:"):
 			for _, line := range strings.Split(strings.TrimSuffix(piece, "\n"), "\n") {
 				code, _, explained := cutWide(line)
 				require.True(t, explained, line)
@@ -92,14 +92,14 @@ func cutWide(line string) (left, right string, ok bool) {
 
 func TestNoWordOfTheLanguageIsMissingInTheReference(t *testing.T) {
 	wrong := strings.Replace(frame, "HEADER\n", "x: 1\nformula: [{x: 1}]\nequipment: [{x: 1}]\n", 1) + `
-    - {id: A, level: phase, x: 1, on_hold: {x: 1}, actions: [{x: 1}, {open_window: {x: 1}}, {wait_total: {x: 1}}, {verify_stable: {x: 1}}, {request: {x: 1}}]}
+    - {id: A, level: phase, x: 1, on_hold: {x: 1}, actions: [{x: 1}, {open_window: {x: 1}}, {wait_total: {x: 1}}, {verify_stable: {x: 1}}, {prompt: {x: 1}}, {request: {x: 1}}]}
     - {id: B, level: operation, repeat: {x: 1}}
 `
 	_, err := Parse("wrong", []byte(wrong))
 	require.Error(t, err)
 	text, _ := reference(t)
 	lists := regexp.MustCompile(`allowed: (.*)`).FindAllStringSubmatch(err.Error(), -1)
-	require.Len(t, lists, 11, err)
+	require.Len(t, lists, 12, err)
 	for _, list := range lists {
 		for _, word := range strings.Split(list[1], ", ") {
 			require.Regexp(t, `\b`+word+`\b`, text)

@@ -77,8 +77,10 @@ func (r *reader) fill(a *Action, value strictyaml.Node, phase *Element) {
 		a.Within = r.amount(f.Req("within"), "within", 1)
 		a.For = r.time(f.Req("for"))
 		f.Done()
-	case Mark, Prompt:
+	case Mark:
 		a.Text = value.Str()
+	case Prompt:
+		r.prompt(a, value)
 	case Request:
 		f := value.Map()
 		a.Type = f.Req("type").Ident()

@@ -289,6 +289,7 @@ type Action struct {
 	Tag       string     // VerifyStable
 	Within    Amount     // VerifyStable: width of the band
 	Text      string     // Mark, Prompt: what is logged or shown
+	Answer    Answer     // Prompt: what is wanted
 	Type      string     // Request: OEM action type
 	Line      string     // Sync: name of the line; Send, Receive: tag of the message
 	Node      strictyaml.Node

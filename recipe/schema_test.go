@@ -67,6 +67,8 @@ func TestTheSchemaKnowsTheLimitsOfTheParser(t *testing.T) {
 		fmt.Sprintf(`"maxItems": %d, "items": {"$ref": "#/$defs/step"}`, MaxElements),
 		fmt.Sprintf(`"maxLength": %d,%s"minimum": 0,`, strictyaml.MaxIdent, "\n      "),
 		fmt.Sprintf(`"maximum": %d}`, MaxRounds),
+		fmt.Sprintf(`"maxItems": %d,%s"items": {"$ref": "#/$defs/text"}`, MaxChoices, "\n          "),
+		fmt.Sprintf(`"minimum": 1, "maximum": %d}`, MaxAnswer),
 		fmt.Sprintf(`"maximum": %d}`, MaxRetry),
 		fmt.Sprintf(`"const": %d`, Schema),
 		`"$id": "` + schemaID + `"`,

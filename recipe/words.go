@@ -41,7 +41,7 @@ func (a *Action) String() string {
 	case Mark:
 		return "log " + quote(a.Text)
 	case Prompt:
-		return "ask the operator " + quote(a.Text)
+		return "ask the operator " + quote(a.Text) + a.Answer.words()
 	case Request:
 		if len(a.Settings) == 0 {
 			return "request " + a.Type
@@ -55,6 +55,25 @@ func (a *Action) String() string {
 		return "wait for message " + a.Line
 	}
 	return ""
+}
+
+// words says what is wanted, behind the question; "" where any words are.
+func (a *Answer) words() string {
+	text := ""
+	switch a.Kind {
+	case AnswerAny:
+		return ""
+	case AnswerConfirm:
+		text = " and have it confirmed"
+	case AnswerChoice:
+		text = " for one of " + inQuotes(strings.Join(a.Choices, `", "`))
+	default:
+		text = " for " + a.Wanted()
+	}
+	if a.Into != "" {
+		text += ", which becomes $" + a.Into
+	}
+	return text
 }
 
 func settingWords(settings []Setting, between string) string {

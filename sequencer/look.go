@@ -8,7 +8,8 @@ import (
 	"github.com/batchkit/batchkit/recipe"
 )
 
-// index says which actions ask for what. It follows from the program and never changes.
+// index says which actions ask for what. It follows from the program and never changes, since a program that is
+// adopted has the same form.
 type index struct {
 	elem   []int32 // by action: its phase or logic
 	tags   lists   // by tag: the actions whose end hangs on it

@@ -16,6 +16,7 @@ type output struct {
 	Untrue uint8  // how often it has read back something else since it last agreed
 	Kept   bool   // Held is to be restored
 	Owner  int32  // element that answers for it: the phase that set it, and after that what follows it
+	By     int32  // set that it has its value from, or comes back to, counted from 1; 0 before the first
 }
 
 // write commands a value. Writes to what a device has already confirmed are left out, and so are those that an interlock withholds.

@@ -139,7 +139,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	switch a.Kind {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
-			m.own(p, m.p.Sets[k].Output)
+			m.own(p, k)
 			fx = m.set(at, p, k, fx)
 		}
 		if m.withheld(a) < 0 {
@@ -183,20 +183,20 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	return append(fx, base)
 }
 
-// own makes a phase answer for an output that it sets, itself or by its logic. What it had before a hold comes back on restart.
-func (m *Machine) own(p, o int) {
-	e, s := &m.p.Elems[p], &m.out[o]
+// own makes a phase answer for the output of a set, its own or that of its logic. What it had before a hold comes back on restart.
+func (m *Machine) own(p, k int) {
+	e, s := &m.p.Elems[p], &m.out[m.p.Sets[k].Output]
 	m.freed()
-	m.parted(o)
+	m.parted(m.p.Sets[k].Output)
 	switch {
 	case !e.Logic:
-		s.Owner, s.Kept = int32(p), false
+		s.Owner, s.Kept, s.By = int32(p), false, int32(k)+1
 	case m.p.Elems[e.Parent].Logics[recipe.OnHold] == p:
 		if s.Owner = int32(e.Parent); !s.Kept {
 			s.Kept, s.Held = true, s.Value
 		}
 	default:
-		s.Owner, s.Kept = int32(e.Parent), false
+		s.Owner, s.Kept, s.By = int32(e.Parent), false, int32(k)+1
 	}
 }
 

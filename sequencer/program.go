@@ -24,7 +24,8 @@ import (
 	"github.com/batchkit/batchkit/recipe"
 )
 
-// Program is a recipe bound to a map and a batch size. It is never changed while a Machine runs it.
+// Program is a recipe bound to a map and a batch size. It is never changed while a Machine runs it, but Adopt may take another one in
+// its place.
 type Program struct {
 	Elems      []Elem // in the order of the recipe's text; 0 is the procedure
 	Actions    []Action

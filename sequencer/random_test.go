@@ -203,6 +203,7 @@ type mood struct {
 	silent, failing int // percent of writes that are never answered, or not confirmed
 	commands        int // percent of events
 	nonsense        int // percent of events
+	changes         int // percent of events before which some constants become others
 }
 
 // world feeds a rig with random events.
@@ -362,6 +363,11 @@ func (w *world) run() error {
 				return err
 			}
 		}
+		if w.IntN(100) < w.changes {
+			if err := w.change(); err != nil {
+				return err
+			}
+		}
 		if err := w.r.take(to, w.event()); err != nil {
 			return err
 		}
@@ -427,8 +433,8 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		g := grower{Rand: rnd}
-		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0}, {0, 5, 10, 2}, {5, 10, 10, 5}, {30, 30, 20, 10},
-			{100, 0, 10, 5}, {0, 100, 10, 5}}[seed%6]}
+		w := &world{Rand: rnd, r: newRig(g.program()), mood: []mood{{0, 0, 2, 0, 0}, {0, 5, 10, 2, 5}, {5, 10, 10, 5, 0},
+			{30, 30, 20, 10, 10}, {100, 0, 10, 5, 2}, {0, 100, 10, 5, 5}}[seed%6]}
 		w.r.show = func(ev *Event, fx []Effect) {
 			w.show(ev, fx)
 			w.count(fx, met)

@@ -19,6 +19,7 @@ import (
 // the same.
 type rig struct {
 	w     *wired
+	p     *Program // that all of them run: that of w, or another one with other constants
 	plant *plant
 	m     *Machine
 	twin  *Machine
@@ -33,7 +34,7 @@ type rig struct {
 
 func newRig(w *wired) *rig {
 	p := newPlant(w)
-	r := &rig{w: w, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
+	r := &rig{w: w, p: &w.Program, plant: p, m: New(&w.Program, p), twin: New(&w.Program, p), fork: New(&w.Program, p), hop: New(&w.Program, p),
 		whole: New(&w.Program, p),
 		show:  func(*Event, []Effect) {}}
 	r.watch = newWatch(w)
@@ -43,7 +44,7 @@ func newRig(w *wired) *rig {
 
 // refork lets the long-lived twin begin anew from a snapshot of now.
 func (r *rig) refork() error {
-	r.fork = New(&r.w.Program, r.plant)
+	r.fork = New(r.p, r.plant)
 	rest, err := r.fork.Restore(append(r.m.Snapshot(nil), 7))
 	if err == nil && !bytes.Equal(rest, []byte{7}) {
 		err = fmt.Errorf("restore leaves %v", rest)
@@ -84,7 +85,7 @@ func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	hop := New(&r.w.Program, r.plant)
+	hop := New(r.p, r.plant)
 	if _, err := hop.Restore(r.hop.Snapshot(nil)); err != nil {
 		return nil, err
 	}

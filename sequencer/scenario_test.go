@@ -58,6 +58,7 @@ import (
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
 //	blocks INTERLOCK [unsettled], permits INTERLOCK
+//	change VALUE VALUE                what was the one in the procedure is the other from now on, numbers or times
 //	granted REQUEST, refused REQUEST REASON, queued REQUEST
 //	                                  what an arbiter says; nobody says it by himself
 //	boot                              the controller comes up; outputs read back what their devices were last given
@@ -340,6 +341,8 @@ func (s *scenario) happen(l script.Line) error {
 	case "look":
 		s.look(l.Args)
 		return nil
+	case "change":
+		return s.change(l)
 	case "boot":
 		ev.Kind = Boot
 	case "tell":

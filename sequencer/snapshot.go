@@ -50,7 +50,7 @@ func (m *Machine) sound() bool {
 	busy := int32(0)
 	for o := range m.out {
 		s := &m.out[o]
-		if s.Owner < 0 || int(s.Owner) >= len(m.el) {
+		if s.Owner < 0 || int(s.Owner) >= len(m.el) || s.By < 0 || int(s.By) > len(m.p.Sets) {
 			return false
 		}
 		if s.Busy {

@@ -52,11 +52,40 @@ func (r *records) chose() {
 	}
 }
 
-// aim finds what the recipe wants of a window.
-func (r *records) aim(id string) (*aim, error) {
+// changes takes in another value of a parameter, which is in force from here on.
+func (r *records) changes(n uint64, rec *record.Record) {
+	formula, _, err := r.resolve()
+	if err != nil {
+		return // that is told elsewhere
+	}
+	if r.changed != nil {
+		formula = r.changed
+	}
+	name := rec.Text(record.Parameter)
+	coef, scale, err := quantity.ParseDecimal(rec.Text(record.NewValue))
+	var next recipe.Formula
+	if err == nil {
+		next, err = r.rec.Change(formula, name, quantity.Quantity{Coef: coef, Scale: scale, Unit: quantity.Unit(rec.Text(record.Unit))})
+	}
+	if was, _ := formula.Lookup(name); err == nil {
+		err = differs(rec, "by the recipe and the records before", said{record.Unit, string(was.Unit)},
+			said{record.OldValue, string(quantity.AppendDecimal(nil, was.Coef, was.Scale))})
+	}
+	if err != nil {
+		r.breach("records", n, "parameter %.64s: %v", name, err)
+		return
+	}
+	r.changed = next
+}
+
+// aim finds what the recipe wants of a window, by the formula that changes have left; nil where there were none.
+func (r *records) aim(id string, changed recipe.Formula) (*aim, error) {
 	formula, equipment, err := r.resolve()
 	if err != nil {
 		return nil, err
+	}
+	if changed != nil {
+		formula = changed
 	}
 	e, i := opening(r.rec.Root, id)
 	if e == nil {
@@ -126,7 +155,7 @@ func differs(rec *record.Record, by string, want ...said) error {
 // opens holds window_start against the recipe, and against the time for which the calibration holds.
 func (r *records) opens(n uint64, rec *record.Record) {
 	id := rec.Text(record.MeterWindowID)
-	a, err := r.aim(id)
+	a, err := r.aim(id, r.changed)
 	if err == nil {
 		res := a.meter.Resolution
 		err = differs(rec, "by recipe and mapping", said{record.StepID, a.step}, said{record.ActionID, a.action},
@@ -170,7 +199,7 @@ func (r *records) reconciles(n uint64, rec *record.Record) {
 		return
 	}
 	w.reconciled = true
-	a, err := r.aim(id)
+	a, err := r.aim(id, r.changed)
 	if err == nil {
 		err = differs(rec, "recomputed", said{record.BatchTotal, w.stop.Text(record.TotalizedValue)},
 			said{record.Unit, w.stop.Text(record.Unit)}, said{record.Tolerance, shown(a.reconcile, a.meter.Resolution)})

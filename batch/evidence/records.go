@@ -91,6 +91,7 @@ type records struct {
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
+	changed recipe.Formula // as parameter_change records left it; nil before the first
 	windows windows
 	signed  signatures
 	chip    chip
@@ -155,6 +156,12 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.opens(n, rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
+	case record.KindWindowStop:
+		if w := r.windows.byName[rec.Text(record.MeterWindowID)]; w != nil && w.stop == rec {
+			w.changed = r.changed
+		}
+	case record.KindParameterChange:
+		r.changes(n, rec)
 	}
 	r.chip.add(rec)
 	r.signed.add(n, rec)

@@ -87,7 +87,7 @@ func (t *tally) read(r io.Reader) error {
 
 // totalFile recomputes what the record that closed a window says of it, and names the first key that differs.
 func (r *records) totalFile(w *window, samples io.Reader) error {
-	a, err := r.aim(w.id)
+	a, err := r.aim(w.id, w.changed)
 	if err != nil {
 		return err
 	}

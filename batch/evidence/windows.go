@@ -16,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/recipe"
 )
 
 // reading is the last value of a counter that was not BAD.
@@ -35,8 +36,9 @@ type window struct {
 	reconciled bool           // its total was held against the device's own
 	sum        hash.Hash      // over its sample lines
 	samples    uint64
-	worst      tag.Quality // worst that a quality_change says of the source while the window is open
-	out        io.Writer   // takes the lines too; may be nil
+	worst      tag.Quality    // worst that a quality_change says of the source while the window is open
+	out        io.Writer      // takes the lines too; may be nil
+	changed    recipe.Formula // that was in force when it closed; nil: that of the batch size
 }
 
 // digest is the SHA-256 of the window's lines, hex.

@@ -21,8 +21,9 @@ import (
 
 const second = int64(1_000_000_000)
 
-// script makes what goes wrong in the run of a seed, and what operators do: up to four faults and three commands at random,
-// then an operator who comes by every ten seconds to restart or resume, and at last one who aborts.
+// script makes what goes wrong in the run of a seed, and what operators do: up to four faults and three commands at random, in
+// every other run a hold with other values of parameters, then an operator who comes by every ten seconds to restart or resume, and at
+// last one who aborts.
 func script(rng *rand.Rand, plant *sim.Plant) (schedule []Scheduled, words []string, err error) {
 	channels := [...]string{"ctr/1", "ctr/2", "ai/4", "ai/5", "tot/1", "di/1", "di/5"}
 	outputs := [...]string{"do/1", "do/2", "do/3", "do/4", "do/5", "do/6", "do/7"}
@@ -54,11 +55,35 @@ func script(rng *rand.Rand, plant *sim.Plant) (schedule []Scheduled, words []str
 		at += 1 + rng.Int64N(12*second)
 		tell(at, sequencer.Command(1+rng.IntN(int(sequencer.Reset))))
 	}
+	if rng.IntN(2) == 0 {
+		at += 1 + rng.Int64N(20*second)
+		tell(at, sequencer.Hold)
+		for n := 1 + rng.IntN(4); n > 0; n-- {
+			at += 1 + rng.Int64N(second)
+			c := change(rng)
+			schedule, words = append(schedule, ordered(at, c)), append(words, fmt.Sprintf("at %dms %s = %s", at/1e6, c.Name, c.Value))
+		}
+	}
 	for at += 10 * second; at < 400*second; at += 10 * second {
 		tell(at, [...]sequencer.Command{sequencer.Restart, sequencer.Resume}[at/second%20/10])
 	}
 	tell(at, sequencer.Abort)
 	return schedule, words, nil
+}
+
+// change gives a parameter of the demo another value, now and then one that it cannot have.
+func change(rng *rand.Rand) Command {
+	name := [...]string{"charge_a", "charge_b", "tolerance", "temperature", "hold_time", "coarse_short", "fine_short"}[rng.IntN(7)]
+	value := fmt.Sprintf("%d.%02d kg", rng.IntN(200), rng.IntN(100))
+	switch name {
+	case "temperature":
+		value = fmt.Sprintf("%d.%d Cel", 35+rng.IntN(50), rng.IntN(10))
+	case "hold_time":
+		value = fmt.Sprintf("%d s", rng.IntN(20))
+	case "tolerance", "coarse_short", "fine_short":
+		value = fmt.Sprintf("%d.%03d kg", rng.IntN(6), 5*rng.IntN(200))
+	}
+	return Command{Command: sequencer.Change, Name: name, Value: value}
 }
 
 // campaign runs one seed and applies every checker.
@@ -112,14 +137,21 @@ func TestARunWithFaultsKeepsEveryRule(t *testing.T) {
 		runs = 1000
 	}
 	states := map[sequencer.State]int{}
-	totals, records := 0, 0
+	totals, records, changes := 0, 0, 0
 	for seed := uint64(1); seed <= runs; seed++ {
 		tr := campaign(t, plan, seed)
 		states[tr.result.State]++
 		totals += len(tr.totals)
 		records += len(tr.bodies)
+		for _, body := range tr.bodies {
+			if bytes.Contains(body, []byte(`"event_type":"parameter_change"`)) {
+				changes++
+			}
+		}
 	}
-	t.Logf("%d runs ended %v; %d records replayed; %d totals held against the plant's own", runs, states, records, totals)
+	t.Logf("%d runs ended %v; %d records replayed; %d totals held against the plant's own; %d parameters changed", runs, states, records, totals,
+		changes)
+	require.Greater(t, changes, 20)
 	require.Positive(t, states[sequencer.Complete])
 	require.Positive(t, states[sequencer.Aborted])
 }

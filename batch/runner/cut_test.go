@@ -4,6 +4,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type mortal struct {
 	now    int64
 	period int64 // of checkpoints
 	from   int   // lives that came up from one
+	orders []Scheduled
 }
 
 // born is a clock of which only the time counts at which a life begins.
@@ -86,6 +88,8 @@ func (m *mortal) live(t testing.TB, b *batch.Batch, disk *memory, rng *rand.Rand
 			_ = r.Tell(Command{Command: sequencer.Restart, Operator: "op1", Reason: "campaign"})
 		}})
 	}
+	schedule = append(schedule, m.orders...)
+	slices.SortStableFunc(schedule, func(a, b Scheduled) int { return cmp.Compare(a.At, b.At) })
 	m.alike(t, b, disk)
 	m.result, err = Run(context.Background(), b, Rig{Port: m, Dir: "memory", Clock: born{at: m.birth}}, &Options{Virtual: virtual, Storage: disk,
 		CheckpointPeriod: m.period, Record: m.record, Schedule: schedule, Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }})

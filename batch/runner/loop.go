@@ -382,7 +382,7 @@ func (l *loop) pass(durable uint64) {
 			l.arbitrate(e)
 		case batch.Ask:
 			if l.r.opt.Ask != nil {
-				l.guest("Options.Ask", func() { l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text}) })
+				l.guest("Options.Ask", func() { l.r.opt.Ask(l.r, Prompt{ID: e.ID, Step: e.Step, Text: e.Text, Answer: *e.Answer}) })
 			}
 		default:
 			if e.Kind == batch.RunAction {

@@ -69,6 +69,7 @@ type past struct {
 	utc    int64              // of the last record, 0 where it is not known
 	tail   int64              // bytes set aside
 	medium *hal.StorageHealth // as its records say last; nil: they say nothing
+	from   uint64             // generation of the checkpoint that was used; 0: none
 }
 
 // recover makes the state that a journal leads to: from the newest checkpoint for which the journal speaks, or else from its
@@ -108,7 +109,7 @@ func (r *Runner) follow(dir string, rec *journal.Recovery, from *journal.Checkpo
 		if p.replay, err = r.b.ReplayFrom(from.Payload, from.Head.N); err != nil {
 			return nil, err
 		}
-		start = from.Head.N
+		start, p.from = from.Head.N, from.Generation
 	}
 	_, err := journal.Scan(dir, func(seq uint64, body []byte, _ journal.Chain) error {
 		if r.rig.Key != nil {
@@ -227,7 +228,7 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	seen := l.observation(wall)
 	l.prev = seen.Mono
 	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words,
-		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept}
+		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept, Checkpoint: p.from, Phases: l.m.Phases()}
 	switch {
 	case p.utc == 0 || seen.Sync == timebase.Unset:
 		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"

@@ -26,6 +26,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -96,12 +97,15 @@ type Request struct {
 
 // Prompt is a question to an operator.
 type Prompt struct {
-	ID   uint32 // number within the batch
-	Step string
-	Text string
+	ID     uint32 // number within the batch
+	Step   string
+	Text   string
+	Answer recipe.Answer // what is wanted; its Check says whether an answer fits. One that does not is refused, and the prompt waits on
 }
 
-// Command is what an operator orders.
+// Command is what an operator orders. A Change gives a parameter of the formula another value for the rest of the batch, while that is
+// Held and with it all that is under way: within the limits of the recipe, and where the recipe runs with it. What has ended is not done
+// again; what is held goes on with the new value on restart, as sequencer.Machine.Adopt says. A Comment changes nothing.
 type Command struct {
 	Command  sequencer.Command
 	Step     string // element of the recipe; "" is the whole batch
@@ -110,7 +114,7 @@ type Command struct {
 	Value    string // Change: the new value, such as "2.5 kg"
 	Operator string
 	Role     string // "" is "operator"
-	Reason   string // required for everything but start; of a Comment what is said
+	Reason   string // required for everything but start; of a Comment what is said, at most batch.MaxDetail bytes
 }
 
 // Scheduled is something to be done at a time of the run.
@@ -239,15 +243,22 @@ func (r *Runner) Tell(c Command) error {
 	if c.Operator == "" || c.Reason == "" {
 		return fmt.Errorf("runner: command %s: operator and reason are required", c.Command)
 	}
+	if c.Command == sequencer.Comment && len(c.Reason) > batch.MaxDetail {
+		return fmt.Errorf("runner: a comment of %d bytes; a record takes %d, so make several", len(c.Reason), batch.MaxDetail)
+	}
 	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: batch.Clean(c.Step), Target: batch.Clean(c.Target),
 		Name: batch.Clean(c.Name), Value: batch.Clean(c.Value), Operator: batch.Clean(c.Operator), Role: batch.Clean(c.Role),
 		Reason: batch.Clean(c.Reason)})
 }
 
-// Answer answers a prompt. It does not block.
+// Answer answers a prompt, in at most batch.MaxDetail bytes. It does not block. Whether the answer fits what the prompt wants is decided by
+// the batch, and a command_result record says what is wrong with one that does not.
 func (r *Runner) Answer(id uint32, value, operator, role string) error {
 	if operator == "" {
 		return errors.New("runner: an answer needs its operator")
+	}
+	if len(value) > batch.MaxDetail {
+		return fmt.Errorf("runner: an answer of %d bytes; a record takes %d", len(value), batch.MaxDetail)
 	}
 	return r.in.tell(batch.Event{Kind: batch.Answered, ID: id, Value: batch.Clean(value), Operator: batch.Clean(operator), Role: batch.Clean(role)})
 }

@@ -28,11 +28,12 @@ type Reading struct {
 	Quality tag.Quality
 }
 
-// Reached is a metering window and what it shows. Its total is in counts of Resolution.
+// Reached is a metering window and what it shows. Its total and its target are in counts of Resolution.
 type Reached struct {
 	ID         string
 	Resolution quantity.Quantity
 	Total      metering.Total
+	Target     int64 // by the values that parameters have now
 }
 
 // watch is what the loop needs to show itself.
@@ -82,7 +83,7 @@ func (l *loop) show(now int64) int64 {
 		s.Tags[i].Value, s.Tags[i].Quality = l.m.Read(tag.ID(i), now)
 	}
 	for i := range s.Windows {
-		s.Windows[i].Total = l.m.Total(i)
+		s.Windows[i].Total, s.Windows[i].Target = l.m.Total(i), l.m.Target(i)
 	}
 	l.guest("Options.Look", func() { l.r.opt.Look(l.r, s) })
 	return w.due

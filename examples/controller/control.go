@@ -142,7 +142,8 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	plant := sim.NewPlant(j.b.Seed)
 	var wrong []sim.Fault
 	if f.faults != "" {
-		if opt.Schedule, wrong, err = faults(f.faults, plant); err != nil {
+		f.scripted = map[uint32]bool{}
+		if opt.Schedule, wrong, err = faults(f.faults, plant, f.scripted); err != nil {
 			return nil, nil, err
 		}
 	}

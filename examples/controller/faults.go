@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,12 +20,15 @@ import (
 //
 //	at 5s  silent ctr/1 3s
 //	at 12s command restart op1 "meter is back"
-//	at 13s command acknowledge op1 "seen" TAH301
-//	at 14s command reset_interlock op1 "level is back" IL-HEAT-DRY
+//	at 12s command change op1 "weaker lot" charge_a "125 kg"
+//	at 13s comment op1 "the hose drips"
+//	at 14s answer op1 2 "2.50 kg"
+//	at 15s command acknowledge op1 "seen" TAH301
+//	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
 //
 // Every line has a time. The faults are those of sim.ParseFault; commands are those of the procedure, by an operator, with a
-// reason; acknowledge names an alarm and reset_interlock an interlock.
-func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, error) {
+// reason; acknowledge names an alarm and reset_interlock an interlock. An answer names the number of its prompt, which nobody else answers then: scripted has those numbers.
+func faults(file string, plant *sim.Plant, scripted map[uint32]bool) ([]runner.Scheduled, []sim.Fault, error) {
 	src, err := readSmall(file, maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("controller: -faults %s: %w; check its path", file, fs.ErrNotExist)
@@ -37,7 +41,7 @@ func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, err
 	var wrong []sim.Fault
 	for i := range lines {
 		l := &lines[i]
-		do, ft, err := fault(l, plant)
+		do, ft, err := fault(l, plant, scripted)
 		switch {
 		case err != nil:
 			bad = errors.Join(bad, err)
@@ -52,28 +56,26 @@ func faults(file string, plant *sim.Plant) ([]runner.Scheduled, []sim.Fault, err
 }
 
 // fault reads one line: something to do for an operator, or, where that is nil, a fault, which the plant has then.
-func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fault, err error) {
+func fault(l *script.Line, plant *sim.Plant, scripted map[uint32]bool) (do func(*runner.Runner), ft sim.Fault, err error) {
 	if l.When.Kind != script.At {
 		return nil, ft, l.Errorf("a time is wanted, such as \"at 5s %s ...\"", l.Verb)
 	}
-	if l.Verb == "command" {
-		name, named := "", len(l.Args) > 0 && (l.Args[0] == sequencer.Acknowledge.String() || l.Args[0] == sequencer.ResetInterlock.String())
-		if named && len(l.Args) == 4 {
-			l.Args, name = l.Args[:3], l.Args[3]
-		} else if named {
-			return nil, ft, l.Errorf("%s takes an operator, a reason and a name: command acknowledge op1 \"seen\" TAH301", l.Args[0])
+	switch l.Verb {
+	case "command":
+		do, err = command(l)
+		return do, ft, err
+	case "comment":
+		if len(l.Args) != 2 || l.Args[0] == "" || l.Args[1] == "" {
+			return nil, ft, l.Errorf("comment takes an operator and a text: comment op1 \"the hose drips\"")
 		}
-		if len(l.Args) != 3 || l.Args[1] == "" || l.Args[2] == "" {
-			return nil, ft, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
+		return tells(runner.Command{Command: sequencer.Comment, Operator: l.Args[0], Reason: l.Args[1]}), ft, nil
+	case "answer":
+		id, err := l.Int(1)
+		if err != nil || len(l.Args) != 3 || l.Args[0] == "" || id < 1 || id > math.MaxUint32 {
+			return nil, ft, l.Errorf("answer takes an operator, the number of the prompt and the answer: answer op1 1 yes")
 		}
-		c, ok := sequencer.ParseCommand(l.Args[0])
-		if !ok {
-			return nil, ft, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, acknowledge, reset_interlock", l.Args[0])
-		}
-		return func(r *runner.Runner) {
-			// A full inbox refuses the command, as it would an operator's.
-			_ = r.Tell(runner.Command{Command: c, Name: name, Operator: l.Args[1], Reason: l.Args[2]})
-		}, ft, nil
+		scripted[uint32(id)] = true
+		return func(r *runner.Runner) { _ = r.Answer(uint32(id), l.Args[2], l.Args[0], "operator") }, ft, nil
 	}
 	ft, err = sim.ParseFault(l.Verb, l.Args)
 	if err != nil {
@@ -84,4 +86,40 @@ func fault(l *script.Line, plant *sim.Plant) (do func(*runner.Runner), ft sim.Fa
 		return nil, ft, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
 	}
 	return nil, ft, nil
+}
+
+// command reads a command of an operator. That of a change has the parameter and its new value behind it.
+func command(l *script.Line) (func(*runner.Runner), error) {
+	change := sequencer.Change.String()
+	most := 3
+	if len(l.Args) > 0 && l.Args[0] == change {
+		most = 5
+	} else if len(l.Args) > 0 && (l.Args[0] == sequencer.Acknowledge.String() || l.Args[0] == sequencer.ResetInterlock.String()) {
+		most = 4
+	}
+	switch {
+	case most == 4 && (len(l.Args) != 4 || slices.Contains(l.Args, "")):
+		return nil, l.Errorf("%s takes an operator, a reason and a name: command acknowledge op1 \"seen\" TAH301", l.Args[0])
+	case most == 5 && (len(l.Args) != 5 || slices.Contains(l.Args, "")):
+		return nil, l.Errorf("a change takes an operator, a reason, a parameter and its value: command change op1 \"weaker lot\" charge \"125 kg\"")
+	case len(l.Args) != most || l.Args[1] == "" || l.Args[2] == "":
+		return nil, l.Errorf("command takes a command, an operator and a reason: command hold op1 \"sample taken\"")
+	}
+	c, ok := sequencer.ParseCommand(l.Args[0])
+	if !ok {
+		return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, change, acknowledge, reset_interlock", l.Args[0])
+	}
+	told := runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]}
+	if most >= 4 {
+		told.Name = l.Args[3]
+	}
+	if most == 5 {
+		told.Value = l.Args[4]
+	}
+	return tells(told), nil
+}
+
+// tells gives a command. A full inbox refuses it, as it would an operator's.
+func tells(c runner.Command) func(*runner.Runner) {
+	return func(r *runner.Runner) { _ = r.Tell(c) }
 }

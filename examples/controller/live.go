@@ -112,9 +112,10 @@ func seat(ctx context.Context, f *flags, stdin io.Reader, v *view, stderr io.Wri
 	d.scene.history = v.follows()
 	v.asks = true
 	opt.Record = func(k record.Kind, body []byte) { d.record(k, body); v.record(k, body) }
-	opt.Ask, opt.Look = automatic, d.look
+	opt.Ask, opt.Look = f.automatic, d.look
 	if f.prompt {
 		opt.Ask = func(*runner.Runner, runner.Prompt) { v.invite(v.out, d.deaf.Load()) }
+		v.again = func(uint32) { v.invite(v.out, d.deaf.Load()) }
 	}
 	restore, out := func() {}, v.out
 	if c.pictures && !f.plain {

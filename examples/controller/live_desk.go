@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -106,7 +105,7 @@ func (d *desk) take(chunk []byte, now time.Time) {
 func (d *desk) edit(k byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s := d.scene; d.r == nil || !s.answered || len(s.prompts) == 0 {
+	if s := d.scene; d.r == nil || !s.answered || s.oldest() == nil {
 		d.typed = d.typed[:0]
 		return
 	}
@@ -124,11 +123,12 @@ func (d *desk) edit(k byte) {
 
 // answer answers the oldest prompt in the name of the operator. The scene is locked.
 func (d *desk) answer(text string) {
-	if err := d.r.Answer(d.scene.prompts[0].id, text, d.operator, "operator"); err != nil {
+	q := d.scene.oldest()
+	if err := d.r.Answer(q.id, complete(text, &q.answer), d.operator, "operator"); err != nil {
 		d.complain(fmt.Sprintf("the answer was not taken: %v", err))
 		return
 	}
-	d.scene.prompts = slices.Delete(d.scene.prompts, 0, 1)
+	q.taken = true
 }
 
 // complain says what went wrong. The scene is locked.

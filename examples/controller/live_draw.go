@@ -222,9 +222,8 @@ func (e *happening) line(begun int64) line {
 
 // footer says what can be done: it asks what is to be asked, or tells what Ctrl-C does.
 func (s *scene) footer(w int) (lines []line) {
-	if len(s.prompts) > 0 && s.answered && s.dialogue == "" {
-		q := &s.prompts[0]
-		for _, row := range wrap(q.step+" asks: "+q.text, w, 3) {
+	if q := s.oldest(); q != nil && s.answered && s.dialogue == "" {
+		for _, row := range wrap(q.step+" asks: "+q.text+bracket(wanted(q.answer)), w, 3) {
 			lines = append(lines, line{{yellow, row}})
 		}
 		const ask = "answer, then Enter (Ctrl-C asks): "

@@ -57,8 +57,8 @@ func sceneAt(t *testing.T, at int64, script string, bound batch.BindOptions, was
 	require.NoError(t, err)
 	plant, dir := sim.NewPlant(1), t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/script", []byte(script), 0o640))
-	opt := &runner.Options{Virtual: &runner.Virtual{}, Ask: automatic}
-	opt.Schedule, _, err = faults(dir+"/script", plant)
+	opt := &runner.Options{Virtual: &runner.Virtual{}, Ask: (&flags{}).automatic}
+	opt.Schedule, _, err = faults(dir+"/script", plant, map[uint32]bool{})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -186,7 +186,7 @@ func poison(s *scene, n int) *scene {
 	for i := range s.events {
 		s.events[i].text = next()
 	}
-	s.prompts = []question{{1, next(), next()}}
+	s.prompts = []question{{id: 1, step: next(), text: next()}}
 	return s
 }
 
@@ -282,7 +282,7 @@ func TestColourIsWhereItIsWantedAndWhereItTellsSomething(t *testing.T) {
 
 func TestANarrowTerminalShowsTheWholeQuestionAndTheEndOfAnAnswer(t *testing.T) {
 	s := held(t)
-	s.prompts = []question{{1, "SAMPLE", "Take a sample of the blend at the sample cock of T301."}}
+	s.prompts = []question{{id: 1, step: "SAMPLE", text: "Take a sample of the blend at the sample cock of T301."}}
 	s.typed = "taken, number 漢字 4711-08"
 	rows := draw(s, 40, 12, false)
 	require.Equal(t, []string{"SAMPLE asks: Take a sample of the blend",

@@ -78,6 +78,8 @@ type happening struct {
 type question struct {
 	id         uint32
 	step, text string
+	answer     recipe.Answer // what is wanted
+	taken      bool          // an answer is on its way, which may be refused
 }
 
 // newScene makes the scene of a batch in which nothing has happened yet. Answered tells that prompts wait for what is typed.
@@ -129,6 +131,9 @@ func (s *scene) look(n *runner.Snapshot) {
 		m.res, m.unit = from.Resolution, string(from.Resolution.Unit)
 		m.open, m.total, m.source, m.worst = from.Total.Open, from.Total.Value, from.Total.Source, from.Total.Quality
 		m.begun = m.begun || from.Total.Open || from.Total.EndAt > 0
+		if q, ok := quantity.FromCounts(from.Target, m.res); ok && m.open && from.Target > 0 { // a parameter may have been changed
+			m.target = string(quantity.AppendDecimal(nil, q.Coef, q.Scale))
+		}
 	}
 }
 
@@ -181,10 +186,33 @@ func (s *scene) record(k record.Kind, body []byte) {
 		s.meter(r.Text(record.MeterWindowID)).verdict = r.Text(record.Result)
 	case record.KindPrompt:
 		s.withdraw(r.Text(record.StepID)) // a batch that is continued asks again
-		s.prompts = append(s.prompts, question{uint32(r.Int(record.PromptID)), r.Text(record.StepID), r.Text(record.Message)})
+		s.prompts = append(s.prompts, question{uint32(r.Int(record.PromptID)), r.Text(record.StepID), r.Text(record.Message), batch.ReadAnswer(r), false})
 	case record.KindPromptAnswer:
-		s.prompts = slices.DeleteFunc(s.prompts, func(q question) bool { return q.id == uint32(r.Int(record.PromptID)) })
+		s.taken(uint32(r.Int(record.PromptID)), true)
+	case record.KindCommandResult:
+		if r.Has(record.PromptID) {
+			s.taken(uint32(r.Int(record.PromptID)), false)
+		}
 	}
+}
+
+// taken remembers that a prompt was answered, or that it waits on because the answer was refused.
+func (s *scene) taken(id uint32, yes bool) {
+	for i := range s.prompts {
+		if s.prompts[i].id == id {
+			s.prompts[i].taken = yes
+		}
+	}
+}
+
+// oldest is the oldest prompt that waits for an answer; nil where none does.
+func (s *scene) oldest() *question {
+	for i := range s.prompts {
+		if !s.prompts[i].taken {
+			return &s.prompts[i]
+		}
+	}
+	return nil
 }
 
 // withdraw takes back what a step has asked.

@@ -57,6 +57,7 @@ type flags struct {
 	seed                                                uint64
 	powercut, retain                                    time.Duration
 	given                                               map[string]bool // the flags that stand on the command line
+	scripted                                            map[uint32]bool // prompts, by number, that the fault script answers
 	dev                                                 *device         // nil: nobody has asked for it yet; see flags.device
 }
 

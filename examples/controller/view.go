@@ -3,13 +3,11 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -28,6 +26,7 @@ type view struct {
 	live  bool // real time: a person may be there
 	asks  bool // Ctrl-C asks before it aborts
 	begun bool
+	again func(id uint32) // an answer was refused, and the prompt waits on; nil: nobody wants to know
 }
 
 // begin prints what the batch is bound to.
@@ -86,6 +85,9 @@ func (v *view) interrupt() string {
 
 // record prints what of a record a person at the plant wants to know.
 func (v *view) record(k record.Kind, body []byte) {
+	if id, ok := refused(k, body); ok && v.again != nil {
+		defer v.again(id)
+	}
 	if v.quiet {
 		return
 	}
@@ -137,7 +139,7 @@ func sentence(k record.Kind, r *record.Record) string {
 	case record.KindWindowStop:
 		return fmt.Sprintf("%-10s window %s closes: %s%s, %s", text(record.StepID), text(record.MeterWindowID), text(record.TotalizedValue), unit(r), text(record.Result))
 	case record.KindPrompt:
-		return fmt.Sprintf("%-10s asks: %s", text(record.StepID), text(record.Message))
+		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
 		return fmt.Sprintf("answer of %s: %s", text(record.OperatorID), text(record.Value))
 	case record.KindMarker:
@@ -148,6 +150,12 @@ func sentence(k record.Kind, r *record.Record) string {
 		if text(record.OperatorRole) == "system" {
 			return fmt.Sprintf("%s: %s, because: %s", text(record.OperatorID), text(record.Command), text(record.ChangeReason))
 		}
+		if text(record.Command) == sequencer.Comment.String() {
+			return fmt.Sprintf("%-10s %s says: %s", text(record.StepID), text(record.OperatorID), text(record.ChangeReason))
+		}
+	case record.KindParameterChange:
+		return fmt.Sprintf("%s is %s%s (it was %s), by %s, because: %s; it touches %s", text(record.Parameter), text(record.NewValue), unit(r),
+			text(record.OldValue), text(record.Actor), text(record.ChangeReason), text(record.ImpactScope))
 	case record.KindCommandResult:
 		return fmt.Sprintf("command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
 	case record.KindQualityChange:
@@ -171,8 +179,14 @@ func sentence(k record.Kind, r *record.Record) string {
 	return ""
 }
 
-// recovered says how a batch that is continued was recovered.
-func recovered(r *record.Record) string { return "recovered: " + r.Text(record.RecoveryPath) }
+// recovered says how a batch that is continued was recovered, and what was under way in it.
+func recovered(r *record.Record) string {
+	text := "recovered: " + r.Text(record.RecoveryPath)
+	if phases := r.Text(record.PhaseState); phases != "" {
+		text += "; under way: " + phases
+	}
+	return text
+}
 
 // lost says what of a batch that is continued may be lost.
 func lost(r *record.Record) string {
@@ -186,7 +200,7 @@ func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout,
-		record.KindCommand, record.KindCommandResult, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
+		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm:
 		return true
 	}
@@ -294,52 +308,3 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 	fmt.Fprintf(v.out, "chain    %d records, last link %.16s...: %s\n", s.Records, s.Link, report.Verdict())
 	fmt.Fprintf(v.out, "evidence %s\n\nnext: go run ./examples/evidence verify %s\n      go run ./examples/evidence replay %s\n", s.Evidence, s.Evidence, s.Evidence)
 }
-
-// asker answers prompts: by itself, or with what a person types. A line answers the oldest open prompt; one that was typed
-// before anything was asked answers nothing. Where standard output is for JSON alone, people are asked on stderr.
-func asker(f *flags, stdin io.Reader, v *view, stderr io.Writer) func(r *runner.Runner, p runner.Prompt) {
-	if !f.prompt {
-		return automatic
-	}
-	type question struct {
-		r  *runner.Runner
-		id uint32
-	}
-	open := make(chan question, 64)
-	var ended atomic.Bool
-	// A read of a terminal cannot be called off: this goroutine ends with the process, or when its input does.
-	go func() {
-		defer ended.Store(true)
-		for lines := bufio.NewScanner(stdin); lines.Scan(); {
-			select {
-			case q := <-open:
-				_ = q.r.Answer(q.id, lines.Text(), f.operator, "operator")
-			default:
-			}
-		}
-	}()
-	return func(r *runner.Runner, p runner.Prompt) {
-		select {
-		case open <- question{r, p.ID}:
-		default:
-		}
-		to := v.out
-		if v.quiet {
-			to = stderr
-			fmt.Fprintf(to, "%s asks: %s\n", p.Step, p.Text)
-		}
-		v.invite(to, ended.Load())
-	}
-}
-
-// invite asks for an answer to a prompt, or says that nobody can give one.
-func (v *view) invite(to io.Writer, ended bool) {
-	if ended {
-		fmt.Fprintln(to, "nobody can answer, standard input has ended: Ctrl-C "+v.interrupt()+" the batch")
-		return
-	}
-	fmt.Fprint(to, "answer, then Enter: ")
-}
-
-// automatic answers a prompt by itself.
-func automatic(r *runner.Runner, p runner.Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") }

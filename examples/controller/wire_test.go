@@ -425,7 +425,7 @@ func late(t *testing.T, script string, hold func(opened, read int) time.Duration
 	defer func() { stop(); require.NoError(t, <-ended) }()
 	port, err := modbus.NewPort(relay.Addr(), points, &modbus.PortOptions{Period: pollEvery, Timeout: answerIn, Clock: clock})
 	require.NoError(t, err)
-	schedule, _, err := faults(script, sim.NewPlant(1))
+	schedule, _, err := faults(script, sim.NewPlant(1), map[uint32]bool{})
 	require.NoError(t, err)
 	res, err = runner.Run(ctx, j.b, runner.Rig{Port: port, Dir: j.dir, Clock: clock}, &runner.Options{Schedule: schedule})
 	require.NoError(t, err)

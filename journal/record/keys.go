@@ -20,6 +20,7 @@ const (
 	AlarmState                     // what has become of an alarm: raised, cleared or acknowledged
 	Anchor                         // where the head of the journal is kept besides, and what was found there
 	AnchoredJournalID              // journal whose head is anchored in this one
+	Answer                         // kind of answer that a prompt wants: confirm, number, choice or text
 	ApprovalID                     // approval that covers an object
 	ApprovedBy                     // who approved
 	Backpressure                   // times that inputs had to wait because the journal or the gate had no room
@@ -42,6 +43,7 @@ const (
 	CheckpointLastSeq              // last record from which a state was recovered
 	CheckpointPeriod               // time from one checkpoint to the next, with its unit
 	CheckpointSlot                 // where a checkpoint lies: "chip 1", "file 1" and so on
+	Choices                        // answers that a prompt takes
 	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
@@ -95,11 +97,14 @@ const (
 	LoopLatencyMS                  // longest time by which the loop was late for a deadline
 	LossIntervalS                  // greatest time for which inputs may be missing
 	MappingVersion                 // version of the I/O mapping
+	MaxLength                      // most characters of an answer
+	MaxValue                       // greatest answer, in unit
 	Medium                         // what a medium calls itself
 	Message                        // text shown or logged
 	MeterTotal                     // total according to the meter's own totalizer
 	MeterWindowID                  // metering window
 	Milestone                      // why a head was to be signed
+	MinValue                       // least answer, in unit
 	MovedMS                        // by how much UTC was moved
 	NewValue                       // value after a change
 	ObjectID                       // name of a governed object
@@ -136,6 +141,7 @@ const (
 	RecoveryPath                   // how the journal was recovered
 	RecoveryRule                   // recovery rule that has ended the batch; restart: a new one is to take its place
 	RequestID                      // number of an OEM action, or of a request for equipment
+	Resolution                     // of which an answer is a whole number, in unit
 	ResourceID                     // shared equipment that is asked for
 	ResourceOwner                  // who has what is asked of an arbiter, in its words
 	RestartOf                      // batch_id of the batch in whose place this one was begun
@@ -212,6 +218,7 @@ var keys = [keyCount]struct {
 	AlarmState:          {"alarm_state", formText},
 	Anchor:              {"anchor", formText},
 	AnchoredJournalID:   {"anchored_journal_id", formText},
+	Answer:              {"answer", formText},
 	ApprovalID:          {"approval_id", formText},
 	ApprovedBy:          {"approved_by", formText},
 	Backpressure:        {"backpressure", formInt},
@@ -234,6 +241,7 @@ var keys = [keyCount]struct {
 	CheckpointLastSeq:   {"checkpoint_last_seq", formCount},
 	CheckpointPeriod:    {"checkpoint_period", formText},
 	CheckpointSlot:      {"checkpoint_slot", formText},
+	Choices:             {"choices", formTexts},
 	Coalesced:           {"coalesced", formCount},
 	Command:             {"command", formText},
 	Compared:            {"compared", formTexts},
@@ -287,11 +295,14 @@ var keys = [keyCount]struct {
 	LoopLatencyMS:       {"loop_latency_ms", formDecimal},
 	LossIntervalS:       {"loss_interval_s", formDecimal},
 	MappingVersion:      {"mapping_version", formText},
+	MaxLength:           {"max_length", formInt},
+	MaxValue:            {"max_value", formMeasure},
 	Medium:              {"medium", formText},
 	Message:             {"message", formText},
 	MeterTotal:          {"meter_total", formMeasure},
 	MeterWindowID:       {"meter_window_id", formText},
 	Milestone:           {"milestone", formText},
+	MinValue:            {"min_value", formMeasure},
 	MovedMS:             {"moved_ms", formDecimal},
 	NewValue:            {"new_value", formValue},
 	ObjectID:            {"object_id", formText},
@@ -328,6 +339,7 @@ var keys = [keyCount]struct {
 	RecoveryPath:        {"recovery_path", formText},
 	RecoveryRule:        {"recovery_rule", formText},
 	RequestID:           {"request_id", formInt},
+	Resolution:          {"resolution", formMeasure},
 	ResourceID:          {"resource_id", formTexts},
 	ResourceOwner:       {"resource_owner", formText},
 	RestartOf:           {"restart_of", formText},

@@ -85,6 +85,7 @@ const (
 	KindResourceRelease      // equipment is given back to its arbiter, or is no longer asked for
 	KindTimeout              // a time-out ran out
 	KindCommandResult        // what became of a command
+	KindParameterChange      // a parameter of the formula has another value from now on
 	KindQualityChange        // quality of a tag changed
 	KindOutputFault          // an output is not known to be what it should be
 	KindMarker               // a mark that the recipe sets
@@ -143,7 +144,7 @@ var specs = [kindCount]Spec{
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
 	KindBoot:           {Name: "boot", Class: System, Alone: true, Must: []Key{Engine}, May: []Key{Readback, Anchor}},
 	KindRecovery: {Name: "recovery_event", Class: System, Alone: true, Must: []Key{RecoveryPath},
-		May: []Key{Engine, Readback, Anchor, CheckpointLastSeq, TruncateTail, LossIntervalS, Detail, Digest}},
+		May: []Key{Engine, Readback, Anchor, CheckpointID, CheckpointLastSeq, PhaseState, TruncateTail, LossIntervalS, Detail, Digest}},
 	KindTimeObserved: {Name: "time_observed", Class: System, Alone: true},
 	KindInputBlock:   {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}, May: []Key{Coalesced}},
 	KindTickLate:     {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
@@ -172,7 +173,8 @@ var specs = [kindCount]Spec{
 	KindReconcile: {Name: "reconcile", Grade: Decision,
 		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
 		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
-	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause}, May: []Key{TimeoutMS}},
+	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause},
+		May: []Key{TimeoutMS, Answer, Choices, MaxLength, MaxValue, MinValue, Parameter, Resolution, Unit}},
 	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
 		May: []Key{Params}},
 	KindResourceRequest: {Name: "resource_request", Grade: Decision,
@@ -187,7 +189,9 @@ var specs = [kindCount]Spec{
 		Must: []Key{RequestID, QueuePlace}, May: []Key{ResourceOwner, OwnerSince}},
 	KindTimeout: {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
 	KindCommandResult: {Name: "command_result", Grade: Decision, Must: []Key{Command, Result, Cause},
-		May: []Key{Detail, BatchState}},
+		May: []Key{Detail, BatchState, PromptID}},
+	KindParameterChange: {Name: "parameter_change", Class: Configuration, Grade: Decision,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, Unit, ImpactScope, OperatorRole, Parameter, Cause}},
 	KindQualityChange: {Name: "quality_change", Grade: Decision, Must: []Key{LogicalTag, Quality, OldValue, Cause},
 		May: []Key{AgeMS, Detail}},
 	KindOutputFault: {Name: "output_fault", Grade: Decision, Must: []Key{LogicalTag, WriteID, Result, Cause},
