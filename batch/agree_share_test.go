@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/internal/grow"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe/sound"
 	"github.com/batchkit/batchkit/sequencer"
@@ -101,7 +102,7 @@ func together(r *rand.Rand, all []*Batch) error {
 }
 
 func TestBatchesOfSoundRecipesNeverWaitForEachOtherForEver(t *testing.T) {
-	m, err := iomap.Parse("map.yaml", []byte(ioMap()+"resources: [{resource_id: HOSE, shared: true}, {resource_id: DRYER, shared: true}, {resource_id: PUMP}]\n"))
+	m, err := iomap.Parse("map.yaml", []byte(grow.Map()+"resources: [{resource_id: HOSE, shared: true}, {resource_id: DRYER, shared: true}, {resource_id: PUMP}]\n"))
 	require.NoError(t, err)
 	sets, unordered, stuck := 100, 0, 0
 	if os.Getenv("BATCHKIT_LONG") == "1" {
@@ -110,8 +111,8 @@ func TestBatchesOfSoundRecipesNeverWaitForEachOtherForEver(t *testing.T) {
 	var some []*Batch
 	var text string
 	for seed := uint64(1); sets > 0; seed++ {
-		g := &grower{Rand: rand.New(rand.NewPCG(seed, 9))}
-		src := g.recipe().text()
+		g := &grow.Grower{Rand: rand.New(rand.NewPCG(seed, 9))}
+		src := g.Recipe().Text()
 		b, err := bound(m, []byte(src))
 		if err != nil {
 			continue

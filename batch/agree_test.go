@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/internal/grow"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/recipe/sound"
@@ -136,14 +137,14 @@ func (c *tally) String() string {
 }
 
 func TestTheEngineDoesWhatTheProofSaysOfRandomRecipes(t *testing.T) {
-	campaign(t, 200, func(g *grower, src *gene) []*gene { return []*gene{src} })
+	campaign(t, 200, func(g *grow.Grower, src *grow.Element) []*grow.Element { return []*grow.Element{src} })
 }
 
 func TestTheEngineDoesWhatTheProofSaysOfEditedRecipes(t *testing.T) {
-	m, err := iomap.Parse("map.yaml", []byte(ioMap()))
+	m, err := iomap.Parse("map.yaml", []byte(grow.Map()))
 	require.NoError(t, err)
-	campaign(t, 200, func(g *grower, src *gene) (list []*gene) {
-		text := src.text()
+	campaign(t, 200, func(g *grow.Grower, src *grow.Element) (list []*grow.Element) {
+		text := src.Text()
 		if !strings.Contains(text, "sync") && !strings.Contains(text, "send") && (strings.Count(text, "uses") < 2 || seldom(g)) {
 			return nil // nothing that could be broken
 		}
@@ -152,9 +153,9 @@ func TestTheEngineDoesWhatTheProofSaysOfEditedRecipes(t *testing.T) {
 			return nil
 		}
 		for range 3 {
-			e := src.clone()
+			e := src.Clone()
 			for range 1 + g.IntN(4) {
-				g.edit(e)
+				g.Edit(e)
 			}
 			list = append(list, e)
 		}
@@ -163,21 +164,21 @@ func TestTheEngineDoesWhatTheProofSaysOfEditedRecipes(t *testing.T) {
 }
 
 // seldom is true where a recipe is passed over of which there are too many.
-func seldom(g *grower) bool { return g.IntN(4) > 0 }
+func seldom(g *grow.Grower) bool { return g.IntN(4) > 0 }
 
-func campaign(t *testing.T, n int, of func(g *grower, src *gene) []*gene) {
+func campaign(t *testing.T, n int, of func(g *grow.Grower, src *grow.Element) []*grow.Element) {
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		n = 10_000
 	}
-	one, err := iomap.Parse("map.yaml", []byte(ioMap()))
+	one, err := iomap.Parse("map.yaml", []byte(grow.Map()))
 	require.NoError(t, err)
-	many, err := iomap.Parse("map.yaml", []byte(manyOwners()))
+	many, err := iomap.Parse("map.yaml", []byte(grow.ManyOwners()))
 	require.NoError(t, err)
 	c := tally{kinds: map[sound.Kind]int{}}
 	for seed := uint64(1); c.sound+c.unsound < n; seed++ {
-		g := &grower{Rand: rand.New(rand.NewPCG(seed, 6))}
-		for i, e := range of(g, g.recipe()) {
-			src := e.text()
+		g := &grow.Grower{Rand: rand.New(rand.NewPCG(seed, 6))}
+		for i, e := range of(g, g.Recipe()) {
+			src := e.Text()
 			m := one
 			if seed%2 == 0 {
 				m = many

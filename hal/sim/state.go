@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/batchkit/batchkit/iomap/tag"
 )
@@ -104,6 +105,18 @@ func (p *Plant) Restore(state []byte, now int64) error {
 	}
 	p.take(im, now-im.Now)
 	return nil
+}
+
+// Clone returns a plant in the same state, as of the newest Advance, that goes on by itself exactly as this one would. It has no
+// clock and no Watch.
+func (p *Plant) Clone() *Plant {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &Plant{
+		started: p.started, origin: p.origin, now: p.now, step: p.step, process: p.process, command: p.command, out: p.out,
+		queue: slices.Clone(p.queue), answers: p.answers, down: p.down, dark: p.dark, contacts: p.contacts, counter: p.counter,
+		totalizer: p.totalizer, shown: p.shown, wasShown: p.wasShown, faults: slices.Clone(p.faults),
+	}
 }
 
 // unseal reads a state and checks that a plant can have it.

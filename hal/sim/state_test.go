@@ -69,6 +69,24 @@ func TestNoTimePassesForAPlantBetweenItsStates(t *testing.T) {
 	}
 }
 
+func TestAPlantAndItsCopyGoOnAlikeAndApart(t *testing.T) {
+	r := newRig(t, 4)
+	r.fault("slow do/8 300ms 9s")
+	for _, ch := range []string{"do/1", "do/6", "do/8"} {
+		r.write(ch, 1)
+	}
+	r.run(103 * ms)
+	var got []tag.Raw
+	c, state := r.p.Clone(), r.p.Snapshot()
+	require.Equal(t, string(state), string(c.Snapshot()))
+	c.Advance(r.now+20*second, func(raw tag.Raw) { got = append(got, raw) })
+	require.Equal(t, string(state), string(r.p.Snapshot()), "what befalls the copy does not befall the plant")
+	was := len(r.raws)
+	r.run(20 * second)
+	require.Equal(t, r.raws[was:], got)
+	require.Equal(t, string(r.p.Snapshot()), string(c.Snapshot()))
+}
+
 func TestAStateThatDoesNotFitIsRefusedAndChangesNothing(t *testing.T) {
 	r := newRig(t, 2)
 	r.write("do/1", 1)

@@ -11,7 +11,7 @@ var floors = []floor{
 	{"2", []string{"timebase", "timebase/system", "timebase/timetest"}},
 	{"3", []string{"metering", "iomap", "iomap/cond", "journal", "journal/export", "journal/journaltest"}},
 	{"4", []string{"recipe", "recipe/library", "recipe/sound", "recipe/chart", "recipe/batchml", "fieldbus", "fieldbus/*"}},
-	{"5", []string{"sequencer"}},
+	{"5", []string{"sequencer", "internal/grow"}},
 	{"6a", []string{"batch", "batch/unitrun", "batch/jobs"}},
 	{"6b", []string{"batch/runner", "batch/evidence"}},
 	{"6c", []string{"batch/executive", "batch/report", "batch/batchtest", "batch/store"}},
@@ -71,7 +71,7 @@ var grades = []gradeRow{
 	{pure, []string{"recipe", "recipe/sound", "recipe/chart", "metering", "metering/quantity", "iomap", "iomap/tag", "iomap/cond", "journal/record",
 		"sequencer", "batch", "batch/unitrun", "batch/jobs", "timebase"}},
 	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "recipe/library",
-		"batch/store", "batch/evidence"}},
+		"batch/store", "batch/evidence", "batch/batchtest"}},
 	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "timebase/system",
 		"internal/crashlab"}},
 }

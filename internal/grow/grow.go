@@ -1,21 +1,22 @@
-// Random recipe texts over all constructs, and random edits of them.
-
-package batch
+// Package grow makes random recipes over all constructs of the language, and random edits of them, for tests.
+//
+// Start with [Grower]. The rule that must not be broken: equal sources of chance give equal recipes, so that a seed names one. It knows
+// no plant and no engine; what grows need not be sound, and not even be a recipe that the parser takes.
+package grow
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/batchkit/batchkit/recipe"
 )
 
-// gene is an element of a random recipe.
-type gene struct {
+// Element is an element of a random recipe; the one that Recipe returns is the procedure.
+type Element struct {
 	id    string
 	block recipe.Block // NoBlock: a phase
-	kids  []*gene
+	kids  []*Element
 	does  []deed
 	uses  []string
 	equip string
@@ -25,14 +26,18 @@ type gene struct {
 	entry bool
 	exit  bool
 	logic string // key of a logic, "" for none
+	time  string // its time-out, "" for one that never comes
+	late  string // what follows it, "" for the default
+	rule  string // what follows a boot, "" for the default
 }
 
 // deed is an action of a phase.
 type deed struct{ verb, name string }
 
-// grower makes random recipes.
-type grower struct {
+// Grower makes random recipes, each of them once.
+type Grower struct {
 	*rand.Rand
+	Lively               bool // time-outs that come, recovery rules, and metering by Meters meters
 	n, outs, lines, tags int
 	budget               int
 	greed                int  // one element of so many uses a thing
@@ -42,7 +47,8 @@ type grower struct {
 
 var shared = []string{"PUMP", "HOSE", "DRYER"}
 
-func (g *grower) recipe() *gene {
+// Recipe returns a random recipe.
+func (g *Grower) Recipe() *Element {
 	g.budget, g.greed = 4+g.IntN(14), []int{3, 7, 7, 20}[g.IntN(4)]
 	if g.mute = g.IntN(3) == 0; g.mute {
 		g.greed = 2
@@ -51,16 +57,39 @@ func (g *grower) recipe() *gene {
 	for n := g.IntN(3); n > 0 && !g.mute; n-- {
 		g.message(root)
 	}
+	if g.Lively {
+		g.enliven(root)
+	}
 	return root
 }
 
-func (g *grower) id() string {
+// enliven lets phases meter, run out of time, and have rules of their own for a boot.
+func (g *Grower) enliven(root *Element) {
+	meters := 0
+	for _, p := range root.phases(nil, false) {
+		if meters < Meters && g.IntN(3) == 0 {
+			meters++
+			g.insert(p, deed{"meter", fmt.Sprint(meters)})
+		}
+	}
+	root.walk(func(e *Element) {
+		if g.IntN(3) == 0 {
+			e.time = fmt.Sprintf("%d s", 5+g.IntN(60))
+			e.late = []string{"", "", "abort", "hard_abort", "{retry: 1, then: hold}", "{retry: 2, then: abort}"}[g.IntN(6)]
+		}
+		if e.block == 0 {
+			e.rule = []string{"", "hold", "resume", "resume", "resume", "abort", "restart"}[g.IntN(7)]
+		}
+	})
+}
+
+func (g *Grower) id() string {
 	g.n++
 	return fmt.Sprintf("E%d", g.n)
 }
 
-func (g *grower) grow(depth int, held []string) *gene {
-	e := &gene{id: g.id(), entry: g.IntN(12) == 0, exit: g.IntN(12) == 0}
+func (g *Grower) grow(depth int, held []string) *Element {
+	e := &Element{id: g.id(), entry: g.IntN(12) == 0, exit: g.IntN(12) == 0}
 	for _, i := range g.Perm(len(shared)) {
 		if u := shared[i]; g.IntN(g.greed) == 0 && !slices.Contains(held, u) && (!g.mute || depth > 0 && e.uses == nil) {
 			e.uses = append(e.uses, u)
@@ -93,7 +122,7 @@ func (g *grower) grow(depth int, held []string) *gene {
 	return e
 }
 
-func (g *grower) phase(e *gene) {
+func (g *Grower) phase(e *Element) {
 	for range 1 + g.IntN(3) {
 		d := deed{verb: []string{"mark", "wait", "delay", "set", "prompt", "verify_stable"}[g.IntN(6)]}
 		if d.verb == "set" {
@@ -114,7 +143,7 @@ func (g *grower) phase(e *gene) {
 }
 
 // handOver lets two phases in a row have one equipment phase.
-func (g *grower) handOver(e *gene) {
+func (g *Grower) handOver(e *Element) {
 	if len(e.kids) < 2 || g.IntN(2) == 0 {
 		return
 	}
@@ -127,12 +156,12 @@ func (g *grower) handOver(e *gene) {
 }
 
 // insert puts a deed into a phase.
-func (g *grower) insert(p *gene, d deed) {
+func (g *Grower) insert(p *Element, d deed) {
 	p.does = slices.Insert(p.does, g.IntN(len(p.does)+1), d)
 }
 
 // line lets branches of a parallel block meet.
-func (g *grower) line(e *gene) {
+func (g *Grower) line(e *Element) {
 	g.lines++
 	for _, c := range e.kids {
 		if list := c.phases(nil, false); len(list) > 0 && g.IntN(6) > 0 {
@@ -142,7 +171,7 @@ func (g *grower) line(e *gene) {
 }
 
 // message lets a phase send what another one receives, once or oftener.
-func (g *grower) message(root *gene) {
+func (g *Grower) message(root *Element) {
 	list := root.phases(nil, g.IntN(3) == 0)
 	if len(list) < 2 {
 		return
@@ -160,7 +189,7 @@ func (g *grower) message(root *gene) {
 }
 
 // phases are the phases below an element; those in repeats only if all.
-func (e *gene) phases(list []*gene, all bool) []*gene {
+func (e *Element) phases(list []*Element, all bool) []*Element {
 	if e.block == 0 {
 		return append(list, e)
 	}
@@ -173,26 +202,27 @@ func (e *gene) phases(list []*gene, all bool) []*gene {
 	return list
 }
 
-func (e *gene) walk(fn func(e *gene)) {
+func (e *Element) walk(fn func(e *Element)) {
 	fn(e)
 	for _, c := range e.kids {
 		c.walk(fn)
 	}
 }
 
-func (e *gene) clone() *gene {
+// Clone returns a copy that can be edited by itself.
+func (e *Element) Clone() *Element {
 	c := *e
 	c.does, c.uses, c.kids = slices.Clone(e.does), slices.Clone(e.uses), nil
 	for _, k := range e.kids {
-		c.kids = append(c.kids, k.clone())
+		c.kids = append(c.kids, k.Clone())
 	}
 	return &c
 }
 
-// edit changes a recipe in one place: an action or an element is taken away, moved, doubled or exchanged for another.
-func (g *grower) edit(root *gene) {
-	var blocks, phases []*gene
-	root.walk(func(e *gene) {
+// Edit changes a recipe in one place: an action or an element is taken away, moved, doubled or exchanged for another.
+func (g *Grower) Edit(root *Element) {
+	var blocks, phases []*Element
+	root.walk(func(e *Element) {
 		if e.block != 0 {
 			blocks = append(blocks, e)
 		} else if len(e.does) > 0 {
@@ -234,8 +264,8 @@ func (g *grower) edit(root *gene) {
 			b.kids = slices.Insert(b.kids, g.IntN(len(b.kids)+1), e)
 		}
 	case 2:
-		e = e.clone()
-		e.walk(func(e *gene) { e.id, e.most = g.id(), min(e.most, 3) })
+		e = e.Clone()
+		e.walk(func(e *Element) { e.id, e.most = g.id(), min(e.most, 3) })
 		c.kids = slices.Insert(c.kids, k, e)
 	case 3:
 		j := g.IntN(len(b.kids))
@@ -247,135 +277,5 @@ func (g *grower) edit(root *gene) {
 		} else {
 			e.uses = append(e.uses, u)
 		}
-	}
-}
-
-const outputs = 12 // of the map
-
-// ioMap is the map of random recipes.
-func ioMap() string {
-	text := "mapping: IO\nversion: \"1\"\nschema_version: 1\ndevice_id: C\nequipment_id: T1\ntags:\n"
-	for i := range outputs {
-		text += fmt.Sprintf("  - {logical_tag: XV%d, physical_channel: do/%d, direction: out, type: switch, words: [closed, open], safe_value: closed}\n", i+1, i)
-	}
-	for i := range 8 {
-		text += fmt.Sprintf("  - {logical_tag: LS%d, physical_channel: di/%d, direction: in, type: switch, words: [empty, full], stale_after: 2 s}\n", i, i)
-	}
-	return text + "  - {logical_tag: TT1, physical_channel: ai/1, direction: in, type: number, form: int, resolution: 0.1 Cel, gain: 0.1 Cel, stale_after: 2 s}\n"
-}
-
-// manyOwners is a map on which some of what recipes share has several owners, and some is given by an arbiter.
-func manyOwners() string {
-	return ioMap() + "resources: [{resource_id: HOSE}, {resource_id: DRYER, shared: true}, {resource_id: PUMP, owners: 2}]\n"
-}
-
-// writer writes recipes. Before every action that concerns others, and before equipment is got, stands a wait: so the plant decides
-// who comes first.
-type writer struct {
-	strings.Builder
-	n int
-}
-
-func (e *gene) text() string {
-	w := &writer{}
-	w.WriteString("recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\nprocedure: ")
-	w.element(e, "")
-	return w.String() + "\n"
-}
-
-func (w *writer) element(e *gene, when string) {
-	w.n++
-	level := "operation"
-	if w.n == 1 {
-		level = "procedure"
-	}
-	if len(e.uses) > 0 {
-		fmt.Fprintf(w, "{id: W%s, level: %s, %ssequence: [{id: G%s, level: phase, timeout: 3000 h, actions: [{wait: LS7}]}, ", e.id, level, when, e.id)
-		defer w.WriteString("]}")
-		when, level = "", "operation"
-	}
-	if e.block == 0 {
-		level = "phase"
-	}
-	fmt.Fprintf(w, "{id: %s, level: %s, %s", e.id, level, when)
-	if len(e.uses) > 0 {
-		fmt.Fprintf(w, "uses: [%s], ", strings.Join(e.uses, ", "))
-	}
-	if e.entry {
-		w.WriteString("entry: LS5, ")
-	}
-	if e.exit {
-		w.WriteString("exit: TT1 >= 20 Cel, ")
-	}
-	if e.block == 0 || len(e.uses) > 0 || e.entry || e.exit || e.block == recipe.Select || e.block == recipe.Repeat && e.asks {
-		w.WriteString("timeout: 3000 h, ")
-	}
-	if e.equip != "" {
-		fmt.Fprintf(w, "equipment_phase: %s, ", e.equip)
-	}
-	if e.logic != "" && e.block == 0 {
-		fmt.Fprintf(w, "%s: {timeout: 30 s, actions: [{delay: 2 s}, {mark: x}]}, ", e.logic)
-	}
-	w.content(e)
-	w.WriteString("}")
-}
-
-func (w *writer) content(e *gene) {
-	switch e.block {
-	case 0:
-		w.WriteString("actions: [")
-		for i, d := range e.does {
-			if i > 0 {
-				w.WriteString(", ")
-			}
-			w.deed(d)
-		}
-		w.WriteString("]")
-		return
-	case recipe.Repeat:
-		w.WriteString("repeat: {")
-		if e.asks {
-			w.WriteString("until: LS6, ")
-			if e.limit != "" {
-				fmt.Fprintf(w, "on_limit: %s, ", e.limit)
-			}
-		}
-		fmt.Fprintf(w, "at_most: %d, sequence: [", e.most)
-	default:
-		fmt.Fprintf(w, "%s: [", e.block)
-	}
-	for i, c := range e.kids {
-		if i > 0 {
-			w.WriteString(", ")
-		}
-		when := ""
-		switch {
-		case e.block == recipe.Select && i > 0 && i == len(e.kids)-1:
-			when = "otherwise: true, "
-		case e.block == recipe.Select:
-			when = fmt.Sprintf("when: LS%d, ", i)
-		}
-		w.element(c, when)
-	}
-	w.WriteString("]")
-	if e.block == recipe.Repeat {
-		w.WriteString("}")
-	}
-}
-
-func (w *writer) deed(d deed) {
-	switch d.verb {
-	case "wait":
-		w.WriteString("{wait: TT1 >= 50 Cel}")
-	case "delay":
-		w.WriteString("{delay: 3 s}")
-	case "set":
-		fmt.Fprintf(w, "{set: {%s: open}}", d.name)
-	case "mark", "prompt":
-		fmt.Fprintf(w, "{%s: x}", d.verb)
-	case "verify_stable":
-		w.WriteString("{verify_stable: {tag: TT1, within: 1 Cel, for: 2 s}}")
-	default:
-		fmt.Fprintf(w, "{wait: LS7}, {%s: %s}", d.verb, d.name)
 	}
 }

@@ -1,0 +1,175 @@
+// The text of a random recipe, and the map that it needs.
+
+package grow
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/batchkit/batchkit/recipe"
+)
+
+// What the map has of each: outputs XV1, XV2 and so on, switches LS0, LS1 and so on, and, for lively recipes, meters FQ1 and so on. The
+// channels are do/0, di/0 and ctr/1 and so on; the temperature TT1 is ai/1.
+const (
+	outputs  = 12
+	switches = 8
+	Meters   = 3
+)
+
+// Map returns the map of random recipes.
+func Map() string {
+	text := "mapping: IO\nversion: \"1\"\nschema_version: 1\ndevice_id: C\nequipment_id: T1\ntags:\n"
+	for i := range outputs {
+		text += fmt.Sprintf("  - {logical_tag: XV%d, physical_channel: do/%d, direction: out, type: switch, words: [closed, open], safe_value: closed}\n", i+1, i)
+	}
+	for i := range switches {
+		text += fmt.Sprintf("  - {logical_tag: LS%d, physical_channel: di/%d, direction: in, type: switch, words: [empty, full], stale_after: 2 s}\n", i, i)
+	}
+	return text + "  - {logical_tag: TT1, physical_channel: ai/1, direction: in, type: number, form: int, resolution: 0.1 Cel, gain: 0.1 Cel, stale_after: 2 s}\n"
+}
+
+// ManyOwners returns a map on which some of what recipes share has several owners, and some is given by an arbiter.
+func ManyOwners() string {
+	return Map() + resources
+}
+
+const resources = "resources: [{resource_id: HOSE}, {resource_id: DRYER, shared: true}, {resource_id: PUMP, owners: 2}]\n"
+
+// LivelyMap returns the map of lively recipes, which has many owners and names the file calibration.yaml, and that file.
+func LivelyMap() (text, calibration string) {
+	text, tags, _ := strings.Cut(Map(), "tags:\n")
+	text += "calibration: calibration.yaml\ntags:\n" + tags
+	for i := 1; i <= Meters; i++ {
+		text += fmt.Sprintf("  - {logical_tag: FC%d, physical_channel: ctr/%d, direction: in, type: counter, unit: \"{pulse}\", stale_after: 2 s}\n", i, i)
+	}
+	text += "meters:\n"
+	calibration = "calibration: K\nversion: \"1\"\nschema_version: 1\nvalid_from: 2026-01-01T00:00:00Z\nvalid_to: 2099-01-01T00:00:00Z\nfactors:\n"
+	for i := 1; i <= Meters; i++ {
+		text += fmt.Sprintf("  - {meter: FQ%d, source: FC%d, bits: 32, resolution: 0.01 kg}\n", i, i)
+		calibration += fmt.Sprintf("  - {meter: FQ%d, k_factor: \"100 {pulse}/kg\"}\n", i)
+	}
+	return text + resources, calibration
+}
+
+// writer writes recipes. Before every action that concerns others, and before equipment is got, stands a wait: so the plant decides
+// who comes first.
+type writer struct {
+	strings.Builder
+	n int
+}
+
+// Text returns the recipe of which e is the procedure.
+func (e *Element) Text() string {
+	w := &writer{}
+	w.WriteString("recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\nprocedure: ")
+	w.element(e, "")
+	return w.String() + "\n"
+}
+
+func (w *writer) element(e *Element, when string) {
+	w.n++
+	level := "operation"
+	if w.n == 1 {
+		level = "procedure"
+	}
+	if len(e.uses) > 0 {
+		fmt.Fprintf(w, "{id: W%s, level: %s, %ssequence: [{id: G%s, level: phase, timeout: 3000 h, actions: [{wait: LS7}]}, ", e.id, level, when, e.id)
+		defer w.WriteString("]}")
+		when, level = "", "operation"
+	}
+	if e.block == 0 {
+		level = "phase"
+	}
+	fmt.Fprintf(w, "{id: %s, level: %s, %s", e.id, level, when)
+	if len(e.uses) > 0 {
+		fmt.Fprintf(w, "uses: [%s], ", strings.Join(e.uses, ", "))
+	}
+	if e.entry {
+		w.WriteString("entry: LS5, ")
+	}
+	if e.exit {
+		w.WriteString("exit: TT1 >= 20 Cel, ")
+	}
+	if e.block == 0 || len(e.uses) > 0 || e.entry || e.exit || e.block == recipe.Select || e.block == recipe.Repeat && e.asks {
+		fmt.Fprintf(w, "timeout: %s, ", cmp.Or(e.time, "3000 h"))
+		if e.late != "" {
+			fmt.Fprintf(w, "on_timeout: %s, ", e.late)
+		}
+	}
+	if e.rule != "" {
+		fmt.Fprintf(w, "recovery: %s, ", e.rule)
+	}
+	if e.equip != "" {
+		fmt.Fprintf(w, "equipment_phase: %s, ", e.equip)
+	}
+	if e.logic != "" && e.block == 0 {
+		fmt.Fprintf(w, "%s: {timeout: 30 s, actions: [{delay: 2 s}, {mark: x}]}, ", e.logic)
+	}
+	w.content(e)
+	w.WriteString("}")
+}
+
+func (w *writer) content(e *Element) {
+	switch e.block {
+	case 0:
+		w.WriteString("actions: [")
+		for i, d := range e.does {
+			if i > 0 {
+				w.WriteString(", ")
+			}
+			w.deed(d)
+		}
+		w.WriteString("]")
+		return
+	case recipe.Repeat:
+		w.WriteString("repeat: {")
+		if e.asks {
+			w.WriteString("until: LS6, ")
+			if e.limit != "" {
+				fmt.Fprintf(w, "on_limit: %s, ", e.limit)
+			}
+		}
+		fmt.Fprintf(w, "at_most: %d, sequence: [", e.most)
+	default:
+		fmt.Fprintf(w, "%s: [", e.block)
+	}
+	for i, c := range e.kids {
+		if i > 0 {
+			w.WriteString(", ")
+		}
+		when := ""
+		switch {
+		case e.block == recipe.Select && i > 0 && i == len(e.kids)-1:
+			when = "otherwise: true, "
+		case e.block == recipe.Select:
+			when = fmt.Sprintf("when: LS%d, ", i)
+		}
+		w.element(c, when)
+	}
+	w.WriteString("]")
+	if e.block == recipe.Repeat {
+		w.WriteString("}")
+	}
+}
+
+func (w *writer) deed(d deed) {
+	switch d.verb {
+	case "wait":
+		w.WriteString("{wait: TT1 >= 50 Cel}")
+	case "delay":
+		w.WriteString("{delay: 3 s}")
+	case "set":
+		fmt.Fprintf(w, "{set: {%s: open}}", d.name)
+	case "meter":
+		fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: 5 kg, tolerance: 1 kg}}, {wait_total: {window: W%[1]s}}, "+
+			"{close_window: W%[1]s}", d.name)
+	case "mark", "prompt":
+		fmt.Fprintf(w, "{%s: x}", d.verb)
+	case "verify_stable":
+		w.WriteString("{verify_stable: {tag: TT1, within: 1 Cel, for: 2 s}}")
+	default:
+		fmt.Fprintf(w, "{wait: LS7}, {%s: %s}", d.verb, d.name)
+	}
+}
