@@ -112,6 +112,7 @@ func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 		cause = m.refs.Interlocks[a.Gate]
 	default:
 		m.body.Text(record.Detail, a.Fault.String())
+		m.worst(a)
 	}
 	if n.Edges > 0 {
 		m.body.Count(record.Coalesced, uint64(n.Edges))
@@ -119,6 +120,18 @@ func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 	m.causes(m.input, m.noted(i), cause, m.refs.Alarms[k])
 	m.refs.Alarms[k] = m.next
 	return m.put(fx)
+}
+
+// worst names the first tag that is not GOOD, where that is what raises an alarm.
+func (m *Machine) worst(a *iomap.Alarm) {
+	for id := range m.b.Plan.Map.Tags {
+		t := &m.b.Plan.Map.Tags[id]
+		if _, q := m.io.Read(tag.ID(id), m.now); a.Fault == iomap.FaultQuality && t.StaleAfter > 0 && q != tag.Good {
+			m.body.Text(record.LogicalTag, t.Name)
+			m.body.Text(record.Quality, q.String())
+			return
+		}
+	}
 }
 
 // noted is the record with which what led to a decision was first seen, 0 where that is the input of now.
