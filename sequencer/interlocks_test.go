@@ -5,8 +5,11 @@ package sequencer
 import (
 	"fmt"
 	"slices"
+	"testing"
 
 	"github.com/batchkit/batchkit/internal/script"
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/stretchr/testify/require"
 )
 
 // interlock reads a line "interlock NAME trip|permissive REACTION [OUTPUT ...]".
@@ -91,4 +94,36 @@ func (g *grower) interlocks() {
 		}
 		g.w.Interlocks = append(g.w.Interlocks, t)
 	}
+}
+
+func TestAnInterlockThatComesAndGoesAllocatesNothing(t *testing.T) {
+	w := &wired{}
+	o := w.output("HS301", 0)
+	w.Interlocks = []Interlock{{Outputs: []int{o}, Trip: true, Text: "interlock"}, {Outputs: []int{o}, Text: "permissive"}}
+	w.procedure(&block{name: "MAIN", kind: recipe.Repeat, atMost: 1 << 30, below: []*block{{name: "HEAT", timeout: 1 << 60,
+		todo: []todo{{Action: Action{Kind: recipe.Set}, sets: []Set{{Output: o, Value: 1}}},
+			{Action: Action{Kind: recipe.Set}, sets: []Set{{Output: o, Value: 0}}}}}}})
+	p := newPlant(w)
+	m := New(&w.Program, p)
+	fx := make([]Effect, 0, 64)
+	now, writes := int64(1), 0
+	step := func(ev Event) {
+		fx = m.Step(now, &ev, fx[:0])
+		for i := 0; i < len(fx); i++ {
+			if fx[i].Kind == Write {
+				writes++
+			}
+		}
+	}
+	step(Event{Kind: Boot})
+	step(Event{Kind: Told, Command: Start})
+	require.Zero(t, testing.AllocsPerRun(2000, func() {
+		now += second / 7
+		p.blocks[0], p.blocks[1] = now%5 == 0, now%3 == 0
+		p.value[0] = m.out[0].Value
+		step(Event{Kind: Input})
+		step(Event{Kind: Done, ID: m.out[0].Write, OK: true})
+		step(Event{Kind: Tick})
+	}))
+	require.Greater(t, writes, 500)
 }
