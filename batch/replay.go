@@ -38,14 +38,14 @@ const maxMono = 1 << 62
 var ErrEngine = errors.New("batch: another engine number")
 
 // Replay feeds the records of a journal, in order, to a machine of the same batch and compares what it decides. Samples, where
-// set, is called for every sample, before the machine takes it in.
+// set, is called for every sample, before the machine takes it in, and Before for every event: it may ask the machine and must not
+// step it. ev is valid during the call.
 type Replay struct {
 	Machine   *Machine
 	Inputs    int // events fed
 	Decisions int // records compared
 	Samples   func(at int64, ev *Event)
-
-	before func() // for tests: called before every step
+	Before    func(at int64, ev *Event)
 
 	want   [][]byte // decisions that the journal must hold next
 	fault  string   // what broke the engine; its record must follow, and nothing after it
@@ -236,8 +236,8 @@ func (r *Replay) step(at int64, ev *Event) error {
 	}
 	r.at = at
 	r.Inputs++
-	if r.before != nil {
-		r.before()
+	if r.Before != nil {
+		r.Before(at, ev)
 	}
 	r.decide(at, ev)
 	for i := range r.fx {

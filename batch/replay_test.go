@@ -91,7 +91,7 @@ func TestAMachineRestoredBeforeEveryEventDecidesAsTheUncutOne(t *testing.T) {
 		b := bindFixture(t, dir, list)
 		r := b.Replay()
 		var snap []byte
-		r.before = func() {
+		r.Before = func(int64, *Event) {
 			snap = r.Machine.Snapshot(snap[:0])
 			next := b.Start()
 			require.NoError(t, next.Restore(snap))

@@ -409,6 +409,9 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 	if err := w.shares(); err != nil {
 		return err
 	}
+	if err := w.waits(at, m); err != nil {
+		return err
+	}
 	return w.phases(at, m)
 }
 

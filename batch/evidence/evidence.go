@@ -16,7 +16,8 @@
 //	SHA256SUMS     digests of all other files, for sha256sum -c
 //
 // [Export] makes an extract, a package of its own: the rows of all records, so that the chain holds, and the bodies of those that
-// a [Query] means. [Select] hands over the records themselves.
+// a [Query] means. [Select] hands over the records themselves. [Why] explains one of them, and [WhyStep] a step, by the records that
+// led there.
 //
 // The rule that must not be broken: a package says no more than its records do. All in it can be made again from the records and
 // the governed files, and whatever differs is found and named by record or file. What cannot be proven is said in words.

@@ -51,19 +51,23 @@ func bound(t require.TestingT, plan fs.FS, id string, rel batch.Release) *batch.
 
 // run drives one batch. The plant is a valve that confirms after 20 ms, and a counter of 16 bits that is about to roll over.
 type run struct {
-	t      require.TestingT
-	b      *batch.Batch
-	m      *batch.Machine
-	w      *journal.Writer
-	blk    *batch.Block
-	next   uint64
-	now    int64
-	pulses uint64
-	open   bool
-	deaf   bool          // the valve never answers
-	done   []batch.Event // writes under way, ev.At their time
-	ask    uint32
-	fx     []batch.Effect
+	t          require.TestingT
+	b          *batch.Batch
+	m          *batch.Machine
+	w          *journal.Writer
+	blk        *batch.Block
+	next       uint64
+	now        int64
+	pulses     uint64
+	open       bool
+	deaf       bool   // the valve never answers
+	mute       string // channel that never answers
+	wires      map[string]uint64
+	unanswered uint32        // write to it
+	done       []batch.Event // writes under way, ev.At their time
+	ask        uint32
+	request    uint32 // that an arbiter was asked
+	fx         []batch.Effect
 }
 
 // begin makes the directory of a run with its files and the records that stand at the head of every journal.
@@ -76,6 +80,9 @@ func begin(t require.TestingT, dir string, b *batch.Batch) *run {
 	r.step(batch.Event{Kind: batch.Created, Epoch: epoch, Observation: seen})
 	for i := range b.Plan.Files {
 		r.step(batch.Event{Kind: batch.Bound, File: i})
+	}
+	for i := range b.Plan.Actions {
+		r.step(batch.Event{Kind: batch.Declared, File: i})
 	}
 	r.step(batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}})
 	r.step(batch.Event{Kind: batch.Observed, Observation: seen})
@@ -105,11 +112,20 @@ func (r *run) step(ev batch.Event) {
 			r.append(e.Body, nil)
 		case batch.Write:
 			r.open = e.Write.Bits == 1
-			if !r.deaf {
+			if !r.deaf && e.Write.Channel != r.mute {
+				if r.wires == nil {
+					r.wires = map[string]uint64{}
+				}
+				r.wires[e.Write.Channel] = e.Write.Bits
 				r.done = append(r.done, batch.Event{Kind: batch.Done, ID: e.Write.ID, OK: true, At: r.now + 20*ms})
+			}
+			if e.Write.Channel == r.mute {
+				r.unanswered = e.Write.ID
 			}
 		case batch.Ask:
 			r.ask = e.ID
+		case batch.RequestResource:
+			r.request = e.ID
 		}
 	}
 	if r.blk.Full() {

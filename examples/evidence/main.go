@@ -1,5 +1,5 @@
-// Evidence checks recipes before they are approved, and verifies, replays, queries and exports the evidence package of a batch, without
-// the controller that made it.
+// Evidence checks recipes before they are approved, and verifies, replays, queries, explains and exports the evidence package of a batch,
+// without the controller that made it.
 //
 //	go run ./examples/evidence check recipe.yaml map.yaml    validate and prove; prints formula and procedure, -svg DIR draws it
 //	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe, in words
@@ -7,6 +7,7 @@
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
 //	go run ./examples/evidence query DIR kind=window_stop    print records with their place in the chain
+//	go run ./examples/evidence why DIR 120    why record 120 stands there: its causes back to inputs, and what was waited for
 //	go run ./examples/evidence export DIR TO meter_window_id=A    an extract: all rows, and the bodies of some records
 //
 // It holds no check of its own: what is checked, and how, is package batch/evidence.
@@ -33,6 +34,7 @@ const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
        evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
        evidence replay DIR
        evidence query DIR [WORD...]
+       evidence why DIR NUMBER|STEP
        evidence export DIR TO [WORD...]
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
@@ -50,6 +52,9 @@ the record that was touched.
 replay decides everything again from the recorded inputs and compares it with the records, byte for byte.
 query prints the records that all words mean, one a line, parted by tabs: number, link before, leaf, link,
 body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
+why says in words why a record stands there: the records that led to it, back to inputs, and what was waited for
+then, with value, unit, quality and age. For a step it explains the last record of it, and what it waits for at
+the end of the records; DIR may be the directory of a batch that runs.
 export makes an extract in the new directory TO: the rows of all records, so that the chain holds, and the
 bodies of those that are meant; controller extract does so on record in the device journal. Words are:
   seq=3..40               numbers; either end may be left out
@@ -91,6 +96,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return replay(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "query":
 		return query(args[1], args[2:], stdout, stderr)
+	case len(args) == 3 && args[0] == "why":
+		return why(args[1], args[2], stdout, stderr)
 	case len(args) >= 3 && args[0] == "export":
 		return export(args[1], args[2], args[3:], stdout, stderr)
 	}

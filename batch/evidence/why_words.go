@@ -1,0 +1,242 @@
+// Records in words: a sentence for each kind that is known here, and the fields of any other.
+
+package evidence
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/journal/record"
+)
+
+// cutWords cuts words that are longer than most bytes.
+func cutWords(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + " ..."
+}
+
+// words says what a record says.
+func (t *telling) words(rec *record.Record) string {
+	if isInput(rec) {
+		return t.input(rec)
+	}
+	if words := decision(rec); words != "" {
+		return words
+	}
+	return carried(rec)
+}
+
+// input says who or what an input was.
+func (t *telling) input(rec *record.Record) string {
+	by := rec.Text(record.OperatorID)
+	if role := rec.Text(record.OperatorRole); role != "" {
+		by += " (" + role + ")"
+	}
+	switch rec.Kind {
+	case record.KindInputBlock:
+		return t.block(rec)
+	case record.KindBatchCreated:
+		return fmt.Sprintf("batch %s of recipe %s %s was created for %s, by %s", rec.Text(record.BatchID), rec.Text(record.RecipeID),
+			rec.Text(record.RecipeVersion), rec.Text(record.BatchSize), by)
+	case record.KindObjectBound:
+		return "the batch is bound to " + rec.Text(record.ObjectKind) + " " + rec.Text(record.ObjectID) + " " + rec.Text(record.ObjectVersion) +
+			also(rec, ", approval ", record.ApprovalID) + also(rec, " by ", record.ApprovedBy)
+	case record.KindTimeObserved:
+		return "a look at the wall clock: " + rec.Text(record.SyncState) + also(rec, ", ", record.TsUTC)
+	case record.KindTickLate:
+		return "a deadline was taken" + ago(rec, " ", record.LateMS, " late") + ago(rec, ", more than ", record.Limit, "")
+	case record.KindBoot:
+		return "the controller came up and read back what is there"
+	case record.KindRecovery:
+		return "the controller came up again and read back what is there" + also(rec, ": ", record.RecoveryPath) +
+			also(rec, "; seconds of which inputs may be missing: ", record.LossIntervalS)
+	case record.KindCommand:
+		what := also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) + also(rec, " ", record.Parameter) +
+			also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) + also(rec, " = ", record.Value)
+		return by + " ordered " + rec.Text(record.Command) + what + ", reason: " + rec.Text(record.ChangeReason)
+	case record.KindPromptAnswer:
+		return by + " answered prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Value)
+	case record.KindWriteDone:
+		words := "the device confirmed write " + rec.Text(record.WriteID)
+		if rec.Text(record.Result) != "confirmed" {
+			words = "the device did not confirm write " + rec.Text(record.WriteID)
+		}
+		if t.moment.wrote != "" && t.broken == "" {
+			words += ": " + t.moment.wrote
+		}
+		return words + also(rec, "; ", record.Detail)
+	case record.KindResourceGranted:
+		return "the arbiter granted request " + rec.Text(record.RequestID)
+	case record.KindResourceRefused:
+		return "the arbiter refused request " + rec.Text(record.RequestID) + ": " + rec.Text(record.Detail)
+	case record.KindResourceQueue:
+		return "request " + rec.Text(record.RequestID) + " is at place " + rec.Text(record.QueuePlace) + " of the arbiter's queue" +
+			also(rec, "; it is with ", record.ResourceOwner) + also(rec, " since ", record.OwnerSince)
+	case record.KindActionResult:
+		return "request " + rec.Text(record.RequestID) + " of an OEM action ended " + rec.Text(record.Result) + listed(rec, ": ", record.Values) +
+			also(rec, "; ", record.Detail)
+	}
+	return carried(rec)
+}
+
+// block says what the last event of an input block was: what was decided next was decided from it.
+func (t *telling) block(rec *record.Record) string {
+	words, m := rec.Text(record.BlockEvents)+" samples and ticks", &t.moment
+	if t.broken != "" || m.seen != m.events || !m.asked {
+		return words
+	}
+	switch m.last.Kind {
+	case batch.Sample:
+		n := t.replay.Machine.Shows(m.at, m.last.Tag)
+		return words + ", the last one a sample: " + n.String()
+	case batch.Tick:
+		if len(m.due) > 0 {
+			return words + ", the last one a deadline: " + strings.Join(m.due, "; ")
+		}
+		return words + ", the last one a deadline"
+	}
+	return words
+}
+
+// decision says what a decision of a kind that is known here says; "" of another.
+func decision(rec *record.Record) string {
+	step := rec.Text(record.StepID)
+	switch rec.Kind {
+	case record.KindBatchState:
+		return "the batch is " + rec.Text(record.BatchState) + ", it was " + rec.Text(record.OldValue)
+	case record.KindStepState:
+		return step + ": " + rec.Text(record.StepState) + also(rec, ", round ", record.Round) + " (" + rec.Text(record.PhaseState) +
+			also(rec, ", was ", record.OldValue) + ")" + also(rec, ": ", record.Detail)
+	case record.KindActionState:
+		return action(rec)
+	case record.KindOutputWrite:
+		return written(rec)
+	case record.KindWindowStart:
+		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " + rec.Text(record.Target) +
+			" " + rec.Text(record.Unit)
+	case record.KindWindowStop:
+		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
+			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
+	case record.KindReconcile:
+		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
+			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + " " + rec.Text(record.Unit) + also(rec, "; ", record.Hint)
+	case record.KindPrompt:
+		return step + " asks an operator, prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Message)
+	case record.KindActionRequest:
+		return step + " asks for the OEM action " + rec.Text(record.ActionType) + ", request " + rec.Text(record.RequestID) +
+			listed(rec, ": ", record.Params)
+	case record.KindResourceRequest:
+		return step + " asks the arbiter for " + few(rec.Texts(record.ResourceID)) + ", request " + rec.Text(record.RequestID)
+	case record.KindResourceRelease:
+		return "request " + rec.Text(record.RequestID) + " was " + rec.Text(record.Result) + listed(rec, ": ", record.ResourceID) +
+			also(rec, "; ", record.Detail)
+	case record.KindTimeout:
+		return step + " ran out of time" + ago(rec, " after ", record.TimeoutMS, "") + ": it waited for " + rec.Text(record.TimeoutReason) + "; " +
+			rec.Text(record.Result) + " follows"
+	case record.KindParameterChange:
+		return "parameter " + rec.Text(record.Parameter) + " is " + rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", it was " +
+			rec.Text(record.OldValue) + "; by " + rec.Text(record.Actor) + " (" + rec.Text(record.OperatorRole) + "), reason: " +
+			rec.Text(record.ChangeReason)
+	case record.KindDiagnostics:
+		return "found when " + rec.Text(record.Command) + also(rec, " of ", record.StepID) + " came (" + rec.Text(record.Detail) + ")" +
+			listed(rec, ": ", record.ActiveSteps)
+	case record.KindTripRequest:
+		return "trip by " + rec.Text(record.LogicalTag) + " = " + rec.Text(record.Value) + ": " + rec.Text(record.Result) +
+			also(rec, ": ", record.Detail)
+	case record.KindCommandResult:
+		return rec.Text(record.Command) + " was " + rec.Text(record.Result) + also(rec, ": ", record.Detail)
+	case record.KindQualityChange:
+		return rec.Text(record.LogicalTag) + " is " + rec.Text(record.Quality) + ", it was " + rec.Text(record.OldValue) +
+			ago(rec, "; its value was ", record.AgeMS, " old")
+	case record.KindOutputFault:
+		return rec.Text(record.LogicalTag) + " is not known to be what was commanded by write " + rec.Text(record.WriteID) +
+			also(rec, ": ", record.Detail)
+	case record.KindMarker:
+		return step + " marks: " + rec.Text(record.Message)
+	case record.KindClockStep:
+		return "the wall clock stepped by " + rec.Text(record.MovedMS) + " ms"
+	case record.KindBatchEnd:
+		return "the run is over, " + rec.Text(record.BatchState) + ", " + rec.Text(record.Result) + listed(rec, ": ", record.Values)
+	}
+	return ""
+}
+
+// action says how an action began or ended.
+func action(rec *record.Record) string {
+	if rec.Text(record.ActionState) == "end" {
+		return rec.Text(record.ActionID) + also(rec, ", ", record.Command) + ", ended" + ago(rec, " after ", record.ElapsedMS, "")
+	}
+	words := rec.Text(record.ActionID) + " waits" + also(rec, ": ", record.WaitReason)
+	if rec.Has(record.OwnerStepID) {
+		if words += listed(rec, "; held by ", record.OwnerStepID); rec.Int(record.EventQueueDepth) > 0 {
+			words += also(rec, ", in the queue before it: ", record.EventQueueDepth)
+		}
+	}
+	return words
+}
+
+// written says which value an output is to take, and for whom or why.
+func written(rec *record.Record) string {
+	words := rec.Text(record.LogicalTag) + " is to be " + rec.Text(record.Value) + also(rec, " ", record.Unit) + ", it was " +
+		rec.Text(record.OldValue) + "; write " + rec.Text(record.WriteID)
+	switch {
+	case rec.Has(record.ActionID):
+		words += " by " + rec.Text(record.ActionID)
+	case rec.Has(record.SafeStateReason):
+		words += ", its safe value: " + rec.Text(record.SafeStateReason)
+	default:
+		words += also(rec, ": ", record.Detail)
+	}
+	return words
+}
+
+// also gives the text of a key behind some words, "" where the record has not got it.
+func also(rec *record.Record, words string, k record.Key) string {
+	if !rec.Has(k) {
+		return ""
+	}
+	return words + rec.Text(k)
+}
+
+// ago gives a time in ms as seconds between some words, "" where the record has not got it.
+func ago(rec *record.Record, words string, k record.Key, behind string) string {
+	if !rec.Has(k) {
+		return ""
+	}
+	whole, _, _ := strings.Cut(rec.Text(k), ".")
+	ms, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || ms < 0 {
+		return words + rec.Text(k) + " ms" + behind
+	}
+	return fmt.Sprintf("%s%d.%03d s%s", words, ms/1000, ms%1000, behind)
+}
+
+// listed gives the texts of a key behind some words, "" where there is none.
+func listed(rec *record.Record, words string, k record.Key) string {
+	if len(rec.Texts(k)) == 0 {
+		return ""
+	}
+	return words + few(rec.Texts(k))
+}
+
+// carried tells a record by what it carries besides what every record does.
+func carried(rec *record.Record) string {
+	spec := rec.Kind.Spec()
+	keys := slices.Concat([]record.Key{record.StepID, record.ActionID, record.MeterWindowID}, spec.Must, spec.May, []record.Key{record.Result})
+	var words []string
+	for i, k := range keys {
+		text := rec.Text(k)
+		if list := rec.Texts(k); len(list) > 0 {
+			text = few(list)
+		}
+		if k != record.Cause && text != "" && !slices.Contains(keys[:i], k) {
+			words = append(words, k.String()+" "+cutWords(text, 120))
+		}
+	}
+	return strings.TrimSuffix(spec.Name+": "+strings.Join(words, ", "), ": ")
+}
