@@ -82,6 +82,9 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	w.Action, w.For, w.Since, w.Seq = m.form.prog.actions[s.Action].id, a.Reason, s.Since-m.st.Base, m.refs.Actions[s.Elem]
 	switch a.Kind {
 	case recipe.Set:
+		if i := m.seq.Withheld(s.Elem); i >= 0 {
+			w.For = m.because(m.form.prog.seq.Interlocks[i].Text)
+		}
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
 		w.Needs = append(w.Needs, m.needTotal(a))

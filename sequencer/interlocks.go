@@ -167,6 +167,14 @@ func (m *Machine) waitsFor(p int) string {
 	return a.Reason
 }
 
+// Withheld returns the interlock that keeps a phase or logic from what it sets, -1 where none does.
+func (m *Machine) Withheld(e int) int {
+	if !m.acts(e) {
+		return -1
+	}
+	return m.withheld(m.current(e))
+}
+
 // Active returns the first phase, in the order of the recipe, that has begun and not ended; -1 where there is none.
 func (m *Machine) Active() int { return m.active.next(0) }
 
