@@ -2,7 +2,10 @@
 
 package sequencer
 
-import "github.com/batchkit/batchkit/recipe"
+import (
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
+)
 
 // output is the state of one output, of fixed size.
 type output struct {
@@ -77,6 +80,9 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 			s.Kept = false
 		} else if !s.Kept && s.Value != m.safe(o) {
 			s.Kept, s.Held = true, s.Value
+		}
+		if s.Value != m.safe(o) && m.timers.Due(m.escapeTimer()) != timebase.Never {
+			m.timers.Set(m.escapeTimer(), at+Transient) // each output has its time, however long others have had theirs
 		}
 		if s.Value != m.safe(o) || !s.Known && !s.Busy {
 			fx = m.writeSafe(at, o, reason, fx)

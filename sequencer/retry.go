@@ -43,12 +43,13 @@ func (m *Machine) cleared(at int64, p int, fx []Effect) (_ []Effect, done bool) 
 		done = s.B != 0 || m.current(p).Kind != recipe.Request
 		begun++
 	}
-	for i := e.First; i < begun; i++ {
+	for i := e.First; i < e.First+e.Count; i++ {
 		a := &m.p.Actions[i]
 		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
 			n := m.p.Sets[k].Output
 			o := &m.out[n]
-			if int(o.Owner) != p {
+			// A set that is about to be made again, with another value, was made once.
+			if int(o.Owner) != p || i >= begun && int(o.By) != k+1 {
 				continue
 			}
 			if o.Kept = false; o.Value != m.safe(n) {
