@@ -75,7 +75,7 @@ func (m *Machine) diagnosed(e *sequencer.Effect, fx []Effect) []Effect {
 	if n := m.steps.omitted + tags.omitted; n > 0 {
 		m.body.Int(record.Omitted, n)
 	}
-	m.causes(m.input, m.diag, m.refs.Elems[e.Elem])
+	m.causes(m.input, m.diag, m.refs.Elems[e.Elem], m.by(e.Reason))
 	if m.diag == 0 {
 		m.diag = m.next
 	}

@@ -96,6 +96,9 @@ func (s *stage) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 // Seen returns the time of now.
 func (s *stage) Seen(tag.ID) int64 { return s.at }
 
+// Blocks says that the map of a stage has no interlock.
+func (s *stage) Blocks(int) (blocks, settled bool) { return false, true }
+
 // Total is at its target.
 func (s *stage) Source(w int) (bool, tag.Quality) {
 	t := s.Total(w)

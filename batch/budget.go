@@ -13,6 +13,8 @@ const (
 	perBlock   = 1500     // a block of inputs, sealed when it is old where there are any, and the group that it makes
 	perBatch   = 96 << 10 // a trace of 32 KiB among it
 	perAbort   = 3 << 10  // what is said of one output, and of one phase, when the batch is aborted
+	perGuard   = 2 << 10  // one decision of an interlock, and one record of an alarm
+	guarding   = 8        // decisions of each in a batch; an alarm that chatters has one record more every 64 s
 	abortTime  = 20       // s that an abort may take
 	perFound   = 160      // what it keeps of each tag
 	least      = 256 << 10
@@ -20,11 +22,11 @@ const (
 
 // Budget is about how many bytes the evidence of the batch takes if its phases take all the time that they may: the journal, and the
 // package beside it, which says all of it again three times: as lines, as CSV and as JSON. It is an estimate from the time-outs of the recipe and the stale_after of the map's
-// tags, not a limit. Time that the batch is held, or waits
-// for a person in another mode than automatic, and inputs that come oftener, are not in it.
+// tags, not a limit. Time that the batch is held, or waits for a person in another mode than automatic, inputs that come oftener, and
+// interlocks that trip again and again are not in it.
 func (b *Batch) Budget() int64 {
 	actions, time := b.extent(0)
-	journal := int64(perBatch) + actions*perAction + min(time/1_000_000_000, 1<<30)*b.rate()
+	journal := int64(perBatch) + guarding*perGuard*b.guardCount() + actions*perAction + min(time/1_000_000_000, 1<<30)*b.rate()
 	for i := range b.Plan.Files {
 		journal += int64(len(b.Plan.Files[i].Data))
 	}
@@ -35,13 +37,16 @@ func (b *Batch) Budget() int64 {
 // room for the abort of the batch.
 func (b *Batch) Segment() int {
 	n := int64(width(b.Plan.Recipe.Root)) + int64(len(b.prog.seq.Outputs))
-	abort := perBatch + perAbort*n + min(int64(perFound*len(b.Plan.Map.Tags)), maxValues) + abortTime*b.rate()
+	abort := perBatch + perAbort*n + perGuard*b.guardCount() + min(int64(perFound*len(b.Plan.Map.Tags)), maxValues) + abortTime*b.rate()
 	size := least
 	for int64(size) < abort && size < 32<<20 {
 		size *= 2
 	}
 	return size
 }
+
+// guardCount is the number of interlocks and alarms.
+func (b *Batch) guardCount() int64 { return int64(len(b.Plan.Map.Interlocks) + len(b.Plan.Map.Alarms)) }
 
 // rate is how many bytes of inputs are expected each second.
 func (b *Batch) rate() int64 {
@@ -51,7 +56,8 @@ func (b *Batch) rate() int64 {
 			samples += readings * 60_000_000 / max(t.StaleAfter/1000, 1)
 		}
 	}
-	return min(perSecond+perReading*samples/60+perBlock*min(samples, 60_000_000_000/b.BlockAge)/60, 1<<30)
+	chatter := int64(len(b.Plan.Map.Alarms)) * perGuard / 64
+	return min(perSecond+chatter+perReading*samples/60+perBlock*min(samples, 60_000_000_000/b.BlockAge)/60, 1<<30)
 }
 
 // extent is the number of actions in an element, and the longest time in ns that they may take. A repeat takes all its rounds.

@@ -92,6 +92,7 @@ func (c *compiler) compile() *program {
 		}
 	}
 	c.out.seq.FailureLevel = c.plan.Recipe.FailureLevel
+	c.gates()
 	if c.chosen == nil {
 		c.choose()
 	} else {
@@ -100,6 +101,7 @@ func (c *compiler) compile() *program {
 	c.resources()
 	c.element(c.plan.Recipe.Root, -1, false, false)
 	c.meet()
+	c.gatedSets()
 	for i := range c.out.seq.Elems {
 		if c.out.seq.Elems[i].Block == recipe.Parallel {
 			c.disjoint(i)

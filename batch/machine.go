@@ -1,4 +1,4 @@
-// The machine of a batch: I/O map, metering and sequencer, stepped in this order, and the records of what they decide.
+// The machine of a batch: I/O map, metering, interlocks and sequencer, stepped in this order, and the records of what they decide.
 
 package batch
 
@@ -17,33 +17,35 @@ const WriteTime = 2_000_000_000
 // Machine is a running batch. It is a pure machine: state, time and event give its effects and nothing else does. It is not
 // safe for concurrent use.
 type Machine struct {
-	b    *Batch
-	io   *iomap.Machine
-	met  *metering.Machine
-	seq  *sequencer.Machine
-	keep timebase.Keeper
-	st   state
-	refs refs
-	form form   // the formula in force, and what was made of it
-	line []line // by number of a request to an arbiter in the program: where it stands
+	b     *Batch
+	io    *iomap.Machine
+	met   *metering.Machine
+	seq   *sequencer.Machine
+	guard *iomap.Guard
+	keep  timebase.Keeper
+	st    state
+	refs  refs
+	form  form   // the formula in force, and what was made of it
+	line  []line // by number of a request to an arbiter in the program: where it stands
 
 	// What follows is set anew by every Step.
-	at    int64 // monotonic time
-	now   int64 // engine time
-	stamp timebase.Stamp
-	input uint64 // number of the record that carries the event
-	next  uint64 // number of the next record
-	body  record.Body
-	arena []byte
-	text  []byte // scratch for words of records
-	cause [4]uint64
-	ifx   []iomap.Effect
-	mfx   []metering.Effect
-	sfx   []sequencer.Effect
-	told  []sequencer.Event // what the sequencer is still to be told in this Step
-	heard line              // what an arbiter says of a request
-	steps list              // found for the next diagnostics record
-	diag  uint64            // the first of these records in this Step
+	at      int64 // monotonic time
+	now     int64 // engine time
+	stamp   timebase.Stamp
+	input   uint64 // number of the record that carries the event
+	next    uint64 // number of the next record
+	body    record.Body
+	arena   []byte
+	text    []byte // scratch for words of records
+	cause   [4]uint64
+	ifx     []iomap.Effect
+	mfx     []metering.Effect
+	sfx     []sequencer.Effect
+	notices []iomap.Notice
+	told    []sequencer.Event // what the sequencer is still to be told in this Step
+	heard   line              // what an arbiter says of a request
+	steps   list              // found for the next diagnostics record
+	diag    uint64            // the first of these records in this Step
 }
 
 // state is what belongs to no single floor, of fixed size.
@@ -63,6 +65,7 @@ type refs struct {
 	Outputs []uint64 // by output: record of its last write
 	Totals  []int64  // by window: the device's totalizer when it opened
 	TotalQ  []uint8  // by window: quality of that reading
+	guardRefs
 }
 
 // Start makes the machine of a batch in which nothing has happened yet.
@@ -70,10 +73,10 @@ func (b *Batch) Start() *Machine {
 	p := b.prog
 	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows), form: b.bound(),
 		arena: make([]byte, 0, 16<<10), text: make([]byte, 0, 256)}
-	m.seq = sequencer.New(&p.seq, image{m})
+	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
-		Totals: make([]int64, w), TotalQ: make([]uint8, w)}
+		Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
 	m.line = make([]line, len(p.seq.Asks))
 	return m
 }
@@ -108,7 +111,11 @@ func (m *Machine) Epoch() uint32 { return m.st.Epoch }
 
 // Wake returns the monotonic time of the next Tick, or timebase.Never.
 func (m *Machine) Wake() int64 {
-	if due := min(m.io.Wake(), m.seq.Wake()); due != timebase.Never {
+	due := min(m.io.Wake(), m.seq.Wake())
+	if !m.st.Ended {
+		due = min(due, m.guard.Wake())
+	}
+	if due != timebase.Never {
 		return due - m.st.Base
 	}
 	return timebase.Never
@@ -175,14 +182,14 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case Finished:
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	}
-	fx = m.qualities(fx)
+	fx = m.guards(ev.Kind == Boot, m.qualities(fx))
 	for i := 0; i < len(m.told); i++ {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
-			fx = m.decided(&m.sfx[k], fx)
+			fx = m.faults(&m.sfx[k], m.decided(&m.sfx[k], fx))
 		}
 	}
-	return fx
+	return m.confirmed(fx)
 }
 
 // touched tells the sequencer which tags have moved.

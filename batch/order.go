@@ -18,10 +18,8 @@ func (m *Machine) order(ev *Event, fx []Effect) []Effect {
 		return m.changes(ev, fx)
 	case sequencer.Comment:
 		return m.answer(ev, m.remark(ev), fx)
-	case sequencer.Acknowledge:
-		return m.answer(ev, fmt.Sprintf("the I/O map %s has no alarm %q", m.b.Plan.Map.ID, ev.Name), fx)
-	case sequencer.ResetInterlock:
-		return m.answer(ev, fmt.Sprintf("the I/O map %s has no interlock %q", m.b.Plan.Map.ID, ev.Name), fx)
+	case sequencer.Acknowledge, sequencer.ResetInterlock:
+		return m.guarded(ev, fx)
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	return fx

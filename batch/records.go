@@ -105,18 +105,10 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.TimeoutReason, m.waits(e))
 		m.body.Int(record.RetryCount, int64(e.Tries))
 		m.body.Text(record.Result, cmp.Or(e.Command.String(), "retry"))
-		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 		return m.put(fx)
 	case sequencer.Answer:
-		m.begin(record.KindCommandResult)
-		m.body.Text(record.Command, cmp.Or(e.Command.String(), "answer"))
-		m.body.Text(record.Result, e.Result.String())
-		m.body.Text(record.BatchState, m.seq.State(0).String())
-		if e.Reason != "" {
-			m.body.Text(record.Detail, m.named(e, e.Reason, ": "))
-		}
-		m.causes(m.input)
-		return m.put(fx)
+		return m.commanded(e.Command, e.Result, e.Reason, e, fx)
 	case sequencer.ModeChanged:
 		m.begin(record.KindModeChange)
 		m.step(e)
@@ -136,6 +128,19 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.end(e, fx)
 	}
 	return fx
+}
+
+// commanded records what became of a command, or of an answer that nobody waits for.
+func (m *Machine) commanded(c sequencer.Command, r sequencer.Result, why string, e *sequencer.Effect, fx []Effect) []Effect {
+	m.begin(record.KindCommandResult)
+	m.body.Text(record.Command, cmp.Or(c.String(), "answer"))
+	m.body.Text(record.Result, r.String())
+	m.body.Text(record.BatchState, m.seq.State(0).String())
+	if why != "" {
+		m.body.Text(record.Detail, m.named(e, m.because(why), ": "))
+	}
+	m.causes(m.input, m.by(why))
+	return m.put(fx)
 }
 
 // end records that the run is over, and which outputs were never confirmed to be safe.
@@ -197,7 +202,7 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	if e.Tries > 0 {
 		m.body.Int(record.RetryCount, int64(e.Tries))
 	}
-	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
+	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
 	m.refs.Elems[e.Elem] = m.next
 	return m.put(fx)
 }
@@ -224,7 +229,7 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 		if a.Kind == recipe.Acquire {
 			m.equipment(a, e)
 		}
-		m.causes(m.input, m.refs.Elems[e.Elem])
+		m.causes(m.input, m.refs.Elems[e.Elem], m.by(e.Reason))
 		m.refs.Actions[e.Elem] = m.next
 		return m.put(fx)
 	}
@@ -243,7 +248,7 @@ func (m *Machine) waits(e *sequencer.Effect) string {
 	case e.Kind == sequencer.ActionStarted && m.b.prog.seq.Actions[e.Action].Kind == recipe.Step:
 		return m.released(e)
 	case e.Who.Elems[0] == 0:
-		return m.queued(e)
+		return m.because(m.queued(e))
 	}
 	return m.named(e, e.Reason, "; waits for ")
 }
@@ -258,7 +263,7 @@ func (m *Machine) released(e *sequencer.Effect) string {
 
 // named is a text and, behind a few words, the elements of an effect; where there are none it is the text alone.
 func (m *Machine) named(e *sequencer.Effect, text, between string) string {
-	if e.Who.Elems[0] == 0 {
+	if e == nil || e.Who.Elems[0] == 0 {
 		return text
 	}
 	text += between + strings.Join(m.who(e), ", ")
@@ -345,7 +350,7 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 		} else {
 			m.body.Text(record.Detail, e.Reason)
 		}
-		m.causes(m.input, m.refs.Outputs[e.Output])
+		m.causes(m.input, m.refs.Outputs[e.Output], m.by(e.Reason))
 	} else {
 		m.step(e)
 		m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)

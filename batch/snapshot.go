@@ -33,12 +33,13 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 		dst, _ = binary.Append(dst, le, part)
 	}
 	dst, _ = binary.Append(dst, le, m.form.own)
-	return m.seq.Snapshot(m.met.Snapshot(m.io.Snapshot(dst)))
+	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [8]any {
+func (m *Machine) refParts() [14]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line}
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
+		r.Late}
 }
 
 // Restore puts back a state that Snapshot gave.
@@ -64,9 +65,17 @@ func (m *Machine) Restore(src []byte) error {
 		}
 		src = src[n:]
 	}
+	for _, e := range m.refs.Steps {
+		if e < 0 || int(e) > len(m.b.prog.elems) {
+			return errSnapshot
+		}
+	}
 	src, err := m.restoreForm(src)
 	if err == nil {
 		src, err = m.io.Restore(src)
+	}
+	if err == nil {
+		src, err = m.guard.Restore(src)
 	}
 	if err == nil {
 		src, err = m.met.Restore(src)

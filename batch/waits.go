@@ -80,8 +80,16 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	}
 	a := &m.form.prog.seq.Actions[s.Action]
 	w.Action, w.For, w.Since, w.Seq = m.form.prog.actions[s.Action].id, a.Reason, s.Since-m.st.Base, m.refs.Actions[s.Elem]
+	if s.Release {
+		w.For = "release"
+		w.Needs = append(w.Needs, Need{Kind: NeedPerson, Wants: "release it; in manual, go_to as well", Seq: w.Seq})
+		return w
+	}
 	switch a.Kind {
 	case recipe.Set:
+		if i := m.seq.Withheld(s.Elem); i >= 0 {
+			w.For = m.because(m.form.prog.seq.Interlocks[i].Text)
+		}
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
 		w.Needs = append(w.Needs, m.needTotal(a))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/internal/script"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 )
@@ -71,4 +72,21 @@ func TestAStepFollowsWhatEndsBeforeItBegins(t *testing.T) {
 	} {
 		require.Equal(t, c.follows, b.Follows(c.step, c.other), "%s after %s", c.step, c.other)
 	}
+}
+
+func TestASetThatAnInterlockWithholdsWaitsForIt(t *testing.T) {
+	d := newDesk(t, guardBatch(t))
+	lid, _ := d.b.Plan.Map.Lookup("ZS301")
+	d.value[lid] = 1
+	d.boot()
+	d.do(script.Line{Verb: "command", Args: []string{"start"}})
+	d.to(1000 * msec)
+	w := d.m.Waits(d.now, "FILL")
+	require.Len(t, w, 1)
+	require.Equal(t, "permissive IL-LID wants: ZS301 == closed; ZS301=open GOOD age 0 ms", w[0].For)
+	require.Equal(t, "XV301", w[0].Needs[0].Name)
+	d.value[lid] = 0
+	d.send(lid)
+	require.Empty(t, d.m.Dues(d.now))
+	require.Contains(t, d.m.Dues(d.now+100*msec), "the debounce or vote of interlock IL-LID is over")
 }

@@ -83,6 +83,13 @@ func (m *Machine) Dues(at int64) (words []string) {
 			words = append(words, name+" has rested for its debounce")
 		}
 	})
+	m.guard.Dues(at+m.st.Base, func(i int) {
+		if k := i - len(m.b.Plan.Map.Interlocks); k >= 0 {
+			words = append(words, "the delay of alarm "+m.b.Plan.Map.Alarms[k].ID+" is over")
+		} else {
+			words = append(words, "the debounce or vote of interlock "+m.b.Plan.Map.Interlocks[i].ID+" is over")
+		}
+	})
 	m.seq.Dues(at+m.st.Base, func(d sequencer.Due) {
 		switch d.Kind {
 		case sequencer.DueTimeout:

@@ -1,7 +1,7 @@
-// Package iomap gives wires their names: logical tags bound to physical channels by a versioned mapping.
+// Package iomap gives wires their names: logical tags bound to physical channels by a versioned mapping, and holds the interlocks.
 //
-// Start with [Parse], which reads a map file, and [Machine], which turns raw values into scaled ones with quality and age, and
-// scaled ones into writes.
+// Start with [Parse], which reads a map file, [Machine], which turns raw values into scaled ones with quality and age, and
+// scaled ones into writes, and [Guard], which runs the interlocks and alarms of the map over these values.
 //
 // The rule that must not be broken: nothing above this package sees a raw value without its quality, and every output has a
 // declared safe value.
@@ -34,6 +34,8 @@ type Map struct {
 	Tags        []Tag   // a tag's ID is its place in this list
 	Meters      []Meter // in the order of the file
 	Units       []Unit  // equipment that recipes ask for by class, in the order of the file
+	Interlocks  []Interlock
+	Alarms      []Alarm
 
 	// Resources are the equipment that recipes may name in uses, in the one order in which it is got; nil: the map has no list, and
 	// each name is a resource with one owner.

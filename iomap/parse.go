@@ -46,6 +46,37 @@ const maxMapBytes = 4 << 20
 // units lists the equipment that recipes ask for by class: unit (its id), class, priority (1 is asked first), capabilities (name and
 // quantity or word), tags and meters (the name that recipes use behind the unit's, and the tag or meter of this map).
 //
+// interlocks lists what holds whatever a recipe says (MaxInterlocks at most):
+//
+//	interlock_id      its name
+//	kind              permissive: it permits while when is true. trip: it trips when when is true. safety_trip: the PLC chain reports
+//	                  a trip while when is true; it is followed and recorded, never overridden, reset or cleared here
+//	when              a condition on tags, MaxUsed of them at most; stable may stand in it, and begins anew at a boot; elapsed may not.
+//	                  A value that is STALE or BAD and decides it permits nothing and trips a trip, after the debounce, too
+//	debounce          10 ms to 60 s: how long a raw violation must rest before it counts, and how long it must be gone
+//	vote_window       with vote: 1 to 32 debounces; the debounced violation must have lasted for vote of the time of the last
+//	vote              vote_window, in ns and exact, for example 60 %: chatter that outlasts the debounce now and then does not trip. A
+//	                  violation that stays trips when it has lasted for debounce + vote of vote_window
+//	latch             of a trip: until_reset (it blocks until somebody orders reset_interlock), or auto
+//	gates             outputs that may not leave their safe values while it blocks, and that a trip drives there; with []
+//	                  the batch may not start or restart while it blocks
+//	reaction          of a trip and safety_trip: hold, abort, hard_abort or none: what becomes of those who answer for the outputs that
+//	                  it drives to their safe values, or of the batch where it gates none
+//
+// After a boot nothing is known of before: what is violated then blocks at once, and trips when it has outlasted its debounce and
+// vote. What has latched stays latched.
+//
+// alarms lists what people are told of and have to acknowledge (MaxAlarms at most):
+//
+//	alarm_id          its name
+//	message           what is told
+//	priority          low, medium, high or urgent
+//	when              a condition as that of an interlock; while it is STALE or BAD the alarm stays as it is
+//	fault             instead of when: quality (a tag is not GOOD), output_fault (an output is not known to have its value), timeout (a
+//	                  step ran out of time, until it goes on or ends), interlock (one that is no permissive has tripped)
+//	of                of a fault: which tag or interlock; by default any
+//	delay, off_delay  how long it must last before it is raised, and be gone before it is cleared, by default 0
+//
 // resources lists the equipment that recipes name in uses: resource_id, owners (how many elements of one batch may hold it at a time,
 // 1 to 64, by default 1), or shared: true for what batches share, of which an arbiter says which batch has it. The order of the list is
 // the order in which a recipe may get one after the other; maps of batches that share must agree on it. A map without this list lets a
@@ -79,11 +110,18 @@ func Parse(file string, src []byte) (*Map, error) {
 	if n, ok := f.Opt("units"); ok {
 		r.units(n)
 	}
+	if n, ok := f.Opt("interlocks"); ok {
+		r.interlocks(n)
+	}
+	if n, ok := f.Opt("alarms"); ok {
+		r.alarms(n)
+	}
 	if n, ok := f.Opt("resources"); ok {
 		r.resources(n)
 	}
 	if n, ok := f.Opt("trip_request"); ok {
 		r.m.Trip = r.trip(n)
+		r.ungated(n)
 	}
 	f.Done()
 	if err := doc.Err(); err != nil {

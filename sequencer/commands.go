@@ -29,6 +29,8 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Result, answer.Reason = Refused, "not legal in this state"
 	case ev.Command == Restart && !m.provable(ev.Elem):
 		answer.Result, answer.Reason = Refused, "meter not GOOD"
+	case m.shut(at, ev.Elem, ev.Command) >= 0:
+		answer.Result, answer.Reason = Refused, m.p.Interlocks[m.shut(at, ev.Elem, ev.Command)].Text
 	}
 	fx = append(fx, answer)
 	switch c := ev.Command; {
@@ -172,7 +174,7 @@ func (m *Machine) timedOut(at int64, p int, fx []Effect) (_ []Effect, follows Co
 	if s.Anew {
 		reason = notSafe
 	} else if s.Waiting {
-		if reason = m.p.Actions[e.First+int(s.PC)].Reason; s.A != 0 && m.gate(p) {
+		if reason = m.waitsFor(p); s.A != 0 && m.asksRelease(p) {
 			reason = "release"
 		}
 	}

@@ -17,6 +17,7 @@ type valve struct{ open int64 }
 func (v *valve) Read(tag.ID, int64) (int64, tag.Quality) { return v.open, tag.Good }
 func (v *valve) Seen(tag.ID) int64                       { return 0 }
 func (v *valve) Total(int) metering.Total                { return metering.Total{} }
+func (v *valve) Blocks(int) (blocks, settled bool)       { return false, true }
 func (v *valve) Source(int) (bool, tag.Quality)          { return false, tag.Bad }
 
 func ExampleMachine() {

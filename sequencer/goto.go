@@ -22,7 +22,7 @@ func (m *Machine) waitsForRelease(at int64, p int) bool {
 	if kind := m.current(p).Kind; kind == recipe.Step {
 		return !m.over(at, p)
 	}
-	return m.gate(p) && !m.over(at, p) && s.A != 0
+	return m.asksRelease(p) && !m.over(at, p) && s.A != 0
 }
 
 // letGo answers release.

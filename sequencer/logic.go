@@ -121,7 +121,7 @@ func (m *Machine) logicTimedOut(at int64, l int, fx []Effect) []Effect {
 	e := &m.p.Elems[l]
 	reason := notDone
 	if s := &m.el[l]; s.Waiting {
-		reason = m.p.Actions[e.First+int(s.PC)].Reason
+		reason = m.waitsFor(l)
 	}
 	state := State(m.el[e.Parent].State)
 	fx = append(fx, Effect{Kind: TimedOut, Elem: l, Elapsed: e.Timeout, Reason: reason, Command: state.command()})

@@ -223,6 +223,7 @@ type Machine struct {
 	loose  bool              // equipment of somebody who was stopped may be free
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
+	gates  [][]int32         // by output: the interlocks that gate it
 	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip
 }
 
@@ -232,6 +233,7 @@ func New(p *Program, v View) *Machine {
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
 		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true, late: make([]int, 0, n),
+		gates:  gates(p),
 		timers: timebase.NewQueue(2*n + len(p.Outputs) + 2)}
 	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()
@@ -294,7 +296,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case ResourceGranted, ResourceRefused, ResourceQueue:
 		fx = m.ruled(at, ev, fx)
 	}
-	fx = m.show(m.guard(at, m.audit(at, m.show(fx))))
+	fx = m.show(m.guard(at, m.audit(at, m.interlocks(at, m.show(fx)))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
 		n = len(fx)
 		fx = m.show(m.settle(at, fx))

@@ -124,8 +124,8 @@ func (m *Machine) halts(e, next int) bool {
 	return mode == ManualMode || mode == SemiAutomaticMode && next >= 0
 }
 
-// gate tells whether the action of an element is a condition that waits for release where the mode is not automatic.
-func (m *Machine) gate(p int) bool {
+// asksRelease tells whether the action of an element is a condition that waits for release where the mode is not automatic.
+func (m *Machine) asksRelease(p int) bool {
 	e := &m.p.Elems[p]
 	switch m.current(p).Kind {
 	case recipe.Choose, recipe.Until:
@@ -142,7 +142,7 @@ func (m *Machine) goes(p int, verdict int64) bool {
 	if s.A = verdict; verdict == 0 {
 		return false
 	}
-	if m.gate(p) && m.Mode(p) != AutomaticMode {
+	if m.asksRelease(p) && m.Mode(p) != AutomaticMode {
 		return false
 	}
 	s.A = 0

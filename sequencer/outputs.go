@@ -22,10 +22,13 @@ type output struct {
 	By     int32  // set that it has its value from, or comes back to, counted from 1; 0 before the first
 }
 
-// write commands a value. Writes to what a device has already confirmed are left out.
+// write commands a value. Writes to what a device has already confirmed are left out, and so are those that an interlock withholds.
 func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect) []Effect {
 	s := &m.out[o]
 	if s.Value == value && s.Known && !s.Busy {
+		return fx
+	}
+	if value != m.safe(o) && m.gate(o) >= 0 {
 		return fx
 	}
 	safe := m.towardsSafe(at, o, value)
@@ -89,7 +92,7 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 }
 
 // restore brings back what rest kept, once nothing below the element that answers for it is held any more. What was set with
-// equipment that has been given back since stays as it is.
+// equipment that has been given back since, or is gated by an interlock, stays as it is.
 func (m *Machine) restore(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		s := &m.out[o]
@@ -97,8 +100,10 @@ func (m *Machine) restore(at int64, fx []Effect) []Effect {
 			s.Kept = false
 		}
 		if s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
-			s.Kept = false
-			fx = m.write(at, o, m.wanted(at, o), "restart", fx)
+			if value := m.wanted(at, o); value == m.safe(o) || m.gate(o) < 0 {
+				s.Kept = false
+				fx = m.write(at, o, value, "restart", fx)
+			}
 		}
 	}
 	return fx

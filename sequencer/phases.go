@@ -102,10 +102,12 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 	if !s.Waiting {
 		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
 		fx = m.begin(at, p, fx)
+	} else {
+		fx = m.setNow(at, p, fx)
 	}
 	ready := s.A
 	if !m.over(at, p) {
-		if s.A != ready && s.A != 0 && m.gate(p) {
+		if s.A != ready && s.A != 0 && m.asksRelease(p) {
 			i := e.First + int(s.PC)
 			fx = append(fx, Effect{Kind: ActionReady, Elem: p, Action: i, Reason: m.p.Actions[i].Reason, Who: m.coming(p, s.A)})
 		}
@@ -153,14 +155,13 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	switch a.Kind {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
-			set := &m.p.Sets[k]
 			m.own(p, k)
-			n := len(fx)
-			if fx = m.write(at, set.Output, set.Value, "", fx); len(fx) > n {
-				fx[n].Elem, fx[n].Action = p, i
-			}
+			fx = m.set(at, p, k, fx)
 		}
-		return fx
+		if m.withheld(a) < 0 {
+			return fx
+		}
+		base.Kind, base.Reason = ActionStarted, m.waitsFor(p)
 	case recipe.OpenWindow:
 		base.Kind = OpenWindow
 	case recipe.CloseWindow:
@@ -333,6 +334,7 @@ func (m *Machine) proceed(at int64, p int) {
 	switch i := e.First + int(s.PC); m.p.Actions[i].Kind {
 	case recipe.Set: // logic may have commanded otherwise: it is set again
 		a := &m.p.Actions[i]
+		s.A = 0
 		for k := a.First; k < a.First+a.Count; k++ {
 			s.Waiting = s.Waiting && m.out[m.p.Sets[k].Output].Value == m.p.Sets[k].Value
 		}

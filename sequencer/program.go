@@ -9,6 +9,9 @@
 // for it what they are for a phase. A block that is not in automatic waits for a person at one, too: see [Mode]. Logic of a phase is
 // an element, too; it runs while its phase is in a transient state.
 //
+// Interlocks are level, not edge: while View says that one blocks, no write takes an output that it gates from its safe value, and what
+// a trip gates is driven there.
+//
 // The rule that must not be broken: same state, same time, same event - same effects. A state changes by the table of
 // [State.After] or because a transient state has come to its end, and each change is an effect.
 //
@@ -25,22 +28,32 @@ import (
 // Program is a recipe bound to a map and a batch size. It is never changed while a Machine runs it, but Adopt may take another one in
 // its place.
 type Program struct {
-	Elems     []Elem // in the order of the recipe's text; 0 is the procedure
-	Actions   []Action
-	Sets      []Set
-	Outputs   []Output
-	Windows   []Window
-	Choices   []Choice
-	Uses      []int // numbers of resources, those of one action in ascending order
-	Resources int   // how many there are
-	Owners    []int // by resource: how many brackets may hold it at a time; where it is shorter, one
-	Asks      []int // by number of a request that is made of an arbiter: the phase that makes it, the first of its bracket
-	Lines     []Line
-	Messages  []Message
-	Parties   []Party
-	Trip      *Trip // nil: there is none
+	Elems      []Elem // in the order of the recipe's text; 0 is the procedure
+	Actions    []Action
+	Sets       []Set
+	Outputs    []Output
+	Windows    []Window
+	Choices    []Choice
+	Uses       []int // numbers of resources, those of one action in ascending order
+	Resources  int   // how many there are
+	Owners     []int // by resource: how many brackets may hold it at a time; where it is shorter, one
+	Asks       []int // by number of a request that is made of an arbiter: the phase that makes it, the first of its bracket
+	Lines      []Line
+	Messages   []Message
+	Parties    []Party
+	Trip       *Trip // nil: there is none
+	Interlocks []Interlock
 
 	FailureLevel recipe.Level // a failure takes hold of what lies at this level or below; Procedure: of the whole batch
+}
+
+// Interlock keeps outputs at their safe values while [View] says that it blocks: nothing sets them otherwise meanwhile.
+// An action that sets one of them sets no more than MaxGated outputs.
+type Interlock struct {
+	Outputs []int   // numbers in Outputs; none: the procedure may not start or restart
+	Trip    bool    // it drives them to their safe values, too
+	React   Command // of a trip: what becomes of those who answer for what it drives there, or of the procedure; NoCommand: nothing
+	Text    string  // what it is and what it wants, in words
 }
 
 // Elem is one element of the procedure. The elements below it are those from its own number + 1 to End - 1.
@@ -153,4 +166,5 @@ type View interface {
 	Total(window int) metering.Total
 	Source(window int) (open bool, q tag.Quality) // of Total: Open and Source
 	Seen(id tag.ID) int64                         // when the value that Read returns was true
+	Blocks(interlock int) (blocks, settled bool)  // not settled: found so at the boot, and it has not lasted long enough to be a trip
 }

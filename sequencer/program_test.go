@@ -59,6 +59,7 @@ type wired struct {
 	shared    map[string]bool // with other batches
 	lines     []string
 	messages  []string
+	gates     []string // interlocks
 	met       []party
 }
 
@@ -292,11 +293,14 @@ type plant struct {
 	used    []bool
 	now     int64
 	lies    []bool // by output: its device confirms what it does not do
+	blocks  []bool // by interlock
+	doubt   bool   // what blocks was found so at the boot
 }
 
 func newPlant(w *wired) *plant {
 	p := &plant{value: make([]int64, len(w.tags)), quality: make([]tag.Quality, len(w.tags)),
-		totals: make([]metering.Total, len(w.Windows)), used: make([]bool, len(w.Windows)), lies: make([]bool, len(w.Outputs))}
+		totals: make([]metering.Total, len(w.Windows)), used: make([]bool, len(w.Windows)), lies: make([]bool, len(w.Outputs)),
+		blocks: make([]bool, len(w.Interlocks))}
 	for i := range p.quality {
 		p.quality[i] = tag.Good
 	}
@@ -319,6 +323,11 @@ func (p *plant) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 
 // Seen says that every value is of now.
 func (p *plant) Seen(tag.ID) int64 { return p.now }
+
+// Blocks tells what a guard would.
+func (p *plant) Blocks(interlock int) (blocks, settled bool) {
+	return p.blocks[interlock], !p.doubt
+}
 
 // Total shows a window.
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }

@@ -44,6 +44,7 @@ func (g *grower) program() *wired {
 			g.w.Trip.Confirm = g.cond()
 		}
 	}
+	g.interlocks()
 	w := g.w.procedure(g.block(0))
 	if g.IntN(2) == 0 {
 		w.FailureLevel = recipe.Level(g.IntN(4))
@@ -324,6 +325,10 @@ func (w *world) event() Event {
 		return ev
 	}
 	switch p := w.r.plant; w.IntN(4) {
+	case 1:
+		for i := range p.blocks {
+			p.blocks[i], p.doubt = w.IntN(4) == 0, w.IntN(6) == 0
+		}
 	case 0:
 		for i := range p.totals {
 			p.totals[i].Value += w.Int64N(4)

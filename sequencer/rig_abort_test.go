@@ -67,6 +67,7 @@ func (w *watch) abort(e *Effect) error {
 	case Diagnosed:
 		end := w.w.Elems[e.Elem].End
 		w.below = append(w.below, [2]int{e.Elem, end})
+		w.hard = w.hard || e.Command == HardAbort && w.interlocked()
 		for p := e.Elem; p < end; p++ {
 			if s := w.state[p]; w.w.Elems[p].Phase && s != Idle && !s.Terminal() && !w.found[p] {
 				return fmt.Errorf("phase %d is %s, and the diagnosis lacks it", p, s)
@@ -74,7 +75,7 @@ func (w *watch) abort(e *Effect) error {
 		}
 	case TripChanged:
 		t := w.w.Trip
-		w.hard = w.hard || w.booting // it read back already
+		w.hard = w.hard || w.booting || w.interlocked() // at a boot: it read back already
 		if t == nil || !w.hard || e.Trip <= w.trip || e.Output != t.Output || e.Value != t.Value {
 			return fmt.Errorf("the trip was %s", w.trip)
 		}

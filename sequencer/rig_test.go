@@ -4,6 +4,7 @@ package sequencer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -358,6 +359,9 @@ func (w *watch) write(at int64, e *Effect) error {
 	if w.writes++; e.ID != w.writes {
 		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
 	}
+	if e.Value != safe && w.withheld(e.Output) {
+		return fmt.Errorf("output %d leaves its safe value, and an interlock blocks", e.Output)
+	}
 	if e.Old != s.value {
 		return fmt.Errorf("output %d had %d", e.Output, s.value)
 	}
@@ -406,7 +410,7 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 			return err
 		}
 	}
-	if err := w.owners(m); err != nil {
+	if err := errors.Join(w.owners(m), w.gated(m)); err != nil {
 		return err
 	}
 	if err := w.modes(m); err != nil {

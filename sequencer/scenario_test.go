@@ -17,6 +17,7 @@ import (
 //
 //	output NAME safe VALUE            an output; all of them come first
 //	window NAME target COUNTS         a metering window
+//	interlock NAME trip|permissive hold|abort|hard_abort|none [OUTPUT ...]
 //	owners NAME NUMBER                a resource that so many may have at a time
 //	shared NAME                       a resource that an arbiter gives
 //	sequence NAME ... end             elements one after the other; the outermost block is the procedure
@@ -58,6 +59,7 @@ import (
 //	device OUTPUT TIME|silent|fails   how an output's device answers to writes; before the first such line, after 0.1 s
 //	device OUTPUT lies                it confirms after 0.1 s what it does not do, and reads back what it had
 //	answer PROMPT, result REQUEST ok|failed, done WRITE ok|failed, opened WINDOW ok|failed
+//	blocks INTERLOCK [unsettled], permits INTERLOCK
 //	change VALUE VALUE                what was the one in the procedure is the other from now on, numbers or times
 //	granted REQUEST, refused REQUEST REASON, queued REQUEST
 //	                                  what an arbiter says; nobody says it by himself
@@ -152,6 +154,8 @@ func (s *scenario) declare(l script.Line) error {
 		} else {
 			s.w.window(name, value)
 		}
+	case "interlock":
+		return s.interlock(l)
 	case "owners":
 		n, err := l.Int(1)
 		if s.w.owners == nil {
@@ -383,6 +387,10 @@ func (s *scenario) happen(l script.Line) error {
 		ev.Kind, ev.Window, ev.OK = WindowOpened, slices.Index(s.w.windows, l.Args[0]), l.Args[1] == "ok"
 	case "device":
 		return s.behave(l)
+	case "blocks", "permits":
+		if err := s.gate(l); err != nil {
+			return err
+		}
 	case "read", "total":
 		if err := s.come(l); err != nil {
 			return err

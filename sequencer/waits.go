@@ -26,6 +26,8 @@ type Wait struct {
 	Who    Who    // Sync, Receive, Acquire: as the effect that began it would name them now
 	Ahead  int64  // Acquire: how many have waited longer for something of the same
 	Asked  uint32 // Acquire: the request that an arbiter has not granted; 0: none
+
+	Release bool // a person has to release it: Step, or a transition that is true where the mode is not automatic
 }
 
 // Waits returns what each active phase at or below an element waits for, in the order of the recipe; logic stands behind its phase.
@@ -53,6 +55,7 @@ func (m *Machine) wait(p int) Wait {
 	if p != 0 || m.p.Elems[0].Phase { // that of a block is the breath of a burst
 		w.Due = m.timers.Due(m.actionTimer(p))
 	}
+	w.Release = a.Kind == recipe.Step || s.A != 0 && m.asksRelease(p)
 	switch a.Kind {
 	case recipe.Prompt, recipe.Request:
 		w.ID = uint32(s.A)

@@ -73,7 +73,7 @@ func (w *watch) waitsFor(at int64, m *Machine, s *Wait) error {
 			return fmt.Errorf("no output is lacking")
 		}
 	case recipe.Wait, recipe.Choose: // of a choice, one that is true is not taken while one before it is not GOOD
-		if open == 0 && (!m.gate(s.Elem) || m.el[s.Elem].A == 0) { // it waits for release where all are true
+		if open == 0 && (!m.asksRelease(s.Elem) || m.el[s.Elem].A == 0) { // it waits for release where all are true
 			return fmt.Errorf("of %d conditions %d are not true", asked, open)
 		}
 	case recipe.Delay:

@@ -114,6 +114,12 @@ func eventWords(rec *record.Record) string {
 		v := values(rec)
 		return fmt.Sprintf("%s is %s and was %s%s", t(record.Parameter), strings.TrimSpace(v[record.NewValue.String()]+" "+t(record.Unit)),
 			v[record.OldValue.String()], brackets(t(record.ChangeReason)))
+	case record.KindInterlock:
+		return fmt.Sprintf("%s %s is %s and %s (%s): %s", strings.ReplaceAll(t(record.InterlockKind), "_", " "), t(record.InterlockID),
+			strings.ReplaceAll(t(record.Result), "_", " "), t(record.InterlockGateState), t(record.Detail), strings.Join(rec.Texts(record.Values), ", "))
+	case record.KindAlarm:
+		return fmt.Sprintf("alarm %s is %s, %s: %s%s", t(record.AlarmID), t(record.AlarmState), strings.ReplaceAll(t(record.NewValue), "_", " "),
+			t(record.Message), brackets(t(record.StepID)))
 	case record.KindDiagnostics:
 		return fmt.Sprintf("as the %s came: %s", strings.ReplaceAll(t(record.Command), "_", " "), strings.Join(rec.Texts(record.ActiveSteps), "; "))
 	case record.KindTripRequest:

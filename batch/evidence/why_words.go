@@ -138,6 +138,13 @@ func decision(rec *record.Record) string {
 	case record.KindTimeout:
 		return step + " ran out of time" + ago(rec, " after ", record.TimeoutMS, "") + ": it waited for " + rec.Text(record.TimeoutReason) + "; " +
 			rec.Text(record.Result) + " follows"
+	case record.KindInterlock:
+		return rec.Text(record.InterlockKind) + " " + rec.Text(record.InterlockID) + " is " + rec.Text(record.Result) + " and " +
+			rec.Text(record.InterlockGateState) + also(rec, ": ", record.Detail) + listed(rec, "; it saw ", record.Values) + ", through " +
+			rec.Text(record.FilterParam)
+	case record.KindAlarm:
+		return "alarm " + rec.Text(record.AlarmID) + " was " + rec.Text(record.AlarmState) + " and is " + rec.Text(record.NewValue) + ": " +
+			rec.Text(record.Message) + also(rec, ", in ", record.StepID)
 	case record.KindParameterChange:
 		return "parameter " + rec.Text(record.Parameter) + " is " + rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", it was " +
 			rec.Text(record.OldValue) + "; by " + rec.Text(record.Actor) + " (" + rec.Text(record.OperatorRole) + "), reason: " +

@@ -25,9 +25,12 @@ import (
 //	at 12s command change op1 "weaker lot" charge_a "125 kg"
 //	at 13s comment op1 "the hose drips"
 //	at 14s answer op1 2 "2.50 kg"
+//	at 15s command acknowledge op1 "seen" TAH301
+//	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
 //
 // Every line has a time. The faults are those of sim.ParseFault; commands are by an operator, with a reason, and concern the
-// procedure or the step behind that; go_to has, besides, the step that comes next. An answer names the number of its prompt, which nobody else answers then: scripted has those numbers.
+// procedure or the step behind that; go_to has, besides, the step that comes next, acknowledge names an alarm and reset_interlock an
+// interlock. An answer names the number of its prompt, which nobody else answers then: scripted has those numbers.
 func faults(file string, plant *sim.Plant, scripted map[uint32]bool) ([]runner.Scheduled, []sim.Fault, error) {
 	src, err := readSmall(file, maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,11 +95,16 @@ func fault(l *script.Line, plant *sim.Plant, scripted map[uint32]bool) (do func(
 // go_to the step to go to.
 func command(l *script.Line) (func(*runner.Runner), error) {
 	of := func(c sequencer.Command) bool { return len(l.Args) > 0 && l.Args[0] == c.String() }
+	named := of(sequencer.Acknowledge) || of(sequencer.ResetInterlock)
 	least, most := 3, 4
 	if of(sequencer.GoTo) || of(sequencer.Change) {
 		least, most = 5, 5
+	} else if named {
+		least = 4
 	}
 	switch ok := len(l.Args) >= least && len(l.Args) <= most && !slices.Contains(l.Args, ""); {
+	case !ok && named:
+		return nil, l.Errorf("%s takes an operator, a reason and a name: command acknowledge op1 \"seen\" TAH301", l.Args[0])
 	case !ok && of(sequencer.Change):
 		return nil, l.Errorf("a change takes an operator, a reason, a parameter and its value: command change op1 \"weaker lot\" charge \"125 kg\"")
 	case !ok && of(sequencer.GoTo):
@@ -106,13 +114,15 @@ func command(l *script.Line) (func(*runner.Runner), error) {
 	}
 	c, ok := sequencer.ParseCommand(l.Args[0])
 	if !ok {
-		return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, change, automatic, semi_automatic, "+
-			"manual, release, go_to, force", l.Args[0])
+		return nil, l.Errorf("no command %q; there are pause, resume, hold, restart, stop, abort, hard_abort, change, acknowledge, "+
+			"reset_interlock, automatic, semi_automatic, manual, release, go_to, force", l.Args[0])
 	}
 	told := runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]}
 	switch {
 	case c == sequencer.Change:
 		told.Name, told.Value = l.Args[3], l.Args[4]
+	case named:
+		told.Name = l.Args[3]
 	case len(l.Args) > 3:
 		told.Step = l.Args[3]
 	}

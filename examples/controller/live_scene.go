@@ -282,6 +282,10 @@ func grave(k record.Kind, r *record.Record) bool {
 	switch k {
 	case record.KindTimeout, record.KindOutputFault, record.KindTripRequest:
 		return true
+	case record.KindInterlock:
+		return r.Text(record.InterlockGateState) == "blocks"
+	case record.KindAlarm:
+		return r.Text(record.AlarmState) == "raised"
 	case record.KindQualityChange:
 		return r.Text(record.Quality) != tag.Good.String()
 	case record.KindCommandResult:

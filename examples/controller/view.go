@@ -169,6 +169,11 @@ func sentence(k record.Kind, r *record.Record) string {
 			age = fmt.Sprintf(", age %d ms", r.Int(record.AgeMS))
 		}
 		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
+	case record.KindInterlock:
+		return fmt.Sprintf("%s %s %s, it %s: %s [%s]", text(record.InterlockKind), text(record.InterlockID), text(record.Result),
+			text(record.InterlockGateState), text(record.Detail), strings.Join(r.Texts(record.Values), ", "))
+	case record.KindAlarm:
+		return fmt.Sprintf("ALARM %s %s (%s priority): %s", text(record.AlarmID), text(record.AlarmState), text(record.Priority), text(record.Message))
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
@@ -201,7 +206,7 @@ func shown(k record.Kind) bool {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
-		record.KindRecovery:
+		record.KindRecovery, record.KindInterlock, record.KindAlarm:
 		return true
 	}
 	return false

@@ -7,8 +7,8 @@
 // false branch settles an "and", one true branch an "or" and enough of either an "N of", whatever the others are.
 //
 // The package keeps no state. What stable and elapsed remember lies in Cells that belong to whoever asks: he begins them
-// with [Cond.Begin], asks after every event, sets a timer for [Cond.Wake], and may copy them at any time. Debounce and
-// latching belong to others.
+// with [Cond.Begin], asks after every event, sets a timer for [Cond.Wake], and may copy them at any time. Filter and Verdict
+// make of a truth that chatters one that counts; latching belongs to others.
 package cond
 
 import "github.com/batchkit/batchkit/iomap/tag"

@@ -15,14 +15,12 @@ import (
 // lacking are the names that nothing carries. Who gives one a place takes it from this list; none may be added.
 const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
-Interlocks: interlock_gate_state, debounce_ms, vote_window_ms, interlock_gate, gate state, vote_win
-I/O map, safe state, override: protocol_binding, scaling, debounced_state, debounce_ms, filter_type, filter_param, edge/level, safe_value, recover_policy, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset, drop, hold, latch
-Metering: sample_period_ms, filter_type, filter_param, snapshots
+I/O map, safe state, override: protocol_binding, scaling, edge/level, safe_value, recover_policy, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset, drop, hold, latch
+Metering: sample_period_ms, snapshots
 Time: source_change, primary/backup, last_sync_ts, holdover_age_s, holdover_state, last_sync, holdover_age
 Change, approval, security: effective batch range
 Buses: scaling, watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync
 Test T1: delta_ms, P95, P99
-Test T2: debounce_ms, vote_window_ms, interlock_gate_state
 Test T6: watchdog_state, reconnect_count, link_failover_event, resync_complete_event
 Unit runs: unique process unit run id, MainIdent, run definition, state, StatusCode, NativeBit, meta bits, create time, start time, end time, linked material, previous tracker process unit, Active in tracker, Running, Canceled, Ready, Finished, Created, Started, Failure, Regret
 Executive and jobs: Ready, Load Failed, Lost, being removed, Idle, Waiting, Running, Completing, Completed, running slot, completing slot, resume slot, SchedulableJobs, JobsReady, JobUpdated, Scheduled, AssignRunning, SlotAvailable

@@ -21,10 +21,10 @@ var formKeys = [...]Key{formText: Detail, formValue: Value, formInt: Epoch, form
 // formsOf lists the keys of each form but text, which the others have.
 var formsOf = map[form]string{
 	formValue: "new_value, old_value, safe_state, value",
-	formInt: "action_version, age_ms, backpressure, block_age_ms, block_events, block_form, engine, epoch, event_queue_depth, late_ms, " +
+	formInt: "action_version, age_ms, backpressure, block_age_ms, block_events, block_form, debounce_ms, engine, epoch, event_queue_depth, late_ms, " +
 		"limit, max_length, omitted, prompt_id, queue_place, request_id, retry_count, round, schema_version, time_step_count, timeout_ms, " +
-		"wear_index, write_id",
-	formCount: "acked_seq, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, coalesced, " +
+		"vote_window_ms, wear_index, write_id",
+	formCount: "acked_seq, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, coalesced, debounced_state, " +
 		"done_mono_ns, erase_count_max, event_seq, first_mono_ns, flushes, head_size, journal_bytes, overwritten, " +
 		"payload_bytes, projected_life_days, raw_state, samples, " +
 		"seed, segments, token, truncate_tail, ts_mono_ns, window_end_ts_mono, window_start_ts_mono, zero_fill_bytes",

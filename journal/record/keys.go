@@ -17,6 +17,7 @@ const (
 	Actor                          // who did it
 	AgeMS                          // age of a value when it was used
 	AlarmID                        // alarm of the map
+	AlarmState                     // what has become of an alarm: raised, cleared or acknowledged
 	Anchor                         // where the head of the journal is kept besides, and what was found there
 	AnchoredJournalID              // journal whose head is anchored in this one
 	Answer                         // kind of answer that a prompt wants: confirm, number, choice or text
@@ -46,6 +47,8 @@ const (
 	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
+	DebounceMS                     // how long a raw truth must rest before it counts
+	DebouncedState                 // raw_state after the debounce
 	Delta                          // difference, in unit
 	Detail                         // what a device or person said, verbatim
 	DeviceID                       // field device or controller that the event came from
@@ -66,6 +69,8 @@ const (
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
 	ExportRef                      // SHA-256 of the manifest of an evidence package, hex
+	FilterParam                    // what the filters in filter_type are set to
+	FilterType                     // filters that stand between raw_state and the verdict
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
 	Flushes                        // flushes that the journal waited for
 	FromVersion                    // version that was active before
@@ -76,7 +81,9 @@ const (
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
+	InterlockGateState             // permits or blocks
 	InterlockID                    // interlock of the map
+	InterlockKind                  // permissive, trip or safety_trip
 	JournalBytes                   // bytes that the journal wrote, zeros of new segments included
 	JournalID                      // the journal
 	KeyID                          // id of a key that signs heads, 8 hex digits
@@ -119,12 +126,14 @@ const (
 	PhysicalChannel                // channel as the map names it
 	Polarity                       // normal or inverted
 	Policy                         // rule by which records may go: which sinks, and what age
+	Priority                       // priority of an alarm: low, medium, high or urgent
 	ProjectedLifeDays              // days until the medium is worn out, on the assumptions beside it
 	PromptID                       // number of a prompt
 	PublicKey                      // public key, SPKI in DER, base64
 	Quality                        // GOOD, STALE or BAD
 	QueuePlace                     // place in an arbiter's queue, 1 for who is next
-	RawState                       // value on the wire
+	RawState                       // value on the wire; of an interlock: 1 where it is violated, before its filters
+	Reaction                       // what a trip does to those who answer for its outputs: hold, abort, hard_abort or none
 	Readback                       // outputs as read back
 	Reasons                        // why a state is what it is, each reason in words
 	RecipeID                       // the recipe
@@ -180,6 +189,7 @@ const (
 	Unit                           // UCUM unit of the values beside it
 	Value                          // value set, answered or measured
 	Values                         // results handed back, name=value
+	VoteWindowMS                   // window of a vote; 0: there is none
 	WaitReason                     // what is waited for
 	WearIndex                      // life of the medium that is used up, percent, rounded up
 	WindowEndTsMono                // monotonic time at which the window closed
@@ -206,6 +216,7 @@ var keys = [keyCount]struct {
 	Actor:               {"actor", formText},
 	AgeMS:               {"age_ms", formInt},
 	AlarmID:             {"alarm_id", formText},
+	AlarmState:          {"alarm_state", formText},
 	Anchor:              {"anchor", formText},
 	AnchoredJournalID:   {"anchored_journal_id", formText},
 	Answer:              {"answer", formText},
@@ -235,6 +246,8 @@ var keys = [keyCount]struct {
 	Coalesced:           {"coalesced", formCount},
 	Command:             {"command", formText},
 	Compared:            {"compared", formTexts},
+	DebounceMS:          {"debounce_ms", formInt},
+	DebouncedState:      {"debounced_state", formCount},
 	Delta:               {"delta", formMeasure},
 	Detail:              {"detail", formText},
 	DeviceID:            {"device_id", formText},
@@ -255,6 +268,8 @@ var keys = [keyCount]struct {
 	EventsPerSecond:     {"events_per_second", formTexts},
 	Expiry:              {"expiry", formTime},
 	ExportRef:           {"export_ref", formText},
+	FilterParam:         {"filter_param", formText},
+	FilterType:          {"filter_type", formText},
 	FirstMonoNS:         {"first_mono_ns", formCount},
 	Flushes:             {"flushes", formCount},
 	FromVersion:         {"from_version", formText},
@@ -265,7 +280,9 @@ var keys = [keyCount]struct {
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
 	ImpactScope:         {"impact_scope", formText},
+	InterlockGateState:  {"interlock_gate_state", formText},
 	InterlockID:         {"interlock_id", formText},
+	InterlockKind:       {"interlock_kind", formText},
 	JournalBytes:        {"journal_bytes", formCount},
 	JournalID:           {"journal_id", formText},
 	KeyID:               {"key_id", formText},
@@ -308,12 +325,14 @@ var keys = [keyCount]struct {
 	PhysicalChannel:     {"physical_channel", formText},
 	Polarity:            {"polarity", formText},
 	Policy:              {"policy", formText},
+	Priority:            {"priority", formText},
 	ProjectedLifeDays:   {"projected_life_days", formCount},
 	PromptID:            {"prompt_id", formInt},
 	PublicKey:           {"public_key", formText},
 	Quality:             {"quality", formText},
 	QueuePlace:          {"queue_place", formInt},
 	RawState:            {"raw_state", formCount},
+	Reaction:            {"reaction", formText},
 	Readback:            {"readback", formTexts},
 	Reasons:             {"reasons", formTexts},
 	RecipeID:            {"recipe_id", formText},
@@ -369,6 +388,7 @@ var keys = [keyCount]struct {
 	Unit:                {"unit", formText},
 	Value:               {"value", formValue},
 	Values:              {"values", formTexts},
+	VoteWindowMS:        {"vote_window_ms", formInt},
 	WaitReason:          {"wait_reason", formText},
 	WearIndex:           {"wear_index", formInt},
 	WindowEndTsMono:     {"window_end_ts_mono", formCount},

@@ -91,6 +91,8 @@ const (
 	KindOutputFault          // an output is not known to be what it should be
 	KindMarker               // a mark that the recipe sets
 	KindClockStep            // the wall clock stepped
+	KindInterlock            // an interlock came to block, to permit, tripped, or was reset
+	KindAlarm                // an alarm was raised, cleared or acknowledged
 	KindBatchEnd             // the run is over: last decision of a batch
 	KindEngineFault          // an invariant of the engine broke
 	KindLibraryChange        // a governed object changed its state
@@ -199,6 +201,12 @@ var specs = [kindCount]Spec{
 	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
 		Must: []Key{MovedMS, TimeStepCount, Cause}},
+	KindInterlock: {Name: "interlock", Grade: Decision,
+		Must: []Key{InterlockID, InterlockKind, InterlockGateState, DebounceMS, VoteWindowMS, RawState, DebouncedState, FilterType,
+			FilterParam, Values, Result, Reaction, Cause},
+		May: []Key{LogicalTag, Quality, AgeMS, Coalesced, Detail}},
+	KindAlarm: {Name: "alarm", Grade: Decision, Must: []Key{AlarmID, AlarmState, Priority, Message, OldValue, NewValue, Cause},
+		May: []Key{LogicalTag, Quality, AgeMS, InterlockID, Coalesced, Detail}},
 	KindBatchEnd:    {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
 	KindDiagnostics: {Name: "diagnostics", Grade: Decision, Must: []Key{Command, Detail, ActiveSteps, Values, Cause}, May: []Key{Omitted}},
 	KindTripRequest: {Name: "trip_request", Grade: Decision, Must: []Key{LogicalTag, Value, Result, ElapsedMS, TimeoutMS, Cause},
