@@ -141,6 +141,11 @@ func TestRandomRecipesOnAWildPlantKeepEveryRule(t *testing.T) {
 	require.NotZero(t, states["Aborted"])
 }
 
+func TestWhatWasOnItsWayWhenTheProcessDiedDoesNotSwitchOnAnOutputThatIsSafe(t *testing.T) {
+	_, err := roam(t, 900042) // an output that does not read back, cut short between a write and its arrival
+	require.NoError(t, err)
+}
+
 // TestTheSameBytesOnEveryProcessor is run by .ci/run on arm64 and arm too.
 func TestTheSameBytesOnEveryProcessor(t *testing.T) {
 	t.Parallel()
