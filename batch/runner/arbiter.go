@@ -48,7 +48,7 @@ type Claim struct {
 // Ruling is what an arbiter says of a claim: that it is granted, or where it stands in the queue, or else that it is refused.
 type Ruling struct {
 	Granted bool
-	Token   uint64 // of a grant: it is greater than that of each grant before; 0: there is none. It is recorded
+	Token   uint64 // of a grant: it is greater than that of each grant before; 0: there is none. It is recorded, and not checked
 	Place   int64  // in the queue, 1 for who is next; 0: it is in none
 	Owner   string // in the queue: who has it, at most 200 bytes; "": not told
 	Since   int64  // in the queue: since when the owner has it, UTC in ns since 1970; 0: not told
