@@ -107,7 +107,7 @@ type Prompt struct {
 // Held and with it all that is under way: within the limits of the recipe, and where the recipe runs with it. What has ended is not done
 // again; what is held goes on with the new value on restart, as sequencer.Machine.Adopt says. The recipe is compiled anew for it, and for an
 // answer that a parameter takes, and the loop waits for that: less than 1 ms with a recipe of some dozen steps, some 25 ms with one of
-// 2,000, and 60 to 150 ms with one near batch.MaxFile; so no machine should change values often. A batch that is begun in the place of another
+// 2,000, and 60 to 200 ms with one near batch.MaxFile; so no machine should change values often. A batch that is begun in the place of another
 // (batch.BindOptions.RestartOf) begins with the formula of the recipe at its size, whatever that one was changed to. A Comment changes
 // nothing.
 //
