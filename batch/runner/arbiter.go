@@ -24,13 +24,14 @@ const rulingEvery = 1_000_000_000
 
 // Arbiter gives equipment that batches share to one of them at a time. Both methods are called on a goroutine of their own, one call
 // after the other, in the order of the records; nothing but the steps that wait for equipment waits for them, and the end of the run for
-// ArbiterLimit. In a virtual run, and of a batch that has ended already, they are called on Run's. A batch that is continued says both again, with the same numbers: an arbiter that knows a claim says again what it has said.
+// ArbiterLimit. In a virtual run, and of a batch that has ended already, they are called on Run's. A batch that is continued says both
+// again, with the same numbers: an arbiter that knows a claim says again what it has said.
 type Arbiter interface {
 	// Request asks for a whole set, which is given all or not at all; one that waits for more than is free keeps no other from the
 	// rest, or batches that hold something already would wait in a circle. Say may be called at any time, from any goroutine, also before
 	// Request has returned, and as often as something changes; it does not block. Of places in the queue one a second is taken, the newest,
-	// and only where it differs from the one before; of grants and refusals that follow one of their kind, too. A grant never expires: it ends with Release, and
-	// that of a batch whose process has died ends when it is continued, or when a person says so.
+	// and only where it differs from the one before; of grants and refusals that follow one of their kind, too. A grant never expires: it
+	// ends with Release, and that of a batch whose process has died ends when it is continued, or when a person says so.
 	Request(c Claim, say func(Ruling))
 	// Release gives back what was granted, or says that it is no longer wanted, and so is all that the step asked for before, by lower
 	// numbers; without a step, that claim alone. One that is not known means nothing.
