@@ -80,7 +80,7 @@ func (v *venture) step() string {
 }
 
 // says is an answer to a prompt that may be right.
-func (v *venture) says() string { return grow.Answers[v.g.IntN(len(grow.Answers))] }
+func (v *venture) says() string { return grow.Answers()[v.g.IntN(len(grow.Answers()))] }
 
 // order is any order, mostly with what belongs to it.
 func (v *venture) order() (c runner.Command) {
@@ -107,12 +107,11 @@ func (v *venture) order() (c runner.Command) {
 
 // change gives a parameter another value, mostly one that it takes.
 func (v *venture) change() runner.Command {
-	i := v.g.IntN(len(grow.Parameters))
-	value := [...]string{"42 Cel", "6 kg", "2 s"}[i]
+	p := grow.Parameters()[v.g.IntN(len(grow.Parameters()))]
 	if v.g.IntN(3) == 0 {
-		value = v.says()
+		p[1] = v.says()
 	}
-	return runner.Command{Command: sequencer.Change, Name: grow.Parameters[i], Value: value}
+	return runner.Command{Command: sequencer.Change, Name: p[0], Value: p[1]}
 }
 
 // phase is a phase of the recipe, nil where there is none of that name.
@@ -165,7 +164,7 @@ func (v *venture) round() {
 	for ; at < 90*second; at += 3 * second {
 		m := Moment{r: v.Trial, ns: at}
 		m.Tell(runner.Command{Command: []sequencer.Command{sequencer.Restart, sequencer.Resume}[at/second%6/3]})
-		m.Answer(grow.Answers[at/second/3%6], "op2")
+		m.Answer(grow.Answers()[at/second/3%6], "op2")
 		switch k := int(at / second / 3 % 6); k {
 		case 1:
 			m.Tell(runner.Command{Command: sequencer.Automatic})

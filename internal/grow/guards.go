@@ -12,17 +12,18 @@ import (
 // on. The output ES, on do/12, requests a trip.
 const Guards = 4
 
-// The parameters of lively recipes.
-var Parameters = [...]string{"hot", "charge", "pause"}
+// Interlock is what a map says of an interlock that a test may want to know.
+type Interlock struct {
+	ID, Kind string
+	Gates    []string // outputs
+}
 
-// Interlock and Alarm are what a map says of them that a test may want to know.
-type (
-	Interlock struct {
-		ID, Kind string
-		Gates    []string
-	}
-	Alarm struct{ ID, Fault, Of string }
-)
+// Alarm is what a map says of an alarm that a test may want to know.
+type Alarm struct {
+	ID    string
+	Fault string // its class, "" where it has a condition
+	Of    string // of a fault "interlock": which one, "" for any
+}
 
 // Site is the map of a lively recipe.
 type Site struct {
@@ -138,8 +139,8 @@ func (g *Grower) alarms(s *Site) (text string) {
 
 func (i Interlock) trips() bool { return i.Kind != "permissive" }
 
-// Answers are what people say to prompts: something for each, and what fits none.
-var Answers = [...]string{"yes", "ok", "left", "55 Cel", "4 kg", "2 s", "999 kg", "no"}
+// Answers returns what people say to prompts: something for each, and last what fits none.
+func Answers() []string { return []string{"yes", "ok", "left", "55 Cel", "4 kg", "2 s", "999 kg", "no"} }
 
 // prompt is what a lively recipe asks instead of any words.
 func (g *Grower) prompt() string {
@@ -147,6 +148,9 @@ func (g *Grower) prompt() string {
 		"{text: x, answer: number, min: 20 Cel, max: 80 Cel, into: hot}", "{text: x, answer: number, min: 2 kg, max: 8 kg, resolution: 0.5 kg, into: charge}",
 		"{text: x, answer: number, min: 1 s, max: 9 s, into: pause}"}[g.IntN(7)]
 }
+
+// Parameters returns the parameters of lively recipes, each with a value that it takes.
+func Parameters() [][2]string { return [][2]string{{"hot", "42 Cel"}, {"charge", "6 kg"}, {"pause", "2 s"}} }
 
 const formula = "formula: [{name: hot, value: 50 Cel, min: 10 Cel, max: 90 Cel}, {name: charge, value: 5 kg, min: 2 kg, max: 8 kg}, " +
 	"{name: pause, value: 3 s, min: 1 s, max: 9 s}]\n"
