@@ -140,7 +140,9 @@ func (g *Grower) alarms(s *Site) (text string) {
 func (i Interlock) trips() bool { return i.Kind != "permissive" }
 
 // Answers returns what people say to prompts: something for each, and last what fits none.
-func Answers() []string { return []string{"yes", "ok", "left", "55 Cel", "4 kg", "2 s", "999 kg", "no"} }
+func Answers() []string {
+	return []string{"yes", "ok", "left", "55 Cel", "4 kg", "2 s", "999 kg", "no"}
+}
 
 // prompt is what a lively recipe asks instead of any words.
 func (g *Grower) prompt() string {
@@ -150,7 +152,9 @@ func (g *Grower) prompt() string {
 }
 
 // Parameters returns the parameters of lively recipes, each with a value that it takes.
-func Parameters() [][2]string { return [][2]string{{"hot", "42 Cel"}, {"charge", "6 kg"}, {"pause", "2 s"}} }
+func Parameters() [][2]string {
+	return [][2]string{{"hot", "42 Cel"}, {"charge", "6 kg"}, {"pause", "2 s"}}
+}
 
 const formula = "formula: [{name: hot, value: 50 Cel, min: 10 Cel, max: 90 Cel}, {name: charge, value: 5 kg, min: 2 kg, max: 8 kg}, " +
 	"{name: pause, value: 3 s, min: 1 s, max: 9 s}]\n"
