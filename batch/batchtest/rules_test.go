@@ -118,7 +118,7 @@ func (r *rules) owes(fault, of string) {
 func (r *rules) settled() error {
 	for _, a := range r.owed {
 		if !r.now["alarm "+a] && or(r.alarm[a], "normal") == "normal" {
-			return fmt.Errorf("alarm %s was raised before, and nothing of it is on record", a)
+			return fmt.Errorf("what raises alarm %s is on record, and nothing of the alarm is", a)
 		}
 	}
 	if r.seen != "" && !r.now["alarm "+r.seen] {
