@@ -198,6 +198,9 @@ func reaction(r recipe.Reaction) Command {
 
 // guard holds who meters while an open window meters from a source that is not GOOD: what flows then cannot be proven.
 func (m *Machine) guard(at int64, fx []Effect) []Effect {
+	if n := &m.states; n[Running]+n[Pausing]+n[Paused]+n[Restarting] == 0 { // nobody is left to hold
+		return fx
+	}
 	for w := range m.p.Windows {
 		if open, q := m.view.Source(w); !open || q == tag.Good {
 			continue

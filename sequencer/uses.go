@@ -28,15 +28,16 @@ func (m *Machine) holder(slot, but int) int {
 
 // stays tells whether something below a bracket runs, or an output that it answers for is not known to be safe.
 func (m *Machine) stays(h int) bool {
-	there := false
-	m.each(h, func(int) { there = true })
+	end := m.p.Elems[h].End
+	if p := m.active.next(h); p >= 0 && p < end {
+		return true
+	}
 	for o := range m.out {
-		s := &m.out[o]
-		if int(s.Owner) >= h && int(s.Owner) < m.p.Elems[h].End {
-			there = there || s.Busy || !s.Known || s.Value != m.safe(o)
+		if s := &m.out[o]; int(s.Owner) >= h && int(s.Owner) < end && (s.Busy || !s.Known || s.Value != m.safe(o)) {
+			return true
 		}
 	}
-	return there
+	return false
 }
 
 // place finds the slot of a resource that a bracket has or can have, one that nobody has had before one that was given back by who was
