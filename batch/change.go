@@ -43,11 +43,15 @@ func (b *Batch) form(f recipe.Formula, given []own) (_ form, why string) {
 	return form{f, prog, given}, why
 }
 
-// change is f with another value of a parameter. Why says what stands against it and what to do.
+// change is f with another value of a parameter, and f itself where it has that value, however it is written. Why says what stands
+// against it and what to do.
 func (b *Batch) change(f *form, name string, q quantity.Quantity) (next form, why string) {
 	formula, err := b.Plan.Recipe.Change(f.formula, name, q)
 	if err != nil {
 		return next, err.Error()
+	}
+	if same(f.formula, formula, name) { // to compile is what takes time
+		return *f, ""
 	}
 	given := slices.Clone(f.own)
 	for i := range formula {
@@ -61,15 +65,55 @@ func (b *Batch) change(f *form, name string, q quantity.Quantity) (next form, wh
 	return next, why
 }
 
-// vain finds a wait that no values of the tags end any more, where some did before.
+// maxPairs is how many pairs of an alternative and one before it are looked at in one change, since the loop waits for that; what stands
+// behind them is taken for possible.
+const maxPairs = 4096
+
+// vain finds a wait that no values of the tags end any more, where some did before, or an alternative that none lead to.
 func (b *Batch) vain(before, after *program) string {
-	ranges := guards{&compiler{plan: b.Plan}}
+	ranges, pairs := guards{&compiler{plan: b.Plan}}, maxPairs
 	for i := range after.seq.Actions {
 		is, was := after.seq.Actions[i].Cond, before.seq.Actions[i].Cond
+		if a := &after.seq.Actions[i]; a.Kind == recipe.Choose {
+			from, to := a.First, a.First+a.Count
+			if why := untaken(before.seq.Choices[from:to], after.seq.Choices[from:to], ranges, &pairs); why != "" {
+				return why
+			}
+		}
 		if slices.Equal(is, was) || cond.Possible([]cond.Cond{is}, nil, ranges) || !cond.Possible([]cond.Cond{was}, nil, ranges) {
 			continue
 		}
 		return fmt.Sprintf("%s would wait in vain: no values of the tags make %s true with it", after.actions[i].id, after.seq.Actions[i].Reason)
+	}
+	return ""
+}
+
+// untaken finds an alternative of a select that is never taken any more.
+func untaken(before, after []sequencer.Choice, ranges cond.Ranges, pairs *int) string {
+	var was, is []cond.Cond // those before it
+	changed := false
+	taken := func(c cond.Cond, others []cond.Cond) bool {
+		if c == nil {
+			return cond.Possible(nil, others, ranges)
+		}
+		return cond.Possible([]cond.Cond{c}, others, ranges)
+	}
+	for k := range after {
+		c := &after[k]
+		if changed = changed || !slices.Equal(c.Cond, before[k].Cond); changed {
+			*pairs -= k + 1
+		}
+		if changed && *pairs >= 0 && !taken(c.Cond, is) && taken(before[k].Cond, was) {
+			id, asks, _ := strings.Cut(c.Text, ": ")
+			switch {
+			case c.Cond == nil:
+				return fmt.Sprintf("%s would never be taken: whatever the tags are, one of the conditions before it is true with it", id)
+			case !taken(c.Cond, nil):
+				return fmt.Sprintf("%s would never be taken: no values of the tags make %s true with it", id, asks)
+			}
+			return fmt.Sprintf("%s would never be taken: one of the conditions before it is true whenever %s is, with it", id, asks)
+		}
+		was, is = append(was, before[k].Cond), append(is, c.Cond)
 	}
 	return ""
 }
@@ -87,7 +131,7 @@ func (m *Machine) changes(ev *Event, fx []Effect) []Effect {
 	}
 	q, err := quantity.Parse(ev.Value)
 	if why == "" && err != nil {
-		why = fmt.Sprintf("%q is no quantity; write a number, a space and the unit", ev.Value)
+		why = fmt.Sprintf("%+q is no quantity; write a number, a space and the unit", ev.Value)
 	}
 	var next form
 	if why == "" {
@@ -96,7 +140,7 @@ func (m *Machine) changes(ev *Event, fx []Effect) []Effect {
 	if why != "" {
 		return m.answer(ev, why, fx)
 	}
-	if m.same(&next, ev.Name) {
+	if same(m.form.formula, next.formula, ev.Name) {
 		return m.result(ev, sequencer.NoOp, "it has that value", fx)
 	}
 	fx = m.adopt(&next, ev.Name, ev, ev.Reason, 0, m.answer(ev, "", fx))
@@ -105,9 +149,9 @@ func (m *Machine) changes(ev *Event, fx []Effect) []Effect {
 }
 
 // same tells whether a parameter keeps its value, however it is written.
-func (m *Machine) same(next *form, name string) bool {
-	was, _ := m.form.formula.Lookup(name)
-	is, _ := next.formula.Lookup(name)
+func same(before, after recipe.Formula, name string) bool {
+	was, _ := before.Lookup(name)
+	is, _ := after.Lookup(name)
 	c, err := was.Cmp(is)
 	return err == nil && c == 0
 }

@@ -126,7 +126,7 @@ func (m *Machine) reset(name string) (r sequencer.Result, why string) {
 		}
 		return sequencer.Accepted, ""
 	}
-	return sequencer.Refused, fmt.Sprintf("the I/O map %s has no interlock %q", m.b.Plan.Map.ID, name)
+	return sequencer.Refused, fmt.Sprintf("the I/O map %s has no interlock %+q", m.b.Plan.Map.ID, name)
 }
 
 func (m *Machine) acknowledge(name string) (r sequencer.Result, why string) {
@@ -140,7 +140,7 @@ func (m *Machine) acknowledge(name string) (r sequencer.Result, why string) {
 		}
 		return sequencer.Accepted, ""
 	}
-	return sequencer.Refused, fmt.Sprintf("the I/O map %s has no alarm %q", m.b.Plan.Map.ID, name)
+	return sequencer.Refused, fmt.Sprintf("the I/O map %s has no alarm %+q", m.b.Plan.Map.ID, name)
 }
 
 // noticed records what the guard has noticed.

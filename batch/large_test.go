@@ -59,6 +59,47 @@ func BenchmarkBind(b *testing.B) {
 }
 
 // BenchmarkProof reads a recipe of 2,000 elements with its map, and proves it.
+// BenchmarkChange is what a change costs the loop: the recipe of the demo, one of 2,000 elements that all use the parameter, and one with
+// as many alternatives as fit.
+func BenchmarkChange(b *testing.B) {
+	alternatives := func() fstest.MapFS {
+		var r strings.Builder
+		r.WriteString(oddRecipe[:strings.Index(oddRecipe, "procedure:")] + "procedure:\n  id: P\n  level: procedure\n  timeout: 1 min\n  select:\n")
+		for i := range 1500 {
+			fmt.Fprintf(&r, "    - {id: A%d, level: phase, when: TT > $low and TT == %d.0 Cel, timeout: 1 min, actions: [{prompt: x}]}\n", i, i+2000)
+		}
+		return fstest.MapFS{"map.yaml": {Data: []byte(oddMap)}, "recipe.yaml": {Data: []byte(r.String())}}
+	}
+	used := large()
+	used["recipe.yaml"].Data = []byte(strings.NewReplacer("procedure:\n", "formula: [{name: limit, value: 60 s}]\nprocedure:\n",
+		"timeout: 60 s", "timeout: $limit").Replace(string(used["recipe.yaml"].Data)))
+	for _, c := range []struct {
+		name, parameter, value string
+		b                      *Batch
+	}{
+		{"demo", "temperature", "61 Cel", edited(b, demo, "")},
+		{"large", "limit", "61 s", load(b, used)},
+		{"alternatives", "low", "21 Cel", load(b, alternatives())},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			f, q := c.b.bound(), amount(b, c.value)
+			for b.Loop() {
+				_, why := c.b.change(&f, c.parameter, q)
+				require.Empty(b, why)
+			}
+		})
+	}
+}
+
+// load binds the recipe of some files.
+func load(t testing.TB, files fstest.MapFS) *Batch {
+	plan, err := Load(files, "recipe.yaml", "map.yaml", nil)
+	require.NoError(t, err)
+	b, err := plan.Bind("B-1", "", Unapproved, nil)
+	require.NoError(t, err)
+	return b
+}
+
 func BenchmarkProof(b *testing.B) {
 	files := large()
 	for b.Loop() {

@@ -31,7 +31,7 @@ func (m *Machine) remark(ev *Event) string {
 	case m.st.Ended:
 		return batchOver
 	case m.elem(ev.Step) < 0:
-		return fmt.Sprintf("the recipe has no element %q", ev.Step)
+		return fmt.Sprintf("the recipe has no element %+q", ev.Step)
 	}
 	return ""
 }
@@ -50,7 +50,7 @@ func (m *Machine) answered(ev *Event, fx []Effect) []Effect {
 		if why != "" {
 			return m.answer(ev, why, fx)
 		}
-		if a.Into != "" && !m.same(&next, a.Into) {
+		if a.Into != "" && !same(m.form.formula, next.formula, a.Into) {
 			fx = m.adopt(&next, a.Into, ev, fmt.Sprintf("answer to prompt %d", ev.ID), m.refs.Actions[p], fx)
 		}
 	}

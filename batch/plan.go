@@ -211,7 +211,7 @@ type BindOptions struct {
 	Operator  string // operator who answers for the batch; "" is "local"
 	JournalID string // name of the batch's journal, unique for ever; "" is the batch id
 	Seed      uint64 // seed of the simulation that the batch runs on; 0: none, or not told
-	RestartOf string // the batch in whose place this one is begun, by a recovery rule; "": none
+	RestartOf string // the batch in whose place this one is begun, by a recovery rule; "": none. It begins with the formula of the recipe
 
 	// BlockAge is the time in ns after which an input block is sealed, and so what a cut of the power may lose of the inputs: 100 ms to
 	// 10 min; 0: one second. An hour of sixteen tags that are read every 100 ms takes about 1.8 MB of evidence at one second, 310 kB at ten

@@ -68,6 +68,9 @@ func (a *Answer) Wanted() string {
 	return ""
 }
 
+// spaces is what a text may not be made of alone. It is written out, since the tables of a build of Go may become others.
+const spaces = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+
 // Check holds an answer against what is wanted: why says what is wrong and what to do, "" where it fits. The quantity is the
 // number of one that fits, as it was written.
 func (a *Answer) Check(text string) (q quantity.Quantity, why string) {
@@ -83,7 +86,7 @@ func (a *Answer) Check(text string) (q quantity.Quantity, why string) {
 			return q, a.Wanted() + " is wanted"
 		}
 	case AnswerText:
-		if n := utf8.RuneCountInString(text); n > a.MaxLength || strings.TrimSpace(text) == "" {
+		if n := utf8.RuneCountInString(text); n > a.MaxLength || strings.Trim(text, spaces) == "" {
 			return q, fmt.Sprintf("%s is wanted; it has %d", a.Wanted(), n)
 		}
 	}
@@ -93,7 +96,7 @@ func (a *Answer) Check(text string) (q quantity.Quantity, why string) {
 func (a *Answer) number(text string) (q quantity.Quantity, why string) {
 	q, err := quantity.Parse(text)
 	if err != nil || !q.Unit.Compatible(a.Min.Unit) {
-		return q, fmt.Sprintf("%s is wanted, with its unit, such as %q", a.Wanted(), a.Min)
+		return q, fmt.Sprintf("%s is wanted, with its unit, such as %+q", a.Wanted(), a.Min)
 	}
 	// Units that convert compare.
 	below, _ := q.Cmp(a.Min)

@@ -13,20 +13,21 @@ import (
 
 // Change is formula f of this recipe with another value of a parameter, and of all that have its value by $name. It is not scaled any
 // more: it is the value at f's batch size, and limits are held against it. It may be in any unit that converts, and is kept in that of the
-// parameter. f stays as it is. The error says what is wrong and what to do; its words go into records.
+// parameter. f stays as it is. The error says what is wrong and what to do; its words go into records, so what somebody has typed
+// is quoted in ASCII: which other characters can be printed is not the same in every build of Go.
 func (r *Recipe) Change(f Formula, name string, q quantity.Quantity) (Formula, error) {
 	p := find(r.Params, name, func(p Param) string { return p.Name })
 	switch {
 	case p == nil:
-		return nil, fmt.Errorf("no parameter %q; %s", name, r.parameters())
+		return nil, fmt.Errorf("no parameter %+q; %s", name, r.parameters())
 	case p.Ref != "":
 		return nil, fmt.Errorf("parameter %s has the value of $%s; change that", name, p.Ref)
 	case !q.Unit.Compatible(p.Value.Unit):
-		return nil, fmt.Errorf("parameter %s is in %s, and %q measures something else", name, unitWords(p.Value.Unit), q)
+		return nil, fmt.Errorf("parameter %s is in %s, and %+q measures something else", name, unitWords(p.Value.Unit), q)
 	}
 	q, ok := in(q, p.Value.Unit)
 	if !ok {
-		return nil, fmt.Errorf("%q does not come out in %s; write it so", q, unitWords(p.Value.Unit))
+		return nil, fmt.Errorf("%+q does not come out in %s; write it so", q, unitWords(p.Value.Unit))
 	}
 	next := slices.Clone(f)
 	for i := range r.Params {

@@ -258,8 +258,9 @@ package recipe
 //	    - wait: "TT301 >= 58 Cel"
 //
 // recovery, in a phase or in the header, says what follows when the controller comes up again in the middle of a phase: hold, the
-// default; resume; repeat, the phase from its beginning, unless it meters or names a line or message; abort; or restart, a new batch.
-// What on_timeout has used of its retries is used: a restart after a hold grants none.
+// default; resume; repeat, the phase from its beginning, unless it meters or names a line or message; abort; or restart, a new batch,
+// which begins with the formula of the recipe at its size: a value that the one before was changed to, by order or by answer, is not taken
+// over. What on_timeout has used of its retries is used: a restart after a hold grants none.
 //
 // # Equipment phases
 //

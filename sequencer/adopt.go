@@ -39,7 +39,8 @@ func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
 //   - a delay, an elapsed and a time-out count the time that has gone by, and end that much sooner or later
 //   - a wait, a choice and a total ask by the new condition or target, a stable by the new band and time
 //   - a set whose device has yet to confirm is commanded anew
-//   - an output that a hold has brought to rest comes back at what the set now says from which it had its value
+//   - an output that a hold has brought to rest comes back at what the set now says from which it had its value; one whose value was
+//     its safe one, so that there was nothing to bring to rest, does where the phase of that set is itself held and has begun it
 //   - an OEM action keeps what it was handed, until it is asked for anew
 func (m *Machine) Adopt(at int64, p *Program) {
 	old := m.p
@@ -94,7 +95,25 @@ func (m *Machine) comeBack(o int, old *Program) {
 	case was == is:
 	case s.Kept && s.Held == was:
 		s.Held = is
-	case !s.Kept && s.Value == was && was == m.safe(o) && m.isHeld(int(s.Owner)) && !m.el[s.Owner].Anew: // to rest there was nothing to do
+	case !s.Kept && s.Value == was && was == m.safe(o) && m.heldAt(int(s.Owner), int(s.By)-1): // to rest there was nothing to do
 		s.Kept, s.Held = true, is
 	}
+}
+
+// heldAt tells whether a phase is held, or on its way there, that has begun the action of a set and is not to begin anew.
+func (m *Machine) heldAt(p, k int) bool {
+	s, e := &m.el[p], &m.p.Elems[p]
+	if st := State(s.State); !e.Phase || s.Anew || st != Holding && st != Held {
+		return false
+	}
+	begun := e.First + int(s.PC)
+	if s.Waiting {
+		begun++
+	}
+	for i := e.First; i < begun; i++ {
+		if a := &m.p.Actions[i]; a.Kind == recipe.Set && k >= a.First && k < a.First+a.Count {
+			return true
+		}
+	}
+	return false
 }

@@ -71,6 +71,9 @@ func (r *rig) adopt(at int64, p *Program) error {
 		m.Adopt(at, p)
 	}
 	for o, is := range r.m.out {
+		if is.Kept && !was[o].Kept && !r.setBy(int(is.By)-1, int(is.Owner)) {
+			return fmt.Errorf("at %s: output %d is %+v, and who answers for it is not held after that set", seconds(at), o, is)
+		}
 		if is.Kept, is.Held = was[o].Kept, was[o].Held; is != was[o] {
 			return fmt.Errorf("at %s: output %d was %+v, and other constants make it %+v", seconds(at), o, was[o], is)
 		}
@@ -79,6 +82,17 @@ func (r *rig) adopt(at int64, p *Program) error {
 		return fmt.Errorf("at %s: the deadline was %s, and other constants make it %s", seconds(at), seconds(due), seconds(wake))
 	}
 	return r.take(at, Event{Kind: Input})
+}
+
+// setBy tells whether a phase is held that has come to a set of its own.
+func (r *rig) setBy(set, phase int) bool {
+	e, s := &r.w.Elems[phase], &r.m.el[phase]
+	for i := 0; i < e.Count; i++ {
+		if a := &r.w.Actions[e.First+i]; a.Kind == recipe.Set && set >= a.First && set < a.First+a.Count {
+			return (State(s.State) == Held || State(s.State) == Holding) && !s.Anew && (i < int(s.PC) || i == int(s.PC) && s.Waiting)
+		}
+	}
+	return false
 }
 
 // change makes the machine run by other constants.

@@ -350,7 +350,7 @@ func (m *Machine) proceed(at int64, p int) {
 }
 
 // reply takes in the answer to a prompt or the end of an OEM action, the first of each. An action that did not end well is begun
-// anew on restart.
+// anew on restart. A prompt whose phase is to begin anew waits no more, and its answer is refused.
 func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 	for p := m.active.next(0); p >= 0; p = m.active.next(p + 1) {
 		s, e := &m.el[p], &m.p.Elems[p]
@@ -358,7 +358,7 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 			continue
 		}
 		switch kind := m.p.Actions[e.First+int(s.PC)].Kind; {
-		case kind == recipe.Prompt && ev.Kind == Answered, kind == recipe.Request && ev.Kind == Finished && ev.OK:
+		case kind == recipe.Prompt && ev.Kind == Answered && !s.Anew, kind == recipe.Request && ev.Kind == Finished && ev.OK:
 			s.B = 1
 			return fx
 		case kind == recipe.Request && ev.Kind == Finished:

@@ -97,6 +97,8 @@ func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
 		}
 	}
 	r.whole.all = true
+	_, _, asked := r.m.Asked(ev.ID)
+	asked = asked || r.m.Ended()
 	fx = r.m.Step(at, ev, nil)
 	state := r.m.Snapshot(nil)
 	for i, t := range twins {
@@ -107,6 +109,9 @@ func (r *rig) step(at int64, ev *Event) (fx []Effect, err error) {
 		if !bytes.Equal(state, t.Snapshot(nil)) || t.Wake() != r.m.Wake() {
 			return nil, fmt.Errorf("the state of the %s differs", name)
 		}
+	}
+	if ev.Kind == Answered && !asked && !slices.ContainsFunc(fx, func(e Effect) bool { return e.Kind == Answer && e.Result == Refused }) {
+		return nil, fmt.Errorf("nothing waits for answer %d, and nobody says so", ev.ID)
 	}
 	r.watch.machine = r.m
 	if err := r.watch.effects(at, ev, fx); err != nil {

@@ -52,32 +52,6 @@ func (r *records) chose() {
 	}
 }
 
-// changes takes in another value of a parameter, which is in force from here on.
-func (r *records) changes(n uint64, rec *record.Record) {
-	formula, _, err := r.resolve()
-	if err != nil {
-		return // that is told elsewhere
-	}
-	if r.changed != nil {
-		formula = r.changed
-	}
-	name := rec.Text(record.Parameter)
-	coef, scale, err := quantity.ParseDecimal(rec.Text(record.NewValue))
-	var next recipe.Formula
-	if err == nil {
-		next, err = r.rec.Change(formula, name, quantity.Quantity{Coef: coef, Scale: scale, Unit: quantity.Unit(rec.Text(record.Unit))})
-	}
-	if was, _ := formula.Lookup(name); err == nil {
-		err = differs(rec, "by the recipe and the records before", said{record.Unit, string(was.Unit)},
-			said{record.OldValue, string(quantity.AppendDecimal(nil, was.Coef, was.Scale))})
-	}
-	if err != nil {
-		r.breach("records", n, "parameter %.64s: %v", name, err)
-		return
-	}
-	r.changed = next
-}
-
 // aim finds what the recipe wants of a window, by the formula that changes have left; nil where there were none.
 func (r *records) aim(id string, changed recipe.Formula) (*aim, error) {
 	formula, equipment, err := r.resolve()

@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,70 @@ func TestAPackageHoldsTargetsAgainstTheValueThatWasInForce(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got := failed(t, forge(t, dir, c.edit), c.check)
 			require.Equal(t, place(t, dir, c.at), got.Seq, got.String())
+			require.Contains(t, got.String(), c.says)
+		})
+	}
+}
+
+// answered makes a package of a batch in which the answer to the first prompt became the charge.
+func answered(t *testing.T) (dir string) {
+	plan := altered(t, "recipe.yaml", "        - open_window: {window: A,",
+		"        - prompt: {text: Weigh it., answer: number, min: 0.50 kg, max: 2.00 kg, into: charge}\n        - open_window: {window: A,")
+	dir = t.TempDir()
+	b := bound(t, plan, "B-0001", approved{})
+	r := begin(t, dir, b)
+	r.rounds(0, 1)
+	require.NotZero(t, r.ask)
+	for _, value := range []string{"3 kg", "1250 g"} {
+		r.step(batch.Event{Kind: batch.Answered, ID: r.ask, Value: value, Operator: "o.night", Role: "operator"})
+	}
+	r.ask = 0
+	r.rounds(1, 300)
+	r.end()
+	require.True(t, honest(t, dir, b).Ended)
+	return dir
+}
+
+func TestAChangeIsHeldAgainstTheOrderOrTheAnswerThatLedToIt(t *testing.T) {
+	ordered, said := changed(t), answered(t)
+	change := func(nth int, key string, value any) func(uint64, []byte) []byte {
+		return with("parameter_change", nth, key, value)
+	}
+	causes := func(t *testing.T, dir string, at ...string) (list []string) {
+		for _, p := range at {
+			list = append(list, strconv.FormatUint(place(t, dir, p), 10))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name, dir string
+		edit      func(uint64, []byte) []byte
+		at        string
+		says      string
+	}{
+		{"another value, and all that follows from it", ordered, both(change(2, "new_value", "1.25"), both(with("window_stop", 1, "target", "1.25"),
+			with("window_stop", 1, "delta", "0.10"))), "parameter_change/2", `which asks for it, it is "1.3"`},
+		{"who has ordered it", ordered, change(1, "actor", "nobody"), "parameter_change/1", `actor is "nobody", by record`},
+		{"the role of who has", ordered, change(2, "operator_role", "qa"), "parameter_change/2", `operator_role is "qa", by record`},
+		{"the reason", ordered, change(2, "change_reason", "none"), "parameter_change/2", `change_reason is "none", by record`},
+		{"an order of something else", ordered, with("command", 3, "command", "comment"), "parameter_change/1", "no order and no answer stands before it"},
+		{"an order of another parameter", ordered, with("command", 4, "parameter", "price"), "parameter_change/2", `parameter is "charge", in the order it is "price"`},
+		{"another order", ordered, with("command", 3, "value", "1.25 kg"), "parameter_change/1", `new_value is "1.20", by record`},
+		{"an order that is no quantity", ordered, with("command", 3, "value", "much"), "parameter_change/1", "quantity"},
+		{"an order that was refused", ordered, with("command_result", 3, "result", "refused"), "parameter_change/1", "which is to be accepted"},
+		{"another cause", ordered, change(1, "cause", causes(t, ordered, "command/2")), "parameter_change/1", "and the order before it, which is to be accepted, is record"},
+		{"another value than the answer", said, both(change(1, "new_value", "1.5"), both(with("window_start", 1, "target", "1.50"),
+			with("window_stop", 1, "target", "1.50"))), "parameter_change/1", `new_value is "1.5", by record`},
+		{"another answer", said, with("prompt_answer", 2, "value", "1.5 kg"), "parameter_change/1", `it is "1.5"`},
+		{"an answer that does not fit", said, with("prompt_answer", 2, "value", "5 kg"), "parameter_change/1", "does not fit: 5 kg is outside the limits"},
+		{"who has answered", said, with("prompt_answer", 2, "operator_id", "o.day"), "parameter_change/1", `actor is "o.night", by record`},
+		{"an answer to another prompt", said, with("prompt_answer", 2, "prompt_id", 7), "parameter_change/1", "no parameter takes"},
+		{"a prompt for words", said, fields("prompt", 1, func(f map[string]any) { delete(f, "parameter") }), "parameter_change/1", "no parameter takes"},
+		{"no prompt among its causes", said, change(1, "cause", causes(t, said, "prompt_answer/2")), "parameter_change/1", "its causes are ["},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := failed(t, forge(t, c.dir, c.edit), "records")
+			require.Equal(t, place(t, c.dir, c.at), got.Seq, got.String())
 			require.Contains(t, got.String(), c.says)
 		})
 	}

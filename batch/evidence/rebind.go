@@ -62,6 +62,7 @@ func (v *verifier) rebind(read func(fn func(n uint64, body []byte) error) (journ
 			wrong = errors.New(where(seq) + fmt.Sprintf(format, args...))
 		}
 	})
+	v.recs.replay = true
 	v.head, err = read(func(n uint64, body []byte) error {
 		v.recs.add(n, body)
 		return wrong

@@ -76,6 +76,7 @@ type records struct {
 	tails  []setAside // by recovery_event
 	breach func(check string, seq uint64, format string, args ...any)
 	files  []governed
+	replay bool // the engine is about to decide anew what was ordered: it is not judged here
 
 	n       uint64 // records seen
 	same    [len(identity)]string
@@ -92,6 +93,7 @@ type records struct {
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
 	changed recipe.Formula // as parameter_change records left it; nil before the first
+	orders  orders
 	windows windows
 	signed  signatures
 	chip    chip
@@ -141,6 +143,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.begun = true
 	}
 	r.windows.add(n, rec)
+	r.orders.add(rec)
 	switch rec.Kind {
 	case record.KindBatchState:
 		r.state = rec.Text(record.BatchState)

@@ -227,6 +227,25 @@ func TestWhatIsTooLongForARecordIsNotCutBehindAnybodysBack(t *testing.T) {
 	require.EqualError(t, r.Tell(Command{Command: sequencer.Comment, Operator: "op1", Reason: long}),
 		"runner: a comment of 201 bytes; a record takes 200, so make several")
 	require.NoError(t, r.Tell(Command{Command: sequencer.Comment, Operator: "op1", Reason: long[1:]}))
+
+	is := Command{Command: sequencer.Change, Name: "charge_a", Value: "1 kg", Operator: "op1", Reason: "weaker lot"}
+	require.NoError(t, r.Tell(is))
+	for name, set := range map[string]func(*Command, string){
+		"step": func(c *Command, s string) { c.Step = s }, "target": func(c *Command, s string) { c.Target = s },
+		"name": func(c *Command, s string) { c.Name = s }, "value": func(c *Command, s string) { c.Value = s },
+		"operator": func(c *Command, s string) { c.Operator = s }, "role": func(c *Command, s string) { c.Role = s },
+	} {
+		for text, bytes := range map[string]int{long: 201, "\xff": 1, "1." + strings.Repeat("0", 193) + "1 kg/h": 201, strings.Repeat("\xffx", 70): 140} {
+			c := is
+			set(&c, text)
+			require.EqualError(t, r.Tell(c), fmt.Sprintf("runner: command change: %s of %d bytes; a record takes 200, of UTF-8", name, bytes))
+		}
+		c := is
+		set(&c, long[1:])
+		require.NoError(t, r.Tell(c))
+	}
+	require.EqualError(t, r.Answer(1, "yes", long, ""), "runner: answer: operator of 201 bytes; a record takes 200, of UTF-8")
+	require.EqualError(t, r.Answer(1, "\xff", "op1", ""), "runner: answer: value of 1 bytes; a record takes 200, of UTF-8")
 }
 
 func TestAChangedParameterOutlivesACutAtAnyTimeAndTheRecoverySaysWhatWasUnderWay(t *testing.T) {

@@ -105,7 +105,11 @@ type Prompt struct {
 
 // Command is what an operator orders. A Change gives a parameter of the formula another value for the rest of the batch, while that is
 // Held and with it all that is under way: within the limits of the recipe, and where the recipe runs with it. What has ended is not done
-// again; what is held goes on with the new value on restart, as sequencer.Machine.Adopt says. A Comment changes nothing.
+// again; what is held goes on with the new value on restart, as sequencer.Machine.Adopt says. The recipe is compiled anew for it, and for an
+// answer that a parameter takes, and the loop waits for that: less than 1 ms with a recipe of some dozen steps, some 25 ms with one of
+// 2,000, and 60 to 200 ms with one near batch.MaxFile; so no machine should change values often. A batch that is begun in the place of another
+// (batch.BindOptions.RestartOf) begins with the formula of the recipe at its size, whatever that one was changed to. A Comment changes
+// nothing.
 //
 // Beside the commands of the states there are the modes of blocks (sequencer.Automatic,
 // SemiAutomatic, Manual; Step is the block, and a phase is refused), Release of what waits in Step, GoTo from the block Step to the
@@ -119,7 +123,7 @@ type Command struct {
 	Value    string // Change: the new value, such as "2.5 kg"
 	Operator string
 	Role     string // "" is "operator"
-	Reason   string // required for everything but start; of a Comment what is said, at most batch.MaxDetail bytes
+	Reason   string // required for everything but start; of a Comment what is said, at most batch.MaxDetail bytes. Another is cut there
 }
 
 // Scheduled is something to be done at a time of the run.
@@ -234,8 +238,9 @@ func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, er
 }
 
 // Tell gives a command. It does not block. What becomes of it is a record, unless the run ends before it is taken; the error says
-// only why it was not accepted at all. A hard abort, and behind it abort, stop and hold, come before all that waits: they are taken at
-// once, and where something was given before them that begins something, once more behind that, with a record each time.
+// only why it was not accepted at all. All its words but the reason are to be UTF-8 of batch.MaxDetail bytes at most: cut, they would name
+// something else. A hard abort, and behind it abort, stop and hold, come before all that waits: they are taken at once, and where
+// something was given before them that begins something, once more behind that, with a record each time.
 func (r *Runner) Tell(c Command) error {
 	if c.Role == "" {
 		c.Role = "operator"
@@ -252,9 +257,25 @@ func (r *Runner) Tell(c Command) error {
 	if c.Command == sequencer.Comment && len(c.Reason) > batch.MaxDetail {
 		return fmt.Errorf("runner: a comment of %d bytes; a record takes %d, so make several", len(c.Reason), batch.MaxDetail)
 	}
-	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: batch.Clean(c.Step), Target: batch.Clean(c.Target),
-		Name: batch.Clean(c.Name), Value: batch.Clean(c.Value), Operator: batch.Clean(c.Operator), Role: batch.Clean(c.Role),
-		Reason: batch.Clean(c.Reason)})
+	if err := whole("command "+c.Command.String(), words{c.Step, c.Target, c.Name, c.Value, c.Operator, c.Role}); err != nil {
+		return err
+	}
+	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: c.Step, Target: c.Target, Name: c.Name, Value: c.Value,
+		Operator: c.Operator, Role: c.Role, Reason: batch.Clean(c.Reason)})
+}
+
+// words are those of a command that name something.
+type words [6]string
+
+// whole refuses what a record would not take as it is.
+func whole(what string, said words) error {
+	for i, text := range said {
+		if batch.Clean(text) != text {
+			return fmt.Errorf("runner: %s: %s of %d bytes; a record takes %d, of UTF-8", what,
+				[...]string{"step", "target", "name", "value", "operator", "role"}[i], len(text), batch.MaxDetail)
+		}
+	}
+	return nil
 }
 
 // Answer answers a prompt, in at most batch.MaxDetail bytes. It does not block. Whether the answer fits what the prompt wants is decided by
@@ -266,7 +287,10 @@ func (r *Runner) Answer(id uint32, value, operator, role string) error {
 	if len(value) > batch.MaxDetail {
 		return fmt.Errorf("runner: an answer of %d bytes; a record takes %d", len(value), batch.MaxDetail)
 	}
-	return r.in.tell(batch.Event{Kind: batch.Answered, ID: id, Value: batch.Clean(value), Operator: batch.Clean(operator), Role: batch.Clean(role)})
+	if err := whole("answer", words{3: value, 4: operator, 5: role}); err != nil {
+		return err
+	}
+	return r.in.tell(batch.Event{Kind: batch.Answered, ID: id, Value: value, Operator: operator, Role: role})
 }
 
 // Run runs the batch; it may be called once.
