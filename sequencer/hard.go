@@ -34,15 +34,14 @@ func (m *Machine) safe(o int) int64 {
 	return m.p.Outputs[o].Safe
 }
 
-// orderedHard answers the order of a hard abort, which is legal wherever an abort is, and while one is under way.
+// orderedHard answers the order of a hard abort.
 func (m *Machine) orderedHard(at int64, answer Effect, fx []Effect) []Effect {
-	legal := m.takes(0, Abort) || !m.r.Hard && m.aborting()
 	switch {
 	case answer.Elem != 0:
 		answer.Reason = "a hard abort is one of the whole batch; name no element"
-	case legal:
+	case m.takesHard():
 		answer.Result = Accepted
-	case answer.From == Aborting || answer.From == Aborted:
+	case m.r.Hard || answer.From == Aborting || answer.From == Aborted:
 		answer.Result, answer.Reason = NoOp, "already under way or done"
 	default:
 		answer.Reason = "not legal in this state"
@@ -51,6 +50,16 @@ func (m *Machine) orderedHard(at int64, answer Effect, fx []Effect) []Effect {
 		return m.hardAbort(at, HardAbort.String(), fx)
 	}
 	return fx
+}
+
+// takesHard tells whether a hard abort is legal: wherever an abort is, while one is under way, and, where there is a trip to request, once
+// in all that has begun until the run ends. What was complete, stopped or aborted may have left an output that is seen to be
+// unsafe, whatever its device says.
+func (m *Machine) takesHard() bool {
+	if m.takes(0, Abort) {
+		return true
+	}
+	return !m.r.Hard && (m.aborting() || m.p.Trip != nil && !m.r.Ended && m.state(0) != Idle)
 }
 
 // aborting tells whether a phase is on its way to Aborted.
@@ -66,14 +75,13 @@ func (m *Machine) aborting() bool {
 // hardAbort aborts the whole batch and lets no logic run, not even what runs already. The trip is requested first, and every output
 // goes to its safe value, whoever has set it.
 func (m *Machine) hardAbort(at int64, reason string, fx []Effect) []Effect {
-	open := m.takes(0, Abort)
-	if !open && (m.r.Hard || !m.aborting()) {
+	if !m.takesHard() {
 		return fx
 	}
-	if open {
+	if m.takes(0, Abort) || m.state(0) == Complete { // of what was aborted it is on record
 		fx = m.diagnose(at, 0, HardAbort, reason, fx)
 	}
-	m.r.Hard, m.all = true, true
+	m.r.Hard, m.r.Again, m.all = true, false, true // no batch comes by itself that takes the request back
 	for p := range m.el {
 		from := State(m.el[p].State)
 		if _, ok := from.After(Abort); !ok || !m.p.Elems[p].Phase {
@@ -101,7 +109,7 @@ func (m *Machine) askTrip(at int64, reason string, fx []Effect) []Effect {
 	if t == nil || m.r.Trip != 0 {
 		return fx
 	}
-	m.r.TripAt, m.r.TripBy, m.r.Tripped = at, at+t.Within, 0
+	m.r.TripAt, m.r.TripBy, m.r.Tripped, m.r.Unread = at, at+t.Within, 0, false
 	m.timers.Set(m.tripTimer(), m.r.TripBy)
 	if t.Confirm != nil {
 		t.Confirm.Begin(at, m.cells[m.ofTrip.from:m.ofTrip.to])
@@ -116,16 +124,42 @@ func (m *Machine) trip(at int64, to TripState, reason string, fx []Effect) []Eff
 	return append(fx, Effect{Kind: TripChanged, Trip: to, Output: m.p.Trip.Output, Value: m.p.Trip.Value, Elapsed: at - m.r.TripAt, Reason: reason})
 }
 
-// stands tells whether the output that requests a trip reads back that it does, though it was known to be at rest and nobody is known
-// to have ordered it: in a batch that was running, it was this one, and its record did not reach the disk before the controller went
-// down.
+// lostTrip is why a batch is aborted hard that finds a request which it knows nothing of.
+const lostTrip = "a trip was requested, and its record is lost"
+
+// stands tells at a boot whether the output that requests a trip reads back that it does, though it was known to be at rest and nobody
+// is known to have ordered it: in a batch that has begun, it was this one, and its record did not reach the disk before the
+// controller went down. Where the output cannot be read, it may be so.
 func (m *Machine) stands(at int64) bool {
 	t := m.p.Trip
-	if t == nil || m.r.Trip != 0 || m.state(0) == Idle || !m.out[t.Output].Known || m.out[t.Output].Busy {
+	if t == nil || m.r.Trip != 0 || m.state(0) == Idle {
+		return false
+	}
+	if s := &m.out[t.Output]; !m.r.Unread && (!s.Known || s.Busy) {
 		return false
 	}
 	v, good := m.value(m.p.Outputs[t.Output].Tag, at)
+	m.r.Unread = !good
 	return good && v == t.Value
+}
+
+// readTrip looks whether a request stands that could not be read at the boot. Until that is known nobody writes its output at rest.
+func (m *Machine) readTrip(at int64, fx []Effect) []Effect {
+	if !m.r.Unread {
+		return fx
+	}
+	o := m.p.Trip.Output
+	v, good := m.value(m.p.Outputs[o].Tag, at)
+	if !good {
+		return fx
+	}
+	if m.r.Unread = false; v == m.p.Trip.Value {
+		return m.hardAbort(at, lostTrip, fx)
+	}
+	if s := &m.out[o]; m.near(o, v) {
+		s.Known, s.Since = true, at-Settle
+	}
+	return m.writeSafe(at, o, "boot", fx)
 }
 
 // pending tells whether a trip was requested and is not confirmed.

@@ -68,6 +68,20 @@ func TestAHardAbortDoesNotAllocate(t *testing.T) {
 	require.Equal(t, TripRequested, ready[0].Trip())
 }
 
+func TestNoBatchComesByItselfAfterAHardAbort(t *testing.T) {
+	w := dosing()
+	for e := range w.Elems {
+		w.Elems[e].Recovery = recipe.RecoverRestart
+	}
+	m := New(&w.Program, newPlant(w))
+	m.Step(1, &Event{Kind: Boot}, nil)
+	m.Step(1, &Event{Kind: Told, Command: Start}, nil)
+	m.Step(2, &Event{Kind: Boot}, nil)
+	require.True(t, m.Again())
+	m.Step(3, &Event{Kind: Told, Command: HardAbort}, nil)
+	require.False(t, m.Again(), "it would take the request for the trip back")
+}
+
 func TestTripStatesHaveTheNamesOfRecords(t *testing.T) {
 	var names []string
 	for s := NoTrip; s <= TripConfirmed+1; s++ {

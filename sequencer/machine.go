@@ -186,6 +186,7 @@ type root struct {
 	Fallen  bool  // a phase was stopped or aborted
 	Hard    bool  // it was aborted hard: no logic runs any more
 	Trip    uint8 // TripState
+	Unread  bool  // the output that requests a trip could not be read since a boot: a request may stand
 	Tripped uint8 // how often the trip was requested again
 	Writes  uint32
 	Asked   uint32
@@ -283,7 +284,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	if ev.Kind == Boot { // before the deadlines, which are of the time before it
 		fx = m.boot(at, fx)
 	}
-	fx = m.show(m.due(at, m.show(fx)))
+	fx = m.show(m.due(at, m.show(m.readTrip(at, fx))))
 	switch ev.Kind {
 	case Told:
 		fx = m.told(at, ev, fx)

@@ -31,6 +31,9 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 	if value != m.safe(o) && m.gate(o) >= 0 {
 		return fx
 	}
+	if m.r.Unread && m.p.Trip.Output == o { // a request may stand there
+		return fx
+	}
 	safe := m.towardsSafe(at, o, value)
 	if !s.Busy {
 		m.r.Busy++

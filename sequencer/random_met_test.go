@@ -44,6 +44,12 @@ func (w *world) directs() (ev Event, ok bool) {
 
 // count counts which constructs have come to their ends.
 func (w *world) count(fx []Effect, met map[string]int) {
+	if w.r.watch.unread {
+		met["trip unread"]++
+	}
+	if w.r.watch.stands {
+		met["trip stands"]++
+	}
 	for i := range fx {
 		switch e := &fx[i]; {
 		case e.Kind == ActionEnded && e.Reason != "":

@@ -349,6 +349,18 @@ func (w *world) event() Event {
 	return Event{Kind: Input}
 }
 
+// comesUp is a boot at which the output that requests a trip reads as before, or cannot be read, or reads that it does.
+func (w *world) comesUp() Event {
+	o := w.r.w.Outputs[w.r.w.Trip.Output].Tag
+	switch w.IntN(3) {
+	case 1:
+		w.r.plant.quality[o] = tag.Bad
+	case 2:
+		w.r.plant.value[o], w.r.plant.quality[o] = w.r.w.Trip.Value, tag.Good
+	}
+	return Event{Kind: Boot}
+}
+
 // run lets a program of that seed live for a while and then brings it to its end.
 func (w *world) run() error {
 	if w.IntN(8) > 0 { // some shells forget it
@@ -379,6 +391,11 @@ func (w *world) run() error {
 		}
 		if w.IntN(100) < w.changes {
 			if err := w.change(); err != nil {
+				return err
+			}
+		}
+		if w.r.w.Trip != nil && w.IntN(50) == 0 {
+			if err := w.r.take(to, w.comesUp()); err != nil {
 				return err
 			}
 		}
@@ -444,7 +461,7 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
 	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done",
 		"automatic", "semi_automatic", "manual", "step", "ready", "released", "go_to", "forced",
-		"asked", "queued", "given back", "no longer wanted", "retry", "abort", "hard_abort", "trip requested", "trip confirmed", "trip not_confirmed"} {
+		"asked", "queued", "given back", "no longer wanted", "retry", "abort", "hard_abort", "trip requested", "trip confirmed", "trip not_confirmed", "trip unread", "trip stands"} {
 		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
 	}
 	require.True(t, seeds < 10_000 || met[unconfirmed] > 0, "something is kept for want of a safe output: %v", met)

@@ -11,14 +11,14 @@ import (
 // boot takes the outputs as they were read back, and lets the recovery rules of the phases that were running take hold.
 func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	stands := m.stands(at)
-	lost := m.readBack(at)
+	lost := m.readBack(at) || m.r.Unread
 	m.loose = true
 	fx = m.retell(false, fx)
 	if m.timers.Due(m.escapeTimer()) != timebase.Never {
 		m.timers.Set(m.escapeTimer(), at+Transient)
 	}
 	if stands {
-		fx = m.hardAbort(at, "a trip was requested, and its record is lost", fx)
+		fx = m.hardAbort(at, lostTrip, fx)
 	}
 	m.each(0, func(p int) { // what outputs did meanwhile was not seen
 		if l := m.busy(p); l != 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
 )
 
@@ -75,7 +76,7 @@ func (w *watch) abort(e *Effect) error {
 		}
 	case TripChanged:
 		t := w.w.Trip
-		w.hard = w.hard || w.booting || w.interlocked() // at a boot: it read back already
+		w.hard = w.hard || w.stands || w.interlocked() // it read back already
 		if t == nil || !w.hard || e.Trip <= w.trip || e.Output != t.Output || e.Value != t.Value {
 			return fmt.Errorf("the trip was %s", w.trip)
 		}
@@ -101,6 +102,36 @@ func (w *watch) aborted(m *Machine) error {
 	}
 	if w.w.Trip != nil && w.trip == NoTrip {
 		return fmt.Errorf("a hard abort, and no trip is requested")
+	}
+	return nil
+}
+
+// request finds before a step whether a request for a trip stands of which nothing is known, or may stand because it cannot be read.
+func (w *watch) request(at int64, ev *Event) {
+	t := w.w.Trip
+	if w.stands = false; t == nil || w.trip != NoTrip || w.ended {
+		return
+	}
+	s := &w.out[t.Output]
+	v, q := w.plant.Read(w.w.Outputs[t.Output].Tag, at)
+	if w.unread = w.unread || ev.Kind == Boot && w.batch != Idle && s.known && !s.busy; w.unread && q == tag.Good {
+		w.unread, w.stands = false, v == t.Value
+		s.known = v == s.value
+	}
+}
+
+// kept checks that no request for a trip that stands or may stand is taken back.
+func (w *watch) kept(fx []Effect) error {
+	for i := range fx {
+		if e := &fx[i]; e.Kind == Write && (w.unread || w.stands) && w.trip == NoTrip && e.Output == w.w.Trip.Output {
+			return fmt.Errorf("a request for a trip that may stand is taken back")
+		}
+	}
+	if w.stands && w.trip == NoTrip {
+		return fmt.Errorf("a request for a trip stands, and is not made")
+	}
+	if w.unread = w.unread && w.trip == NoTrip; w.unread {
+		w.out[w.w.Trip.Output].known = false
 	}
 	return nil
 }

@@ -173,6 +173,8 @@ type watch struct {
 	free    []bool // by block: a child may begin
 	hard    bool   // it was aborted hard
 	trip    TripState
+	unread  bool         // a request for a trip may stand that cannot be read
+	stands  bool         // one stands that nobody knew of
 	alone   []int        // by output: the phase that sets it, with its logic; -1: none or several
 	found   map[int]bool // in this step
 	below   [][2]int     // elements whose abort was diagnosed in this step
@@ -201,6 +203,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 			s.busy, s.known = false, ev.OK
 		}
 	}
+	w.request(at, ev)
 	if ev.Kind == Boot && !over {
 		w.boot(at, fx)
 	}
@@ -215,7 +218,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 		}
 	}
 	w.refused(ev)
-	return nil
+	return w.kept(fx)
 }
 
 // boot takes over the outputs that the boot did not write, because they were read back as commanded.

@@ -77,6 +77,9 @@ func (m *Machine) sound() bool {
 	if m.r.Tripped > retryLess || m.r.Trip != 0 && (m.p.Trip == nil || TripState(m.r.Trip) > TripConfirmed) {
 		return false
 	}
+	if m.r.Unread && (m.p.Trip == nil || m.r.Trip != 0) {
+		return false
+	}
 	return State(m.r.Shown) < stateCount && m.r.Busy == busy
 }
 

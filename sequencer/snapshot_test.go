@@ -44,20 +44,21 @@ func TestASnapshotIsTakenUpOverWhateverTheMachineWasDoing(t *testing.T) {
 
 func TestASnapshotOfAnotherProgramIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(m *Machine){
-		"state":          func(m *Machine) { m.el[1].State = uint8(stateCount) },
-		"action":         func(m *Machine) { m.el[1].PC = 6 },
-		"no action":      func(m *Machine) { m.el[1].PC = -2 },
-		"waits at end":   func(m *Machine) { m.el[1].PC = 5 },
-		"waits at start": func(m *Machine) { m.el[1].PC = -1 },
-		"block waits":    func(m *Machine) { m.el[0].Waiting = true },
-		"tries":          func(m *Machine) { m.el[1].Tries = 1 },
-		"block anew":     func(m *Machine) { m.el[0].Anew = true },
-		"no trip":        func(m *Machine) { m.r.Trip = uint8(TripRequested) },
-		"trips":          func(m *Machine) { m.r.Tripped = 200 },
-		"owner":          func(m *Machine) { m.out[0].Owner = 4 },
-		"no owner":       func(m *Machine) { m.out[0].Owner = -1 },
-		"busy":           func(m *Machine) { m.r.Busy++ },
-		"shown":          func(m *Machine) { m.r.Shown = uint8(stateCount) },
+		"state":           func(m *Machine) { m.el[1].State = uint8(stateCount) },
+		"action":          func(m *Machine) { m.el[1].PC = 6 },
+		"no action":       func(m *Machine) { m.el[1].PC = -2 },
+		"waits at end":    func(m *Machine) { m.el[1].PC = 5 },
+		"waits at start":  func(m *Machine) { m.el[1].PC = -1 },
+		"block waits":     func(m *Machine) { m.el[0].Waiting = true },
+		"tries":           func(m *Machine) { m.el[1].Tries = 1 },
+		"block anew":      func(m *Machine) { m.el[0].Anew = true },
+		"no trip":         func(m *Machine) { m.r.Trip = uint8(TripRequested) },
+		"nothing to read": func(m *Machine) { m.r.Unread = true },
+		"trips":           func(m *Machine) { m.r.Tripped = 200 },
+		"owner":           func(m *Machine) { m.out[0].Owner = 4 },
+		"no owner":        func(m *Machine) { m.out[0].Owner = -1 },
+		"busy":            func(m *Machine) { m.r.Busy++ },
+		"shown":           func(m *Machine) { m.r.Shown = uint8(stateCount) },
 	} {
 		r := running(t)
 		spoil(r.m)

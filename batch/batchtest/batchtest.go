@@ -54,7 +54,7 @@ type Powered interface {
 type Options struct {
 	Size       string                   // batch size, such as "150 kg"; "" is the recipe's nominal size
 	Seed       uint64                   // of the plant, for the records; 0: none
-	Unattended bool                     // nobody answers prompts but Moment.Answer; else each is answered "ok" as it is asked
+	Unattended bool                     // nobody answers prompts but Moment.Answer; else each is answered as it is asked: ok, or the least that fits
 	Actions    []recipe.ActionType      // OEM actions that the recipe may ask for
 	Do         map[string]runner.Action // who does them; called on the loop, and time stands still meanwhile
 }
@@ -161,7 +161,8 @@ func (m Moment) Tell(c runner.Command) {
 	m.r.add(moment{Moment: m, what: tells, command: c})
 }
 
-// Answer answers the prompt that has waited longest; where none does, the next one, as it is asked. An empty operator is "op1".
+// Answer answers the prompt that has waited longest; where none does, the next one, as it is asked. One that the prompt does not take
+// is refused, and the prompt waits for another. An empty operator is "op1".
 func (m Moment) Answer(value, operator string) {
 	m.r.t.Helper()
 	if operator == "" {
@@ -205,7 +206,8 @@ const (
 	restTime   = int64(20_000_000_000) // ns for which a batch rests, with nothing to come, before its run ends
 )
 
-// Run runs the batch until it has ended, or rests (Held, Paused) and nothing more is to happen, or the limit of virtual time is over.
+// Run runs the batch until it has ended, or rests and nothing more is to happen, or the limit of virtual time is over. It rests where all
+// that is under way is held or paused, or waits between two steps for a person.
 // A fault of the engine or of the loop ends the test, with the seed of the plant.
 func (r *Trial) Run(limit time.Duration) {
 	r.t.Helper()

@@ -247,3 +247,27 @@ func TestARuleAtABootExcusesNeitherAnotherVerdictNorAnOutputThatIsNotSafe(t *tes
 	require.EqualError(t, after("PASS", "OUT_OF_TOLERANCE"), "window A is OUT_OF_TOLERANCE; uncut it is PASS")
 	require.EqualError(t, after("outputs_safe", "outputs_not_confirmed"), "it ends outputs_not_confirmed; uncut it ends outputs_safe")
 }
+
+func TestABatchThatWaitsBetweenTwoStepsRestsAndHasAStory(t *testing.T) {
+	t.Parallel()
+	r := charge(t, sim.NewPlant(1))
+	r.At(time.Second).Tell(runner.Command{Command: sequencer.SemiAutomatic})
+	r.Run(24 * time.Hour)
+	require.Contains(t, r.Story(), "RINSE.step waits: release; next: STIR\n")
+	require.True(t, strings.HasSuffix(r.Story(), "\nthe batch rests, Running, and nothing more is to happen\n"), r.Story())
+	require.Less(t, len(r.ran.recs), 200)
+	r.WantReplay()
+}
+
+func TestAPromptThatRefusesAnAnswerWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	for _, unattended := range []bool{true, false} {
+		r := New(t, tank+"weigh.yaml", tank+"map.yaml", sim.NewPlant(1), &Options{Unattended: unattended})
+		r.During("ASK").After(time.Second).Answer("2 kg", "")
+		r.During("ASK").After(2*time.Second).Answer("10 kg", "")
+		r.During("ASK").After(2*time.Second).Answer("yes", "")
+		r.Run(time.Hour)
+		r.WantState("Complete")
+		r.WantTotal("A", "10 kg", "0.5 kg")
+	}
+}

@@ -113,7 +113,8 @@ func (p *passage) live() (c cut, over bool) {
 	p.epoch = append(p.epoch, epoch{uint64(len(p.recs)) + 1, w.offset})
 	w.durable = uint64(len(p.recs))
 	w.begin(p.recs)
-	w.rests(p.state())
+	w.rest(p.recs)
+	w.ruled = w.ruled && p.state() != "Restarting" && p.state() != "Running"
 	disk, err := p.disk()
 	if err == nil {
 		w.run, err = runner.New(p.b, runner.Rig{Port: w, Dir: dir, Clock: born{at: p.clock}, Do: p.r.opt.Do, Arbiter: w}, &runner.Options{

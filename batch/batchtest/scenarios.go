@@ -35,7 +35,7 @@ import (
 //	recipe FILE, map FILE
 //	plant seed NUMBER            the plant of package sim; without the line seed 1
 //	size "150 kg"                without it the recipe's nominal size
-//	unattended                   prompts wait for an answer; without it each is answered "ok" as it is asked
+//	unattended                   prompts wait for an answer; without it each is answered as it is asked: ok, or the least that fits
 //	limit TIME                   of virtual time, 24h without it
 //
 // Then what happens: at a TIME since the start, during a STEP, which is when it begins for the first time, or after a TIME, which

@@ -72,7 +72,8 @@ func words(rec *record.Record) string {
 	case record.KindOutputWrite:
 		return fmt.Sprintf("%s: %s%s", t(record.LogicalTag), withUnit(rec, record.Value), brackets(t(record.SafeStateReason)+t(record.Detail)))
 	case record.KindCommand:
-		return fmt.Sprintf("%s tells: %s %s\"%s\"", t(record.OperatorID), t(record.Command), spaced(t(record.StepID)), t(record.ChangeReason))
+		what := spaced(t(record.StepID)) + spaced(t(record.TargetStepID)) + spaced(t(record.Parameter)) + spaced(t(record.AlarmID)) + spaced(t(record.InterlockID))
+		return fmt.Sprintf("%s tells: %s %s\"%s\"", t(record.OperatorID), t(record.Command), what, t(record.ChangeReason))
 	case record.KindCommandResult:
 		return fmt.Sprintf("%s is %s%s", t(record.Command), t(record.Result), brackets(t(record.Detail)))
 	case record.KindPrompt:
@@ -86,6 +87,7 @@ func words(rec *record.Record) string {
 // eventWords tells of what is met seldom.
 func eventWords(rec *record.Record) string {
 	t := rec.Text
+	spoken := func(k record.Key) string { return strings.ReplaceAll(t(k), "_", " ") }
 	switch rec.Kind {
 	case record.KindWindowStart:
 		return fmt.Sprintf("window %s opens, target %s %s", t(record.MeterWindowID), t(record.Target), t(record.Unit))
@@ -115,17 +117,19 @@ func eventWords(rec *record.Record) string {
 		return fmt.Sprintf("%s is %s and was %s%s", t(record.Parameter), strings.TrimSpace(v[record.NewValue.String()]+" "+t(record.Unit)),
 			v[record.OldValue.String()], brackets(t(record.ChangeReason)))
 	case record.KindInterlock:
-		return fmt.Sprintf("%s %s is %s and %s (%s): %s", strings.ReplaceAll(t(record.InterlockKind), "_", " "), t(record.InterlockID),
-			strings.ReplaceAll(t(record.Result), "_", " "), t(record.InterlockGateState), t(record.Detail), strings.Join(rec.Texts(record.Values), ", "))
+		return fmt.Sprintf("%s %s is %s and %s (%s): %s", spoken(record.InterlockKind), t(record.InterlockID),
+			spoken(record.Result), t(record.InterlockGateState), t(record.Detail), strings.Join(rec.Texts(record.Values), ", "))
 	case record.KindAlarm:
-		return fmt.Sprintf("alarm %s is %s, %s: %s%s", t(record.AlarmID), t(record.AlarmState), strings.ReplaceAll(t(record.NewValue), "_", " "),
+		return fmt.Sprintf("alarm %s is %s, %s: %s%s", t(record.AlarmID), t(record.AlarmState), spoken(record.NewValue),
 			t(record.Message), brackets(t(record.StepID)))
+	case record.KindModeChange:
+		return fmt.Sprintf("%s is in %s and was in %s", t(record.StepID), spoken(record.Mode), spoken(record.OldValue))
 	case record.KindDiagnostics:
-		return fmt.Sprintf("as the %s came: %s", strings.ReplaceAll(t(record.Command), "_", " "), strings.Join(rec.Texts(record.ActiveSteps), "; "))
+		return fmt.Sprintf("as the %s came: %s", spoken(record.Command), strings.Join(rec.Texts(record.ActiveSteps), "; "))
 	case record.KindTripRequest:
-		return fmt.Sprintf("trip requested with %s, %s%s", t(record.LogicalTag), strings.ReplaceAll(t(record.Result), "_", " "), brackets(t(record.Detail)))
+		return fmt.Sprintf("trip requested with %s, %s%s", t(record.LogicalTag), spoken(record.Result), brackets(t(record.Detail)))
 	case record.KindBatchEnd:
-		return fmt.Sprintf("the end: %s, %s%s", t(record.BatchState), strings.ReplaceAll(t(record.Result), "_", " "), brackets(t(record.Detail)))
+		return fmt.Sprintf("the end: %s, %s%s", t(record.BatchState), spoken(record.Result), brackets(t(record.Detail)))
 	}
 	return values(rec).line(rec)
 }

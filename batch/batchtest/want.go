@@ -249,7 +249,7 @@ func (r *Trial) knows(step string) bool {
 	stem, what, around := strings.Cut(step, ".")
 	names := r.names(r.b.Plan.Recipe.Root)
 	return slices.Contains(names, step) ||
-		around && slices.Contains(names, stem) && slices.Contains([]string{"entry", "exit", "uses", "select", "until"}, what)
+		around && slices.Contains(names, stem) && slices.Contains([]string{"entry", "exit", "uses", "select", "until", "step"}, what)
 }
 
 func (r *Trial) steps() string { return strings.Join(r.names(r.b.Plan.Recipe.Root), ", ") }

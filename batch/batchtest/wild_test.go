@@ -40,16 +40,19 @@ type coming struct {
 	lies    bool
 }
 
-const ms = int64(1_000_000)
+const (
+	ms   = int64(1_000_000)
+	calm = 8 // switches from di/0 on that turn over at random; those behind them do it seldom, and mostly turn back soon
+)
 
 func newWild(seed uint64) *wild {
 	w := &wild{chance: rand.NewPCG(seed, 7), values: map[string]uint64{}, bad: map[string]int64{}, changed: map[string]int64{},
 		lied: map[string]bool{}, show: true}
-	for i := range 12 {
+	for i := range 13 {
 		w.out = append(w.out, fmt.Sprintf("do/%d", i))
 	}
 	w.all = slices.Clone(w.out)
-	for i := range 8 {
+	for i := range calm + grow.Guards {
 		w.all = append(w.all, fmt.Sprintf("di/%d", i))
 	}
 	w.all = append(w.all, "ai/1")
@@ -139,7 +142,7 @@ func (w *wild) turn(emit func(tag.Raw)) {
 			w.values[ch] += uint64(r.IntN(200))
 		case ch == "ai/1" && r.IntN(2) == 0:
 			w.values[ch] = uint64(r.IntN(1000))
-		case ch[:2] == "di" && r.IntN(4) == 0:
+		case ch[:2] == "di" && r.IntN(w.often(ch)) == 0:
 			w.values[ch] ^= 1
 		}
 		if r.IntN(1500) == 0 {
@@ -149,6 +152,17 @@ func (w *wild) turn(emit func(tag.Raw)) {
 			w.send(ch, emit)
 		}
 	}
+}
+
+// often is in how many turns a switch turns over once.
+func (w *wild) often(ch string) int {
+	switch {
+	case !slices.Contains(w.all[len(w.out)+calm:], ch):
+		return 4
+	case w.values[ch] == 0:
+		return 60
+	}
+	return 5
 }
 
 func (w *wild) send(ch string, emit func(tag.Raw)) {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -59,11 +61,13 @@ type world struct {
 	due     []int64 // by moment: when it happens; Never: not known yet; past: it has
 	gave    []int   // moments whose command or answer was given, in order
 	asked   []uint32
-	auto    bool   // prompts are answered as they are asked
-	resting int64  // since when the batch rests; 0: it does not
-	ruled   bool   // that boot has held the batch, and it has not gone on since
-	boot    uint64 // the record of the last boot after a cut; 0: there was none
-	carer   int    // restarts that a person may still give who comes by where a rule has held the batch
+	auto    bool            // prompts are answered as they are asked
+	resting int64           // since when the batch rests; 0: it does not
+	blocks  map[string]bool // elements that are no phases
+	idle    map[string]bool // by phase and transition under way: whether it does nothing until a person says so
+	ruled   bool            // that boot has held the batch, and it has not gone on since
+	boot    uint64          // the record of the last boot after a cut; 0: there was none
+	carer   int             // restarts that a person may still give who comes by where a rule has held the batch
 
 	claims     []claim // in the order in which they were asked for
 	taken      []taken
@@ -86,7 +90,9 @@ const (
 )
 
 func newWorld(r *Trial, limit int64) *world {
-	w := &world{Simulation: r.plant, moments: r.moments, limit: limit, auto: !r.opt.Unattended, announced: map[uint32]announced{}}
+	w := &world{Simulation: r.plant, moments: r.moments, limit: limit, auto: !r.opt.Unattended, announced: map[uint32]announced{},
+		blocks: map[string]bool{}, idle: map[string]bool{}}
+	w.inside(r.b.Plan.Recipe.Root)
 	for i := range w.moments {
 		due := timebase.Never
 		if m := &w.moments[i]; m.step == "" {
@@ -95,6 +101,14 @@ func newWorld(r *Trial, limit int64) *world {
 		w.due = append(w.due, due)
 	}
 	return w
+}
+
+// inside notes which elements are blocks.
+func (w *world) inside(e *recipe.Element) {
+	w.blocks[e.ID] = e.Block != recipe.NoBlock
+	for _, c := range e.Children {
+		w.inside(c)
+	}
 }
 
 // fork copies a plant, where that can be done.
@@ -117,7 +131,7 @@ func (w *world) fork() *world {
 	c := *w
 	c.Simulation, c.run, c.asked = plant, nil, nil
 	c.claims, c.taken = slices.Clone(w.claims), slices.Clone(w.taken)
-	c.due, c.gave, c.announced = slices.Clone(w.due), slices.Clone(w.gave), maps.Clone(w.announced)
+	c.due, c.gave, c.announced, c.idle = slices.Clone(w.due), slices.Clone(w.gave), maps.Clone(w.announced), maps.Clone(w.idle)
 	return &c
 }
 
@@ -216,10 +230,33 @@ func (w *world) happen(i int, at int64) {
 // ask takes a question to an operator.
 func (w *world) ask(r *runner.Runner, p runner.Prompt) {
 	if w.auto {
-		_ = r.Answer(p.ID, "ok", "op1", "operator")
+		_ = r.Answer(p.ID, fitting(&p.Answer), "op1", "operator")
 		return
 	}
-	w.asked = append(w.asked, p.ID)
+	w.waits(p.ID)
+}
+
+// waits lets a prompt wait for an answer, behind those that have waited longer.
+func (w *world) waits(id uint32) {
+	if !slices.Contains(w.asked, id) {
+		w.asked = append(w.asked, id)
+		slices.Sort(w.asked)
+	}
+}
+
+// fitting is an answer that a prompt takes: ok, or else yes, the least number, the first choice.
+func fitting(a *recipe.Answer) string {
+	switch a.Kind {
+	case recipe.AnswerConfirm:
+		return recipe.Yes
+	case recipe.AnswerNumber:
+		return a.Min.String()
+	case recipe.AnswerChoice:
+		return a.Choices[0]
+	case recipe.AnswerText:
+		return "ok"[:min(2, a.MaxLength)]
+	}
+	return "ok"
 }
 
 // Apply implements runner.Simulation. No write comes before its record is durable, unless it is one in the safe direction.
@@ -244,17 +281,46 @@ func (w *world) see(rec *record.Record) {
 	case record.KindStepState:
 		w.ruled = w.ruled || w.boot > 0 && falls(rec, w.boot)
 	case record.KindBatchState:
-		w.rests(rec.Text(record.BatchState))
+		w.ruled = w.ruled && !slices.Contains([]string{"Restarting", "Running"}, rec.Text(record.BatchState))
+	case record.KindCommandResult: // a prompt that was not answered to its liking waits on
+		if rec.Text(record.Command) == "answer" && rec.Text(record.Result) == "refused" && rec.Has(record.PromptID) && !w.auto {
+			w.waits(uint32(rec.Int(record.PromptID)))
+		}
+	}
+	w.stirs(rec)
+}
+
+// stirs takes what a record means for whether the batch rests: whether all that is under way is held or paused, or waits between two
+// steps for a person (batch.Machine.Resting).
+func (w *world) stirs(rec *record.Record) {
+	id := rec.Text(record.StepID)
+	if rec.Kind != record.KindStepState || w.blocks[id] {
+		return
+	}
+	switch state := rec.Text(record.PhaseState); state {
+	case "Idle", "Complete", "Stopped", "Aborted":
+		delete(w.idle, id)
+	default:
+		w.idle[id] = state == "Held" || state == "Paused" || state == "Running" && strings.HasSuffix(id, ".step")
+	}
+	rests := len(w.idle) > 0
+	for _, idle := range w.idle {
+		rests = rests && idle
+	}
+	switch {
+	case !rests:
+		w.resting = 0
+	case w.resting == 0:
+		w.resting = w.now
 	}
 }
 
-// rests takes the state of the batch.
-func (w *world) rests(state string) {
-	switch w.resting = 0; state {
-	case "Held", "Paused":
-		w.resting = w.now
-	case "Restarting", "Running":
-		w.ruled = false
+// rest finds out from all records so far whether the batch rests.
+func (w *world) rest(recs []*record.Record) {
+	w.resting = 0
+	clear(w.idle)
+	for _, rec := range recs {
+		w.stirs(rec)
 	}
 }
 
@@ -303,6 +369,9 @@ func (m *moment) is(rec *record.Record) bool {
 	}
 	if m.what == answers {
 		return rec.Kind == record.KindPromptAnswer && rec.Text(record.Value) == m.command.Value
+	}
+	if name := rec.Text(record.AlarmID) + rec.Text(record.InterlockID) + rec.Text(record.Parameter); name != m.command.Name && name != "" {
+		return false
 	}
 	return rec.Kind == record.KindCommand && rec.Text(record.Command) == m.command.Command.String() &&
 		rec.Text(record.ChangeReason) == m.command.Reason && rec.Text(record.StepID) == m.command.Step

@@ -15,16 +15,17 @@ import (
 // Limits of the inbox. Answers of devices are as many as there are writes under way; they are never refused. What OEM actions
 // report waits among the samples, so that one which reports without end keeps neither commands nor answers waiting.
 const (
-	maxCommands  = 64
 	maxSamples   = 4096
 	maxStrangers = 16 // channels that the map does not name and that are remembered
 )
 
-// inbox takes in from any goroutine and never blocks. The loop takes out: commands and answers of devices before samples.
+// inbox takes in from any goroutine and never blocks. The loop takes out: commands that make safe, answers of devices, other commands,
+// what an arbiter says, samples.
 type inbox struct {
 	mu         sync.Mutex
 	answers    []batch.Event
-	commands   []batch.Event
+	commands   []given  // in the order in which they were given
+	served     bool     // one that makes safe was taken last: an answer is next
 	rulings    []ruling // what an arbiter has said of requests that stand, in the order in which it was said first
 	waiting    int      // of rulings, those that were not taken yet
 	samples    []arrived
@@ -56,7 +57,7 @@ type arrived struct {
 func newInbox(tags []iomap.Tag) *inbox {
 	in := &inbox{tags: tags, ids: make(map[string]tag.ID, len(tags)), place: make([]int, len(tags)), read: make([]bool, len(tags)),
 		unmapped: map[string]bool{}, ready: make(chan struct{}, 1), samples: make([]arrived, 0, maxSamples),
-		answers: make([]batch.Event, 0, 64), commands: make([]batch.Event, 0, maxCommands)}
+		answers: make([]batch.Event, 0, 64), commands: make([]given, 0, 2*maxCommands)}
 	for i := range tags {
 		in.place[i] = -1
 		in.ids[tags[i].Channel] = tag.ID(i)
@@ -69,21 +70,6 @@ func (in *inbox) wake() {
 	case in.ready <- struct{}{}:
 	default:
 	}
-}
-
-// tell takes in a command or refuses it.
-func (in *inbox) tell(ev batch.Event) error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	switch {
-	case in.over:
-		return ErrEnded
-	case len(in.commands) == maxCommands:
-		return ErrBusy
-	}
-	in.commands = append(in.commands, ev)
-	in.wake()
-	return nil
 }
 
 // close refuses every command from now on: nothing would become of it.
@@ -188,24 +174,17 @@ func (in *inbox) fail(err error) {
 
 // take takes out the next event; with only set, none of the samples and reports. At is when a sample was true, 0 for other
 // events. Stamp is not earlier than it came in; samples that wait together have one stamp, so that they are packed as a scan. What an
-// arbiter grants or refuses comes behind the answers, and its news, which are few, before the samples.
+// arbiter grants or refuses comes behind commands and answers, and its news, which are few, before the samples.
 func (in *inbox) take(only bool, clock func() int64) (ev batch.Event, at, stamp int64, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.answers) > 0 {
-		ev = in.answers[0]
-		in.answers = in.answers[:copy(in.answers, in.answers[1:])]
+	if ev, ok = in.command(); ok {
 		return ev, 0, clock(), true
 	}
 	if in.waiting > 0 {
 		if ev, stamp, ok = in.ruled(true, clock); ok {
 			return ev, 0, stamp, true
 		}
-	}
-	if len(in.commands) > 0 {
-		ev = in.commands[0]
-		in.commands = in.commands[:copy(in.commands, in.commands[1:])]
-		return ev, 0, clock(), true
 	}
 	if !only && in.waiting > 0 {
 		if ev, stamp, ok = in.ruled(false, clock); ok {

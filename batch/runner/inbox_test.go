@@ -277,29 +277,75 @@ func TestTheQueueTakesSafeWritesFirstAndOfThemThoseThatAnswer(t *testing.T) {
 		return w.ID, one
 	}
 	for _, e := range []*batch.Effect{write(1, 1), write(2, 3), write(3, 5), write(3, 7)} {
-		q.add(e)
+		q.add(e, false)
 	}
 	id, one := next()
 	require.EqualValues(t, 1, id)
-	q.add(write(2, 10))
+	q.add(write(2, 10), false)
 	require.NoError(t, one.Err(), "a safe write to another output lets it be")
-	q.add(write(1, 12))
+	q.add(write(1, 12), false)
 	require.ErrorIs(t, one.Err(), context.Canceled)
-	q.finished(slowWrite + 1)
-	q.add(write(1, 14))
+	require.True(t, q.finished(slowWrite+1, false))
+	q.add(write(1, 14), false)
 	var ids []uint32
 	for range 4 {
 		id, _ := next()
-		q.finished(0)
+		q.finished(0, true)
 		ids = append(ids, id)
 	}
 	require.Equal(t, []uint32{10, 14, 5, 7}, ids)
 
-	q.add(write(1, 15))
+	q.add(write(1, 15), false)
 	q.close()
-	q.add(write(1, 16))
+	q.add(write(1, 16), false)
 	_, _, ok := q.next(ctx)
 	require.False(t, ok)
+}
+
+func TestARequestForATripCutsShortWhateverIsUnderWayAndASafeWriteIsBegunAnew(t *testing.T) {
+	q, ctx := newQueue(), context.Background()
+	next := func() (id uint32, one context.Context) {
+		w, one, ok := q.next(ctx)
+		require.True(t, ok)
+		return w.ID, one
+	}
+	q.add(write(9, 2), false) // its way to rest takes long, which says nothing of the request
+	_, _ = next()
+	require.True(t, q.finished(slowWrite+1, true))
+	q.add(write(1, 4), false)
+	_, one := next()
+	q.add(write(2, 6), false)
+	q.add(write(9, 8), true)
+	require.ErrorIs(t, one.Err(), context.Canceled)
+	require.False(t, q.finished(slowWrite+1, false), "it waits again")
+	id, _ := next()
+	require.EqualValues(t, 8, id)
+	q.add(write(9, 10), true)
+	require.True(t, q.finished(slowWrite+1, false), "the newer one takes its place")
+	_, one = next()
+	q.add(write(9, 12), true)
+	require.NoError(t, one.Err(), "a request that hung keeps no other from its safe value")
+	require.True(t, q.finished(0, true))
+	for _, want := range []uint32{4, 12} { // those that hung wait behind those that answer, in their order
+		id, _ = next()
+		require.Equal(t, want, id)
+		require.True(t, q.finished(0, true))
+	}
+	q.add(write(1, 20), false)
+	_, _ = next()
+	q.add(write(1, 14), false)
+	q.add(write(9, 16), true)
+	require.True(t, q.finished(0, false), "one that is replaced is not begun anew")
+	for _, want := range []uint32{16, 14} {
+		id, _ = next()
+		require.Equal(t, want, id)
+		require.True(t, q.finished(0, true))
+	}
+	q.add(write(1, 17), false)
+	_, one = next()
+	q.add(write(9, 18), true)
+	require.ErrorIs(t, one.Err(), context.Canceled)
+	require.True(t, q.finished(0, false), "nor is one that is not in the safe direction")
 }
 
 func TestWhoIsAskedMayAnswerAndCommandAtOnce(t *testing.T) {

@@ -15,44 +15,60 @@ import (
 const slowWrite = 100_000_000
 
 // queue holds writes until the port is free. A write in the safe direction goes before all others, replaces those to its
-// output, and cuts short the one that is under way to it.
+// output, and cuts short the one that is under way to it. The request for a trip goes before these too, and cuts short whatever is
+// under way, unless the request before it has kept the others waiting itself.
 type queue struct {
 	mu     sync.Mutex
 	idle   sync.Cond // nothing is under way
 	safe   []queued
 	rest   []queued
-	output int          // of the write under way, or -1
-	slow   map[int]bool // outputs whose last write took longer than slowWrite
+	under  queued        // the write under way
+	busy   bool          // there is one
+	short  bool          // it was cut short for a request for a trip
+	slow   map[lane]bool // the last write took longer than slowWrite
 	cut    context.CancelFunc
 	closed bool
 	ready  chan struct{}
 }
 
-type queued struct {
+// lane is what may keep others waiting: an output, and, apart from that, the request for a trip.
+type lane struct {
 	output int
-	write  tag.Write
+	trip   bool
+}
+
+type queued struct {
+	lane
+	safe  bool
+	write tag.Write
 }
 
 func newQueue() *queue {
-	q := &queue{output: -1, slow: map[int]bool{}, ready: make(chan struct{}, 1)}
+	q := &queue{slow: map[lane]bool{}, ready: make(chan struct{}, 1)}
 	q.idle.L = &q.mu
 	return q
 }
 
-func (q *queue) add(e *batch.Effect) {
+// add lets a write wait; trip says that it is the request for a trip.
+func (q *queue) add(e *batch.Effect, trip bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return
 	}
-	if e.Safe {
-		q.rest = without(q.rest, e.Output)
-		q.safe = append(without(q.safe, e.Output), queued{e.Output, e.Write})
-		if q.output == e.Output {
-			q.cut()
-		}
-	} else {
-		q.rest = append(q.rest, queued{e.Output, e.Write})
+	w := queued{lane{e.Output, trip}, e.Safe, e.Write}
+	first := trip && !q.slow[w.lane]
+	switch {
+	case !e.Safe:
+		q.rest = append(q.rest, w)
+	case first:
+		q.rest, q.safe = without(q.rest, e.Output), slices.Insert(without(q.safe, e.Output), 0, w)
+	default:
+		q.rest, q.safe = without(q.rest, e.Output), append(without(q.safe, e.Output), w)
+	}
+	if q.busy && e.Safe && (first || q.under.output == e.Output) {
+		q.short = q.short || q.under.output != e.Output
+		q.cut()
 	}
 	select {
 	case q.ready <- struct{}{}:
@@ -78,7 +94,7 @@ func (q *queue) first() (w queued, ok bool) {
 	if len(*list) == 0 {
 		list = &q.rest
 	} else {
-		i = max(slices.IndexFunc(*list, func(w queued) bool { return !q.slow[w.output] }), 0)
+		i = max(slices.IndexFunc(*list, func(w queued) bool { return !q.slow[w.lane] }), 0)
 	}
 	if len(*list) == 0 {
 		return w, false
@@ -97,7 +113,7 @@ func (q *queue) next(ctx context.Context) (w tag.Write, one context.Context, ok 
 			return w, nil, false
 		}
 		if first, ok := q.first(); ok {
-			q.output = first.output
+			q.under, q.busy, q.short = first, true, false
 			one, q.cut = context.WithCancel(ctx)
 			q.mu.Unlock()
 			return first.write, one, true
@@ -111,14 +127,20 @@ func (q *queue) next(ctx context.Context) (w tag.Write, one context.Context, ok 
 	}
 }
 
-// finished says that the write under way has come to its end, after a time in ns.
-func (q *queue) finished(took int64) {
+// finished says that the write under way has come to its end, after a time in ns, and whether its device has confirmed it. A safe write
+// that was cut short for a request for a trip, and that no later one replaces, waits again: it has not ended.
+func (q *queue) finished(took int64, ok bool) (ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.cut()
-	q.slow[q.output] = took > slowWrite
-	q.output = -1
+	w := q.under
+	q.slow[w.lane], q.busy = took > slowWrite, false
 	q.idle.Broadcast()
+	again := q.short && !ok && w.safe && !q.closed && !slices.ContainsFunc(q.safe, func(later queued) bool { return later.output == w.output })
+	if again {
+		q.safe = append(q.safe, w)
+	}
+	return !again
 }
 
 // close drops what waits, cuts short what is under way, and returns when nothing is.
@@ -127,14 +149,14 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.safe, q.rest = nil, nil
-	if q.output >= 0 {
+	if q.busy {
 		q.cut()
 	}
 	select {
 	case q.ready <- struct{}{}:
 	default:
 	}
-	for q.output >= 0 {
+	for q.busy {
 		q.idle.Wait()
 	}
 }

@@ -30,6 +30,7 @@ type crew struct {
 	clock timebase.Clock
 	wg    sync.WaitGroup
 	queue *queue
+	trip  tag.Write                     // the request for a trip; without a channel where the map has none
 	work  chan func() func(l *loop)     // done beside the loop, one piece after the other; it has room for each sort
 	ends  map[uint32]context.CancelFunc // of the OEM actions, of those that have ended too; the loop's own
 }
@@ -44,6 +45,9 @@ func (r *Runner) runReal(ctx context.Context) error {
 		wall = system.Wall(clock)
 	}
 	c := &crew{r: r, port: r.rig.Port, clock: clock, queue: newQueue(), work: make(chan func() func(l *loop), sorts), ends: map[uint32]context.CancelFunc{}}
+	if m := r.b.Plan.Map; m.Trip != nil {
+		c.trip = tripWrite(m)
+	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
 	defer c.wg.Wait()
@@ -238,7 +242,7 @@ func (c *crew) look(ctx context.Context, emit func(tag.Raw)) (err error) {
 func (c *crew) out(ctx context.Context, e *batch.Effect) {
 	switch e.Kind {
 	case batch.Write:
-		c.queue.add(e)
+		c.queue.add(e, e.Write.Channel == c.trip.Channel && e.Write.Bits == c.trip.Bits)
 		return
 	case batch.CancelAction:
 		if end := c.ends[e.ID]; end != nil {
@@ -258,7 +262,7 @@ func (c *crew) out(ctx context.Context, e *batch.Effect) {
 	}()
 }
 
-// drive writes to the port, one write at a time, those in the safe direction first.
+// drive writes to the port, one write at a time, those in the safe direction first, and before them the request for a trip.
 func (c *crew) drive(ctx context.Context) {
 	defer c.wg.Done()
 	for {
@@ -273,8 +277,9 @@ func (c *crew) drive(ctx context.Context) {
 			ev.OK = true
 		}
 		ev.At = c.clock.Now()
-		c.queue.finished(ev.At - begun)
-		c.r.in.answer(ev)
+		if c.queue.finished(ev.At-begun, ev.OK) {
+			c.r.in.answer(ev)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ var (
 	ErrOutputs = errors.New("runner: outputs are not confirmed to be safe")
 	// ErrStopped says that ctx ended before the batch was started; the next run in the directory may start it.
 	ErrStopped = errors.New("runner: told to stop before the batch was started")
-	// ErrBusy refuses a command because the inbox is full.
+	// ErrBusy refuses a command because the inbox is full. One that makes safe is refused only where 8 wait that say the same.
 	ErrBusy = errors.New("runner: inbox full")
 	// ErrEnded refuses a command or an answer because the run is over.
 	ErrEnded = errors.New("runner: the run is over")
@@ -239,7 +239,8 @@ func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, er
 
 // Tell gives a command. It does not block. What becomes of it is a record, unless the run ends before it is taken; the error says
 // only why it was not accepted at all. All its words but the reason are to be UTF-8 of batch.MaxDetail bytes at most: cut, they would name
-// something else.
+// something else. A hard abort, and behind it abort, stop and hold, come before all that waits: they are taken at once, and where
+// something was given before them that begins something, once more behind that, with a record each time.
 func (r *Runner) Tell(c Command) error {
 	if c.Role == "" {
 		c.Role = "operator"

@@ -138,3 +138,29 @@ func TestARunThatIsToldToStopAbortsSoftly(t *testing.T) {
 		s.safe()
 	})
 }
+
+func TestARequestForATripGetsPastAWriteThatHangs(t *testing.T) {
+	withTrip(t, func(s *site) {
+		s.wires.hang["do/1"] = span{4 * second, 8 * second}
+		s.tell(4*second, sequencer.Abort)
+		s.tell(4*second+300_000_000, sequencer.HardAbort)
+		res, err := s.run()
+		require.NoError(t, err)
+		require.Equal(t, sequencer.Aborted, res.State)
+		s.whole(res)
+		s.atRest()
+
+		request := s.wires.to("do/8")
+		last := request[len(request)-1]
+		require.EqualValues(t, 1, last.Bits)
+		require.Equal(t, int64(4300), millis(last.begin))
+		var closing []int64 // of the valve whose write hangs
+		for _, c := range s.wires.to("do/1") {
+			if c.begin >= 4*second {
+				closing = append(closing, millis(c.begin))
+			}
+		}
+		require.Equal(t, []int64{4000, 4304, 6804}, closing[:3], "it is begun anew once the request is made, and has its time")
+		require.Len(t, s.of(record.KindOutputFault), len(closing)-2, "what was cut short is not said to have failed")
+	})
+}

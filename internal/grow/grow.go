@@ -29,15 +29,24 @@ type Element struct {
 	time  string // its time-out, "" for one that never comes
 	late  string // what follows it, "" for the default
 	rule  string // what follows a boot, "" for the default
+	unit  bool   // it is a unit procedure
+
+	lively bool   // of the procedure: it has parameters
+	fails  string // of the procedure: its failure level, "" for the default
 }
 
 // deed is an action of a phase.
 type deed struct{ verb, name string }
 
+// once tells whether a phase that does it cannot be tried again.
+func (d deed) once() bool {
+	return slices.Contains([]string{"meter", "sync", "send", "receive"}, d.verb)
+}
+
 // Grower makes random recipes, each of them once.
 type Grower struct {
 	*rand.Rand
-	Lively               bool // time-outs that come, recovery rules, and metering by Meters meters
+	Lively               bool // time-outs that come, recovery and failure rules, parameters, typed prompts, and metering by Meters meters
 	n, outs, lines, tags int
 	budget               int
 	greed                int  // one element of so many uses a thing
@@ -65,6 +74,11 @@ func (g *Grower) Recipe() *Element {
 
 // enliven lets phases meter, run out of time, and have rules of their own for a boot.
 func (g *Grower) enliven(root *Element) {
+	root.lively = true
+	root.fails = []string{"", "", "unit_procedure", "operation", "phase"}[g.IntN(5)]
+	for _, c := range root.kids {
+		c.unit = c.block != 0 && root.fails == "unit_procedure" && root.uses == nil
+	}
 	meters := 0
 	for _, p := range root.phases(nil, false) {
 		if meters < Meters && g.IntN(3) == 0 {
@@ -74,8 +88,17 @@ func (g *Grower) enliven(root *Element) {
 	}
 	root.walk(func(e *Element) {
 		if g.IntN(3) == 0 {
-			e.time = fmt.Sprintf("%d s", 5+g.IntN(60))
-			e.late = []string{"", "", "abort", "hard_abort", "{retry: 1, then: hold}", "{retry: 2, then: abort}"}[g.IntN(6)]
+			e.time = fmt.Sprintf("%d s", 2+g.IntN(30))
+			late := []string{"", "", "abort", "hard_abort", "{retry: 1, then: hold}", "{retry: 2, then: abort}"}
+			if slices.ContainsFunc(e.does, deed.once) {
+				late = late[:4]
+			}
+			e.late = late[g.IntN(len(late))]
+		}
+		for i := range e.does {
+			if d := &e.does[i]; d.verb == "prompt" {
+				d.name = g.prompt()
+			}
 		}
 		if e.block == 0 {
 			e.rule = []string{"", "hold", "resume", "resume", "resume", "abort", "restart"}[g.IntN(7)]

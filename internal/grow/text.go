@@ -37,33 +37,25 @@ func ManyOwners() string {
 
 const resources = "resources: [{resource_id: HOSE}, {resource_id: DRYER, shared: true}, {resource_id: PUMP, owners: 2}]\n"
 
-// LivelyMap returns the map of lively recipes, which has many owners and names the file calibration.yaml, and that file.
-func LivelyMap() (text, calibration string) {
-	text, tags, _ := strings.Cut(Map(), "tags:\n")
-	text += "calibration: calibration.yaml\ntags:\n" + tags
-	for i := 1; i <= Meters; i++ {
-		text += fmt.Sprintf("  - {logical_tag: FC%d, physical_channel: ctr/%d, direction: in, type: counter, unit: \"{pulse}\", stale_after: 2 s}\n", i, i)
-	}
-	text += "meters:\n"
-	calibration = "calibration: K\nversion: \"1\"\nschema_version: 1\nvalid_from: 2026-01-01T00:00:00Z\nvalid_to: 2099-01-01T00:00:00Z\nfactors:\n"
-	for i := 1; i <= Meters; i++ {
-		text += fmt.Sprintf("  - {meter: FQ%d, source: FC%d, bits: 32, resolution: 0.01 kg}\n", i, i)
-		calibration += fmt.Sprintf("  - {meter: FQ%d, k_factor: \"100 {pulse}/kg\"}\n", i)
-	}
-	return text + resources, calibration
-}
-
 // writer writes recipes. Before every action that concerns others, and before equipment is got, stands a wait: so the plant decides
 // who comes first.
 type writer struct {
 	strings.Builder
-	n int
+	n      int
+	lively bool
 }
 
 // Text returns the recipe of which e is the procedure.
 func (e *Element) Text() string {
-	w := &writer{}
-	w.WriteString("recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\nprocedure: ")
+	w := &writer{lively: e.lively}
+	w.WriteString("recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: T\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\n")
+	if e.fails != "" {
+		fmt.Fprintf(w, "failure_level: %s\n", e.fails)
+	}
+	if e.lively {
+		w.WriteString(formula)
+	}
+	w.WriteString("procedure: ")
 	w.element(e, "")
 	return w.String() + "\n"
 }
@@ -71,13 +63,18 @@ func (e *Element) Text() string {
 func (w *writer) element(e *Element, when string) {
 	w.n++
 	level := "operation"
-	if w.n == 1 {
+	switch {
+	case w.n == 1:
 		level = "procedure"
+	case e.unit:
+		level = "unit_procedure"
 	}
 	if len(e.uses) > 0 {
 		fmt.Fprintf(w, "{id: W%s, level: %s, %ssequence: [{id: G%s, level: phase, timeout: 3000 h, actions: [{wait: LS7}]}, ", e.id, level, when, e.id)
 		defer w.WriteString("]}")
-		when, level = "", "operation"
+		if when = ""; !e.unit {
+			level = "operation"
+		}
 	}
 	if e.block == 0 {
 		level = "phase"
@@ -157,19 +154,27 @@ func (w *writer) content(e *Element) {
 func (w *writer) deed(d deed) {
 	switch d.verb {
 	case "wait":
-		w.WriteString("{wait: TT1 >= 50 Cel}")
+		fmt.Fprintf(w, "{wait: \"TT1 >= %s\"}", w.either("$hot", "50 Cel"))
 	case "delay":
-		w.WriteString("{delay: 3 s}")
+		fmt.Fprintf(w, "{delay: %s}", w.either("$pause", "3 s"))
 	case "set":
 		fmt.Fprintf(w, "{set: {%s: open}}", d.name)
 	case "meter":
-		fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: 5 kg, tolerance: 1 kg}}, {wait_total: {window: W%[1]s}}, "+
+		fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: $charge, tolerance: 1 kg}}, {wait_total: {window: W%[1]s}}, "+
 			"{close_window: W%[1]s}", d.name)
 	case "mark", "prompt":
-		fmt.Fprintf(w, "{%s: x}", d.verb)
+		fmt.Fprintf(w, "{%s: %s}", d.verb, cmp.Or(d.name, "x"))
 	case "verify_stable":
 		w.WriteString("{verify_stable: {tag: TT1, within: 1 Cel, for: 2 s}}")
 	default:
 		fmt.Fprintf(w, "{wait: LS7}, {%s: %s}", d.verb, d.name)
 	}
+}
+
+// either is the one in a lively recipe and the other elsewhere.
+func (w *writer) either(lively, other string) string {
+	if w.lively {
+		return lively
+	}
+	return other
 }
