@@ -102,7 +102,7 @@ func together(r *rand.Rand, all []*Batch) error {
 }
 
 func TestBatchesOfSoundRecipesNeverWaitForEachOtherForEver(t *testing.T) {
-	m, err := iomap.Parse("map.yaml", []byte(grow.Map()+"resources: [{resource_id: HOSE, shared: true}, {resource_id: DRYER, shared: true}, {resource_id: PUMP}]\n"))
+	m, err := iomap.Parse("map.yaml", []byte(grow.Map()+"resources: [{resource_id: HOSE, between_batches: true}, {resource_id: DRYER, between_batches: true}, {resource_id: PUMP}]\n"))
 	require.NoError(t, err)
 	sets, unordered, stuck := 100, 0, 0
 	if os.Getenv("BATCHKIT_LONG") == "1" {

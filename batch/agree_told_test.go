@@ -92,5 +92,5 @@ func proof(p *Plan) *sound.Proof {
 	}
 	c := compiler{plan: p, formula: formula, report: func(noder, string, ...any) {}}
 	c.compile()
-	return sound.Check(p.Recipe, &sound.Options{Guards: guards{&c}, Owners: owners(p.Map), Shared: common(p.Map)})
+	return sound.Check(p.Recipe, &sound.Options{Guards: guards{&c}, Owners: owners(p.Map), BetweenBatches: common(p.Map)})
 }

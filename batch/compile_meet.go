@@ -92,7 +92,7 @@ func (c *compiler) resources() {
 			r = m.Resources[i]
 		}
 		c.out.seq.Owners = append(c.out.seq.Owners, r.Owners)
-		c.out.shared = append(c.out.shared, r.Shared)
+		c.out.shared = append(c.out.shared, r.BetweenBatches)
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *compiler) needs(e *recipe.Element, held []use) {
 				names = append(names, m.Resources[k].Name)
 			}
 			c.report(item, "no resource %q in the I/O map %s%s; its resources: %s", name, m.ID, nearest(name, names), strings.Join(names, ", "))
-		case m.Resources[place].Shared:
+		case m.Resources[place].BetweenBatches:
 			for _, h := range held {
 				if h.place > place {
 					c.report(item, "%s asks for %s, which batches share, while %s holds %s (line %d), which stands behind it in the resources of the "+
@@ -131,7 +131,7 @@ func (c *compiler) needs(e *recipe.Element, held []use) {
 	}
 	held = slices.Clip(held)
 	for i, name := range e.Uses {
-		if place, ok := m.Resource(name); ok && m.Resources[place].Shared {
+		if place, ok := m.Resource(name); ok && m.Resources[place].BetweenBatches {
 			held = append(held, use{e, node(i), place})
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // prove keeps the proof in the plan, and reports what is not sound where it stands in the recipe.
 func (c *compiler) prove(opt *LoadOptions) {
-	o := sound.Options{Guards: guards{c}, Owners: owners(c.plan.Map), Shared: common(c.plan.Map)}
+	o := sound.Options{Guards: guards{c}, Owners: owners(c.plan.Map), BetweenBatches: common(c.plan.Map)}
 	if opt != nil {
 		o.States = opt.States
 	}
@@ -40,7 +40,7 @@ func owners(m *iomap.Map) map[string]int {
 // common is what batches share of what a map lists, in its order.
 func common(m *iomap.Map) (names []string) {
 	for i := range m.Resources {
-		if m.Resources[i].Shared {
+		if m.Resources[i].BetweenBatches {
 			names = append(names, m.Resources[i].Name)
 		}
 	}

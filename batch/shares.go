@@ -121,7 +121,7 @@ func (m *Machine) arbitrated(e *sequencer.Effect, fx []Effect) []Effect {
 	case e.Kind == sequencer.RequestResource:
 		fx = append(fx, Effect{Kind: RequestResource, Seq: m.next - 1, ID: e.ID, Step: m.form.prog.elems[e.Elem].id, Params: names})
 	case e.Result == sequencer.Accepted:
-		fx = append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID, Step: m.form.prog.elems[e.Elem].id})
+		fx = append(fx, Effect{Kind: ReleaseResource, Seq: m.next - 1, ID: e.ID, Step: m.form.prog.elems[e.Elem].id, Params: names})
 	}
 	return fx
 }
@@ -178,7 +178,8 @@ func (m *Machine) queued(e *sequencer.Effect) string {
 func (m *Machine) GivenBack() (fx []Effect) {
 	for k, p := range m.form.prog.seq.Asks {
 		if id := m.seq.GivenBack(k); id != 0 {
-			fx = append(fx, Effect{Kind: ReleaseResource, ID: id, Step: m.form.prog.elems[p].id})
+			names := m.form.prog.used(&m.form.prog.seq.Actions[m.form.prog.seq.Elems[p].First], true)
+			fx = append(fx, Effect{Kind: ReleaseResource, ID: id, Step: m.form.prog.elems[p].id, Params: names})
 		}
 	}
 	return fx

@@ -15,7 +15,7 @@ import (
 	"github.com/batchkit/batchkit/timebase"
 )
 
-const resources = "resources: [{resource_id: PUMP_7}, {resource_id: LINE_1, shared: true}, {resource_id: CIP, shared: true}, {resource_id: WATER, owners: 2}]\n"
+const resources = "resources: [{resource_id: PUMP_7}, {resource_id: LINE_1, between_batches: true}, {resource_id: CIP, between_batches: true}, {resource_id: WATER, owners: 2}]\n"
 
 // using loads a recipe whose procedure is given, on a map with a list of resources.
 func using(procedure string) (*Plan, error) {
@@ -34,7 +34,7 @@ func TestARecipeUsesOnlyWhatItsMapListsAndOnlyInItsOrder(t *testing.T) {
 				"name both in the uses of P, so that they are got at once"},
 		"by a line": {"  {id: P, level: procedure, parallel: [\n    {id: A, level: phase, uses: [CIP], timeout: 1 min, actions: [{sync: L}]},\n" +
 			"    {id: B, level: operation, sequence: [{id: B1, level: phase, uses: [LINE_1], timeout: 1 min, actions: [{mark: x}]}, {id: B2, level: phase, timeout: 1 min, actions: [{sync: L}]}]}]}\n",
-			"shared equipment out of order: B1 (line 10) waits for LINE_1, which another batch may have, and until then A (line 9) keeps CIP"},
+			"common equipment out of order: B1 (line 10) waits for LINE_1, which another batch may have, and until then A (line 9) keeps CIP"},
 		"three of two": {"  {id: P, level: procedure, uses: [WATER], timeout: 1 min, parallel: [\n    {id: A, level: phase, uses: [PUMP_7], timeout: 1 min, actions: [{sync: L}]},\n" +
 			"    {id: B, level: phase, uses: [PUMP_7], timeout: 1 min, actions: [{sync: L}]}]}\n", "deadlock"},
 	} {

@@ -133,9 +133,9 @@ type UnitMeter struct {
 
 // Resource is equipment that elements of a recipe hold while they run.
 type Resource struct {
-	Name   string // resource_id
-	Owners int    // how many elements of a batch may hold it at one time
-	Shared bool   // batches share it: an arbiter says which has it. Owners is 1
+	Name           string // resource_id
+	Owners         int    // how many elements of a batch may hold it at one time
+	BetweenBatches bool   // batches share it, and one has it at a time: an arbiter says which has it. Owners is 1
 }
 
 // Lookup finds a tag by name; ok is false where there is none.

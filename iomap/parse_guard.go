@@ -75,7 +75,7 @@ func (r *reader) interlock(n strictyaml.Node, seen map[string]int) (i Interlock)
 
 // gate adds an output to those that an interlock gates.
 func (r *reader) gate(n strictyaml.Node, gates []tag.ID) []tag.ID {
-	id := r.anyTag(n)
+	id := r.tagOf(n, true)
 	switch {
 	case id == tag.None || !r.known[id]:
 		return gates
@@ -225,7 +225,7 @@ func (r *reader) alarm(n strictyaml.Node, seen map[string]int) Alarm {
 func (r *reader) of(n strictyaml.Node, a *Alarm) {
 	switch a.Fault {
 	case FaultQuality, FaultOutput:
-		a.Of = r.anyTag(n)
+		a.Of = r.tagOf(n, a.Fault == FaultOutput)
 		if a.Of != tag.None && a.Fault == FaultOutput && r.known[a.Of] && !r.m.Tags[a.Of].Output {
 			n.Errorf("%q is an input; an output_fault is of an output", r.m.Tags[a.Of].Name)
 		}

@@ -22,12 +22,14 @@ func (r *reader) resources(n strictyaml.Node) {
 		if many {
 			e.Owners = int(max(owners.Int(1, MaxOwners), 1))
 		}
-		if n, ok := f.Opt("shared"); ok {
-			e.Shared = n.Bool()
+		if n, ok := f.Opt("between_batches"); ok {
+			e.BetweenBatches = n.Bool()
 		}
-		if e.Shared && many {
-			owners.Errorf("%s is shared with other batches, and one has it at a time; remove owners, or shared", e.Name)
+		if e.BetweenBatches && many {
+			owners.Errorf("%s is what batches share, and one of them has it at a time; remove owners, or between_batches", e.Name)
 		}
+		f.Not("shared", "write owners: 2 for equipment that two elements may have at a time, or between_batches: true for what batches share and one "+
+			"has at a time")
 		f.Done()
 		r.m.Resources = append(r.m.Resources, e)
 	}

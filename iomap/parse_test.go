@@ -91,9 +91,9 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 func TestResourcesAreReadInTheirOrder(t *testing.T) {
 	require.Nil(t, parse(t, goodMap).Resources)
 	m := parse(t, goodMap+"resources:\n  - {resource_id: PUMP_7}\n  - {resource_id: COOLING_WATER, owners: 3}\n"+
-		"  - {resource_id: TRANSFER_LINE, shared: true}\n  - {resource_id: HOSE, owners: 64, shared: false}\n")
+		"  - {resource_id: TRANSFER_LINE, between_batches: true}\n  - {resource_id: HOSE, owners: 64, between_batches: false}\n")
 	require.Equal(t, []iomap.Resource{{Name: "PUMP_7", Owners: 1}, {Name: "COOLING_WATER", Owners: 3},
-		{Name: "TRANSFER_LINE", Owners: 1, Shared: true}, {Name: "HOSE", Owners: 64}}, m.Resources)
+		{Name: "TRANSFER_LINE", Owners: 1, BetweenBatches: true}, {Name: "HOSE", Owners: 64}}, m.Resources)
 	place, ok := m.Resource("TRANSFER_LINE")
 	require.True(t, ok && place == 2)
 	_, ok = m.Resource("PUMP")
@@ -201,7 +201,7 @@ func FuzzParse(f *testing.F) {
 			e := &m.Resources[i]
 			place, ok := m.Resource(e.Name)
 			require.True(t, ok && place == i)
-			require.True(t, e.Owners >= 1 && e.Owners <= iomap.MaxOwners && (!e.Shared || e.Owners == 1))
+			require.True(t, e.Owners >= 1 && e.Owners <= iomap.MaxOwners && (!e.BetweenBatches || e.Owners == 1))
 		}
 		if p := m.Trip; p != nil {
 			tg := &m.Tags[p.Tag]

@@ -80,7 +80,10 @@ func aliasOf(n strictyaml.Node) string {
 }
 
 // anyTag reads the name of a tag of this map.
-func (r *reader) anyTag(n strictyaml.Node) tag.ID {
+func (r *reader) anyTag(n strictyaml.Node) tag.ID { return r.tagOf(n, false) }
+
+// tagOf reads the name of a tag; where there is none it lists all that might be meant: outputs, if only one can be.
+func (r *reader) tagOf(n strictyaml.Node, output bool) tag.ID {
 	name := n.Str()
 	if name == "" {
 		return tag.None
@@ -90,11 +93,11 @@ func (r *reader) anyTag(n strictyaml.Node) tag.ID {
 	}
 	var names []string
 	for i := range r.m.Tags {
-		if r.m.Tags[i].Name != "" {
+		if r.m.Tags[i].Name != "" && (r.m.Tags[i].Output || !output) {
 			names = append(names, r.m.Tags[i].Name)
 		}
 	}
-	unknown(n, name, "tag", names)
+	unknown(n, name, map[bool]string{false: "tag", true: "output"}[output], names)
 	return tag.None
 }
 

@@ -74,7 +74,7 @@ package recipe
 // level is procedure, unit_procedure, operation or phase; it is not above that of the block around it, and a level between may be left
 // out. A phase has actions, all others are blocks. Any element may have, in this order of time:
 //
-//	uses         shared equipment that it acquires, all at once, before it begins, and releases when it has ended
+//	uses         common equipment that it acquires, all at once, before it begins, and releases when it has ended
 //	entry        condition on which it begins
 //	exit         condition on which it ends
 //	timeout      how long a phase may be Running, and how long each wait of the element itself may take: uses, entry, exit, the choice

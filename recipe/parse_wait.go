@@ -8,7 +8,7 @@ import (
 	"github.com/batchkit/batchkit/internal/strictyaml"
 )
 
-const maxUses = 64 // shared equipment of one element
+const maxUses = 64 // common equipment of one element
 
 // gates reads what an element needs to begin and to end.
 func (r *reader) gates(f *strictyaml.Fields, e *Element) {

@@ -133,7 +133,7 @@ type Element struct {
 	Loop      Loop            // of a repeat
 	Entry     *cond.Expr      // it begins only when that is true; nil: at once
 	Exit      *cond.Expr      // it ends only when that is true; nil: at once
-	Uses      []string        // shared equipment that it holds from before its entry until after its exit, in the order of the file
+	Uses      []string        // common equipment that it holds from before its entry until after its exit, in the order of the file
 	Timeout   Amount          // time that a phase may take in Running, or each wait of a block itself; required where something waits
 	OnTimeout Reaction        // what follows when that has run out, and there is no retry left
 	Retry     int             // how often it is tried again before, 0 to MaxRetry; a phase only if it does not meter and meets nobody
@@ -256,7 +256,7 @@ const (
 	Send                               // post a message
 	Receive                            // wait for a message and take it
 
-	// What the transitions of a select, a repeat, of shared equipment and between elements wait for. No recipe writes them.
+	// What the transitions of a select, a repeat, of common equipment and between elements wait for. No recipe writes them.
 	Choose  // the first alternative whose condition is true
 	Until   // whether a repeat is over
 	Acquire // equipment, all of it or none

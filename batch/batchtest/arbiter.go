@@ -45,8 +45,10 @@ func (w *world) Request(c runner.Claim, say func(runner.Ruling)) {
 }
 
 // Release implements runner.Arbiter.
-func (w *world) Release(_, step string, id uint32) {
-	w.claims = slices.DeleteFunc(w.claims, func(c claim) bool { return c.ID == id || step != "" && c.Step == step && c.ID < id })
+func (w *world) Release(gone runner.Claim) {
+	w.claims = slices.DeleteFunc(w.claims, func(c claim) bool {
+		return c.ID == gone.ID || gone.Step != "" && c.Step == gone.Step && c.ID < gone.ID
+	})
 	w.arbitrate()
 }
 
@@ -58,13 +60,13 @@ func (w *world) arbitrate() {
 		ruling := runner.Ruling{}
 		if owner := w.owner(c); c.token == 0 && owner != nil {
 			place++
-			ruling = runner.Ruling{Place: place, Owner: owner.owner, Since: begun + owner.since}
+			ruling = runner.Ruling{Kind: runner.Queued, Place: place, Owner: owner.owner, Since: begun + owner.since}
 		} else {
 			if c.token == 0 {
 				w.token++
 				c.token = w.token
 			}
-			ruling = runner.Ruling{Granted: true, Token: c.token}
+			ruling = runner.Ruling{Kind: runner.Granted, Token: c.token}
 		}
 		if c.say != nil && c.told != ruling {
 			c.told = ruling

@@ -33,9 +33,10 @@ type Arbiter interface {
 	// and only where it differs from the one before; of grants and refusals that follow one of their kind, too. A grant never expires: it
 	// ends with Release, and that of a batch whose process has died ends when it is continued, or when a person says so.
 	Request(c Claim, say func(Ruling))
-	// Release gives back what was granted, or says that it is no longer wanted, and so is all that the step asked for before, by lower
-	// numbers; without a step, that claim alone. One that is not known means nothing.
-	Release(batch, step string, id uint32)
+	// Release ends a claim: what was granted is given back, what was not is no longer wanted, and so is all that its step asked for
+	// before, by lower numbers. A claim without a step, which has no resources either, is one that the batch knows nothing of and that was
+	// ruled on: it ends alone. One that is not known means nothing.
+	Release(c Claim)
 }
 
 // Claim is what one batch asks an arbiter for.
@@ -46,27 +47,42 @@ type Claim struct {
 	Resources []string // in the order of the map's list
 }
 
-// Ruling is what an arbiter says of a claim: that it is granted, or where it stands in the queue, or else that it is refused.
+// RulingKind is what an arbiter has decided.
+type RulingKind uint8
+
+// The kinds of rulings. The zero value decides nothing: it is taken as a refusal that says so, never as a grant.
+const (
+	Granted RulingKind = iota + 1 // the batch has the whole set
+	Queued                        // it waits
+	Refused                       // the batch holds, and a restart asks anew; what was granted before it keeps
+)
+
+// Ruling is what an arbiter says of a claim. What does not belong to its kind is not looked at.
 type Ruling struct {
-	Granted bool
-	Token   uint64 // of a grant: it is greater than that of each grant before; 0: there is none. It is recorded, and not checked
-	Place   int64  // in the queue, 1 for who is next; 0: it is in none
-	Owner   string // in the queue: who has it, at most 200 bytes; "": not told
-	Since   int64  // in the queue: since when the owner has it, UTC in ns since 1970; 0: not told
-	Reason  string // of a refusal, at most 200 bytes. The batch holds with it, and a restart asks anew; what was granted it keeps
+	Kind   RulingKind
+	Token  uint64 // Granted: it is greater than that of each grant before; 0: there is none. It is recorded, and not checked
+	Place  int64  // Queued: place in the queue, 1 for who is next; less is no ruling
+	Owner  string // Queued: who has it, at most 200 bytes; "": not told
+	Since  int64  // Queued: since when the owner has it, UTC in ns since 1970; 0: not told
+	Reason string // Refused: why, at most 200 bytes. The batch holds with it
 }
+
+// noRuling is why a batch holds of which an arbiter has decided nothing.
+const noRuling = "the arbiter's ruling is not Granted, Queued with a place, or Refused"
 
 // event makes an input of a ruling.
 func (v *Ruling) event(id uint32) batch.Event {
 	switch {
-	case v.Granted:
+	case v.Kind == Granted:
 		return batch.Event{Kind: batch.ResourceGranted, ID: id, Token: v.Token}
-	case v.Place > 0:
+	case v.Kind == Queued && v.Place > 0:
 		ev := batch.Event{Kind: batch.ResourceQueue, ID: id, Place: min(v.Place, 1<<32), Owner: batch.Clean(v.Owner), Since: v.Since}
 		if ev.Since < 0 || ev.Since > lastUTC {
 			ev.Since = 0 // what cannot be right is not told
 		}
 		return ev
+	case v.Kind != Refused:
+		return batch.Event{Kind: batch.ResourceRefused, ID: id, Detail: noRuling}
 	}
 	ev := batch.Event{Kind: batch.ResourceRefused, ID: id, Detail: batch.Clean(v.Reason)}
 	if ev.Detail == "" {
@@ -80,10 +96,9 @@ func (l *loop) arbitrate(e *batch.Effect) {
 	a, id, in := l.r.rig.Arbiter, e.ID, l.r.in
 	l.ring.add(entry{at: l.now(), took: -1, seq: e.Seq, id: id, what: handed, kind: e.Kind})
 	in.forget(id)
-	name, step := l.r.b.ID, e.Step
-	call := func() { a.Release(name, step, id) }
+	c := l.r.claim(e)
+	call := func() { a.Release(c) }
 	if e.Kind == batch.RequestResource {
-		c := Claim{Batch: name, ID: id, Step: step, Resources: slices.Clone(e.Params)}
 		call = func() { a.Request(c, func(v Ruling) { in.rule(v.event(id)) }) }
 	}
 	if l.desk == nil {
@@ -91,6 +106,11 @@ func (l *loop) arbitrate(e *batch.Effect) {
 	} else {
 		l.desk.add(call)
 	}
+}
+
+// claim is the claim that an effect makes or ends.
+func (r *Runner) claim(e *batch.Effect) Claim {
+	return Claim{Batch: r.b.ID, ID: e.ID, Step: e.Step, Resources: slices.Clone(e.Params)}
 }
 
 // errArbiter says that an arbiter does not come back.
@@ -182,7 +202,7 @@ func (r *Runner) givenBack(list []batch.Effect) (err error) {
 		}
 	}()
 	for i := range list {
-		r.rig.Arbiter.Release(r.b.ID, list[i].Step, list[i].ID)
+		r.rig.Arbiter.Release(r.claim(&list[i]))
 	}
 	return nil
 }
@@ -286,7 +306,7 @@ func (in *inbox) rules(only bool) int64 {
 // unshared returns the first equipment that a recipe uses and batches share; "" where there is none.
 func unshared(e *recipe.Element, m *iomap.Map) string {
 	for _, name := range e.Uses {
-		if i, ok := m.Resource(name); ok && m.Resources[i].Shared {
+		if i, ok := m.Resource(name); ok && m.Resources[i].BetweenBatches {
 			return name
 		}
 	}

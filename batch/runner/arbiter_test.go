@@ -56,7 +56,7 @@ func (d *desk) Request(c Claim, say func(Ruling)) {
 		say(d.book[i].last)
 		return
 	case d.no != "":
-		say(Ruling{Reason: d.no})
+		say(Ruling{Kind: Refused, Reason: d.no})
 		return
 	}
 	d.book = append(d.book, &entryOf{Claim: c, say: say})
@@ -64,12 +64,12 @@ func (d *desk) Request(c Claim, say func(Ruling)) {
 }
 
 // Release strikes a claim out, and those of its step before it.
-func (d *desk) Release(batch, step string, id uint32) {
+func (d *desk) Release(c Claim) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.told = append(d.told, fmt.Sprintf("%s gives back %d", batch, id))
+	d.told = append(d.told, fmt.Sprintf("%s gives back %d", c.Batch, c.ID))
 	d.book = slices.DeleteFunc(d.book, func(e *entryOf) bool {
-		return e.Batch == batch && (e.ID == id || e.Step == step && e.ID < id)
+		return e.Batch == c.Batch && (e.ID == c.ID || e.Step == c.Step && e.ID < c.ID)
 	})
 	d.settle()
 }
@@ -81,7 +81,7 @@ func (d *desk) settle() {
 			continue
 		}
 		by := d.holder(e)
-		v := Ruling{Place: place + 1}
+		v := Ruling{Kind: Queued, Place: place + 1}
 		if by != nil {
 			place++
 			v.Owner = by.Batch + "/" + by.Step
@@ -89,7 +89,7 @@ func (d *desk) settle() {
 		} else {
 			d.token++
 			e.token = d.token
-			v = Ruling{Granted: true, Token: d.token}
+			v = Ruling{Kind: Granted, Token: d.token}
 		}
 		if v != e.last {
 			e.last = v
@@ -110,7 +110,7 @@ func (d *desk) holder(c *entryOf) *entryOf {
 
 // sharing is the recipe with one of everything, on a map on which batches share the line.
 func sharing(t *testing.T) *batch.Batch {
-	return speak(t, "200 L", "units:\n", "resources: [{resource_id: AIR}, {resource_id: LINE, shared: true}]\nunits:\n", "reactor.LT >= $full", "reactor.LT >= 5 L")
+	return speak(t, "200 L", "units:\n", "resources: [{resource_id: AIR}, {resource_id: LINE, between_batches: true}]\nunits:\n", "reactor.LT >= $full", "reactor.LT >= 5 L")
 }
 
 // rival is another batch that has the line.
@@ -118,7 +118,9 @@ func rival(d *desk) {
 	d.Request(Claim{Batch: "B-9", ID: 1, Step: "RINSE", Resources: []string{"LINE"}}, func(Ruling) {})
 }
 
-func leaves(d *desk) func(*Runner) { return func(*Runner) { d.Release("B-9", "RINSE", 1) } }
+func leaves(d *desk) func(*Runner) {
+	return func(*Runner) { d.Release(Claim{Batch: "B-9", ID: 1, Step: "RINSE"}) }
+}
 
 // waited are the lines of what was said of requests to the arbiter.
 func waited(list []*record.Record) (words []string) {
@@ -202,18 +204,18 @@ type loud struct{ say func(Ruling) }
 func (l *loud) Request(_ Claim, say func(Ruling)) {
 	l.say = say
 	for i := range 10_000 {
-		say(Ruling{Place: int64(i) + 1<<40, Owner: strings.Repeat("\xff\x01", 300), Since: -5})
+		say(Ruling{Kind: Queued, Place: int64(i) + 1<<40, Owner: strings.Repeat("\xff\x01", 300), Since: -5})
 	}
 }
 
-func (l *loud) Release(string, string, uint32) {}
+func (l *loud) Release(Claim) {}
 
 func TestWhatAnArbiterSaysIsBoundedAndWhatItMayNotSayIsRefused(t *testing.T) {
 	l := &loud{}
 	late := func(v Ruling) func(*Runner) { return func(*Runner) { l.say(v) } }
-	list, res := liveOn(t, sharing(t), Rig{Port: &tanks{}, Arbiter: l}, Scheduled{14 * second, late(Ruling{Granted: true})},
-		Scheduled{15 * second, late(Ruling{Granted: true, Token: 7})}, Scheduled{16 * second, late(Ruling{})}, Scheduled{17 * second, tell(sequencer.Restart, "")},
-		Scheduled{28 * second, late(Ruling{Granted: true})})
+	list, res := liveOn(t, sharing(t), Rig{Port: &tanks{}, Arbiter: l}, Scheduled{14 * second, late(Ruling{Kind: Granted})},
+		Scheduled{15 * second, late(Ruling{Kind: Granted, Token: 7})}, Scheduled{16 * second, late(Ruling{Kind: Refused})}, Scheduled{17 * second, tell(sequencer.Restart, "")},
+		Scheduled{28 * second, late(Ruling{Kind: Granted})})
 	require.Equal(t, sequencer.Complete, res.State)
 	said := waited(list)
 	require.Len(t, slices.DeleteFunc(slices.Clone(said), func(s string) bool { return !strings.Contains(s, "place 4294967296 of 1") }), 1)
@@ -226,6 +228,16 @@ func TestWhatAnArbiterSaysIsBoundedAndWhatItMayNotSayIsRefused(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"no_op: it was granted already"}, answers)
+}
+
+func TestARulingThatDecidesNothingIsNeverAGrant(t *testing.T) {
+	for _, v := range []Ruling{{}, {Token: 7}, {Place: 3}, {Kind: Queued}, {Kind: Queued, Place: -1}, {Kind: Refused + 1, Token: 7}} {
+		require.Equal(t, batch.Event{Kind: batch.ResourceRefused, ID: 5, Detail: noRuling}, v.event(5))
+	}
+	v := Ruling{Kind: Granted, Token: 7, Place: 3, Reason: "no"}
+	require.Equal(t, batch.Event{Kind: batch.ResourceGranted, ID: 5, Token: 7}, v.event(5))
+	v.Kind = Refused
+	require.Equal(t, batch.Event{Kind: batch.ResourceRefused, ID: 5, Detail: "no"}, v.event(5))
 }
 
 // strict is a desk that is asked only for what is on record, durably.
@@ -241,9 +253,10 @@ func (s *strict) Request(c Claim, say func(Ruling)) {
 	s.desk.Request(c, say)
 }
 
-func (s *strict) Release(batch, step string, id uint32) {
-	require.True(s.t, batch == "B-9" || s.asked[id] <= s.durable, "release %d, record %d, durable %d", id, s.asked[id], s.durable)
-	s.desk.Release(batch, step, id)
+func (s *strict) Release(c Claim) {
+	require.True(s.t, c.Batch == "B-9" || s.asked[c.ID] <= s.durable, "release %d, record %d, durable %d", c.ID, s.asked[c.ID], s.durable)
+	require.Equal(s.t, []string{"LINE"}, c.Resources)
+	s.desk.Release(c)
 }
 
 func TestAnArbiterHearsOnlyWhatIsOnRecord(t *testing.T) {
@@ -295,7 +308,7 @@ func (j *jammed) Apply(now int64, w tag.Write) (int64, error) {
 
 func TestWhatCannotBeMadeSafeIsNotGivenBack(t *testing.T) {
 	d := &desk{}
-	b := speak(t, "200 L", "units:\n", "resources: [{resource_id: AIR}, {resource_id: LINE, shared: true}]\nunits:\n", "reactor.LT >= $full", "reactor.LT >= 5 L",
+	b := speak(t, "200 L", "units:\n", "resources: [{resource_id: AIR}, {resource_id: LINE, between_batches: true}]\nunits:\n", "reactor.LT >= $full", "reactor.LT >= 5 L",
 		"            - delay: 2 s\n            - sync: READY", "            - set: {reactor.AG: running}\n            - delay: 20 s\n            - sync: READY")
 	var list []*record.Record
 	_, err := Run(t.Context(), b, Rig{Port: &jammed{&tanks{}, 13 * second}, Dir: "memory", Arbiter: d}, &Options{Virtual: &Virtual{}, Storage: newMemory(),
@@ -314,8 +327,8 @@ func TestWhatCannotBeMadeSafeIsNotGivenBack(t *testing.T) {
 // panics is an arbiter that panics.
 type panics struct{}
 
-func (panics) Request(Claim, func(Ruling))    { panic("no desk") }
-func (panics) Release(string, string, uint32) {}
+func (panics) Request(Claim, func(Ruling)) { panic("no desk") }
+func (panics) Release(Claim)               {}
 
 func TestAnArbiterThatPanicsEndsTheRunAndIsNoFaultOfTheEngine(t *testing.T) {
 	_, err := Run(t.Context(), sharing(t), Rig{Port: &tanks{}, Dir: "memory", Arbiter: panics{}}, &Options{Virtual: &Virtual{}, Storage: newMemory()})
@@ -337,7 +350,7 @@ func TestARequestOutlivesCutsAtAnyTime(t *testing.T) {
 		rival(d)
 		res, n := outliveOn(t, b, disk, life, d, func(now int64) {
 			if now > 20*second {
-				d.Release("B-9", "RINSE", 1)
+				d.Release(Claim{Batch: "B-9", ID: 1, Step: "RINSE"})
 			}
 		})
 		lives += n
@@ -401,7 +414,7 @@ const moveRecipe = `{recipe: MOVE, version: "1", schema_version: 1, title: T, ba
 
 const moveMap = `{mapping: IO, version: "1", schema_version: 1, device_id: C, equipment_id: E,
   tags: [{logical_tag: XV1, physical_channel: do/1, direction: out, type: switch, words: [closed, open], safe_value: closed, stale_after: 3 s}],
-  resources: [{resource_id: PUMP}, {resource_id: TRANSFER_LINE, shared: true}]}
+  resources: [{resource_id: PUMP}, {resource_id: TRANSFER_LINE, between_batches: true}]}
 `
 
 func TestTwoBatchesShareALineAndNeverHaveItTogether(t *testing.T) {

@@ -28,7 +28,7 @@ func TestOfAnArbitersNewsOneASecondIsTakenTheNewestAndOnlyIfItIsAnother(t *testi
 		return ev
 	}
 	for i := range 5 {
-		say(Ruling{Place: int64(i + 1)})
+		say(Ruling{Kind: Queued, Place: int64(i + 1)})
 	}
 	require.Equal(t, 1, in.depth())
 	require.EqualValues(t, 4, in.dropped())
@@ -39,34 +39,34 @@ func TestOfAnArbitersNewsOneASecondIsTakenTheNewestAndOnlyIfItIsAnother(t *testi
 	require.Equal(t, batch.Told, takes(false).Kind, "commands do not wait for news")
 	require.EqualValues(t, 5, takes(false).Place)
 
-	say(Ruling{Place: 4})
+	say(Ruling{Kind: Queued, Place: 4})
 	require.Zero(t, takes(false))
 	require.Equal(t, now+second, in.rules(false))
-	say(Ruling{Place: 5})
+	say(Ruling{Kind: Queued, Place: 5})
 	require.True(t, in.empty(), "it is as it was told")
-	say(Ruling{Place: 3})
+	say(Ruling{Kind: Queued, Place: 3})
 	now += second
 	require.EqualValues(t, 3, takes(false).Place)
 
-	say(Ruling{Place: 2})
-	say(Ruling{Granted: true, Token: 1})
-	say(Ruling{Reason: "no"})
+	say(Ruling{Kind: Queued, Place: 2})
+	say(Ruling{Kind: Granted, Token: 1})
+	say(Ruling{Kind: Refused, Reason: "no"})
 	require.Equal(t, batch.ResourceGranted, takes(true).Kind)
 	require.Equal(t, batch.ResourceRefused, takes(true).Kind, "one does not stand for the other")
 	require.True(t, in.empty(), "who has it waits in no queue")
-	say(Ruling{Granted: true, Token: 2})
-	say(Ruling{Granted: true, Token: 3})
+	say(Ruling{Kind: Granted, Token: 2})
+	say(Ruling{Kind: Granted, Token: 3})
 	require.Zero(t, takes(false))
 	require.Equal(t, now+second, in.rules(true))
 	now += second
 	require.EqualValues(t, 3, takes(true).Token, "it is not lost")
 
-	say(Ruling{Place: 3})
+	say(Ruling{Kind: Queued, Place: 3})
 	in.forget(7)
-	say(Ruling{Place: 3})
+	say(Ruling{Kind: Queued, Place: 3})
 	require.EqualValues(t, 3, takes(false).Place, "a request that is made anew is answered anew")
 	in.close()
-	say(Ruling{Granted: true})
+	say(Ruling{Kind: Granted})
 	require.True(t, in.empty())
 }
 
@@ -77,7 +77,7 @@ type fake struct {
 }
 
 func (a fake) Request(_ Claim, say func(Ruling)) { a.request(say) }
-func (a fake) Release(_, _ string, _ uint32)     { a.release() }
+func (a fake) Release(Claim)                     { a.release() }
 
 // moves runs, in real time, a batch that gets the line three times.
 func moves(t *testing.T, a Arbiter, clock timebase.Clock, opt *Options) (Result, error) {
@@ -105,10 +105,10 @@ func TestAnArbiterThatSpeaksWithoutEndNeitherEndsTheRunNorFillsTheJournal(t *tes
 		chatty := fake{release: func() {}, request: func(say func(Ruling)) {
 			go func() {
 				for until := clock.Now() + 20*second; clock.Now() < until; said++ {
-					say(Ruling{Place: int64(said%1000 + 1), Owner: "B-7/X"})
+					say(Ruling{Kind: Queued, Place: int64(said%1000 + 1), Owner: "B-7/X"})
 					_ = clock.Wait(t.Context(), clock.Now()+second/1000)
 				}
-				say(Ruling{Granted: true, Token: uint64(said)})
+				say(Ruling{Kind: Granted, Token: uint64(said)})
 			}()
 		}}
 		res, err := moves(t, chatty, clock, &Options{Storage: store, Record: func(k record.Kind, _ []byte) {
@@ -153,7 +153,7 @@ func TestAnArbiterThatPanicsBesideTheLoopEndsTheRunSafely(t *testing.T) {
 	bad := func() { panic("no desk") }
 	for name, a := range map[string]fake{
 		"asked":      {request: func(func(Ruling)) { bad() }, release: func() {}},
-		"given back": {request: func(say func(Ruling)) { say(Ruling{Granted: true}) }, release: bad},
+		"given back": {request: func(say func(Ruling)) { say(Ruling{Kind: Granted}) }, release: bad},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			store := newMemory()

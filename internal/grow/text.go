@@ -35,7 +35,7 @@ func ManyOwners() string {
 	return Map() + resources
 }
 
-const resources = "resources: [{resource_id: HOSE}, {resource_id: DRYER, shared: true}, {resource_id: PUMP, owners: 2}]\n"
+const resources = "resources: [{resource_id: HOSE}, {resource_id: DRYER, between_batches: true}, {resource_id: PUMP, owners: 2}]\n"
 
 // writer writes recipes. Before every action that concerns others, and before equipment is got, stands a wait: so the plant decides
 // who comes first.

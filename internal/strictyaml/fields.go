@@ -13,6 +13,7 @@ import (
 type Fields struct {
 	node    Node
 	allowed []string
+	told    []string // keys that were refused already
 }
 
 // Map returns the keys of a mapping. If the node is something else that is reported, and every key is absent.
@@ -48,6 +49,19 @@ func (f *Fields) Opt(key string) (Node, bool) {
 	return Node{}, false
 }
 
+// Not reports a key that may look right and is not, with what to do instead.
+func (f *Fields) Not(key, instead string) {
+	f.told = append(f.told, key)
+	if f.node.at == nil {
+		return
+	}
+	for _, k := range f.node.at.keys {
+		if k.text == key {
+			Node{f.node.doc, k}.Errorf("%s: no key %s; %s", f.node.at.name(), quote(key), instead)
+		}
+	}
+}
+
 // Done reports each key that was not asked for, with the allowed ones and the one that was probably meant.
 func (f *Fields) Done() {
 	if f.node.at == nil {
@@ -64,7 +78,7 @@ func (f *Fields) Done() {
 		}
 	}
 	for _, k := range f.node.at.keys {
-		if !slices.Contains(f.allowed, k.text) {
+		if !slices.Contains(f.allowed, k.text) && !slices.Contains(f.told, k.text) {
 			Node{f.node.doc, k}.Errorf("%s: unknown key %s%s; allowed: %s", f.node.at.name(), quote(k.text),
 				didYouMean(k.text, free), strings.Join(f.allowed, ", "))
 		}

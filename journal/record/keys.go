@@ -143,7 +143,7 @@ const (
 	RecoveryRule                   // recovery rule that has ended the batch; restart: a new one is to take its place
 	RequestID                      // number of an OEM action, or of a request for equipment
 	Resolution                     // of which an answer is a whole number, in unit
-	ResourceID                     // shared equipment that is asked for
+	ResourceID                     // common equipment that is asked for
 	ResourceOwner                  // who has what is asked of an arbiter, in its words
 	RestartOf                      // batch_id of the batch in whose place this one was begun
 	Result                         // outcome

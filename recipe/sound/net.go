@@ -77,9 +77,9 @@ const (
 
 // compile makes the skeleton of a recipe: once to learn who uses what, and then without what only one branch uses.
 func compile(r *recipe.Recipe, impossible map[*recipe.Element]bool, opt *Options) *net {
-	known := &net{impossible: impossible, common: opt.Shared}
+	known := &net{impossible: impossible, common: opt.BetweenBatches}
 	known.build(r, nil)
-	n := &net{impossible: impossible, common: opt.Shared}
+	n := &net{impossible: impossible, common: opt.BetweenBatches}
 	n.build(r, known)
 	for line := range n.names[lines] {
 		n.groups = append(n.groups, n.group(line))

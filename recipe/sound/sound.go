@@ -1,6 +1,6 @@
 // Package sound proves, before a recipe is approved, that it cannot get stuck.
 //
-// Start with [Check], which explores all that a recipe's branches can do to each other: sync lines, messages, shared equipment, choices
+// Start with [Check], which explores all that a recipe's branches can do to each other: sync lines, messages, common equipment, choices
 // and rounds. What depends on the plant - which alternative is taken, how often a repeat goes round - counts as free: the proof holds
 // for every plant. Waits for the plant itself count as ending, since each has a time-out. Any branch may be slower than any other, also
 // one that waits for nothing: a recipe that cannot get stuck only because two things take no time is refused. Where a repeat has used
@@ -63,7 +63,7 @@ const (
 func (k Kind) String() string {
 	return [...]string{"", "deadlock", "circular wait", "sync line that cannot meet", "message that cannot come",
 		"message that nobody receives", "too many messages", "unreachable",
-		"condition that is never true", "shared equipment out of order"}[min(k, OutOfOrder)]
+		"condition that is never true", "common equipment out of order"}[min(k, OutOfOrder)]
 }
 
 // Move is one step of a trace.
@@ -106,9 +106,9 @@ type Options struct {
 	// Owners is how many elements may hold equipment at a time, by its name; what is not in it, or less than 1, has one owner.
 	Owners map[string]int
 
-	// Shared is the equipment that batches share, in the one order in which all of them get it. That this recipe does is proved, too:
+	// BetweenBatches is the equipment that batches share, in the one order in which all of them get it. That this recipe does is proved, too:
 	// while another batch has some of it, this one keeps none that stands behind it.
-	Shared []string
+	BetweenBatches []string
 }
 
 // Check explores a recipe. It takes a microsecond or so for each state, and most recipes have a few hundred: only choices, equipment

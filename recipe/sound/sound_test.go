@@ -113,19 +113,19 @@ func TestEquipmentThatBatchesShareIsGotInOneOrder(t *testing.T) {
 	}{
 		"upward":  {owned(uses(phase("A"), "CIP"), "LINE"), ""},
 		"at once": {uses(phase("A"), "CIP", "LINE"), ""},
-		"downward": {owned(uses(phase("A"), "LINE"), "CIP"), "shared equipment out of order: A waits for LINE, which another batch may have, and until then " +
+		"downward": {owned(uses(phase("A"), "LINE"), "CIP"), "common equipment out of order: A waits for LINE, which another batch may have, and until then " +
 			"A0 keeps CIP, which stands behind it in the resources of the I/O map; name both in the uses of one element around, or give CIP back first"},
 		"after a line where a branch waits for the other": {block(par, "R", uses(phase("A", "sync L"), "CIP"), block(seq, "B", uses(phase("B1"), "LINE"), phase("B2", "sync L"))),
-			"shared equipment out of order: B1 waits for LINE, which another batch may have, and until then A keeps CIP, which"},
+			"common equipment out of order: B1 waits for LINE, which another batch may have, and until then A keeps CIP, which"},
 		"before a line where a branch waits for the other": {block(par, "R", uses(phase("A", "sync L"), "CIP"), block(seq, "B", phase("B2", "sync L"), uses(phase("B1"), "LINE"))), ""},
 		"by a message": {block(par, "R", uses(phase("A", "receive T"), "CIP"), uses(phase("B", "send T"), "LINE")),
-			"shared equipment out of order: B waits for LINE"},
+			"common equipment out of order: B waits for LINE"},
 		"in branches that do not wait for each other": {block(par, "R", uses(phase("A"), "CIP"), uses(phase("B"), "LINE")), ""},
 		"by a pump that is reserved for who waits": {block(par, "R", owned(uses(phase("A"), "PUMP"), "CIP"), uses(phase("B"), "LINE", "PUMP")),
-			"shared equipment out of order: B waits for LINE, which another batch may have, and until then A0 keeps CIP"},
+			"common equipment out of order: B waits for LINE, which another batch may have, and until then A0 keeps CIP"},
 		"by a pump that both branches get first": {block(par, "R", uses(phase("A"), "PUMP", "CIP"), uses(phase("B"), "LINE", "PUMP")), ""},
 	} {
-		p := Check(of(c.root), &Options{Shared: order})
+		p := Check(of(c.root), &Options{BetweenBatches: order})
 		require.Equal(t, c.want == "", p.Verdict == Sound, "%s: %s", name, p.Verdict)
 		if c.want != "" {
 			require.Len(t, p.Findings, 1, name)
@@ -145,12 +145,12 @@ func TestRandomRecipesKeepWhatTheyKeepWithoutAnyReduction(t *testing.T) {
 	verdicts := map[bool]int{}
 	for i := range recipes {
 		root := grow(r, "R", 3)
-		opt := &Options{States: 20_000, Shared: []string{"P", "Q"}, Owners: map[string]int{"O": 2}}
+		opt := &Options{States: 20_000, BetweenBatches: []string{"P", "Q"}, Owners: map[string]int{"O": 2}}
 		p := Check(of(root), opt)
-		if opt.Shared = nil; Check(of(root), opt).Verdict != Sound || len(p.Findings) == 0 && r.IntN(4) > 0 || p.Verdict == NotProved {
+		if opt.BetweenBatches = nil; Check(of(root), opt).Verdict != Sound || len(p.Findings) == 0 && r.IntN(4) > 0 || p.Verdict == NotProved {
 			continue
 		}
-		opt.Shared = []string{"P", "Q"}
+		opt.BetweenBatches = []string{"P", "Q"}
 		want, ok := naive(of(root), opt, 20_000, MaxMessages, slices.Index(compile(of(root), nil, opt).names[things], "P"))
 		if !ok {
 			continue
@@ -221,12 +221,12 @@ func TestALimitOfStatesHoldsForAllSharedEquipmentTogether(t *testing.T) {
 	}
 	alone := Check(of(root), nil)
 	require.Equal(t, Sound, alone.Verdict)
-	whole := Check(of(root), &Options{Shared: shared})
+	whole := Check(of(root), &Options{BetweenBatches: shared})
 	require.Equal(t, Sound, whole.Verdict)
 	require.Greater(t, whole.States, 5*alone.States)
-	require.Equal(t, Sound, Check(of(root), &Options{Shared: shared, States: whole.States}).Verdict)
+	require.Equal(t, Sound, Check(of(root), &Options{BetweenBatches: shared, States: whole.States}).Verdict)
 	for _, limit := range []int{alone.States, 2 * alone.States, whole.States - 1} {
-		p := Check(of(root), &Options{Shared: shared, States: limit})
+		p := Check(of(root), &Options{BetweenBatches: shared, States: limit})
 		require.Equal(t, NotProved, p.Verdict, "limit %d", limit)
 		require.LessOrEqual(t, p.States, limit+len(root.Children), "limit %d", limit)
 	}
