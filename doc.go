@@ -12,6 +12,7 @@
 //	to keep it elsewhere  journal/export
 //	to understand it      ARCHITECTURE.md; then sequencer, batch, batch/runner, in this order
 //	to test without wires hal/sim (board, plant and faults), batch/runner (virtual time)
+//	to test your recipes  batch/batchtest (Scenarios: scripts, stories, and a replay from every record)
 //
 // Imports go down only, through floors that ARCHITECTURE.md draws and package internal/tidy checks.
 package batchkit

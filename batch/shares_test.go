@@ -104,7 +104,7 @@ func TestWhatAnArbiterIsAskedAndSaysIsRecordedAndReplaysFromAnyRecord(t *testing
 		}
 	}
 	require.Equal(t, []string{"ask 1A.uses[LINE_1 CIP]", "give back 1[]", "ask 2A.uses[LINE_1 CIP]", "ask 2A.uses[LINE_1 CIP]",
-		"give back 2A.uses[]", "give back 2[]"}, asked)
+		"give back 2A.uses[LINE_1 CIP]", "give back 2[]"}, asked)
 
 	full := b.Replay()
 	for i, body := range s.bodies {

@@ -63,7 +63,23 @@ const maxMapBytes = 4 << 20
 //	reaction          of a trip and safety_trip: hold, abort, hard_abort or none: what becomes of those who answer for the outputs that
 //	                  it drives to their safe values, or of the batch where it gates none
 //
-// After a boot nothing is known of before: what is violated then blocks at once, and trips when it has outlasted its debounce and
+//	interlocks:
+//	  # the drain stays shut until the stirrer rests
+//	  - {interlock_id: IL-DRAIN, kind: permissive, when: "SS301 == stopped", debounce: 100 ms, gates: [XV301]}
+//	  # who heats a tank that is nearly empty for 1.2 s of 2 s is held, and the heating stays off until somebody resets it
+//	  - interlock_id: IL-DRY
+//	    kind: trip
+//	    when: "LT301 < 20 L"
+//	    debounce: 200 ms
+//	    vote_window: 2 s
+//	    vote: 60 %
+//	    latch: until_reset
+//	    gates: [HS301]
+//	    reaction: hold
+//	  # the PLC has shut everything: who had set something of it is aborted
+//	  - {interlock_id: ES-CHAIN, kind: safety_trip, when: "ES301 == tripped", debounce: 50 ms, gates: [HS301, XV301], reaction: abort}
+//
+// A condition has 200 bytes at most, and gates MaxGates outputs. After a boot nothing is known of before: what is violated then blocks at once, and trips when it has outlasted its debounce and
 // vote. What has latched stays latched.
 //
 // alarms lists what people are told of and have to acknowledge (MaxAlarms at most):
@@ -75,12 +91,25 @@ const maxMapBytes = 4 << 20
 //	fault             instead of when: quality (a tag is not GOOD), output_fault (an output is not known to have its value), timeout (a
 //	                  step ran out of time, until it goes on or ends), interlock (one that is no permissive has tripped)
 //	of                of a fault: which tag or interlock; by default any
-//	delay, off_delay  how long it must last before it is raised, and be gone before it is cleared, by default 0
+//	delay, off_delay  how long it must last before it is raised, and be gone before it is cleared, by default 0, 24 h at most
 //
-// resources lists the equipment that recipes name in uses: resource_id, owners (how many elements of one batch may hold it at a time,
-// 1 to 64, by default 1), or shared: true for what batches share, of which an arbiter says which batch has it. The order of the list is
-// the order in which a recipe may get one after the other; maps of batches that share must agree on it. A map without this list lets a
-// recipe name what it likes, and each name has one owner.
+//	alarms:
+//	  - {alarm_id: TAH301, message: the tank is hot, priority: high, when: "TT301 > 55 Cel", delay: 1 s, off_delay: 2 s}
+//	  - {alarm_id: DRY, message: the heating was shut off, priority: urgent, fault: interlock, of: IL-DRY}
+//	  - {alarm_id: LATE, message: a step ran out of time, priority: medium, fault: timeout}
+//
+// A message has 120 bytes at most. One that comes and goes again while nobody has acknowledged it is told less and less often: see
+// [AlarmGap].
+//
+// resources lists the equipment that recipes name in uses, MaxResources at most: resource_id, owners (how many elements of one batch may
+// hold it at a time, 1 to 64, by default 1), or between_batches: true for what batches share and one has at a time; an arbiter says
+// which. The order of the list is the order in which a recipe may get one after the other; maps of batches that share must agree on
+// it. A map without this list lets a recipe name what it likes, and each name has one owner.
+//
+//	resources:
+//	  - {resource_id: PUMP_7}
+//	  - {resource_id: STEAM, owners: 2}
+//	  - {resource_id: LINE_1, between_batches: true}
 //
 // trip_request, where the PLC can be asked for a trip, says how a hard abort asks:
 //

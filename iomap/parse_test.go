@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -86,6 +87,33 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 		{Name: "FQ101", Source: 3, Bits: 32, Totalizer: 4, Resolution: q("0.01 kg"), Tolerance: q("0.05 kg")},
 		{Name: "FQ102", Source: 3, Bits: 16, Totalizer: tag.None, Resolution: q("1 {pulse}")},
 	}, m.Meters)
+}
+
+func TestWhatTheReferenceShowsIsRead(t *testing.T) {
+	src, err := os.ReadFile("parse.go")
+	require.NoError(t, err)
+	text := guardTags
+	for _, name := range []string{"HS301", "XV301", "ES_REQ"} {
+		text += "  - {logical_tag: " + name + ", physical_channel: do/" + name + ", direction: out, type: switch, safe_value: off, stale_after: 2 s}\n"
+	}
+	for name, words := range map[string]string{"SS301": "[stopped, running]", "ES301": "[healthy, tripped]"} {
+		text += "  - {logical_tag: " + name + ", physical_channel: di/" + name + ", direction: in, type: switch, words: " + words + ", stale_after: 2 s}\n"
+	}
+	for name, unit := range map[string]string{"LT301": "L", "TT301": "Cel"} {
+		text += "  - {logical_tag: " + name + ", physical_channel: ai/" + name + ", direction: in, type: number, form: int, resolution: 1 " + unit +
+			", gain: 1 " + unit + ", stale_after: 2 s}\n"
+	}
+	shown := false
+	for _, line := range strings.Split(string(src), "\n") {
+		code, ok := strings.CutPrefix(line, "//\t")
+		shown = ok && (shown || regexp.MustCompile(`^(interlocks|alarms|resources|trip_request):`).MatchString(code))
+		if shown {
+			text += code + "\n"
+		}
+	}
+	m := parse(t, text)
+	require.Equal(t, []int{3, 3, 3}, []int{len(m.Interlocks), len(m.Alarms), len(m.Resources)})
+	require.NotNil(t, m.Trip)
 }
 
 func TestResourcesAreReadInTheirOrder(t *testing.T) {

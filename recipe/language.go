@@ -79,10 +79,8 @@ package recipe
 //	exit         condition on which it ends
 //	timeout      how long a phase may be Running, and how long each wait of the element itself may take: uses, entry, exit, the choice
 //	             of a select, the until of a repeat. It does not limit what stands in a block. Required where something waits
-//	on_timeout   what the batch, or what failure_level says, then does: hold, the default; abort, see below; or hard_abort, which lets no logic run and requests
-//	             the trip that the map declares (trip_request). A map, as in the example, says how often it is tried again before, 1 to
-//	             100 times: a phase begins anew once all that it had set is safe again, what waits between phases waits once more. A
-//	             phase that meters or names a line or message cannot be tried again
+//	on_timeout   what then becomes of the batch, or of what failure_level says: hold, the default, abort or hard_abort. With
+//	             {retry: 2, then: hold} it is tried again before, 1 to 100 times
 //
 //	# begins when its line is free and the tank is empty, and ends when all has come to rest
 //	- id: TRANSFER
@@ -96,6 +94,10 @@ package recipe
 //	    - set: {XV101: open}
 //	    - wait: "WT301 >= 50 kg"
 //	    - set: {XV101: closed}
+//
+// Who is tried again has its whole time once more: a phase begins anew once all that it had set is safe again; of a block, or between
+// phases, the wait alone begins anew. A phase that meters or names a line or message cannot be tried again. A hard_abort lets no logic run
+// and requests the trip that the map declares (trip_request).
 //
 // An exit only waits, after the last action: what must follow it, such as closing a valve, stands in the next phase.
 // The equipment of uses needs no tag: what counts is that branches of this batch name it, and one has it at a time. Where the map lists

@@ -39,7 +39,24 @@ func (s State) Terminal() bool { return s == Complete || s == Stopped || s == Ab
 // Quiescent tells whether a state lasts until a command comes.
 func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Paused || s == Held }
 
-// Command is a command to an element of the recipe, or an order.
+// Command is a command to an element of the recipe, or an order. Who tells one says in Step what it is for, "" or the procedure for the
+// whole batch, and in Target, Name and Value what else it takes; runner.Command has these fields. What is not legal is refused, with
+// a reason that says what to do.
+//
+//	start                           the batch; no Step
+//	pause, resume, hold, restart    Step, with all in it
+//	stop, abort                     Step, with all in it
+//	reset                           nothing: always refused, since a batch runs once
+//	hard_abort                      the batch; no Step
+//	automatic, semi_automatic       Step: a block, with all blocks in it
+//	manual                          Step: a block, with all blocks in it and around it
+//	release                         Step: what waits for release, or a block in which one does
+//	go_to                           Step: a sequence, repeat or select in manual; Target: the element directly in it that comes next
+//	force                           Step: the phase or transition in manual that waits, such as HEAT, HEAT.entry or HEAT.exit
+//	change                          Name: a parameter of the formula; Value: its new value, such as "2.5 kg". The batch is held
+//	comment                         Step: what is spoken of; what is said is the reason
+//	acknowledge                     Name: an alarm_id of the map
+//	reset_interlock                 Name: an interlock_id of the map
 type Command uint8
 
 // The commands.

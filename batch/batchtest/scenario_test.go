@@ -3,6 +3,7 @@
 package batchtest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,30 @@ func TestWhatOnlyTheRecipeKnowsIsSaidWithItsLineToo(t *testing.T) {
 		require.NoError(t, os.WriteFile(name, []byte(right+line+"\n"), 0o644))
 		require.NoError(t, os.WriteFile(strings.TrimSuffix(name, ".txt")+".golden", nil, 0o644))
 		require.Contains(t, heard(t, func(l testing.TB) { play(l, name) }), want)
+	}
+}
+
+// talker is a listener to what is logged.
+type talker struct {
+	listener
+	logged []string
+}
+
+func (l *talker) Logf(format string, args ...any) {
+	l.logged = append(l.logged, fmt.Sprintf(format, args...))
+}
+
+func TestAScenarioThatIsNotAsWantedIsNotCutShort(t *testing.T) {
+	for want, cut := range map[string]int{"state Complete": 1, "state Aborted": 0} {
+		dir := t.TempDir()
+		require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/scenarios")))
+		name := filepath.Join(dir, "x.txt")
+		require.NoError(t, os.WriteFile(name, []byte("recipe charge.yaml\nmap map.yaml\nwant "+want+"\n"), 0o644))
+		l := &talker{listener: listener{TB: t}}
+		play(l, name)
+		require.Len(t, l.logged, cut)
+		require.Len(t, l.said, 2-cut)
+		require.Contains(t, l.said[1-cut], "there is no story yet; look at this one, and write it with BATCHKIT_UPDATE=1 in the environment, or")
 	}
 }
 

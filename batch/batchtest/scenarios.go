@@ -56,8 +56,10 @@ import (
 //	want record timeout step_id=HEAT
 //	want no record output_fault
 //
-// [Trial.WantReplay] is asked of every scenario. Its story, [Trial.Story], must be what NAME.golden beside it holds; it is written anew
-// where the test binary has a flag -update that is set, or BATCHKIT_UPDATE=1 is in the environment.
+// [Trial.WantReplay] is asked of every scenario in which all of that holds. It runs the batch on from each of its records, so one of 75
+// records takes about a second of one core, and one of twice as many up to four times as long. The story, [Trial.Story], must be what
+// NAME.golden beside it holds; it is written anew where the test binary has a flag -update that is set, or BATCHKIT_UPDATE=1 is in the
+// environment.
 func Scenarios(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
@@ -92,15 +94,19 @@ func play(t testing.TB, name string) {
 		t.Fatalf("batchtest: %v", err)
 	}
 	r.Run(s.limit)
+	holds := true
 	for i := range s.wants {
 		if err := s.got(&s.wants[i], r.ran); err != nil {
 			t.Errorf("batchtest: %v", err)
+			holds = false
 		}
 	}
 	if err := compare(strings.TrimSuffix(name, ".txt")+".golden", []byte(r.Story()), rewrite()); err != nil {
 		t.Errorf("batchtest: %v", err)
 	}
-	r.WantReplay()
+	if holds { // of what is not as wanted nobody needs to know how it is after a crash
+		r.WantReplay()
+	}
 }
 
 // compare holds a story against a file, or writes it anew.
@@ -110,7 +116,7 @@ func compare(name string, got []byte, rewrite bool) error {
 	case rewrite && !bytes.Equal(want, got):
 		return os.WriteFile(name, got, 0o644)
 	case missing:
-		return fmt.Errorf("%s: there is no story yet; look at this one, and write it with -update\n%s", name, got)
+		return fmt.Errorf("%s: there is no story yet; look at this one, and write it %s\n%s", name, toWrite, got)
 	case err != nil:
 		return err
 	case bytes.Equal(want, got):
@@ -121,9 +127,12 @@ func compare(name string, got []byte, rewrite bool) error {
 	for i < len(old) && i < len(now) && old[i] == now[i] {
 		i++
 	}
-	return fmt.Errorf("%s:%d: the story is another one; if it is right, write it with -update\nit was\n%s\nit is\n%s", name, i+1,
+	return fmt.Errorf("%s:%d: the story is another one; if it is right, write it %s\nit was\n%s\nit is\n%s", name, i+1, toWrite,
 		strings.Join(old[i:min(i+8, len(old))], "\n"), strings.Join(now[i:min(i+8, len(now))], "\n"))
 }
+
+// toWrite says how stories are written.
+const toWrite = "with BATCHKIT_UPDATE=1 in the environment, or with -update where the test has that flag"
 
 // rewrite tells whether stories are to be written anew.
 func rewrite() bool {

@@ -29,7 +29,7 @@ func (host) Open(name string) (fs.File, error) { return os.Open(filepath.FromSla
 // kinds finds what a governed file is by the first key of its header.
 var kinds = regexp.MustCompile(`(?m)^[\s{]*["']?(recipe|mapping|calibration)["']?\s*:`)
 
-// check validates every recipe on every map, and alone where no map is given.
+// check validates every recipe on every map, and alone where no map is given; maps alone where no recipe is.
 func check(args []string, stdout, stderr io.Writer) int {
 	set := flag.NewFlagSet("check", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -55,11 +55,20 @@ func check(args []string, stdout, stderr io.Writer) int {
 			maps = append(maps, name)
 		}
 	}
-	if len(recipes) == 0 {
-		fmt.Fprintln(stderr, "evidence: no recipe among the files; name one, and the maps that it is to run on")
+	if len(recipes)+len(maps) == 0 {
+		fmt.Fprintln(stderr, "evidence: no recipe or map among the files; name one, or a recipe and the maps that it is to run on")
 		return exitUsage
 	}
 	code := exitOK
+	for _, name := range maps {
+		if len(recipes) > 0 {
+			break // Load tells what is wrong with them
+		}
+		if err := checkMap(name, stdout); err != nil {
+			fmt.Fprintf(stderr, "%s\n", plain(err))
+			code = exitFound
+		}
+	}
 	for _, name := range recipes {
 		if err := checkOne(name, maps, *charts, stdout); err != nil {
 			fmt.Fprintf(stderr, "%s\n", err)
@@ -147,19 +156,16 @@ func verdict(p *sound.Proof) string {
 	return p.Verdict.String()
 }
 
-func states(n int) string {
-	if n == 1 {
-		return "1 state"
-	}
-	return fmt.Sprintf("%d states", n)
-}
+func states(n int) string { return some(n, "state") }
 
 // diff says in words what is new in a version of a recipe.
 func diff(older, newer string, stdout, stderr io.Writer) int {
 	var both [2]*recipe.Recipe
 	for i, name := range []string{older, newer} {
 		src, err := readFile(name)
-		if err == nil {
+		if m := kinds.FindSubmatch(src); err == nil && m != nil && string(m[1]) != "recipe" {
+			err = fmt.Errorf("evidence: diff compares two versions of a recipe, and %s has the key %s", name, m[1])
+		} else if err == nil {
 			both[i], err = recipe.Parse(name, src)
 		}
 		if err != nil {

@@ -47,12 +47,45 @@ func TestWhatIsWrongWithARecipeIsToldBeforeItIsApproved(t *testing.T) {
 		require.Equal(t, exitFound, code, name)
 		require.Contains(t, errs, c.want, name)
 	}
-	code, _, errs := command("check", demo+"map.yaml")
+	code, _, errs := command("check", demo+"calibration.yaml")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, errs, "no recipe among the files")
+	require.Contains(t, errs, "no recipe or map among the files")
 	code, _, errs = command("check", "main.go")
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "main.go is no recipe, map or calibration")
+}
+
+func TestAMapIsCheckedAlone(t *testing.T) {
+	src, err := os.ReadFile(demo + "map.yaml")
+	require.NoError(t, err)
+	name := filepath.Join(t.TempDir(), "map.yaml")
+	write := func(more string) { require.NoError(t, os.WriteFile(name, []byte(string(src)+more), 0o644)) }
+	write(`interlocks:
+  - {interlock_id: IL-DRY, kind: trip, when: "LT301 < 20 L", debounce: 200 ms, vote_window: 2 s, vote: 60 %, latch: until_reset, gates: [HS301], reaction: hold}
+  - {interlock_id: IL-READY, kind: permissive, when: "SS301 == stopped", debounce: 100 ms, gates: []}
+alarms:
+  - {alarm_id: TAH301, message: the tank is hot, priority: high, when: "TT301 > 55 Cel", delay: 1 s, off_delay: 2 s}
+  - {alarm_id: DRY, message: heating off, priority: low, fault: interlock, of: IL-DRY}
+  - {alarm_id: LATE, message: late, priority: low, fault: timeout}
+resources: [{resource_id: PUMP_7}, {resource_id: STEAM, owners: 2}, {resource_id: LINE_1, between_batches: true}]
+`)
+	code, out, errs := command("check", name)
+	require.Equal(t, exitOK, code, errs)
+	for _, want := range []string{
+		"IL-DRY    trip        LT301 < 20 L      200ms, 60 % of 2s  gates HS301      then hold, until reset\n",
+		"IL-READY  permissive  SS301 == stopped  100ms              gates the start",
+		"TAH301  high  TT301 > 55 Cel       after 1s, gone after 2s  the tank is hot\n",
+		"DRY     low   interlock of IL-DRY  after 0s, gone after 0s  heating off\n",
+		"LATE    low   timeout of any", "STEAM   2 owners\n", "LINE_1  between batches\n"} {
+		require.Contains(t, out, want)
+	}
+	write("resources: [{resource_id: LINE_1, shared: true}]\n")
+	code, _, errs = command("check", name)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, `no key "shared"; write owners: 2`)
+	code, _, errs = command("diff", name, name)
+	require.Equal(t, exitFound, code)
+	require.Regexp(t, `^evidence: diff compares two versions of a recipe, and .*map.yaml has the key mapping\n$`, errs)
 }
 
 func TestTheSchemaOfRecipesIsPrintedForEditors(t *testing.T) {
