@@ -106,10 +106,10 @@ func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 	case a.Of != tag.None:
 		m.body.Text(record.Detail, a.Fault.String())
 		m.body.Text(record.LogicalTag, m.b.Plan.Map.Tags[a.Of].Name)
-	case a.Gate >= 0:
+	case a.Interlock >= 0:
 		m.body.Text(record.Detail, a.Fault.String())
-		m.body.Text(record.InterlockID, m.b.Plan.Map.Interlocks[a.Gate].ID)
-		cause = m.refs.Interlocks[a.Gate]
+		m.body.Text(record.InterlockID, m.b.Plan.Map.Interlocks[a.Interlock].ID)
+		cause = m.refs.Interlocks[a.Interlock]
 	default:
 		m.body.Text(record.Detail, a.Fault.String())
 		m.worst(a)
