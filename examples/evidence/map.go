@@ -88,8 +88,8 @@ func alarm(m *iomap.Map, a *iomap.Alarm) []string {
 	if a.Fault != iomap.NoFault {
 		what = a.Fault.String() + " of any"
 		switch {
-		case a.Gate >= 0:
-			what = a.Fault.String() + " of " + m.Interlocks[a.Gate].ID
+		case a.Interlock >= 0:
+			what = a.Fault.String() + " of " + m.Interlocks[a.Interlock].ID
 		case a.Of != tag.None:
 			what = a.Fault.String() + " of " + m.Tags[a.Of].Name
 		}
