@@ -72,8 +72,8 @@ resources: [{resource_id: PUMP_7}, {resource_id: STEAM, owners: 2}, {resource_id
 	code, out, errs := command("check", name)
 	require.Equal(t, exitOK, code, errs)
 	for _, want := range []string{
-		"IL-DRY    trip        LT301 < 20 L      200ms, 60 % of 2s  gates HS301      then hold, until reset\n",
-		"IL-READY  permissive  SS301 == stopped  100ms              gates the start",
+		"IL-DRY    trip        LT301 < 20 L      200ms, 60 % of 2s  gates HS301  then hold, until reset\n",
+		"IL-READY  permissive  SS301 == stopped  100ms              gates the start\n",
 		"TAH301  high  TT301 > 55 Cel       after 1s, gone after 2s  the tank is hot\n",
 		"DRY     low   interlock of IL-DRY  after 0s, gone after 0s  heating off\n",
 		"LATE    low   timeout of any", "STEAM   2 owners\n", "LINE_1  between batches\n"} {

@@ -72,14 +72,14 @@ func interlock(m *iomap.Map, i *iomap.Interlock) []string {
 	if len(i.Gates) > 0 {
 		gates = "gates " + strings.Join(names(m, i.Gates), ", ")
 	}
-	then := ""
-	if i.Kind != iomap.PermissiveKind {
-		then = "then " + i.Reaction.String()
+	words := []string{i.ID, i.Kind.String(), i.Text, how, gates}
+	switch {
+	case i.Kind == iomap.PermissiveKind:
+		return words
+	case i.Latch:
+		return append(words, "then "+i.Reaction.String()+", until reset")
 	}
-	if i.Latch {
-		then += ", until reset"
-	}
-	return []string{i.ID, i.Kind.String(), i.Text, how, gates, then}
+	return append(words, "then "+i.Reaction.String())
 }
 
 // alarm gives the words of one alarm.
