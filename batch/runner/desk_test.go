@@ -105,7 +105,7 @@ func TestAnArbiterThatSpeaksWithoutEndNeitherEndsTheRunNorFillsTheJournal(t *tes
 		chatty := fake{release: func() {}, request: func(say func(Ruling)) {
 			go func() {
 				for until := clock.Now() + 20*second; clock.Now() < until; said++ {
-					say(Ruling{Kind: Queued, Place: int64(said%1000 + 1), Owner: "B-7/X"})
+					say(Ruling{Kind: Queued, Place: int64(said + 1), Owner: "B-7/X"}) // always another place
 					_ = clock.Wait(t.Context(), clock.Now()+second/1000)
 				}
 				say(Ruling{Kind: Granted, Token: uint64(said)})
