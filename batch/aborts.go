@@ -5,10 +5,8 @@ package batch
 import (
 	"strconv"
 
-	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
-	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -61,7 +59,7 @@ func (m *Machine) diagnosed(e *sequencer.Effect, fx []Effect) []Effect {
 	tags := list{left: maxValues}
 	for id := range m.b.Plan.Map.Tags {
 		if m.diag == 0 {
-			tags.add(m.shown(tag.ID(id)))
+			tags.add(m.reading(tag.ID(id)))
 		}
 	}
 	m.begin(record.KindDiagnostics)
@@ -75,33 +73,12 @@ func (m *Machine) diagnosed(e *sequencer.Effect, fx []Effect) []Effect {
 	if n := m.steps.omitted + tags.omitted; n > 0 {
 		m.body.Int(record.Omitted, n)
 	}
-	m.causes(m.input, m.diag, m.refs.Elems[e.Elem], m.by(e.Reason))
+	m.causes(m.input, m.diag, m.refs.Elems[e.Elem], m.by(e))
 	if m.diag == 0 {
 		m.diag = m.next
 	}
 	m.steps = list{left: maxFound, words: m.steps.words[:0]}
 	return m.put(fx)
-}
-
-// shown is a tag with its value, quality and age; what was never seen has no value.
-func (m *Machine) shown(id tag.ID) string {
-	t := &m.b.Plan.Map.Tags[id]
-	v, q := m.io.Read(id, m.now)
-	_, at := m.io.Source(id)
-	if at == 0 {
-		return t.Name + " " + q.String()
-	}
-	value := strconv.FormatUint(uint64(v), 10)
-	switch t.Type {
-	case iomap.Switch:
-		value = t.Words[v&1]
-	case iomap.Number:
-		value = record.Overflow
-		if n, ok := quantity.FromCounts(v, t.Resolution); ok {
-			value = n.String()
-		}
-	}
-	return t.Name + " " + value + " " + q.String() + " " + strconv.FormatInt((m.now-at)/1_000_000, 10) + " ms"
 }
 
 // tripChanged records how the request for a trip stands.

@@ -20,6 +20,9 @@
 //
 // A scan is what came at one time: samples without bit 1 behind one with it, or behind ticks, or at the beginning. The first sample
 // counts from the block's first_mono_ns. Ticks carry no time: theirs is the deadline that the engine gives. Form 1 has no scans.
+//
+// No part is announced that says what holds without it: a distance or an age of 0, a form, a distance of scans or a value as before,
+// entries of ticks or of equal scans that one could hold. A uvarint has no leading zeros, and time does not run backwards.
 
 package batch
 
@@ -63,6 +66,7 @@ const (
 	stepBit   = 0x20
 	diffsMask = 0x1F
 	gapMask   = 0x0F
+	maxDiff   = 1 << 59 // of a value, zigzag
 )
 
 // Block packs events until it is sealed. The zero value is not ready: use NewBlock.
@@ -167,7 +171,7 @@ func (b *Block) again() (diffs uint64, ok bool) {
 	}
 	for i := range b.scan {
 		s := &b.scan[i]
-		if s.tag != b.before[i] || s.new || s.bad || s.age != 0 || s.diff > 1<<59 {
+		if s.tag != b.before[i] || s.new || s.bad || s.age != 0 || s.diff > maxDiff {
 			return 0, false
 		}
 		if s.diff != 0 {
@@ -279,15 +283,16 @@ func (b *Block) Data() []byte {
 var errBlock = errors.New("batch: input block does not unpack")
 
 // Unpack calls fn for every event of a block of form 1 or 2. For a tick at is 0: its stamp is the engine's own deadline. Ev is valid
-// during the call. It stops at the first error, which is fn's or says that the block does not unpack.
+// during the call. It stops at the first error, which is fn's or says that the block does not unpack; what Block does not write does not,
+// unless it is samples that could be told as a scan.
 func Unpack(form int64, data []byte, first int64, tags int, fn func(at int64, ev *Event) error) error {
 	switch {
 	case form != 1 && form != BlockForm:
 		return fmt.Errorf("batch: an input block of form %d cannot be read by this build", form)
-	case first < 0:
+	case first < 0 || first > maxMono:
 		return errBlock
 	}
-	u := unpacker{reader: reader{data: data}, form: form, first: first, mono: first, seen: make([]sample, tags), fn: fn, fresh: true}
+	u := unpacker{reader: reader{data: data}, form: form, mono: first, seen: make([]sample, tags), fn: fn, fresh: true, last: sampleBit}
 	for len(u.data) > 0 {
 		if err := u.entry(); err != nil {
 			return err
@@ -302,26 +307,31 @@ func Unpack(form int64, data []byte, first int64, tags int, fn func(at int64, ev
 // unpacker is a block that is being unpacked.
 type unpacker struct {
 	reader
-	form        int64
-	first, mono int64
-	step        uint64
-	seen        []sample
-	scan        []tag.ID
-	fresh       bool // the next sample begins a scan
-	ticks       uint64
-	scans       int // samples that came by scans
-	fn          func(at int64, ev *Event) error
+	form  int64
+	mono  int64
+	step  uint64
+	seen  []sample
+	scan  []tag.ID
+	fresh bool // the next sample begins a scan
+	last  byte // with which the entry before began
+	ticks uint64
+	scans int // samples that came by scans
+	fn    func(at int64, ev *Event) error
 }
 
 // entry unpacks the next entry.
 func (u *unpacker) entry() error {
-	head := u.byte()
+	head, last := u.byte(), u.last
+	u.last = head
 	switch {
-	case head == 0:
+	case head == 0 && last != 0:
 		return u.tickRun()
 	case u.form == 1 && head >= scanBit:
 		return errBlock
 	case head >= sameScans:
+		if last >= sameScans && last < 0xFF {
+			return errBlock // that one had room for it
+		}
 		for n := head - sameScans + 1; n > 0; n-- {
 			if err := u.again(0); err != nil {
 				return err
@@ -329,12 +339,14 @@ func (u *unpacker) entry() error {
 		}
 		return nil
 	case head >= scanBit:
-		if head&stepBit != 0 {
-			u.step = u.uvarint()
-		}
 		diffs := uint64(head & diffsMask)
+		if head&stepBit != 0 {
+			u.steps(u.step)
+		} else if diffs == 0 {
+			return errBlock // it is one that does not differ
+		}
 		if diffs == diffsMask {
-			diffs += u.uvarint()
+			diffs += min(u.uvarint(), maxScan)
 		}
 		return u.again(diffs)
 	case head&sampleBit == 0:
@@ -343,9 +355,25 @@ func (u *unpacker) entry() error {
 	return u.sample(head)
 }
 
+// steps reads a distance, which is another one than an entry need not tell.
+func (u *unpacker) steps(untold uint64) {
+	u.step = u.uvarint()
+	u.bad = u.bad || u.step == untold
+}
+
+// advance moves time on by the distance.
+func (u *unpacker) advance() {
+	if u.step == 0 || u.step > uint64(maxMono-u.mono) {
+		u.bad = true
+		return
+	}
+	u.mono += int64(u.step)
+	u.fresh = true
+}
+
 func (u *unpacker) tickRun() error {
 	n := u.uvarint()
-	if u.ticks += min(n, BlockEvents+1); u.ticks > BlockEvents {
+	if u.ticks += min(n, BlockEvents+1); u.ticks > BlockEvents || n == 0 {
 		return errBlock
 	}
 	u.fresh = true
@@ -360,12 +388,11 @@ func (u *unpacker) tickRun() error {
 // sample unpacks one sample.
 func (u *unpacker) sample(head byte) error {
 	if head&timeBit != 0 {
-		u.step = u.uvarint()
-		u.mono += int64(u.step)
-		u.fresh = true
+		u.steps(0)
+		u.advance()
 	}
 	id := u.uvarint()
-	if id >= uint64(len(u.seen)) || u.mono < u.first {
+	if id >= uint64(len(u.seen)) {
 		return errBlock
 	}
 	if u.fresh {
@@ -377,11 +404,13 @@ func (u *unpacker) sample(head byte) error {
 	s := &u.seen[id]
 	ev := Event{Kind: Sample, Tag: tag.ID(id), Quality: tag.Good}
 	if head&formBit != 0 {
-		s.form = tag.Form(u.byte())
+		form := tag.Form(u.byte())
+		u.bad = u.bad || form == s.form || form > tag.Float64
+		s.form = form
 	}
 	if head&ageBit != 0 {
 		age := u.uvarint()
-		if age > uint64(u.mono)/1_000_000 {
+		if age == 0 || age > uint64(u.mono)/1_000_000 {
 			return errBlock
 		}
 		ev.AgeMS = int64(age)
@@ -390,7 +419,9 @@ func (u *unpacker) sample(head byte) error {
 		ev.Quality = tag.Bad
 	}
 	if head&sameBit == 0 {
-		s.bits += unzigzag(u.uvarint())
+		diff := u.uvarint()
+		u.bad = u.bad || diff == 0
+		s.bits += unzigzag(diff)
 	}
 	ev.Form, ev.Bits = s.form, s.bits
 	if u.bad {
@@ -401,28 +432,28 @@ func (u *unpacker) sample(head byte) error {
 
 // again unpacks a scan of which so many values differ from those before.
 func (u *unpacker) again(diffs uint64) error {
-	u.mono += int64(u.step)
+	u.advance()
 	u.scans += len(u.scan)
-	if u.bad || u.step == 0 || u.mono < u.first || len(u.scan) == 0 || len(u.scan) > maxScan || u.scans > BlockEvents || diffs > uint64(len(u.scan)) {
+	if u.bad || len(u.scan) == 0 || len(u.scan) > maxScan || u.scans > BlockEvents || diffs > uint64(len(u.scan)) {
 		return errBlock
 	}
-	u.fresh = true
 	gap, diff := uint64(len(u.scan)), uint64(0)
 	next := func() {
-		gap, diff = uint64(len(u.scan)), 0
-		if diffs > 0 {
-			x := u.uvarint()
-			if gap, diff = x&gapMask, x>>4+1; gap == gapMask {
-				gap += u.uvarint()
-			}
-			diffs--
+		if gap, diff = uint64(len(u.scan)), 0; diffs == 0 {
+			return
 		}
+		x := u.uvarint()
+		if gap, diff = x&gapMask, x>>4+1; gap == gapMask {
+			gap += min(u.uvarint(), maxScan)
+		}
+		u.bad = u.bad || diff > maxDiff
 	}
 	next()
 	for _, id := range u.scan {
 		s := &u.seen[id]
 		if gap == 0 {
 			s.bits += unzigzag(diff)
+			diffs--
 			next()
 		} else {
 			gap--
@@ -434,7 +465,7 @@ func (u *unpacker) again(diffs uint64) error {
 			return err
 		}
 	}
-	if diffs > 0 {
+	if diffs > 0 { // behind the scan
 		return errBlock
 	}
 	return nil
@@ -460,7 +491,7 @@ func (r *reader) byte() byte {
 
 func (r *reader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.data)
-	if n <= 0 {
+	if n <= 0 || n > 1 && r.data[n-1] == 0 { // it is not there, or has leading zeros
 		r.data, r.bad = nil, true
 		return 0
 	}

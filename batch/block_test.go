@@ -158,6 +158,44 @@ func TestASampleOfASteadySignalTakesFewBytes(t *testing.T) {
 	require.Less(t, len(b.Data()), 100*3)
 }
 
+func TestABlockThatIsNotAsBlocksAreWrittenDoesNotUnpack(t *testing.T) {
+	two := func(more ...byte) []byte { // samples of both tags at one time, and what follows
+		return append([]byte{sampleBit | sameBit, 0, sampleBit | sameBit, 1}, more...)
+	}
+	const high = 0xFF
+	far := []byte{high, high, high, high, high, high, high, high, high, 1} // 1<<64 - 1
+	for name, data := range map[string][]byte{
+		"a difference behind the scan":       two(scanBit|stepBit|1, 1, 0x1E),
+		"the second difference behind it":    two(scanBit|stepBit|2, 1, 1, 1),
+		"differences whose number wraps":     append(two(scanBit|stepBit|31, 1), append(append([]byte{}, 0xE2, high, high, high, high, high, high, high, high, 1), 0x10)...),
+		"a gap that wraps":                   append(two(scanBit|stepBit|1, 1, gapMask), append([]byte{0xF1, high, high, high, high, high, high, high, high, 1}, 0)...),
+		"a scan before the one before":       append(two(scanBit|stepBit, 5, scanBit|stepBit), far...),
+		"a sample before the one before":     append(append(two(scanBit|stepBit, 5, sampleBit|timeBit|sameBit), far...), 0),
+		"a time that no clock reaches":       append(two(scanBit|stepBit), high, high, high, high, high, high, high, high, 0x7F),
+		"a scan at the same time":            two(scanBit|stepBit, 0),
+		"a sample at a distance of 0":        two(sampleBit|timeBit|sameBit, 0, 0),
+		"a distance told again":              two(scanBit|stepBit, 7, scanBit|stepBit, 7),
+		"an equal scan as one that differs":  two(scanBit|stepBit, 7, scanBit),
+		"equal scans that one entry holds":   two(scanBit|stepBit, 7, sameScans, sameScans),
+		"ticks that one entry holds":         {0, 1, 0, 1},
+		"no ticks":                           {0, 0},
+		"a form told again":                  two(sampleBit|formBit|sameBit, 0, 0),
+		"a form that there is not":           two(sampleBit|formBit|sameBit, 0, 4),
+		"an age of 0":                        two(sampleBit|ageBit|sameBit, 0, 0),
+		"an equal value as one that differs": two(sampleBit, 0, 0),
+		"a number with leading zeros":        two(sampleBit|sameBit, 0x80, 0),
+		"a difference that no scan holds":    append(two(scanBit|stepBit|1, 7), 0xF0, high, high, high, high, high, high, high, high, 1),
+		"a tag that the map does not know":   two(sampleBit|sameBit, 2),
+		"a scan where there was none before": {scanBit | stepBit, 7},
+		"an entry that is none":              two(2),
+		"a distance that is cut off":         two(scanBit|stepBit, 0x87),
+	} {
+		require.ErrorIs(t, Unpack(BlockForm, data, 10_000_000, 2, func(int64, *Event) error { return nil }), errBlock, name)
+	}
+	require.NoError(t, Unpack(BlockForm, two(scanBit|stepBit|1, 1, 1, 0x80, scanBit|2, 0, 0, 0, 3, sampleBit|timeBit|formBit|ageBit, 1, 0, 1, 2, 9), 10_000_000, 2,
+		func(int64, *Event) error { return nil }))
+}
+
 func FuzzUnpack(f *testing.F) {
 	b := NewBlock(3)
 	b.Add(5_000_000, &Event{Kind: Sample, Tag: 1, Form: tag.Float32, Bits: 7, Quality: tag.Good})
@@ -167,11 +205,12 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte{0, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}, int64(0), int64(1))
 	f.Add([]byte{3, 9, 1, 1, 2, 0xFF, 0x61, 9, 0x1F, 0, 0x80}, int64(5), int64(2))
 	f.Fuzz(func(t *testing.T, data []byte, first, form int64) {
-		n := 0
+		n, last := 0, first
 		_ = Unpack(form, data, first, 3, func(at int64, ev *Event) error {
-			if n++; ev.Kind == Sample && (ev.Tag >= 3 || at < first) {
+			if n++; ev.Kind == Sample && (ev.Tag >= 3 || at < last || at > maxMono) {
 				t.Fatalf("event %+v at %d", ev, at)
 			}
+			last = max(last, at)
 			return nil
 		})
 		if n > 2*BlockEvents+len(data) {

@@ -99,7 +99,8 @@ func (b *Batch) extent(e int) (actions, time int64) {
 	}
 	switch el.Block {
 	case recipe.Select:
-		actions, time = actions+1, min(time+p.Elems[e+1].Timeout, 1<<60)
+		n, t := b.extent(e + 1) // the transition that chooses, as often as it is tried
+		actions, time = actions+n, min(time+t, 1<<60)
 	case recipe.Repeat:
 		rounds := int64(max(el.AtMost, 1))
 		actions, time = min(actions, 1<<30/rounds)*rounds, min(time, 1<<60/rounds)*rounds

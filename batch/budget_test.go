@@ -46,6 +46,8 @@ func TestABudgetFollowsTimeOutsDelaysAndBranches(t *testing.T) {
 	choose := block + "select:\n        - {id: Q1, level: phase, when: ZS1, actions: [{delay: 50 s}]}\n" +
 		"        - {id: Q2, level: phase, otherwise: true, actions: [{delay: 20 s}, {delay: 20 s}]}\n"
 	require.EqualValues(t, 5*(3*perAction+150*rate), budget("sequence", choose))
+	again := strings.Replace(choose, "100 s\n", "100 s\n      on_timeout: {retry: 9, then: hold}\n", 1)
+	require.EqualValues(t, 5*(12*perAction+1050*rate), budget("sequence", again), "it may wait for an alternative ten times")
 	logic := strings.Replace(wait, "      actions", "      on_hold: {timeout: 9 s, actions: [{delay: 5 s}]}\n      actions", 1)
 	require.EqualValues(t, 5*(2*perAction+600*rate), budget("sequence", logic))
 }

@@ -36,6 +36,7 @@ type step struct {
 type action struct {
 	id     string // step_id/n
 	text   string
+	line   string         // of a sync, send or receive: the name of the line or message
 	answer *recipe.Answer // of a prompt: what is wanted
 	kind   *recipe.ActionType
 	params []string

@@ -193,7 +193,7 @@ func (c *compiler) actions(n int, list []recipe.Action) {
 
 func (c *compiler) action(n int, a *recipe.Action, id string) {
 	s := sequencer.Action{Kind: a.Kind, First: len(c.out.seq.Sets)}
-	w := action{id: id, text: a.Text, answer: &a.Answer}
+	w := action{id: id, text: a.Text, line: a.Line, answer: &a.Answer}
 	switch a.Kind {
 	case recipe.Set:
 		for k := range a.Settings {

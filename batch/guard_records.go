@@ -5,11 +5,12 @@ package batch
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
-	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/sequencer"
 )
 
 // interlockResult is the outcome in the record of an interlock.
@@ -106,10 +107,10 @@ func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 	case a.Of != tag.None:
 		m.body.Text(record.Detail, a.Fault.String())
 		m.body.Text(record.LogicalTag, m.b.Plan.Map.Tags[a.Of].Name)
-	case a.Gate >= 0:
+	case a.Interlock >= 0:
 		m.body.Text(record.Detail, a.Fault.String())
-		m.body.Text(record.InterlockID, m.b.Plan.Map.Interlocks[a.Gate].ID)
-		cause = m.refs.Interlocks[a.Gate]
+		m.body.Text(record.InterlockID, m.b.Plan.Map.Interlocks[a.Interlock].ID)
+		cause = m.refs.Interlocks[a.Interlock]
 	default:
 		m.body.Text(record.Detail, a.Fault.String())
 		m.worst(a)
@@ -156,36 +157,26 @@ func (m *Machine) decisive(i int) {
 	}
 }
 
-// used says of tags what they show: value, quality, and how old it is.
+// reading is what a tag shows, as the key values has it: name=value, quality, and how old it is.
+func (m *Machine) reading(id tag.ID) string {
+	n := m.Shows(m.at, id)
+	if n.AgeMS < 0 {
+		return n.Name + " " + n.Quality.String() + " never read"
+	}
+	return n.Name + "=" + n.Value + " " + n.Quality.String() + " age " + strconv.FormatInt(n.AgeMS, 10) + " ms"
+}
+
+// used says of tags what they show.
 func (m *Machine) used(ids []tag.ID) (list []string) {
 	for _, id := range ids {
-		t := &m.b.Plan.Map.Tags[id]
-		value, q := m.io.Read(id, m.now)
-		_, at := m.io.Source(id)
-		if at == 0 {
-			list = append(list, t.Name+" "+q.String()+" never read")
-			continue
-		}
-		shown := strconv.FormatInt(value, 10)
-		if t.Type == iomap.Switch {
-			shown = t.Words[value&1]
-		} else if v, ok := quantity.FromCounts(value, t.Resolution); ok {
-			shown = v.String()
-		}
-		list = append(list, fmt.Sprintf("%s=%s %s age %d ms", t.Name, shown, q, max(m.now-at, 0)/1_000_000))
+		list = append(list, m.reading(id))
 	}
 	return list
 }
 
 // standing says where an interlock stands and from what.
 func (m *Machine) standing(i int) string {
-	text := "; "
-	for k, v := range m.used(m.b.Plan.Map.Interlocks[i].Used) {
-		if k > 0 {
-			text += ", "
-		}
-		text += v
-	}
+	text := "; " + strings.Join(m.used(m.b.Plan.Map.Interlocks[i].Used), ", ")
 	switch m.guard.Status(i) {
 	case iomap.Latched:
 		text += "; latched until it is reset"
@@ -195,28 +186,18 @@ func (m *Machine) standing(i int) string {
 	return text
 }
 
-// blamed is the interlock that a reason of the sequencer names, -1 for none.
-func (m *Machine) blamed(reason string) int {
-	for i := range m.form.prog.seq.Interlocks {
-		if m.form.prog.seq.Interlocks[i].Text == reason {
-			return i
-		}
+// by is the last record of the interlock that has led to an effect, 0 for none.
+func (m *Machine) by(e *sequencer.Effect) uint64 {
+	if e == nil || e.Interlock == 0 {
+		return 0
 	}
-	return -1
+	return m.refs.Interlocks[e.Interlock-1]
 }
 
-// by is the record of the interlock that a reason names, 0 for none.
-func (m *Machine) by(reason string) uint64 {
-	if i := m.blamed(reason); i >= 0 {
-		return m.refs.Interlocks[i]
+// because is a text that names an interlock by number + 1, 0 for none, and where that blocks, from what it does.
+func (m *Machine) because(text string, interlock int) string {
+	if i := interlock - 1; i >= 0 && m.guard.Blocks(i) {
+		return text + m.standing(i)
 	}
-	return 0
-}
-
-// because is a reason of the sequencer, and where it names an interlock that blocks, from what it does.
-func (m *Machine) because(reason string) string {
-	if i := m.blamed(reason); i >= 0 && m.guard.Blocks(i) {
-		return reason + m.standing(i)
-	}
-	return reason
+	return text
 }

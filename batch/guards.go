@@ -4,6 +4,7 @@ package batch
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -19,6 +20,8 @@ type guardRefs struct {
 	Steps      []int32  // by alarm: the element that it touched + 1, 0 for none
 	Faulty     []uint8  // by output: 1 where a device has not confirmed what was commanded; only where an alarm asks
 	Late       []uint8  // by element: 1 where it has run out of time and has not gone on; only where an alarm asks
+
+	faulty, late int // how many they are
 }
 
 func (b *Batch) guardRefs() (r guardRefs) {
@@ -34,6 +37,24 @@ func (b *Batch) guardRefs() (r guardRefs) {
 		}
 	}
 	return r
+}
+
+// counted counts the faults that last and tells whether each is noted as it must be.
+func (r *guardRefs) counted() bool {
+	r.faulty, r.late = 0, 0
+	for _, faulty := range r.Faulty {
+		r.faulty += int(faulty)
+		if faulty > 1 {
+			return false
+		}
+	}
+	for _, late := range r.Late {
+		r.late += int(late)
+		if late > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // Blocks tells whether an interlock keeps its outputs at their safe values, and whether that is settled.
@@ -159,18 +180,24 @@ func (m *Machine) noticed(fx []Effect) []Effect {
 	return fx
 }
 
+// mark notes whether a fault of one output or element lasts, and counts those that do.
+func mark(faults []uint8, i int, lasts uint8, count *int) {
+	*count += int(lasts) - int(faults[i])
+	faults[i] = lasts
+}
+
 // faults tells the guard of what a decision of the sequencer says of outputs and steps.
 func (m *Machine) faults(e *sequencer.Effect, fx []Effect) []Effect {
 	r := &m.refs
 	switch {
 	case e.Kind == sequencer.OutputFault && len(r.Faulty) > 0:
-		r.Faulty[e.Output] = 1
+		mark(r.Faulty, e.Output, 1, &r.faulty)
 		return m.fault(iomap.FaultOutput, m.seq.Owner(e.Output), m.next-1, fx)
 	case e.Kind == sequencer.TimedOut && len(r.Late) > 0:
-		r.Late[e.Elem] = 1
+		mark(r.Late, e.Elem, 1, &r.late)
 		return m.fault(iomap.FaultTimeout, e.Elem, m.next-1, fx)
 	case e.Kind == sequencer.StepChanged && len(r.Late) > 0 && r.Late[e.Elem] != 0 && (e.To == sequencer.Running || e.To.Terminal()):
-		r.Late[e.Elem] = 0
+		mark(r.Late, e.Elem, 0, &r.late)
 		return m.fault(iomap.FaultTimeout, e.Elem, m.next-1, fx)
 	}
 	return fx
@@ -178,13 +205,14 @@ func (m *Machine) faults(e *sequencer.Effect, fx []Effect) []Effect {
 
 // confirmed looks which outputs a device has confirmed by now.
 func (m *Machine) confirmed(fx []Effect) []Effect {
-	better := false
-	for o, faulty := range m.refs.Faulty {
-		if _, ok := m.seq.Commanded(o); faulty != 0 && ok {
-			m.refs.Faulty[o], better = 0, true
+	r := &m.refs
+	before := r.faulty
+	for o := 0; r.faulty > 0 && o < len(r.Faulty); o++ {
+		if _, ok := m.seq.Commanded(o); ok {
+			mark(r.Faulty, o, 0, &r.faulty)
 		}
 	}
-	if !better || m.st.Ended {
+	if r.faulty == before || m.st.Ended {
 		return fx
 	}
 	return m.fault(iomap.FaultOutput, 0, m.input, fx)
@@ -193,25 +221,24 @@ func (m *Machine) confirmed(fx []Effect) []Effect {
 // fault tells the alarms of a class of faults how things stand; e is the element that it touches, 0 for none, by the record that
 // says so.
 func (m *Machine) fault(class iomap.Fault, e int, by uint64, fx []Effect) []Effect {
+	r := &m.refs
 	m.notices = m.notices[:0]
 	for k := range m.b.Plan.Map.Alarms {
 		a := &m.b.Plan.Map.Alarms[k]
 		if a.Fault != class {
 			continue
 		}
-		lasts := false
-		for o, faulty := range m.refs.Faulty {
-			lasts = lasts || class == iomap.FaultOutput && faulty != 0 && (a.Of == tag.None || a.Of == m.form.prog.outputs[o])
-		}
-		for _, late := range m.refs.Late {
-			lasts = lasts || class == iomap.FaultTimeout && late != 0
+		lasts := class == iomap.FaultOutput && r.faulty > 0 || class == iomap.FaultTimeout && r.late > 0
+		if lasts && a.Of != tag.None {
+			o := slices.Index(m.form.prog.outputs, a.Of)
+			lasts = o >= 0 && r.Faulty[o] != 0
 		}
 		n := len(m.notices)
 		m.notices = m.guard.Fault(m.now, m.io, k, lasts, m.notices)
 		if len(m.notices) > n {
-			m.refs.Noticed[len(m.b.Plan.Map.Interlocks)+k] = by
+			r.Noticed[len(m.b.Plan.Map.Interlocks)+k] = by
 			if lasts && e > 0 {
-				m.refs.Steps[k] = int32(e) + 1
+				r.Steps[k] = int32(e) + 1
 			}
 		}
 	}

@@ -433,6 +433,8 @@ func TestRandomRunsWithInterlocksAndAlarmsReplayAndKeepTheirOutputsSafe(t *testi
 					d.boot()
 				}
 			}
+			require.Equal(t, bytes.Count(d.m.refs.Faulty, []byte{1}), d.m.refs.faulty)
+			require.Equal(t, bytes.Count(d.m.refs.Late, []byte{1}), d.m.refs.late)
 			for i := 0; i < len(d.b.prog.seq.Interlocks) && !d.m.Ended(); i++ {
 				il := &d.b.prog.seq.Interlocks[i]
 				for _, o := range il.Outputs {

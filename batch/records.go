@@ -105,7 +105,7 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.TimeoutReason, m.waits(e))
 		m.body.Int(record.RetryCount, int64(e.Tries))
 		m.body.Text(record.Result, cmp.Or(e.Command.String(), "retry"))
-		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
+		m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e))
 		return m.put(fx)
 	case sequencer.Answer:
 		return m.commanded(e.Command, e.Result, e.Reason, e, fx)
@@ -136,10 +136,13 @@ func (m *Machine) commanded(c sequencer.Command, r sequencer.Result, why string,
 	m.body.Text(record.Command, cmp.Or(c.String(), "answer"))
 	m.body.Text(record.Result, r.String())
 	m.body.Text(record.BatchState, m.seq.State(0).String())
-	if why != "" {
-		m.body.Text(record.Detail, m.named(e, m.because(why), ": "))
+	if e != nil {
+		why = m.because(why, e.Interlock)
 	}
-	m.causes(m.input, m.by(why))
+	if why != "" {
+		m.body.Text(record.Detail, m.named(e, why, ": "))
+	}
+	m.causes(m.input, m.by(e))
 	return m.put(fx)
 }
 
@@ -202,7 +205,7 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	if e.Tries > 0 {
 		m.body.Int(record.RetryCount, int64(e.Tries))
 	}
-	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e.Reason))
+	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e))
 	m.refs.Elems[e.Elem] = m.next
 	return m.put(fx)
 }
@@ -229,7 +232,7 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 		if a.Kind == recipe.Acquire {
 			m.equipment(a, e)
 		}
-		m.causes(m.input, m.refs.Elems[e.Elem], m.by(e.Reason))
+		m.causes(m.input, m.refs.Elems[e.Elem], m.by(e))
 		m.refs.Actions[e.Elem] = m.next
 		return m.put(fx)
 	}
@@ -245,10 +248,10 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 // waits says what an effect waits for, and for whom.
 func (m *Machine) waits(e *sequencer.Effect) string {
 	switch {
-	case e.Kind == sequencer.ActionStarted && m.b.prog.seq.Actions[e.Action].Kind == recipe.Step:
+	case e.Kind == sequencer.ActionStarted && m.form.prog.seq.Actions[e.Action].Kind == recipe.Step:
 		return m.released(e)
 	case e.Who.Elems[0] == 0:
-		return m.because(m.queued(e))
+		return m.because(m.queued(e), e.Interlock)
 	}
 	return m.named(e, e.Reason, "; waits for ")
 }
@@ -256,7 +259,7 @@ func (m *Machine) waits(e *sequencer.Effect) string {
 // released says what comes next where a transition is released.
 func (m *Machine) released(e *sequencer.Effect) string {
 	if e.Who.Elems[0] == 0 {
-		return "release; next: the end of " + m.b.prog.elems[m.b.prog.seq.Elems[e.Elem].Parent].id
+		return "release; next: the end of " + m.form.prog.elems[m.form.prog.seq.Elems[e.Elem].Parent].id
 	}
 	return m.named(e, "release", "; next: ")
 }
@@ -350,7 +353,7 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 		} else {
 			m.body.Text(record.Detail, e.Reason)
 		}
-		m.causes(m.input, m.refs.Outputs[e.Output], m.by(e.Reason))
+		m.causes(m.input, m.refs.Outputs[e.Output], m.by(e))
 	} else {
 		m.step(e)
 		m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)

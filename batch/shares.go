@@ -3,7 +3,7 @@
 package batch
 
 import (
-	"fmt"
+	"strconv"
 
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/recipe"
@@ -159,18 +159,22 @@ func (m *Machine) queued(e *sequencer.Effect) string {
 	if a.Kind != recipe.Acquire || a.Ask == 0 || !m.line[a.Ask-1].Asked {
 		return e.Reason
 	}
-	l := &m.line[a.Ask-1]
+	return e.Reason + "; " + m.line[a.Ask-1].String()
+}
+
+// String says where a request stands in an arbiter's queue.
+func (l *line) String() string {
 	if l.Place == 0 {
-		return e.Reason + "; the arbiter was asked and has not answered"
+		return "the arbiter has not answered"
 	}
-	text := fmt.Sprintf("%s; place %d in the arbiter's queue", e.Reason, l.Place)
+	words := "place " + strconv.FormatInt(l.Place, 10) + " in the arbiter's queue"
 	if l.Len > 0 {
-		text += "; " + l.owner() + " has it"
+		words += "; " + l.owner() + " has it"
 	}
 	if l.Since > 0 {
-		text += " since " + string(record.AppendTime(nil, l.Since))
+		words += " since " + string(record.AppendTime(nil, l.Since))
 	}
-	return text
+	return words
 }
 
 // GivenBack returns, as effects, the requests to an arbiter that each element gave back last. Who tells them once more does no harm,

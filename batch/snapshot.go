@@ -70,6 +70,9 @@ func (m *Machine) Restore(src []byte) error {
 			return errSnapshot
 		}
 	}
+	if !m.refs.counted() {
+		return errSnapshot
+	}
 	src, err := m.restoreForm(src)
 	if err == nil {
 		src, err = m.io.Restore(src)

@@ -3,13 +3,11 @@
 package batch
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
-	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
@@ -88,7 +86,7 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	switch a.Kind {
 	case recipe.Set:
 		if i := m.seq.Withheld(s.Elem); i >= 0 {
-			w.For = m.because(m.form.prog.seq.Interlocks[i].Text)
+			w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
 		}
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
@@ -133,7 +131,7 @@ func (m *Machine) needState(at int64, s *sequencer.Wait, w *Wait) {
 
 // needConds says what the conditions of an action want.
 func (m *Machine) needConds(at int64, s *sequencer.Wait, w *Wait) {
-	m.seq.Asks(at+m.st.Base, s.Elem, func(q sequencer.Question) {
+	m.seq.Conditions(at+m.st.Base, s.Elem, func(q sequencer.Question) {
 		if q.Truth == cond.True || q.Leaf.Op == 0 {
 			return
 		}
@@ -223,7 +221,7 @@ func (m *Machine) needStable(at int64, a *sequencer.Action, s *sequencer.Wait) N
 
 // needSteps says who is missing at a line, or who sends a message.
 func (m *Machine) needSteps(a *sequencer.Action, s *sequencer.Wait, w *Wait) {
-	line := strings.TrimPrefix(strings.TrimPrefix(a.Reason, "sync "), "receive ")
+	line := m.form.prog.actions[s.Action].line
 	for _, e := range s.Who.Elems {
 		if e == 0 {
 			continue
@@ -250,26 +248,11 @@ func (m *Machine) needEquipment(a *sequencer.Action, s *sequencer.Wait, w *Wait)
 	w.more(s.Who.More, NeedEquipment, what)
 	if s.Asked != 0 {
 		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: strings.Join(m.form.prog.used(a, true), ", "),
-			Wants: "a grant of request " + number(s.Asked), Detail: m.inLine(&m.line[a.Ask-1])})
+			Wants: "a grant of request " + number(s.Asked), Detail: m.line[a.Ask-1].String()})
 	}
 	if s.Ahead > 0 {
 		w.Needs = append(w.Needs, Need{Kind: NeedEquipment, Name: what, Wants: "its turn", Detail: number(uint32(s.Ahead)) + " in the queue before it"})
 	}
-}
-
-// inLine says where a request stands in an arbiter's queue.
-func (m *Machine) inLine(l *line) string {
-	if l.Place == 0 {
-		return "the arbiter has not answered"
-	}
-	words := "place " + strconv.FormatInt(l.Place, 10) + " in the arbiter's queue"
-	if l.Len > 0 {
-		words += "; " + l.owner() + " has it"
-	}
-	if l.Since > 0 {
-		words += " since " + string(record.AppendTime(nil, l.Since))
-	}
-	return words
 }
 
 // doing says how an element stands, and what the first phase of it waits for.

@@ -128,14 +128,14 @@ func (m *Machine) dueAction(e int) string {
 	return m.form.prog.elems[e].id + " has had the time that it waits for"
 }
 
-// Wrote tells which output, and which of its values, a write is about that was the last to it, and the record that announced it; ok is
-// false where a later write has taken its place, or there was none.
-func (m *Machine) Wrote(id uint32) (name, value string, seq uint64, ok bool) {
+// Wrote tells which output, and which of its values, a write is about that was the last to it; ok is false where a later write has
+// taken its place, or there was none.
+func (m *Machine) Wrote(id uint32) (name, value string, ok bool) {
 	o := m.seq.Written(id)
 	if o < 0 {
-		return "", "", 0, false
+		return "", "", false
 	}
 	t := &m.b.Plan.Map.Tags[m.form.prog.outputs[o]]
 	v, _ := m.seq.Commanded(o)
-	return t.Name, shown(t, v), m.refs.Outputs[o], true
+	return t.Name, shown(t, v), true
 }

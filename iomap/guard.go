@@ -61,7 +61,6 @@ type Notice struct {
 // interlock is the state of one interlock, of fixed size.
 type interlock struct {
 	Verdict cond.Verdict
-	Truth   uint8 // of the condition
 	Shown   uint8 // status last told
 	Latched bool
 	Edges   uint32
@@ -83,6 +82,7 @@ type Guard struct {
 	place  []int32   // by owner: where its cells begin; one more for the end
 	users  [][]int32 // by tag: owners whose conditions name it
 	todo   []bool    // by owner: to be looked at in this step
+	any    anyFault  // in this step
 	timers *timebase.Queue
 }
 
@@ -200,6 +200,7 @@ func (g *Guard) Step(at int64, img cond.Image, changed []Effect, out []Notice) [
 
 // work looks at all that is to be looked at: interlocks in the order of the map, then alarms.
 func (g *Guard) work(at int64, img cond.Image, out []Notice) []Notice {
+	g.any = anyFault{}
 	for i := range g.todo {
 		if !g.todo[i] {
 			continue
@@ -217,9 +218,7 @@ func (g *Guard) work(at int64, img cond.Image, out []Notice) []Notice {
 // look steps one interlock.
 func (g *Guard) look(at int64, img cond.Image, i int, out []Notice) []Notice {
 	s, d := &g.il[i], &g.m.Interlocks[i]
-	t := d.When.Eval(img, at, g.mem(i))
-	s.Truth = uint8(t)
-	raw := d.Kind.violated(t)
+	raw := d.Kind.violated(d.When.Eval(img, at, g.mem(i)))
 	if raw != s.Verdict.Raw {
 		s.Edges = min(s.Edges, 1<<31) + 1
 		out = append(out, Notice{Kind: RawEdge, Index: i})
@@ -251,7 +250,7 @@ func (g *Guard) tell(i int, to Status, out []Notice) []Notice {
 	n := Notice{Kind: InterlockDecide, Index: i, From: from, To: to, Edges: max(int64(s.Edges)-1, 0)}
 	s.Shown, s.Edges = uint8(to), 0
 	for k := range g.al {
-		if a := &g.m.Alarms[k]; a.Fault == FaultInterlock && (a.Gate < 0 || a.Gate == i) {
+		if a := &g.m.Alarms[k]; a.Fault == FaultInterlock && (a.Interlock < 0 || a.Interlock == i) {
 			g.todo[len(g.il)+k] = true
 		}
 	}

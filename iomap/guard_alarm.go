@@ -33,7 +33,6 @@ const maxOften = 6
 // alarm is the state of one alarm, of fixed size.
 type alarm struct {
 	Verdict cond.Verdict
-	Truth   uint8 // of the condition
 	Told    uint8 // state last told
 	Often   uint8 // how often in a row it was told soon after it was told before
 	Unseen  bool  // nobody has acknowledged it since it was raised last
@@ -42,8 +41,8 @@ type alarm struct {
 	Edges   uint32
 }
 
-// Alarm tells where alarm k stands.
-func (g *Guard) Alarm(k int) AlarmState {
+// stands tells where alarm k stands.
+func (g *Guard) stands(k int) AlarmState {
 	s := &g.al[k]
 	state := AlarmNormal
 	if s.Verdict.True {
@@ -79,28 +78,54 @@ func (g *Guard) raw(at int64, img cond.Image, k int) bool {
 	s, a := &g.al[k], &g.m.Alarms[k]
 	switch a.Fault {
 	case FaultQuality:
-		for id := range g.m.Tags {
-			if a.Of != tag.None && a.Of != tag.ID(id) || a.Of == tag.None && g.m.Tags[id].StaleAfter == 0 {
-				continue
-			}
-			if _, q := img.Read(tag.ID(id), at); q != tag.Good {
-				return true
-			}
+		if a.Of != tag.None {
+			_, q := img.Read(a.Of, at)
+			return q != tag.Good
 		}
-		return false
+		return g.anyTag(at, img)
 	case FaultInterlock:
-		for i := range g.il {
-			if status := g.Status(i); (a.Gate < 0 || a.Gate == i) && (status == Tripped || status == Latched) {
-				return true
-			}
+		if a.Interlock >= 0 {
+			return g.tripped(a.Interlock)
 		}
-		return false
+		return g.anyInterlock()
 	case FaultOutput, FaultTimeout:
 		return s.Fault
 	}
 	t := a.When.Eval(img, at, g.mem(len(g.il)+k))
-	s.Truth = uint8(t)
 	return t == cond.True || t != cond.False && s.Verdict.Raw
+}
+
+// anyFault is what alarms of any tag, or of any interlock, ask for: it is looked for once in a step, however many ask.
+type anyFault struct {
+	Tags, Interlocks bool // was looked for
+	Tag, Interlock   bool // a tag that becomes STALE is not GOOD; an interlock has tripped or is latched
+}
+
+func (g *Guard) anyTag(at int64, img cond.Image) bool {
+	f := &g.any
+	for id := 0; !f.Tags && !f.Tag && id < len(g.m.Tags); id++ {
+		if g.m.Tags[id].StaleAfter > 0 {
+			_, q := img.Read(tag.ID(id), at)
+			f.Tag = q != tag.Good
+		}
+	}
+	f.Tags = true
+	return f.Tag
+}
+
+func (g *Guard) anyInterlock() bool {
+	f := &g.any
+	for i := 0; !f.Interlocks && !f.Interlock && i < len(g.il); i++ {
+		f.Interlock = g.tripped(i)
+	}
+	f.Interlocks = true
+	return f.Interlock
+}
+
+// tripped tells whether an interlock has tripped, or is latched.
+func (g *Guard) tripped(i int) bool {
+	s := g.Status(i)
+	return s == Tripped || s == Latched
 }
 
 // lookAlarm steps one alarm.
@@ -121,7 +146,7 @@ func (g *Guard) lookAlarm(at int64, img cond.Image, k int, out []Notice) []Notic
 	}
 	wake := min(a.Filter.Wake(&s.Verdict), a.When.Wake(at, g.mem(i)))
 	if s.Edges > 0 {
-		if due := s.at(g.Alarm(k)); due > at {
+		if due := s.at(g.stands(k)); due > at {
 			wake = min(wake, due)
 		} else {
 			out = g.tellAlarm(at, k, Raised, out)
@@ -142,7 +167,7 @@ func (s *alarm) at(state AlarmState) int64 {
 // tellAlarm tells where an alarm stands; edge is Acknowledged where a person has acknowledged it.
 func (g *Guard) tellAlarm(at int64, k int, edge AlarmEdge, out []Notice) []Notice {
 	s := &g.al[k]
-	n := Notice{Kind: AlarmDecide, Index: k, Was: AlarmState(s.Told), Is: g.Alarm(k), Edge: edge, Edges: int64(s.Edges)}
+	n := Notice{Kind: AlarmDecide, Index: k, Was: AlarmState(s.Told), Is: g.stands(k), Edge: edge, Edges: int64(s.Edges)}
 	if edge != Acknowledged {
 		if n.Edge = Raised; n.Is&active == 0 {
 			n.Edge = Cleared

@@ -2,11 +2,7 @@
 
 package iomap
 
-import (
-	"encoding/binary"
-
-	"github.com/batchkit/batchkit/iomap/cond"
-)
+import "encoding/binary"
 
 // Snapshot appends the whole state to dst; that of a guard of a map with neither interlocks nor alarms is empty.
 func (g *Guard) Snapshot(dst []byte) []byte {
@@ -51,14 +47,13 @@ func (g *Guard) Restore(src []byte) ([]byte, error) {
 func (g *Guard) fits() bool {
 	for i := range g.il {
 		s, d := &g.il[i], &g.m.Interlocks[i]
-		if !d.Filter.Fits(&s.Verdict) || s.Latched && !d.Latch || Status(s.Shown) > Latched || cond.Truth(s.Truth) > cond.True {
+		if !d.Filter.Fits(&s.Verdict) || s.Latched && !d.Latch || Status(s.Shown) > Latched {
 			return false
 		}
 	}
 	for k := range g.al {
 		s := &g.al[k]
-		if !g.m.Alarms[k].Filter.Fits(&s.Verdict) || s.Told > uint8(AlarmUnacknowledged) || s.Often > maxOften || s.At < 0 ||
-			cond.Truth(s.Truth) > cond.True {
+		if !g.m.Alarms[k].Filter.Fits(&s.Verdict) || s.Told > uint8(AlarmUnacknowledged) || s.Often > maxOften || s.At < 0 {
 			return false
 		}
 	}

@@ -406,3 +406,40 @@ func FuzzAnyBytesAsAGuard(f *testing.F) {
 		}
 	})
 }
+
+func TestAllAlarmsOfAnyTagAndOfAnyInterlockAreRaisedAndClearedTogether(t *testing.T) {
+	d := newDesk(t, `
+interlocks:
+  - {interlock_id: A, kind: trip, when: "LT1 > 90 L", debounce: 20 ms, latch: auto, gates: [XV1], reaction: hold}
+  - {interlock_id: B, kind: trip, when: "ZS1 == open", debounce: 20 ms, latch: auto, gates: [XV2], reaction: hold}
+alarms:
+  - {alarm_id: Q1, message: m, priority: low, fault: quality}
+  - {alarm_id: I1, message: m, priority: low, fault: interlock}
+  - {alarm_id: OF, message: m, priority: low, fault: interlock, of: B}
+  - {alarm_id: Q2, message: m, priority: low, fault: quality}
+  - {alarm_id: I2, message: m, priority: low, fault: interlock}
+`)
+	raised := func() (list []int) {
+		for k := range d.m.Alarms {
+			if d.g.Alarm(k)&iomap.AlarmAcknowledged != 0 {
+				list = append(list, k)
+			}
+		}
+		return list
+	}
+	d.read(lt1, 50, tag.Good)
+	d.read(zs1, 0, tag.Good)
+	d.g.Boot(d.now, d.io, nil)
+	require.Empty(t, raised())
+	d.read(zs1, 0, tag.Bad) // and so B cannot tell
+	require.Equal(t, []int{0, 3}, raised())
+	d.to(d.now + 20*ms)
+	require.Equal(t, []int{0, 1, 2, 3, 4}, raised())
+	d.read(lt1, 95, tag.Good)
+	d.read(zs1, 0, tag.Good)
+	d.to(d.now + 20*ms)
+	require.Equal(t, []int{1, 4}, raised(), "B has cleared, and A has tripped")
+	d.read(lt1, 50, tag.Good)
+	d.to(d.now + 20*ms)
+	require.Empty(t, raised())
+}

@@ -70,16 +70,16 @@ func (r Reaction) String() string {
 
 // Alarm tells people of what they have to know and to acknowledge.
 type Alarm struct {
-	ID       string
-	Message  string
-	Priority string      // low, medium, high or urgent
-	Fault    Fault       // what raises it; NoFault: its condition
-	Of       tag.ID      // of a quality or output_fault: the tag; tag.None: any
-	Gate     int         // of a fault of an interlock: its place in Interlocks; -1: any
-	When     cond.Cond   // condition that raises it
-	Text     string      // the condition in its canonical form
-	Used     []tag.ID    // tags that the condition names, each once, in the order of the text
-	Filter   cond.Filter // On: delay, Off: off_delay
+	ID        string
+	Message   string
+	Priority  string      // low, medium, high or urgent
+	Fault     Fault       // what raises it; NoFault: its condition
+	Of        tag.ID      // of a quality or output_fault: the tag; tag.None: any
+	Interlock int         // of a fault of an interlock: its place in Interlocks; -1: any
+	When      cond.Cond   // condition that raises it
+	Text      string      // the condition in its canonical form
+	Used      []tag.ID    // tags that the condition names, each once, in the order of the text
+	Filter    cond.Filter // On: delay, Off: off_delay
 }
 
 // Fault is a class of faults that raises an alarm.

@@ -189,7 +189,7 @@ func (r *reader) alarms(n strictyaml.Node) {
 
 // alarm reads one entry of alarms.
 func (r *reader) alarm(n strictyaml.Node, seen map[string]int) Alarm {
-	a := Alarm{Of: tag.None, Gate: -1}
+	a := Alarm{Of: tag.None, Interlock: -1}
 	f := n.Map()
 	id, message := f.Req("alarm_id"), f.Req("message")
 	a.ID, a.Message = id.Ident(), message.Str()
@@ -231,15 +231,15 @@ func (r *reader) of(n strictyaml.Node, a *Alarm) {
 		}
 	case FaultInterlock:
 		var names []string
-		a.Gate = slices.IndexFunc(r.m.Interlocks, func(i Interlock) bool { return i.ID == n.Str() })
+		a.Interlock = slices.IndexFunc(r.m.Interlocks, func(i Interlock) bool { return i.ID == n.Str() })
 		for i := range r.m.Interlocks {
 			if r.m.Interlocks[i].ID != "" {
 				names = append(names, r.m.Interlocks[i].ID)
 			}
 		}
-		if a.Gate < 0 {
+		if a.Interlock < 0 {
 			unknown(n, n.Str(), "interlock", names)
-		} else if r.m.Interlocks[a.Gate].Kind == PermissiveKind {
+		} else if r.m.Interlocks[a.Interlock].Kind == PermissiveKind {
 			n.Errorf("interlock %q is a permissive: that it does not permit is no fault", n.Str())
 		}
 	case FaultTimeout:

@@ -45,7 +45,7 @@ alarms:
 	a := m.Alarms[0]
 	require.Equal(t, []string{"LAH", "Level high", "high", "LT1 > 90 L"}, []string{a.ID, a.Message, a.Priority, a.Text})
 	require.Equal(t, cond.Filter{On: 2000 * ms, Off: 500 * ms}, a.Filter)
-	require.Equal(t, 0, m.Alarms[1].Gate)
+	require.Equal(t, 0, m.Alarms[1].Interlock)
 	require.Equal(t, xv1, m.Alarms[2].Of)
 	require.Equal(t, tag.None, m.Alarms[3].Of)
 	require.Equal(t, "quality", m.Alarms[3].Fault.String())

@@ -29,8 +29,10 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Result, answer.Reason = Refused, "not legal in this state"
 	case ev.Command == Restart && !m.provable(ev.Elem):
 		answer.Result, answer.Reason = Refused, "meter not GOOD"
-	case m.shut(at, ev.Elem, ev.Command) >= 0:
-		answer.Result, answer.Reason = Refused, m.p.Interlocks[m.shut(at, ev.Elem, ev.Command)].Text
+	default:
+		if i := m.shut(at, ev.Elem, ev.Command); i >= 0 {
+			answer.Result, answer.Reason, answer.Interlock = Refused, m.p.Interlocks[i].Text, i+1
+		}
 	}
 	fx = append(fx, answer)
 	switch c := ev.Command; {
@@ -170,11 +172,11 @@ func (m *Machine) fail(at int64, c Command, reason string, fx []Effect) []Effect
 // timedOut tells a time-out and, where there are retries left, begins one. Else what follows is due's to carry out.
 func (m *Machine) timedOut(at int64, p int, fx []Effect) (_ []Effect, follows Command) {
 	s, e := &m.el[p], &m.p.Elems[p]
-	reason := "time-out"
+	reason, interlock := "time-out", 0
 	if s.Anew {
 		reason = notSafe
 	} else if s.Waiting {
-		if reason = m.waitsFor(p); s.A != 0 && m.asksRelease(p) {
+		if reason, interlock = m.waitsFor(p); s.A != 0 && m.asksRelease(p) {
 			reason = "release"
 		}
 	}
@@ -185,7 +187,7 @@ func (m *Machine) timedOut(at int64, p int, fx []Effect) (_ []Effect, follows Co
 		follows = reaction(e.OnTimeout)
 	}
 	fx = append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p), Command: follows,
-		Tries: int(s.Tries)})
+		Tries: int(s.Tries), Interlock: interlock})
 	if again {
 		fx = m.retry(at, p, fx)
 	}

@@ -224,7 +224,8 @@ func (m *Machine) found(at int64, e int, fx []Effect) []Effect {
 		f.Value, f.Action, f.Reason = 1, m.p.Elems[e].First+min(int(s.PC), m.p.Elems[e].Count-1), notSafe
 	} else if s.Waiting {
 		f.Value, f.Action, f.Elapsed = 1, m.p.Elems[e].First+int(s.PC), at-s.ActAt
-		f.Reason, f.Who = m.waitsFor(e), m.missing(e)
+		f.Reason, f.Interlock = m.waitsFor(e)
+		f.Who = m.missing(e)
 	}
 	return append(fx, f)
 }

@@ -37,8 +37,9 @@ func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 		}
 		react := t.React
 		if !settled {
-			react = min(react, Hold) // the harder ones stand behind it
+			react = softened(react)
 		}
+		n := len(fx)
 		if len(t.Outputs) == 0 && !State(m.r.Shown).Terminal() {
 			fx = m.failAt(at, 0, react, t.Text, fx)
 		}
@@ -48,8 +49,21 @@ func (m *Machine) interlocks(at int64, fx []Effect) []Effect {
 				fx = m.drive(at, o, t.Text, fx)
 			}
 		}
+		for ; n < len(fx); n++ {
+			if fx[n].Kind != Found { // what was found waits for reasons of its own
+				fx[n].Interlock = i + 1
+			}
+		}
 	}
 	return fx
+}
+
+// softened is the reaction to what is not settled: a hold in the place of any.
+func softened(react Command) Command {
+	if react == NoCommand {
+		return NoCommand
+	}
+	return Hold
 }
 
 // drive takes an output to its safe value whatever its phase wants. What was held comes back on restart; what runs on has to set
@@ -158,13 +172,13 @@ func (m *Machine) answers(p int) int32 {
 	return int32(p)
 }
 
-// waitsFor says what the current action of a phase or logic waits for.
-func (m *Machine) waitsFor(p int) string {
+// waitsFor says what the current action of a phase or logic waits for, and the number + 1 of the interlock that withholds it.
+func (m *Machine) waitsFor(p int) (reason string, interlock int) {
 	a := m.current(p)
 	if i := m.withheld(a); i >= 0 {
-		return m.p.Interlocks[i].Text
+		return m.p.Interlocks[i].Text, i + 1
 	}
-	return a.Reason
+	return a.Reason, 0
 }
 
 // Withheld returns the interlock that keeps a phase or logic from what it sets, -1 where none does.

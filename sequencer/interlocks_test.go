@@ -62,6 +62,25 @@ func (w *watch) gated(m *Machine) error {
 	return nil
 }
 
+// blamed checks that an effect names the interlock that has led to it or withholds something, if one has, and no other.
+func (w *watch) blamed(ev *Event, e *Effect) error {
+	if i := e.Interlock - 1; i >= 0 {
+		if i >= len(w.w.Interlocks) || !w.plant.blocks[i] {
+			return fmt.Errorf("interlock %d does not block and is named: %s", i, e.Reason)
+		}
+		called := e.Kind == CancelAction || e.Kind == StepChanged && e.Reason == "overtaken" // without a text of it
+		if text := w.w.Interlocks[i].Text; e.Reason != text && !called {
+			return fmt.Errorf("%q is named, and the reason is %q", text, e.Reason)
+		}
+		return nil
+	}
+	says := func(t Interlock) bool { return t.Text == e.Reason }
+	if e.Reason != ev.Reason && slices.ContainsFunc(w.w.Interlocks, says) {
+		return fmt.Errorf("nothing is named, and the reason is %q", e.Reason)
+	}
+	return nil
+}
+
 // interlocked tells whether an interlock that has tripped wants a hard abort.
 func (w *watch) interlocked() bool {
 	for i := range w.w.Interlocks {

@@ -119,12 +119,12 @@ func (s State) command() Command {
 // logicTimedOut ends a logic that has taken all its time.
 func (m *Machine) logicTimedOut(at int64, l int, fx []Effect) []Effect {
 	e := &m.p.Elems[l]
-	reason := notDone
+	reason, interlock := notDone, 0
 	if s := &m.el[l]; s.Waiting {
-		reason = m.waitsFor(l)
+		reason, interlock = m.waitsFor(l)
 	}
 	state := State(m.el[e.Parent].State)
-	fx = append(fx, Effect{Kind: TimedOut, Elem: l, Elapsed: e.Timeout, Reason: reason, Command: state.command()})
+	fx = append(fx, Effect{Kind: TimedOut, Elem: l, Elapsed: e.Timeout, Reason: reason, Command: state.command(), Interlock: interlock})
 	return m.giveUp(at, l, notDone, fx)
 }
 

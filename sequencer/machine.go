@@ -130,6 +130,8 @@ type Effect struct {
 	Trip     TripState
 	Who      Who // ActionStarted, TimedOut, Found: who is waited for; ready, or a step: what comes next, as with EdgeGoTo; Answer: who is in the way
 	Reason   string
+
+	Interlock int // number + 1 of the one that has led to it or, ActionStarted, TimedOut, Found, withholds what is waited for; 0: none
 }
 
 // Who names the elements that are waited for: who is missing at a line, who posts a message, who holds equipment.

@@ -2,7 +2,11 @@
 
 package sequencer
 
-import "github.com/batchkit/batchkit/recipe"
+import (
+	"strconv"
+
+	"github.com/batchkit/batchkit/recipe"
+)
 
 // Mode is the mode of a block. A phase has none of its own: the block around it says what follows it, and the mode of that holds for
 // its entry and exit. A time-out runs on while somebody is waited for; between two children of a block there is none.
@@ -19,8 +23,10 @@ const (
 	modeCount
 )
 
-// MaxModes is how many blocks one command gives another mode at most; each is a record.
-const MaxModes = 512
+// maxModes is how many blocks one command gives another mode at most; each is a record.
+const maxModes = 512
+
+var tooManyModes = "more than " + strconv.Itoa(maxModes) + " blocks would change; name one of the blocks in it"
 
 // String gives the name that records and commands use: automatic, semi_automatic or manual.
 func (m Mode) String() string {
@@ -83,8 +89,8 @@ func (m *Machine) mode(ev *Event, answer Effect, fx []Effect) []Effect {
 		answer.Result, answer.Reason = Refused, "the batch is over"
 	case n == 0:
 		answer.Result, answer.Reason = NoOp, "already in this mode"
-	case n > MaxModes:
-		answer.Result, answer.Reason = Refused, "more than 512 blocks would change; name one of the blocks in it"
+	case n > maxModes:
+		answer.Result, answer.Reason = Refused, tooManyModes
 	}
 	fx = append(fx, answer)
 	for b := 0; answer.Result == Accepted && b < m.p.Elems[e].End; b++ {

@@ -100,7 +100,7 @@ func TestNothingIsHeldUpInAutomatic(t *testing.T) {
 
 func TestACommandThatWouldChangeTooManyModesIsRefused(t *testing.T) {
 	root := &block{name: "MAIN", kind: recipe.Parallel}
-	for range MaxModes {
+	for range maxModes {
 		root.below = append(root.below, &block{name: "B", below: []*block{{name: "P", todo: []todo{{Action: Action{Kind: recipe.Mark}}}}}})
 	}
 	w := (&wired{}).procedure(root)
@@ -109,7 +109,7 @@ func TestACommandThatWouldChangeTooManyModesIsRefused(t *testing.T) {
 	require.Len(t, fx, 1)
 	require.Equal(t, Refused, fx[0].Result)
 	require.Len(t, m.Step(1, &Event{Kind: Told, Command: Manual, Elem: 1}, nil), 3, "the answer, MAIN, and the block itself")
-	require.Len(t, m.Step(1, &Event{Kind: Told, Command: Manual}, nil), MaxModes, "the answer, and all below MAIN but the one that is manual")
+	require.Len(t, m.Step(1, &Event{Kind: Told, Command: Manual}, nil), maxModes, "the answer, and all below MAIN but the one that is manual")
 }
 
 // waitsByItself are the kinds of actions that need no time-out, because each comes to its end by itself. What a phase without a

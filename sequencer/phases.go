@@ -161,7 +161,8 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 		if m.withheld(a) < 0 {
 			return fx
 		}
-		base.Kind, base.Reason = ActionStarted, m.waitsFor(p)
+		base.Kind = ActionStarted
+		base.Reason, base.Interlock = m.waitsFor(p)
 	case recipe.OpenWindow:
 		base.Kind = OpenWindow
 	case recipe.CloseWindow:

@@ -262,7 +262,8 @@ func (w *world) show(ev *Event, fx []Effect) {
 // rule has the arbiter say something of a request, now and then of its place before that. What it has granted it grants again.
 func (w *world) rule(id uint32) {
 	later := func(k EventKind) {
-		w.open = append(w.open, Event{Kind: k, ID: id, Reason: "the arbiter says no"})
+		reason := [...]string{"the arbiter says no", "interlock 0"}[id%2] // the second may be the text of an interlock, too
+		w.open = append(w.open, Event{Kind: k, ID: id, Reason: reason})
 		w.due = append(w.due, w.r.now+w.Int64N(second))
 	}
 	if w.had == nil {

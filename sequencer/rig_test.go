@@ -213,7 +213,7 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 		if over && (e.Kind != Answer || e.Result != Refused) {
 			return fmt.Errorf("effect %d comes after the end", i)
 		}
-		if err := w.effect(at, e); err != nil {
+		if err := errors.Join(w.effect(at, e), w.blamed(ev, e)); err != nil {
 			return fmt.Errorf("effect %d: %w", i, err)
 		}
 	}

@@ -84,8 +84,8 @@ type Question struct {
 	Cell   cond.Cell  // what that remembers
 }
 
-// Asks calls fn for each condition that the action asks in which an element waits, at monotonic time at.
-func (m *Machine) Asks(at int64, e int, fn func(q Question)) {
+// Conditions calls fn for each condition that the action asks in which an element waits, at monotonic time at.
+func (m *Machine) Conditions(at int64, e int, fn func(q Question)) {
 	if !m.acts(e) {
 		return
 	}

@@ -49,7 +49,7 @@ func (w *watch) waits(at int64, m *Machine) error {
 func (w *watch) waitsFor(at int64, m *Machine, s *Wait) error {
 	missing, open, asked := 0, 0, 0
 	m.Outputs(s.Elem, func(Missing) { missing++ })
-	m.Asks(at, s.Elem, func(q Question) {
+	m.Conditions(at, s.Elem, func(q Question) {
 		if asked++; q.Truth != cond.True {
 			open++
 		}
@@ -112,7 +112,7 @@ func TestWhatIsWaitedForIsToldWithWhatDecidesIt(t *testing.T) {
 	require.Equal(t, int64(second), list[0].Since)
 	ask := func(x0, x1, at int64) (q Question) {
 		r.plant.value[1], r.plant.value[2] = x0, x1
-		r.m.Asks(at, list[0].Elem, func(is Question) { q = is })
+		r.m.Conditions(at, list[0].Elem, func(is Question) { q = is })
 		return q
 	}
 	q := ask(1, 9, second)

@@ -47,7 +47,7 @@ type Forker interface {
 // process alone.
 type Powered interface {
 	PowerCut(now int64) // outputs drop, writes under way are lost, nothing is emitted
-	Boot(now int64)     // the controller comes up, with power or without having lost it: every value is emitted once
+	Boot(now int64)     // the controller comes up, with power or without having lost it: what is on its way to a device is dropped, every value emitted once
 }
 
 // Options are the options of a trial. Nil is the same as the zero value.

@@ -224,6 +224,30 @@ func TestAStoryIsHeldAgainstItsFile(t *testing.T) {
 	require.True(t, rewrite())
 }
 
+func TestARuleAtABootExcusesNeitherAnotherVerdictNorAnOutputThatIsNotSafe(t *testing.T) {
+	r := charge(t, sim.NewPlant(1))
+	r.Run(time.Hour)
+	p := r.ran
+	after := func(was, is string) error {
+		again, changed := *p, 0
+		again.recs = slices.Clone(p.recs)
+		for i, rec := range p.recs {
+			if (rec.Kind == record.KindWindowStop || rec.Kind == record.KindBatchEnd) && rec.Text(record.Result) == was {
+				forged, err := record.Parse(bytes.Replace(rec.Body, []byte(`"result":"`+was), []byte(`"result":"`+is), 1))
+				require.NoError(t, err)
+				again.recs[i] = forged
+				changed++
+			}
+		}
+		require.Equal(t, 1, changed)
+		return p.spared(&again, 0)
+	}
+	require.NoError(t, after("PASS", "PASS"))
+	require.NoError(t, after("PASS", "NOT_GOOD"))
+	require.EqualError(t, after("PASS", "OUT_OF_TOLERANCE"), "window A is OUT_OF_TOLERANCE; uncut it is PASS")
+	require.EqualError(t, after("outputs_safe", "outputs_not_confirmed"), "it ends outputs_not_confirmed; uncut it ends outputs_safe")
+}
+
 func TestABatchThatWaitsBetweenTwoStepsRestsAndHasAStory(t *testing.T) {
 	t.Parallel()
 	r := charge(t, sim.NewPlant(1))

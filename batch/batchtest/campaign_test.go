@@ -16,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/internal/golden"
 	"github.com/batchkit/batchkit/internal/grow"
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
@@ -277,6 +278,25 @@ func TestRandomRecipesOnAWildPlantKeepEveryRule(t *testing.T) {
 		"answer refused", "parameter_change", "retry", "recovery hold", "recovery resume", "recovery abort"} {
 		require.NotZero(t, met[what], "nothing shows that the rules of it were asked: %s", what)
 	}
+}
+
+func TestWhatIsOnItsWayToTheWildPlantWhenAControllerComesUpNeverArrives(t *testing.T) {
+	arrived := 0
+	for seed := range uint64(50) {
+		for _, boots := range []bool{true, false} {
+			w := newWild(seed)
+			if _, err := w.Apply(1, tag.Write{Channel: "do/0", Form: tag.Bool, Bits: 1}); err != nil {
+				continue
+			}
+			if boots {
+				w.Boot(2)
+			}
+			w.Advance(10*second, func(tag.Raw) {})
+			require.False(t, boots && w.values["do/0"] == 1, "seed %d", seed)
+			arrived += int(w.values["do/0"])
+		}
+	}
+	require.Greater(t, arrived, 40, "without a boot it does")
 }
 
 // TestTheSameBytesOnEveryProcessor is run by .ci/run on arm64 and arm too.

@@ -29,7 +29,8 @@ import (
 //     way there may be another one: then state and windows alone are compared.
 //   - It was held or aborted by a rule, and the record says by which: the recovery rule of a phase that ran, an output that does not
 //     read back, an OEM action under way, a meter that is not GOOD as it comes up. If it then rests a person restarts it, up to three times while
-//     that is refused, and it must come to its end, or to rest again.
+//     that is refused, and it must come to its end, or to rest again. A window that passes or is out of tolerance uncut and closes is
+//     so here too, unless it is NOT_GOOD, and where it ends with its outputs safe uncut, it does here. The rest is not compared.
 //
 // Times are not compared: some milliseconds of inputs are lost in a cut, so an outcome that hangs on one of them, such as a command At
 // a time that a step just reaches, may differ and is then told. Say During a step, and After, what shall happen to it.
@@ -141,9 +142,37 @@ func (p *passage) judge(again *passage, n uint64, dark bool) (ruled bool, err er
 		return false, p.alike(again, n, dark)
 	}
 	if again.ended == "limit" && p.ended != "limit" {
-		err = fmt.Errorf("it was held or aborted (%s), and is still %s when the time is up", why, again.state())
+		return true, fmt.Errorf("it was held or aborted (%s), and is still %s when the time is up", why, again.state())
 	}
-	return true, err
+	return true, p.spared(again, n)
+}
+
+// spared holds what a rule does not excuse after a cut against what followed without one: the verdict of a window that is not NOT_GOOD,
+// and that the outputs end safe.
+func (p *passage) spared(again *passage, n uint64) error {
+	want, got := closed(p.recs[n:]), closed(again.recs[n:])
+	for _, w := range windowNames(want, got) {
+		if want[w] != got[w] && counts(want[w]) && counts(got[w]) {
+			return fmt.Errorf("window %s is %s; uncut it is %s", w, got[w], want[w])
+		}
+	}
+	if want, got := ending(p.recs), ending(again.recs); got != want && got != "" && want == "outputs_safe" {
+		return fmt.Errorf("it ends %s; uncut it ends %s", got, want)
+	}
+	return nil
+}
+
+// counts tells whether a verdict is one on the total of a meter that was good.
+func counts(verdict string) bool { return verdict == "PASS" || verdict == "OUT_OF_TOLERANCE" }
+
+// ending is what the last batch_end says of the outputs, "" where there is none.
+func ending(recs []*record.Record) string {
+	for _, rec := range slices.Backward(recs) {
+		if rec.Kind == record.KindBatchEnd {
+			return rec.Text(record.Result)
+		}
+	}
+	return ""
 }
 
 // rule is why a batch was held or aborted by the boot after a cut, as its records say it; "" where it was not.

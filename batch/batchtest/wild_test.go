@@ -206,5 +206,5 @@ func (w *wild) PowerCut(now int64) {
 	}
 }
 
-// Boot shows everything.
-func (w *wild) Boot(now int64) { w.now, w.dark, w.show = max(w.now, now), false, true }
+// Boot shows everything, and drops what was on its way.
+func (w *wild) Boot(now int64) { w.now, w.dark, w.show, w.queue = max(w.now, now), false, true, nil }

@@ -87,7 +87,7 @@ func (t *telling) look(at int64, ev *batch.Event) {
 	case batch.Tick:
 		m.due = t.replay.Machine.Dues(at)
 	case batch.Done:
-		if name, value, _, ok := t.replay.Machine.Wrote(ev.ID); ok {
+		if name, value, ok := t.replay.Machine.Wrote(ev.ID); ok {
 			m.wrote = name + " = " + value
 		}
 	}

@@ -4,20 +4,34 @@ package runner
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 )
 
-// Arbiter gives equipment that batches share to one of them at a time. Both methods are called on the loop's goroutine: they must not
-// block. A batch that is continued says both again, with the same numbers: an arbiter that knows a claim says again what it has said.
+// ArbiterLimit is the time in ns for which the end of a run waits for an arbiter to take what was given back. One that takes longer is
+// left behind: what it was not told yet it is told once it comes back to it, unless the process has ended.
+const ArbiterLimit = 5_000_000_000
+
+// rulingEvery is the time in ns between two rulings of one kind on one request that are taken.
+const rulingEvery = 1_000_000_000
+
+// Arbiter gives equipment that batches share to one of them at a time. Both methods are called on a goroutine of their own, one call
+// after the other, in the order of the records; nothing but the steps that wait for equipment waits for them, and the end of the run for
+// ArbiterLimit. In a virtual run, and of a batch that has ended already, they are called on Run's. A batch that is continued says both
+// again, with the same numbers: an arbiter that knows a claim says again what it has said.
 type Arbiter interface {
 	// Request asks for a whole set, which is given all or not at all; one that waits for more than is free keeps no other from the
 	// rest, or batches that hold something already would wait in a circle. Say may be called at any time, from any goroutine, also before
-	// Request has returned, and as often as something changes; it does not block. A grant never expires: it ends with Release, and
-	// that of a batch whose process has died ends when it is continued, or when a person says so.
+	// Request has returned, and as often as something changes; it does not block. Of places in the queue one a second is taken, the newest,
+	// and only where it differs from the one before; of grants and refusals that follow one of their kind, too. A grant never expires: it
+	// ends with Release, and that of a batch whose process has died ends when it is continued, or when a person says so.
 	Request(c Claim, say func(Ruling))
 	// Release gives back what was granted, or says that it is no longer wanted, and so is all that the step asked for before, by lower
 	// numbers; without a step, that claim alone. One that is not known means nothing.
@@ -35,7 +49,7 @@ type Claim struct {
 // Ruling is what an arbiter says of a claim: that it is granted, or where it stands in the queue, or else that it is refused.
 type Ruling struct {
 	Granted bool
-	Token   uint64 // of a grant: it is greater than that of each grant before; 0: there is none. It is recorded
+	Token   uint64 // of a grant: it is greater than that of each grant before; 0: there is none. It is recorded, and not checked
 	Place   int64  // in the queue, 1 for who is next; 0: it is in none
 	Owner   string // in the queue: who has it, at most 200 bytes; "": not told
 	Since   int64  // in the queue: since when the owner has it, UTC in ns since 1970; 0: not told
@@ -63,15 +77,101 @@ func (v *Ruling) event(id uint32) batch.Event {
 
 // arbitrate hands on what concerns an arbiter.
 func (l *loop) arbitrate(e *batch.Effect) {
-	a, id := l.r.rig.Arbiter, e.ID
+	a, id, in := l.r.rig.Arbiter, e.ID, l.r.in
 	l.ring.add(entry{at: l.now(), took: -1, seq: e.Seq, id: id, what: handed, kind: e.Kind})
-	l.guest("Rig.Arbiter", func() {
-		if e.Kind == batch.ReleaseResource {
-			a.Release(l.r.b.ID, e.Step, id)
-			return
+	in.forget(id)
+	name, step := l.r.b.ID, e.Step
+	call := func() { a.Release(name, step, id) }
+	if e.Kind == batch.RequestResource {
+		c := Claim{Batch: name, ID: id, Step: step, Resources: slices.Clone(e.Params)}
+		call = func() { a.Request(c, func(v Ruling) { in.rule(v.event(id)) }) }
+	}
+	if l.desk == nil {
+		l.guest("Rig.Arbiter", call)
+	} else {
+		l.desk.add(call)
+	}
+}
+
+// errArbiter says that an arbiter does not come back.
+var errArbiter = errors.New("runner: Rig.Arbiter does not answer; it may not know what the batch has given back, so see to that by hand")
+
+// errands are calls of an arbiter, made one after the other beside the loop.
+type errands struct {
+	fail func(err error)
+
+	mu   sync.Mutex
+	list []func()      // calls that were not made yet
+	idle chan struct{} // closed when all are made; nil: none is
+	err  error         // one has panicked; none is made any more
+}
+
+// add has a call made after all others.
+func (d *errands) add(call func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return
+	}
+	if d.list = append(d.list, call); d.idle == nil {
+		d.idle = make(chan struct{})
+		go d.run()
+	}
+}
+
+// run makes calls until none is left.
+func (d *errands) run() {
+	for call := d.next(); call != nil; call = d.next() {
+		d.make(call)
+	}
+}
+
+func (d *errands) next() func() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.list) == 0 || d.err != nil {
+		close(d.idle)
+		d.idle, d.list = nil, nil
+		return nil
+	}
+	call := d.list[0]
+	d.list = d.list[1:]
+	return call
+}
+
+// make makes a call. Where that panics the run ends, as where another guest does.
+func (d *errands) make(call func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.mu.Lock()
+			d.err = fmt.Errorf("runner: Rig.Arbiter: panic: %v", p)
+			d.mu.Unlock()
+			d.fail(d.err)
 		}
-		a.Request(Claim{Batch: l.r.b.ID, ID: id, Step: e.Step, Resources: slices.Clone(e.Params)}, func(v Ruling) { l.r.in.rule(v.event(id)) })
-	})
+	}()
+	call()
+}
+
+// wait waits for ArbiterLimit until all calls are made, and tells what kept them from it.
+func (d *errands) wait() error {
+	if d == nil {
+		return nil
+	}
+	d.mu.Lock()
+	idle := d.idle
+	d.mu.Unlock()
+	if idle != nil {
+		limit := time.NewTimer(ArbiterLimit)
+		defer limit.Stop()
+		select {
+		case <-idle:
+		case <-limit.C:
+			return errArbiter
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
 }
 
 // givenBack tells the arbiter once more what a batch that has ended gave back, where a cut came before that could be told.
@@ -87,23 +187,100 @@ func (r *Runner) givenBack(list []batch.Effect) (err error) {
 	return nil
 }
 
-// rule takes in what an arbiter says. What was said of the same request before and was not taken yet is replaced, unless it says
-// something else, so that no arbiter can fill the inbox.
+// ruling is what an arbiter has said last of a request, in one sense.
+type ruling struct {
+	ev    batch.Event
+	waits bool        // ev was not taken yet
+	due   int64       // it is not taken before
+	was   batch.Event // that was taken last
+}
+
+// urgent tells whether it is more than news.
+func (s *ruling) urgent() bool { return s.ev.Kind != batch.ResourceQueue }
+
+// rule takes in what an arbiter says. What was said before of the same request, in the same sense, and was not taken yet is replaced,
+// and no two are taken within rulingEvery: an arbiter that speaks without end keeps nothing waiting and fills no journal.
 func (in *inbox) rule(ev batch.Event) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.over {
 		return
 	}
-	for i := range in.answers {
-		if old := &in.answers[i]; old.Kind == ev.Kind && old.ID == ev.ID {
-			*old = ev
-			in.coalesced++
-			return
+	if place := in.saidOf(batch.ResourceQueue, ev.ID); place != nil {
+		in.drop(place) // this is newer, or it waits no longer
+	}
+	s := in.saidOf(ev.Kind, ev.ID)
+	if s == nil {
+		in.rulings = append(in.rulings, ruling{})
+		s = &in.rulings[len(in.rulings)-1]
+	}
+	in.drop(s)
+	if s.ev = ev; !s.urgent() && s.was.Place == ev.Place && s.was.Owner == ev.Owner && s.was.Since == ev.Since {
+		return // nothing has changed
+	}
+	s.waits = true
+	in.waiting++
+	in.wake()
+}
+
+// saidOf finds what was said of a request, nil where nothing was.
+func (in *inbox) saidOf(kind batch.EventKind, id uint32) *ruling {
+	for i := range in.rulings {
+		if s := &in.rulings[i]; s.ev.Kind == kind && s.ev.ID == id {
+			return s
 		}
 	}
-	in.answers = append(in.answers, ev)
-	in.wake()
+	return nil
+}
+
+// drop drops what was said and not taken yet.
+func (in *inbox) drop(s *ruling) {
+	if s.waits {
+		s.waits = false
+		in.waiting--
+		in.coalesced++
+	}
+}
+
+// forget drops what was said of a request: it is made anew, or given back.
+func (in *inbox) forget(id uint32) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i := range in.rulings {
+		if s := &in.rulings[i]; s.ev.ID == id {
+			in.drop(s)
+		}
+	}
+	in.rulings = slices.DeleteFunc(in.rulings, func(s ruling) bool { return s.ev.ID == id })
+}
+
+// ruled takes out what an arbiter has said and may be taken now, news or what is more.
+func (in *inbox) ruled(urgent bool, clock func() int64) (ev batch.Event, stamp int64, ok bool) {
+	for i := range in.rulings {
+		s := &in.rulings[i]
+		if !s.waits || s.urgent() != urgent {
+			continue
+		}
+		if now := clock(); s.due <= now {
+			s.was, s.waits, s.due = s.ev, false, now+rulingEvery
+			in.waiting--
+			return s.ev, now, true
+		}
+	}
+	return ev, 0, false
+}
+
+// rules returns when something that an arbiter has said may be taken; with only set, what is more than news.
+func (in *inbox) rules(only bool) int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	next := timebase.Never
+	for i := range in.rulings {
+		if s := &in.rulings[i]; s.waits && (s.urgent() || !only) {
+			next = min(next, s.due)
+		}
+	}
+	return next
 }
 
 // unshared returns the first equipment that a recipe uses and batches share; "" where there is none.

@@ -20,12 +20,14 @@ const (
 )
 
 // inbox takes in from any goroutine and never blocks. The loop takes out: commands that make safe, answers of devices, other commands,
-// samples.
+// what an arbiter says, samples.
 type inbox struct {
 	mu         sync.Mutex
 	answers    []batch.Event
-	commands   []given // in the order in which they were given
-	served     bool    // one that makes safe was taken last: an answer is next
+	commands   []given  // in the order in which they were given
+	served     bool     // one that makes safe was taken last: an answer is next
+	rulings    []ruling // what an arbiter has said of requests that stand, in the order in which it was said first
+	waiting    int      // of rulings, those that were not taken yet
 	samples    []arrived
 	head       int   // first sample not taken
 	stamped    int   // samples from head on that were there when the clock showed now
@@ -171,25 +173,36 @@ func (in *inbox) fail(err error) {
 }
 
 // take takes out the next event; with only set, none of the samples and reports. At is when a sample was true, 0 for other
-// events. Stamp is not earlier than it came in; samples that wait together have one stamp, so that they are packed as a scan.
+// events. Stamp is not earlier than it came in; samples that wait together have one stamp, so that they are packed as a scan. What an
+// arbiter grants or refuses comes behind commands and answers, and its news, which are few, before the samples.
 func (in *inbox) take(only bool, clock func() int64) (ev batch.Event, at, stamp int64, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if ev, ok = in.command(); ok {
 		return ev, 0, clock(), true
 	}
-	if !only && in.head < len(in.samples) {
-		if in.stamped == 0 {
-			in.stamped, in.now = len(in.samples)-in.head, clock()
+	if in.waiting > 0 {
+		if ev, stamp, ok = in.ruled(true, clock); ok {
+			return ev, 0, stamp, true
 		}
-		in.stamped--
-		a := in.samples[in.head]
-		if in.head++; in.head == len(in.samples) {
-			in.shift()
-		}
-		return a.ev, a.at, in.now, true
 	}
-	return ev, 0, 0, false
+	if !only && in.waiting > 0 {
+		if ev, stamp, ok = in.ruled(false, clock); ok {
+			return ev, 0, stamp, true
+		}
+	}
+	if only || in.head == len(in.samples) {
+		return ev, 0, 0, false
+	}
+	if in.stamped == 0 {
+		in.stamped, in.now = len(in.samples)-in.head, clock()
+	}
+	in.stamped--
+	a := in.samples[in.head]
+	if in.head++; in.head == len(in.samples) {
+		in.shift()
+	}
+	return a.ev, a.at, in.now, true
 }
 
 // status returns how far the journal is durable, and a failure.
@@ -203,7 +216,7 @@ func (in *inbox) status() (durable uint64, failed error) {
 func (in *inbox) depth() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.answers) + len(in.commands) + len(in.samples) - in.head
+	return len(in.answers) + len(in.commands) + in.waiting + len(in.samples) - in.head
 }
 
 // lost takes in that the port was lost: every tag that was read is BAD until it is read again.
@@ -259,11 +272,11 @@ func (in *inbox) strangers() []string {
 	return slices.Sorted(maps.Keys(in.unmapped))
 }
 
-// empty tells whether no command or answer waits.
+// empty tells whether nothing waits but samples and reports.
 func (in *inbox) empty() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.commands) == 0 && len(in.answers) == 0
+	return len(in.commands) == 0 && len(in.answers) == 0 && in.waiting == 0
 }
 
 // dropped returns how many samples were replaced.

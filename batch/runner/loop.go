@@ -58,6 +58,7 @@ type loop struct {
 	heads   *heads // nil: nothing is signed
 	marks   marks
 	medium  medium
+	desk    *errands                        // calls of the arbiter; nil: they are made on the loop
 	aside   func(work func() func(l *loop)) // has work done beside the loop, which then calls what it returns
 }
 

@@ -61,6 +61,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 		h.now = clock.Now
 	}
 	r.loop.aside = func(one func() func(l *loop)) { c.work <- one }
+	r.loop.desk = &errands{fail: r.in.fail}
 	c.run(ctx, logged, wall)
 	if r.loop.failed != nil {
 		c.safeAll(work)
@@ -131,7 +132,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		if len(schedule) > 0 {
 			next = min(next, schedule[0].At+begun)
 		}
-		alarm.Set(next)
+		alarm.Set(min(next, in.rules(crowded)))
 		select {
 		case <-in.ready:
 		case <-done:

@@ -325,8 +325,11 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrEvidence, closed))
 	}
 	r.in.close()
+	untold := r.loop.desk.wait()
 	res, err := r.pack(w.Head(), err)
-	res.Written = w.Stats()
+	if res.Written = w.Stats(); untold != nil && !errors.Is(err, untold) {
+		err = errors.Join(err, untold)
+	}
 	return res, err
 }
 

@@ -175,7 +175,7 @@ func (v *virtual) next(aged int64) error {
 	if v.resting() {
 		return v.nobody()
 	}
-	next := min(v.port.Next(), v.l.wake(), aged, v.l.observe, v.commit)
+	next := min(v.port.Next(), v.l.wake(), aged, v.l.observe, v.commit, v.r.in.rules(false))
 	if len(v.dones) > 0 {
 		next = min(next, v.dones[0].at)
 	}

@@ -188,3 +188,19 @@ func FuzzRestore(f *testing.F) {
 		require.NoError(t, err)
 	})
 }
+
+func TestAWriteThatIsUnderWayWhenTheControllerComesUpAnewNeverArrives(t *testing.T) {
+	r := newRig(t, 1)
+	r.write("do/4", 1)
+	r.run(second)
+	require.EqualValues(t, 1, r.p.Output("do/4"))
+	r.write("do/4", 0)
+	r.write("do/3", 1)
+	r.p.Boot(r.now + 1)
+	r.run(5 * second)
+	require.EqualValues(t, 1, r.p.Output("do/4"))
+	require.Zero(t, r.p.Output("do/3"))
+	r.write("do/3", 1)
+	r.run(second)
+	require.EqualValues(t, 1, r.p.Output("do/3"), "one of its new life does")
+}

@@ -71,12 +71,14 @@ func (p *Plant) PowerCut(now int64) {
 	p.push(pending{at: now, what: doCut})
 }
 
-// Boot brings the controller's power back at now. Outputs stay off until they are written.
+// Boot lets the controller come up at now, with its power back or without having lost it. A write of its life before that is still under
+// way never arrives. Outputs that are off stay off until they are written.
 func (p *Plant) Boot(now int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.start(now)
-	p.down = false
+	p.queue = slices.DeleteFunc(p.queue, func(q pending) bool { return q.at > now && q.what == doWrite })
+	p.down, p.answers = false, [outputs]int64{}
 	p.push(pending{at: max(now, p.now), what: doBoot})
 }
 

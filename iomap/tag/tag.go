@@ -96,7 +96,9 @@ type Write struct {
 // time. A port that cannot read an output back emits it with quality Bad.
 //
 // Write carries out w and returns when the device has accepted it, has refused it, or ctx ended, which it does at w.Deadline. A
-// nil error means that the device confirmed the write. Write may be called while Watch runs, by one goroutine at a time.
+// nil error means that the device confirmed the write. Write may be called while Watch runs, by one goroutine at a time. What is still on
+// its way when Write has returned, or its process has died, must not arrive after a later write to that channel, nor after the first
+// values of the next Watch: of an output that does not read back nobody would find out.
 type Port interface {
 	Watch(ctx context.Context, emit func(Raw)) error
 	Write(ctx context.Context, w Write) error

@@ -188,7 +188,7 @@ const (
 	Unapproved                     // true where the batch runs without approval
 	Unit                           // UCUM unit of the values beside it
 	Value                          // value set, answered or measured
-	Values                         // results handed back, name=value
+	Values                         // name=value of each result, or of each tag that was looked at, with quality and age; of a batch_end: outputs not confirmed
 	VoteWindowMS                   // window of a vote; 0: there is none
 	WaitReason                     // what is waited for
 	WearIndex                      // life of the medium that is used up, percent, rounded up

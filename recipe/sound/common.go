@@ -12,10 +12,12 @@ import (
 // nothing is what is withheld where nothing is.
 const nothing = -1
 
-// withhold explores what becomes of the recipe while another batch has one thing and keeps it.
+// withhold explores what becomes of the recipe while another batch has one thing and keeps it. One limit holds for all explorations
+// together: a map may list a thing for each of which as much is to be explored as for the recipe itself.
 func (x *explorer) withhold(t int) {
-	y := &explorer{net: x.net, limit: x.limit, most: x.most, memory: x.memory, params: x.params, withheld: t}
+	y := &explorer{net: x.net, limit: x.limit, before: x.proof.States, steps: x.steps, most: x.most, memory: x.memory, params: x.params, withheld: t}
 	y.search()
+	x.steps = y.steps
 	x.proof.States += y.proof.States
 	x.proof.Findings = append(x.proof.Findings, y.proof.Findings...)
 	switch {

@@ -40,11 +40,12 @@ type node struct {
 type explorer struct {
 	net      *net
 	params   []recipe.Param
-	limit    int
+	limit    int // of states, those of the explorations before among them
+	before   int // states of the explorations before
 	most     int // messages of one tag that can wait
 	memory   int // bytes
 	withheld int // equipment that another batch has and keeps, or nothing
-	steps    int // moves without a choice
+	steps    int // moves without a choice, those of the explorations before among them
 	size     int // about the bytes of one state in the queue
 	seen     map[key]bool
 	nodes    []node
@@ -112,7 +113,7 @@ func (x *explorer) search() {
 
 // spent tells whether a limit is reached. Rounds of a fixed number make no states, so what they do is bounded, too.
 func (x *explorer) spent() bool {
-	return len(x.nodes) > x.limit || x.steps > stepsPerState*x.limit || len(x.queue)*x.size > x.memory
+	return x.before+len(x.nodes) > x.limit || x.steps > stepsPerState*x.limit || len(x.queue)*x.size > x.memory
 }
 
 // stepsPerState bounds the moves without a choice.

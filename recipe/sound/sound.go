@@ -100,7 +100,7 @@ type Guards interface {
 
 // Options are the options of Check. Nil is the same as the zero value.
 type Options struct {
-	States int    // states explored at most, 0: DefaultStates; each takes about 100 bytes of memory, beside MaxMemory
+	States int    // states explored at most, for all of Shared together; 0: DefaultStates; each takes about 100 bytes of memory, beside MaxMemory
 	Guards Guards // nil: every condition may be true, and false
 
 	// Owners is how many elements may hold equipment at a time, by its name; what is not in it, or less than 1, has one owner.

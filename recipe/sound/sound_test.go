@@ -208,6 +208,30 @@ func TestARecipeWhoseStatesTakeTooMuchMemoryIsNotProved(t *testing.T) {
 	require.Less(t, p.States, 10_000)
 }
 
+func TestALimitOfStatesHoldsForAllSharedEquipmentTogether(t *testing.T) {
+	root := block(par, "R")
+	var shared []string
+	for i := range 3 {
+		c := block(seq, fmt.Sprintf("B%d", i))
+		for k := range 8 {
+			shared = append(shared, fmt.Sprintf("E%d_%d", k, i))
+			c.Children = append(c.Children, uses(phase(fmt.Sprintf("P%d_%d", i, k)), shared[len(shared)-1]), uses(phase(fmt.Sprintf("A%d_%d", i, k)), "AIR"))
+		}
+		root.Children = append(root.Children, c)
+	}
+	alone := Check(of(root), nil)
+	require.Equal(t, Sound, alone.Verdict)
+	whole := Check(of(root), &Options{Shared: shared})
+	require.Equal(t, Sound, whole.Verdict)
+	require.Greater(t, whole.States, 5*alone.States)
+	require.Equal(t, Sound, Check(of(root), &Options{Shared: shared, States: whole.States}).Verdict)
+	for _, limit := range []int{alone.States, 2 * alone.States, whole.States - 1} {
+		p := Check(of(root), &Options{Shared: shared, States: limit})
+		require.Equal(t, NotProved, p.Verdict, "limit %d", limit)
+		require.LessOrEqual(t, p.States, limit+len(root.Children), "limit %d", limit)
+	}
+}
+
 func dump(e *recipe.Element) string {
 	s := fmt.Sprintf("%s %s %v", e.ID, e.Block, e.Uses)
 	if e.Block == rep {
