@@ -3,9 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -46,20 +49,31 @@ func TestWhatIsWrongWithAFaultScriptIsToldInTheOrderOfItsLines(t *testing.T) {
 }
 
 func TestAPersonMayStartAgainWhatWasNotStartedOrEndTheRun(t *testing.T) {
-	for _, flags := range []string{"", " -plain"} {
+	for _, plain := range []bool{false, true} {
 		workplace(t)
 		src, err := os.ReadFile("map.yaml")
 		require.NoError(t, err)
 		write(t, "map.yaml", string(src)+dry)
-		p := sit(150, 36,
-			act{"demo orders start: refused (interlock IL-DRY", "\x03"},
+		interrupt, args := "\x03", "-speed 10 -unapproved -recipe recipe.yaml -map map.yaml"
+		if plain {
+			interrupt, args = "Ctrl-C", args+" -plain"
+		}
+		p := sit(200, 50,
+			act{"demo orders start: refused (interlock IL-DRY", interrupt},
 			act{"The batch is Idle: s start, Enter leaves it so? Ctrl-C again ends the run", "s\r"},
-			act{"demo orders start, because: from the terminal: refused (interlock IL-DRY", "\x03"},
-			act{"The batch is Idle: s start", "\x03"})
-		o := live(context.Background(), p.console, func(string) {}, words("-speed 10 -unapproved -recipe recipe.yaml -map map.yaml"+flags)...)
+			act{"demo orders start, because: from the terminal: refused (interlock IL-DRY", interrupt},
+			act{"The batch is Idle: s start", interrupt})
+		stdout := io.Writer(io.Discard)
+		if plain {
+			stdout, p.screen.cooked = p.screen, true
+		}
+		var errs bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		code := run(ctx, words(args), p.console, stdout, &errs)
+		cancel()
 		p.rises(t)
-		require.Equal(t, exitFailed, o.code, o)
+		require.Equal(t, exitFailed, code, errs.String())
 		require.Equal(t, []string{"demo start"}, orders(t, "out/B-0001"))
-		require.Contains(t, o.err, "before the batch was started: context canceled; its start was refused: interlock IL-DRY blocks: ")
+		require.Contains(t, errs.String(), "before the batch was started: context canceled; its start was refused: interlock IL-DRY blocks: ")
 	}
 }
