@@ -196,7 +196,10 @@ func (v *virtual) resting() bool {
 // nobody says what the batch waits for that rests, and why it was not started where it was to be.
 func (v *virtual) nobody() error {
 	v.l.wants = v.l.m.Wanted()
-	err := fmt.Errorf("%w: it is %s, and wants %s", ErrNobody, v.l.m.State(), strings.Join(v.l.wants, ", then "))
+	err := fmt.Errorf("%w: it is %s", ErrNobody, v.l.m.State())
+	if len(v.l.wants) > 0 {
+		err = fmt.Errorf("%w, and wants %s", err, strings.Join(v.l.wants, ", then "))
+	}
 	return v.l.unstarted(err)
 }
 

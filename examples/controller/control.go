@@ -117,7 +117,7 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 	case err == nil:
 		err = unread
 	case errors.Is(err, runner.ErrNobody):
-		err = fmt.Errorf("%w; a fault script can give what is wanted:\n%s", err, lacking(&res))
+		err = fmt.Errorf("%w; a fault script can give what is wanted, behind what it has:\n%s", err, lacking(&res, max(view.last+1, 12)))
 	case errors.Is(err, runner.ErrEvidence):
 		err = fmt.Errorf("%w\nwhat was recorded stays in %s; see to the disk before you go on", err, rig.Dir)
 	}

@@ -100,17 +100,17 @@ func has(known []string, step string) bool {
 		slices.Contains([]string{"entry", "exit", "uses", "select", "until", "step"}, what)
 }
 
-// lacking are the lines that would bring on a batch that nobody has brought on.
-func lacking(res *runner.Result) string {
+// lacking are the lines that would bring on a batch that nobody has brought on, from a second of the run on.
+func lacking(res *runner.Result, from uint64) string {
 	var lines []string
 	for i, want := range res.Wants {
 		what, of, _ := strings.Cut(want, " ")
 		if of != "" {
 			of = " " + of
 		}
-		line := fmt.Sprintf("  at %ds command %s op1 \"why\"%s", i+12, what, of)
+		line := fmt.Sprintf("  at %ds command %s op1 \"why\"%s", from+uint64(i), what, of)
 		if what == "answer" {
-			line = fmt.Sprintf("  at %ds answer op1%s yes", i+12, of)
+			line = fmt.Sprintf("  at %ds answer op1%s yes", from+uint64(i), of)
 		}
 		lines = append(lines, line)
 	}

@@ -173,7 +173,7 @@ func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.out, "batch    B-0002 is Held\n")
 	require.Contains(t, o.out, "outputs  all at their safe values\n")
-	require.Contains(t, o.err, "waits for an operator and none is scheduled: it is Held, and wants restart; a fault script can give what is wanted:\n"+
+	require.Contains(t, o.err, "waits for an operator and none is scheduled: it is Held, and wants restart; a fault script can give what is wanted, behind what it has:\n"+
 		"  at 12s command restart op1 \"why\"\n")
 }
 

@@ -26,6 +26,7 @@ type view struct {
 	live  bool // real time: a person may be there
 	asks  bool // Ctrl-C asks before it aborts
 	begun bool
+	last  uint64          // second of the newest line
 	told  string          // the command whose result is to come, and what it is for
 	again func(id uint32) // an answer was refused, and the prompt waits on; nil: nobody wants to know
 }
@@ -73,6 +74,7 @@ func found(was *runner.Remains) string {
 // line prints one line that begins with the time since the start of the run.
 func (v *view) line(r *record.Record, text string) {
 	ms := r.Count(record.TsMonoNS) / 1_000_000
+	v.last = ms / 1000
 	fmt.Fprintf(v.out, "%4d.%03d s  %s\n", ms/1000, ms%1000, harmless(text))
 }
 
