@@ -330,3 +330,20 @@ func (b *Batch) Steps() (ids []string) {
 	}
 	return ids
 }
+
+// Below returns the step_id of every element that stands in a block, in the order of the recipe; none of a phase, a transition, or
+// what the recipe has not.
+func (b *Batch) Below(block string) (ids []string) {
+	p := b.prog.seq.Elems
+	for e := range b.prog.elems {
+		if b.prog.elems[e].id != block || p[e].Bracket || p[e].Phase || p[e].Logic {
+			continue
+		}
+		for c := e + 1; c < p[e].End; c++ {
+			if !p[c].Bracket {
+				ids = append(ids, b.prog.elems[c].id)
+			}
+		}
+	}
+	return ids
+}

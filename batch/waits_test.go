@@ -74,6 +74,16 @@ func TestAStepFollowsWhatEndsBeforeItBegins(t *testing.T) {
 	}
 }
 
+func TestWhatStandsInABlockIsBelowIt(t *testing.T) {
+	dir := fixtures(t)[0]
+	b := bindFixture(t, dir, bodies(t, dir))
+	require.Equal(t, []string{"CHARGE_A", "CHARGE_B"}, b.Below("CHARGE"))
+	require.Equal(t, b.Steps()[1:], b.Below("BLEND"))
+	for _, step := range []string{"CHARGE_A", "PREPARE", "NOWHERE", ""} {
+		require.Empty(t, b.Below(step), step)
+	}
+}
+
 func TestASetThatAnInterlockWithholdsWaitsForIt(t *testing.T) {
 	d := newDesk(t, guardBatch(t))
 	lid, _ := d.b.Plan.Map.Lookup("ZS301")

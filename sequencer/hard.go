@@ -158,6 +158,7 @@ func (m *Machine) readTrip(at int64, fx []Effect) []Effect {
 	}
 	if s := &m.out[o]; m.near(o, v) {
 		s.Known, s.Since = true, at-Settle
+		m.confirmed(o)
 	}
 	return m.writeSafe(at, o, "boot", fx)
 }

@@ -194,6 +194,8 @@ func (w *wild) Apply(now int64, out tag.Write) (int64, error) {
 	if out.Deadline > 0 && done > out.Deadline {
 		return out.Deadline, errors.New("no answer")
 	}
+	// A write takes the place of one to the same output that is under way: the runner has cut that short.
+	w.queue = slices.DeleteFunc(w.queue, func(q coming) bool { return q.channel == out.Channel })
 	w.queue = append(w.queue, coming{done, out.Channel, out.Bits & 1, w.one(200)})
 	return done, nil
 }

@@ -78,18 +78,19 @@ func ExampleWhy() {
 	fmt.Print(reason)
 
 	// Output:
-	// 00:00:00.120  record 17  CHARGE/3 waits: total A at its target
-	//     at the end of the records, 00:00:00.300:
+	// CHARGE waits: total A at its target: total A is 0.25 kg; wanted is >= 1.00 kg; source FC1 is GOOD
+	// 0.120 s  record 17  CHARGE/3 waits: total A at its target
+	//     at the end of the records, 0.300 s after the start:
 	//       CHARGE waits: total A at its target
 	//         total A is 0.25 kg; wanted is >= 1.00 kg; source FC1 is GOOD; see record 13
 	//         CHARGE runs out of time in 59.8 s
-	//   00:00:00.120  record 15  the device confirmed write 1: XV1 = open
-	//     00:00:00.100  record 14  asked: XV1 is to be open, it was closed; write 1 by CHARGE/2
-	//       and record 12, 8, which see
-	//   00:00:00.100  record 12  CHARGE: start (Running, was Idle)
-	//     00:00:00.100  record 10  just before: the batch is Running, it was Idle
-	//       00:00:00.100  record 9  just before: start was accepted
+	//   0.100 s  record 12  CHARGE: start (Running, was Idle)
+	//     0.100 s  record 10  just before: the batch is Running, it was Idle
+	//       0.100 s  record 9  just before: start was accepted
 	//         and record 8, which see
 	//       and record 8, which see
-	//     00:00:00.100  record 8  o.shift (operator) ordered start, reason: scripted <&>
+	//     0.100 s  record 8  o.shift (operator) ordered start, reason: scripted <&>
+	//   0.120 s  record 15  the device confirmed write 1: XV1 = open
+	//     0.100 s  record 14  asked: XV1 is to be open, it was closed; write 1 by CHARGE/2
+	//       and record 12, 8, which see
 }

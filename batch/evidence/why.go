@@ -38,14 +38,16 @@ var (
 // Reason is a record and why it stands in the journal. Its texts are fit for a terminal, see [Plain].
 type Reason struct {
 	Seq    uint64    // number of the record; 0: a step of which there is none
+	Short  string    // of the record that is asked for: in one line, what it is and what it comes from; "" of the others, and of inputs
 	At     int64     // time of the run: ns since the first record, over all epochs
 	Kind   string    // event_type
 	Words  string    // what it says
 	Lines  []string  // what it waited for, with values, and what else there is to say
-	Causes []*Reason // the records that led to it, the last one first
+	Causes []*Reason // the records that led to it, the last one first; confirmations of writes behind the others
 	Link   string    // how it led to the record above it where that does not name it: JustBefore or Asked; "" where it does
 	Told   bool      // it is told of elsewhere in the tree, with its causes
 	Left   int       // causes that are left out, because MaxReasons or MaxBack was reached
+	said   saying    // what its record says of a state
 }
 
 // How a record led to another that does not name it as its cause.
@@ -59,19 +61,21 @@ const (
 // where the records do not replay, the causes are told by what they say alone, and the first line says so. An input is explained by
 // who or what gave it and by what it led to. It reads only. A number that is none, and a note, are refused with ErrNoReason; a
 // record whose cause is no record before it, with ErrCause.
-func Why(dir string, seq uint64) (*Reason, error) { return why(dir, seq, "") }
+func Why(dir string, seq uint64) (*Reason, error) { return why(dir, seq, false, "") }
 
-// WhyStep explains the last record of a step, by its step_id, and says what the step waits for at the end of the records. A step
-// that has no record is explained by what the batch waits for; one that the recipe has not is refused with ErrNoReason.
-func WhyStep(dir, step string) (*Reason, error) { return why(dir, 0, step) }
+// WhyStep explains the last record of a step, by its step_id, and says what the step waits for at the end of the records. Of a block it
+// explains what came last of its own states and of holds, stops, aborts, resumptions and time-outs in it; of the procedure, for which
+// "" stands too, the last state of the batch. A step that has no record is explained by what the batch waits for; one that the recipe
+// has not is refused with ErrNoReason.
+func WhyStep(dir, step string) (*Reason, error) { return why(dir, 0, true, step) }
 
-func why(dir string, seq uint64, step string) (*Reason, error) {
+func why(dir string, seq uint64, ofStep bool, step string) (*Reason, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	defer root.Close()
-	q := &inquiry{v: &verifier{dir: dir, root: root}, seq: seq, step: step, index: newIndex()}
+	q := &inquiry{v: &verifier{dir: dir, root: root}, seq: seq, ofStep: ofStep, step: step, index: newIndex()}
 	if err := q.open(); err != nil {
 		return nil, fmt.Errorf("evidence: why %s: %w", dir, err)
 	}
@@ -87,14 +91,16 @@ func why(dir string, seq uint64, step string) (*Reason, error) {
 
 // inquiry is one explanation under way.
 type inquiry struct {
-	v     *verifier
-	b     *batch.Batch
-	read  func(fn func(n uint64, body []byte) error) (journal.Chain, error)
-	seq   uint64
-	step  string
-	index *index
-	root  *Reason
-	told  map[uint64]*Reason // by number
+	v      *verifier
+	b      *batch.Batch
+	read   func(fn func(n uint64, body []byte) error) (journal.Chain, error)
+	seq    uint64
+	ofStep bool   // a step is asked for, and not a record
+	step   string // which one
+	lacks  string // what it waits for at the end of the records, in short
+	index  *index
+	root   *Reason
+	told   map[uint64]*Reason // by number
 }
 
 // open finds what the records are read from: events.tsv of a batch that has ended, and its journal until then.
@@ -128,7 +134,7 @@ func (q *inquiry) indexed(fn func(n uint64, body []byte) error) (journal.Chain, 
 		if err != nil {
 			return err
 		}
-		return q.index.add(n, rec, q.step)
+		return q.index.add(n, rec)
 	})
 }
 
@@ -147,9 +153,10 @@ func (q *inquiry) explain() (*Reason, error) {
 	}
 	q.root.each(func(r *Reason) {
 		if first := q.told[r.Seq]; first != nil && first != r {
-			r.At, r.Kind, r.Words = first.At, first.Kind, first.Words
+			r.At, r.Kind, r.Words, r.said = first.At, first.Kind, first.Words, first.said
 		}
 	})
+	q.shorten()
 	return q.root, nil
 }
 
@@ -157,10 +164,12 @@ func (q *inquiry) explain() (*Reason, error) {
 func (q *inquiry) aim() error {
 	last := q.index.last()
 	switch {
-	case q.step != "" && q.index.step != 0:
-		q.seq = q.index.step
-	case q.step != "":
-		if steps := q.b.Steps(); !slices.Contains(steps, q.step) {
+	case q.ofStep:
+		steps := q.b.Steps()
+		if q.step == "" {
+			q.step = steps[0]
+		}
+		if q.seq = q.index.lastOf(q.step, q.step == steps[0], q.b.Below(q.step)); q.seq == 0 && !slices.Contains(steps, q.step) {
 			return fmt.Errorf("%w: the recipe has no step %.80q; its steps: %s", ErrNoReason, q.step, few(steps))
 		}
 	case q.seq == 0 || q.seq > last:
@@ -181,10 +190,13 @@ func (r *Reason) each(fn func(r *Reason)) {
 	}
 }
 
-// String gives the whole explanation: a record on a line, below it, indented, what it waited for, and then the records that led to it.
-// A line of a record begins with the time of the run and its number.
+// String gives the whole explanation: in short; then a record on a line, below it, indented, what it waited for, and then the records
+// that led to it. A line of a record begins with the time since the start, in seconds, and its number.
 func (r *Reason) String() string {
 	var text strings.Builder
+	if r.Short != "" {
+		text.WriteString(r.Short + "\n")
+	}
 	r.write(&text, "")
 	return text.String()
 }
@@ -217,8 +229,14 @@ func (r *Reason) write(text *strings.Builder, indent string) {
 	}
 }
 
-// clock gives a time of the run in hours, minutes, seconds and ms.
+// clock gives a time since the start in seconds, to the nearest ms.
 func clock(ns int64) string {
-	s := ns / 1_000_000_000
-	return fmt.Sprintf("%02d:%02d:%02d.%03d", s/3600, s/60%60, s%60, ns/1_000_000%1000)
+	ms := ns / 1_000_000
+	if ns%1_000_000 >= 500_000 {
+		ms++
+	}
+	return fmt.Sprintf("%d.%03d s", ms/1000, ms%1000)
 }
+
+// start says from when such a time counts.
+const start = " after the start"

@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -42,12 +43,16 @@ type index struct {
 	more   map[uint64]int    // by record: causes beyond maxBranches
 	asked  map[asking]uint64 // the record that announced a write, a prompt or a request
 	answer map[uint64]asking // by input: what it answers
-	step   uint64            // last record of the step that is asked for
 	elem   []int32           // by record: its step, a number in names
 	ends   []bool            // by record: something came to its end, or a command was answered, so that others begin
 	names  []string          // of steps; the first is that of records without
+	lasts  []lasts           // by step
+	batch  uint64            // the last batch_state
 	number map[string]int32
 }
+
+// lasts are the last records of a step.
+type lasts struct{ any, state, turn uint64 } // decision, or the first one of any kind; step_state; hold, stop, abort, resumption or time-out
 
 // asking is the number of a write, a prompt or a request.
 type asking struct {
@@ -56,7 +61,8 @@ type asking struct {
 }
 
 func newIndex() *index {
-	return &index{more: map[uint64]int{}, asked: map[asking]uint64{}, answer: map[uint64]asking{}, names: []string{""}, number: map[string]int32{"": 0}}
+	return &index{more: map[uint64]int{}, asked: map[asking]uint64{}, answer: map[uint64]asking{}, names: []string{""},
+		lasts: make([]lasts, 1), number: map[string]int32{"": 0}}
 }
 
 func (x *index) last() uint64                { return uint64(len(x.kinds)) }
@@ -72,7 +78,7 @@ func (x *index) causesOf(n uint64) []uint64 {
 }
 
 // add takes in the next record, and refuses a cause that is no record before it: so no walk back can come to a record twice.
-func (x *index) add(n uint64, rec *record.Record, step string) error {
+func (x *index) add(n uint64, rec *record.Record) error {
 	if n > maxWhy {
 		return fmt.Errorf("it has more than %d records; query finds what is to be seen", maxWhy)
 	}
@@ -81,9 +87,10 @@ func (x *index) add(n uint64, rec *record.Record, step string) error {
 	if _, known := x.number[id]; !known && len(id) <= maxID && len(x.names) < maxAsked {
 		id = strings.Clone(id) // and not the whole body
 		x.number[id] = int32(len(x.names))
-		x.names = append(x.names, id)
+		x.names, x.lasts = append(x.names, id), append(x.lasts, lasts{})
 	}
 	x.elem = append(x.elem, x.number[id])
+	x.note(n, rec)
 	causes := rec.Counts(record.Cause)
 	for i, c := range causes {
 		if c == 0 || c >= n {
@@ -94,9 +101,6 @@ func (x *index) add(n uint64, rec *record.Record, step string) error {
 			break
 		}
 		x.causes = append(x.causes, c)
-	}
-	if step != "" && id == step {
-		x.step = n
 	}
 	for _, k := range [...]record.Key{record.WriteID, record.PromptID, record.RequestID} {
 		if !rec.Has(k) || len(x.asked) >= maxAsked {
@@ -110,6 +114,47 @@ func (x *index) add(n uint64, rec *record.Record, step string) error {
 		}
 	}
 	return nil
+}
+
+// note keeps the last records of steps and of the batch.
+func (x *index) note(n uint64, rec *record.Record) {
+	if rec.Kind == record.KindBatchState {
+		x.batch = n
+	}
+	l := &x.lasts[x.elem[n-1]]
+	if l.any == 0 || x.grade(n) == record.Decision && rec.Kind != record.KindAlarm {
+		l.any = n
+	}
+	switch rec.Kind {
+	case record.KindTimeout:
+		l.turn = n
+	case record.KindStepState:
+		l.state = n
+		switch rec.Text(record.StepState) {
+		case sequencer.EdgeHold.String(), sequencer.EdgeStop.String(), sequencer.EdgeAbort.String(), sequencer.EdgeResume.String():
+			l.turn = n
+		}
+	}
+}
+
+// lastOf is the record that a step is explained by, given what stands in it; 0 where there is none.
+func (x *index) lastOf(step string, procedure bool, below []string) (n uint64) {
+	own := x.lasts[x.number[step]]
+	switch {
+	case x.number[step] == 0 && !procedure:
+		return 0
+	case procedure && x.batch != 0:
+		return x.batch
+	case len(below) == 0:
+		return own.any
+	}
+	n = own.state
+	for _, id := range below {
+		if k := x.number[id]; k != 0 {
+			n = max(n, x.lasts[k].turn)
+		}
+	}
+	return n
 }
 
 // near is the last decision at or before a record; 0 where there is none.
@@ -139,7 +184,7 @@ type link struct {
 	how string // see Reason.Link
 }
 
-// links are the records that a record is led back to, the last one first: those that it names; the one that asked for it, of an answer;
+// links are the records that a record is led back to, the last one first and confirmations of writes behind the others: those that it names; the one that asked for it, of an answer;
 // and of what was decided from the same input before it, what may have made it come about. left is how many it names besides.
 func (q *inquiry) links(n uint64) (list []link, left int) {
 	x := q.index
@@ -172,7 +217,15 @@ func (q *inquiry) links(n uint64) (list []link, left int) {
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b link) int { return int(int64(b.seq) - int64(a.seq)) })
+	slices.SortFunc(list, func(a, b link) int {
+		if confirms := x.kind(a.seq) == record.KindWriteDone; confirms != (x.kind(b.seq) == record.KindWriteDone) {
+			if confirms {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Compare(b.seq, a.seq)
+	})
 	if len(list) > maxBranches {
 		left += len(list) - maxBranches
 		list = list[:maxBranches]
@@ -196,7 +249,7 @@ func (x *index) moves(n uint64) bool {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindReconcile, record.KindPrompt, record.KindActionRequest, record.KindCommandResult,
 		record.KindMarker, record.KindClockStep, record.KindBatchEnd, record.KindResourceRequest, record.KindResourceRelease,
-		record.KindDiagnostics:
+		record.KindDiagnostics, record.KindAlarm: // an alarm tells, and moves nothing
 		return false
 	}
 	return x.grade(n) == record.Decision // of a kind that is not known here: it is told rather than left out

@@ -44,7 +44,7 @@ func (q *inquiry) retell() error {
 	t := &telling{q: q, replay: q.b.Replay()}
 	t.replay.Before = t.look
 	end := q.index.last() // where a step is asked for, what it waits for then is told
-	if q.step == "" {
+	if !q.ofStep {
 		end = q.seq
 		if q.index.isInput(q.seq) {
 			end = q.index.next(q.seq) - 1
@@ -64,7 +64,7 @@ func (q *inquiry) retell() error {
 	if err != nil && !errors.Is(err, errTold) {
 		return err
 	}
-	if q.step != "" {
+	if q.ofStep {
 		t.now()
 	}
 	if t.broken != "" {
@@ -114,11 +114,12 @@ func (t *telling) take(n uint64, rec *record.Record) {
 	}
 	if r := q.told[n]; r != nil {
 		r.At, r.Kind, r.Words = t.runs[n-1], rec.Kind.String(), Plain(cutWords(t.words(rec), maxTold))
+		r.said = say(rec)
 		if t.broken == "" {
 			t.lines(r, rec)
 		}
 	}
-	if q.step == "" && n > q.seq && q.index.isInput(q.seq) && rec.Kind.Spec().Grade == record.Decision {
+	if !q.ofStep && n > q.seq && q.index.isInput(q.seq) && rec.Kind.Spec().Grade == record.Decision {
 		q.root.line(fmt.Sprintf("led to record %d: %s", n, t.words(rec)))
 	}
 }
@@ -169,7 +170,7 @@ func (t *telling) lines(r *Reason, rec *record.Record) {
 		t.needs(r, m.before, before, func(w *batch.Wait) bool {
 			return w.Step == step && (action == "" || w.Action == action)
 		})
-	case root && t.q.step != "": // what it waits for at the end of the records is told
+	case root && t.q.ofStep: // what it waits for at the end of the records is told
 	case rec.Kind == record.KindStepState && root:
 		t.needs(r, m.after, "", func(w *batch.Wait) bool { return w.Step == step })
 	case rec.Kind != record.KindOutputWrite || root:
@@ -208,7 +209,7 @@ func (t *telling) need(n *batch.Need, r *Reason) string {
 		return words
 	}
 	if n.Kind == batch.NeedEquipment {
-		words += "; since " + clock(t.runs[n.Seq-1])
+		words += "; since " + clock(t.runs[n.Seq-1]) + start
 	}
 	return words + fmt.Sprintf("; see record %d", n.Seq)
 }
@@ -227,7 +228,7 @@ func (r *Reason) line(words string) {
 func (t *telling) now() {
 	q, root, step := t.q, t.q.root, t.q.step
 	if q.seq == 0 {
-		root.Words, step = Plain(q.step)+" has no record: it has not begun", ""
+		root.Words, step = Plain(q.step)+" has not begun", ""
 	}
 	if t.broken != "" || len(t.runs) == 0 || t.replay.Machine.Ended() {
 		return
@@ -242,7 +243,7 @@ func (t *telling) now() {
 		waits = t.replay.Machine.Waits(t.moment.at, step)
 	}()
 	if len(waits) > 0 {
-		root.line("at the end of the records, " + clock(t.runs[len(t.runs)-1]) + ":")
+		root.line("at the end of the records, " + clock(t.runs[len(t.runs)-1]) + start + ":")
 	}
 	for i := range waits {
 		w := &waits[i]
@@ -251,6 +252,9 @@ func (t *telling) now() {
 			words = w.Step + " waits: " + w.For
 		}
 		root.line("  " + words)
+		if q.lacks == "" && len(w.Needs) > 0 {
+			q.lacks = words + ": " + w.Needs[0].String()
+		}
 		t.needs(root, waits[i:i+1], "    ", func(*batch.Wait) bool { return true })
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -56,9 +57,7 @@ func (t *telling) input(rec *record.Record) string {
 		return "the controller came up again and read back what is there" + also(rec, ": ", record.RecoveryPath) +
 			also(rec, "; seconds of which inputs may be missing: ", record.LossIntervalS)
 	case record.KindCommand:
-		what := also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) + also(rec, " ", record.Parameter) +
-			also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) + also(rec, " = ", record.Value)
-		return by + " ordered " + rec.Text(record.Command) + what + ", reason: " + rec.Text(record.ChangeReason)
+		return by + ordered(rec) + ", reason: " + rec.Text(record.ChangeReason)
 	case record.KindPromptAnswer:
 		return by + " answered prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Value)
 	case record.KindWriteDone:
@@ -82,6 +81,12 @@ func (t *telling) input(rec *record.Record) string {
 			also(rec, "; ", record.Detail)
 	}
 	return carried(rec)
+}
+
+// ordered says what was ordered, and of what.
+func ordered(rec *record.Record) string {
+	return " ordered " + rec.Text(record.Command) + also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) +
+		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) + also(rec, " = ", record.Value)
 }
 
 // block says what the last event of an input block was: what was decided next was decided from it.
@@ -139,12 +144,12 @@ func decision(rec *record.Record) string {
 		return step + " ran out of time" + ago(rec, " after ", record.TimeoutMS, "") + ": it waited for " + rec.Text(record.TimeoutReason) + "; " +
 			rec.Text(record.Result) + " follows"
 	case record.KindInterlock:
-		return rec.Text(record.InterlockKind) + " " + rec.Text(record.InterlockID) + " is " + rec.Text(record.Result) + " and " +
-			rec.Text(record.InterlockGateState) + also(rec, ": ", record.Detail) + listed(rec, "; it saw ", record.Values) + ", through " +
-			rec.Text(record.FilterParam)
+		return gate(rec)
 	case record.KindAlarm:
 		return "alarm " + rec.Text(record.AlarmID) + " was " + rec.Text(record.AlarmState) + " and is " + rec.Text(record.NewValue) + ": " +
 			rec.Text(record.Message) + also(rec, ", in ", record.StepID)
+	case record.KindModeChange:
+		return step + " is in " + spoken(rec.Text(record.Mode)) + "; it was in " + spoken(rec.Text(record.OldValue))
 	case record.KindParameterChange:
 		return "parameter " + rec.Text(record.Parameter) + " is " + rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", it was " +
 			rec.Text(record.OldValue) + "; by " + rec.Text(record.Actor) + " (" + rec.Text(record.OperatorRole) + "), reason: " +
@@ -171,6 +176,56 @@ func decision(rec *record.Record) string {
 		return "the run is over, " + rec.Text(record.BatchState) + ", " + rec.Text(record.Result) + listed(rec, ": ", record.Values)
 	}
 	return ""
+}
+
+// spoken makes words of a name that records use.
+func spoken(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// gate says what became of an interlock, and of what: where the value that decides is not GOOD, that comes first, and not the condition.
+func gate(rec *record.Record) string {
+	var saw, good []string // what is not GOOD comes first
+	for _, text := range rec.Texts(record.Values) {
+		if strings.Contains(text, " "+tag.Good.String()+" ") {
+			good = append(good, shows(text))
+		} else {
+			saw = append(saw, shows(text))
+		}
+	}
+	saw = append(saw, good...)
+	words := spoken(rec.Text(record.InterlockKind)) + " " + rec.Text(record.InterlockID) + " is " + spoken(rec.Text(record.Result)) + " and " +
+		rec.Text(record.InterlockGateState)
+	result := rec.Text(record.Result)
+	switch bad := rec.Has(record.Quality) && rec.Text(record.Quality) != tag.Good.String(); {
+	case bad && result == "tripped":
+		words += ": " + few(saw) + "; a value that is not GOOD trips" + also(rec, "; it trips on ", record.Detail)
+	case bad && result == "not_permitted":
+		words += ": " + few(saw) + "; a value that is not GOOD permits nothing" + also(rec, "; it permits on ", record.Detail)
+	default:
+		if words += also(rec, ": ", record.Detail); len(saw) > 0 {
+			words += "; it saw that " + few(saw)
+		}
+	}
+	filter := rec.Text(record.FilterParam)
+	if filter == "" || filter == "0 ms" {
+		return words
+	}
+	return words + "; debounced for " + strings.Replace(filter, "; ", ", voted by ", 1)
+}
+
+// shows puts in words what an interlock saw of a tag, which records have as "LT301=100.0 L BAD age 400 ms".
+func shows(text string) string {
+	name, rest, ok := strings.Cut(text, "=")
+	value, age, aged := strings.Cut(rest, " age ")
+	at := strings.LastIndexByte(value, ' ')
+	ms, err := strconv.ParseInt(strings.TrimSuffix(age, " ms"), 10, 64)
+	if !ok || !aged || at < 0 || err != nil || ms < 0 {
+		return text
+	}
+	quality, old := value[at+1:], fmt.Sprintf("%d.%d s old", ms/1000, ms/100%10)
+	if quality == tag.Good.String() {
+		return name + " is " + value[:at] + ", GOOD, " + old
+	}
+	return name + " is " + quality + " (" + value[:at] + ", " + old + ")"
 }
 
 // action says how an action began or ended.

@@ -7,6 +7,7 @@
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
 //	go run ./examples/evidence query DIR kind=window_stop    print records with their place in the chain
+//	go run ./examples/evidence why DIR        why the batch is what it is: who or what held or aborted it, what it waits for
 //	go run ./examples/evidence why DIR 120    why record 120 stands there: its causes back to inputs, and what was waited for
 //	go run ./examples/evidence export DIR TO meter_window_id=A    an extract: all rows, and the bodies of some records
 //
@@ -34,7 +35,7 @@ const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
        evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
        evidence replay DIR
        evidence query DIR [WORD...]
-       evidence why DIR NUMBER|STEP
+       evidence why DIR [NUMBER|STEP]
        evidence export DIR TO [WORD...]
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
@@ -54,7 +55,8 @@ query prints the records that all words mean, one a line, parted by tabs: number
 body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
 why says in words why a record stands there: the records that led to it, back to inputs, and what was waited for
 then, with value, unit, quality and age. For a step it explains the last record of it, and what it waits for at
-the end of the records; DIR may be the directory of a batch that runs.
+the end of the records; for a block, its last state or the last hold, stop, abort, resumption or time-out in it; for
+the procedure, and where neither is given, the last state of the batch. DIR may be the directory of a batch that runs.
 export makes an extract in the new directory TO: the rows of all records, so that the chain holds, and the
 bodies of those that are meant; controller extract does so on record in the device journal. Words are:
   seq=3..40               numbers; either end may be left out
@@ -96,6 +98,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return replay(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "query":
 		return query(args[1], args[2:], stdout, stderr)
+	case len(args) == 2 && args[0] == "why":
+		return why(args[1], "", stdout, stderr)
 	case len(args) == 3 && args[0] == "why":
 		return why(args[1], args[2], stdout, stderr)
 	case len(args) >= 3 && args[0] == "export":

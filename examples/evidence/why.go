@@ -11,7 +11,8 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 )
 
-// why prints why a record stands in a journal, or what a step waits for. A step whose name is a number is asked for by a record of it.
+// why prints why a record stands in a journal, or what a step waits for; "" is the procedure. A step whose name is a number is asked for
+// by a record of it.
 func why(dir, what string, stdout, stderr io.Writer) int {
 	var r *evidence.Reason
 	seq, err := strconv.ParseUint(what, 10, 64)
