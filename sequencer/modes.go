@@ -10,6 +10,9 @@ import (
 
 // Mode is the mode of a block. A phase has none of its own: the block around it says what follows it, and the mode of that holds for
 // its entry and exit. A time-out runs on while somebody is waited for; between two children of a block there is none.
+//
+// A command that gives a block a mode gives it to all blocks within it. Manual goes outwards too: the blocks around that block are in manual
+// with it, up to the procedure, since what follows it is theirs to say; the blocks beside it stay as they are.
 type Mode uint8
 
 // The modes.

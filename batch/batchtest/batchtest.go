@@ -207,7 +207,7 @@ const (
 )
 
 // Run runs the batch until it has ended, or rests and nothing more is to happen, or the limit of virtual time is over. It rests where all
-// that is under way is held or paused, or waits between two steps for a person.
+// that is under way is held or paused, or waits between two steps for a person, and where its start was refused.
 // A fault of the engine or of the loop ends the test, with the seed of the plant.
 func (r *Trial) Run(limit time.Duration) {
 	r.t.Helper()

@@ -65,6 +65,7 @@ type world struct {
 	resting int64           // since when the batch rests; 0: it does not
 	blocks  map[string]bool // elements that are no phases
 	idle    map[string]bool // by phase and transition under way: whether it does nothing until a person says so
+	started bool            // the batch was begun
 	ruled   bool            // that boot has held the batch, and it has not gone on since
 	boot    uint64          // the record of the last boot after a cut; 0: there was none
 	carer   int             // restarts that a person may still give who comes by where a rule has held the batch
@@ -291,9 +292,15 @@ func (w *world) see(rec *record.Record) {
 }
 
 // stirs takes what a record means for whether the batch rests: whether all that is under way is held or paused, or waits between two
-// steps for a person (batch.Machine.Resting).
+// steps for a person (batch.Machine.Resting), or its start was refused.
 func (w *world) stirs(rec *record.Record) {
 	id := rec.Text(record.StepID)
+	switch {
+	case rec.Kind == record.KindBatchState && !w.started:
+		w.started, w.resting = true, 0
+	case rec.Kind == record.KindCommandResult && rec.Text(record.Command) == "start" && rec.Text(record.Result) == "refused" && !w.started:
+		w.resting = w.now
+	}
 	if rec.Kind != record.KindStepState || w.blocks[id] {
 		return
 	}
@@ -317,7 +324,7 @@ func (w *world) stirs(rec *record.Record) {
 
 // rest finds out from all records so far whether the batch rests.
 func (w *world) rest(recs []*record.Record) {
-	w.resting = 0
+	w.resting, w.started = 0, false
 	clear(w.idle)
 	for _, rec := range recs {
 		w.stirs(rec)

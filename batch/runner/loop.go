@@ -11,6 +11,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
 	"github.com/batchkit/batchkit/timebase"
 )
 
@@ -43,6 +44,8 @@ type loop struct {
 	lost    int64    // inputs that were replaced, as far as records say so
 	unsafe  []string // outputs that were never confirmed to be safe
 	windows []Window
+	refused string   // why the start was refused that was given last; "" where none was
+	wants   []string // of the result
 	failed  error
 	deaf    bool   // a callback has panicked; none is called any more
 	observe int64  // when to look at the wall clock next
@@ -302,12 +305,19 @@ func (l *loop) guest(name string, call func()) {
 
 // kept tells whether the result needs something of records of a kind.
 func kept(k record.Kind) bool {
-	return k == record.KindWindowStop || k == record.KindReconcile || k == record.KindBatchEnd
+	return k == record.KindWindowStop || k == record.KindReconcile || k == record.KindBatchEnd || k == record.KindCommandResult
 }
 
 // keep takes from a record what the result needs.
 func (l *loop) keep(rec *record.Record) {
 	switch rec.Kind {
+	case record.KindCommandResult:
+		if rec.Text(record.Command) == sequencer.Start.String() && l.m.State() == sequencer.Idle {
+			l.refused = ""
+			if rec.Text(record.Result) == sequencer.Refused.String() {
+				l.refused = rec.Text(record.Detail)
+			}
+		}
 	case record.KindBatchEnd:
 		l.unsafe = rec.Texts(record.Values)
 	case record.KindWindowStop:
@@ -427,7 +437,7 @@ func (l *loop) result(head journal.Chain) Result {
 	if h := l.heads; h != nil && h.tree.Size() == head.N {
 		root = h.tree.Root().String()
 	}
-	return Result{Root: root, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
+	return Result{Root: root, Wants: l.wants, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
 		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: l.r.b.BlockAge + 2*l.gauge.worst}
 }

@@ -158,10 +158,18 @@ const (
 // has no room for the command now.
 func (r *Runner) shutDown(ctx context.Context) (told bool) {
 	if s := r.loop.m.State(); s == sequencer.Idle {
-		r.loop.abandon(fmt.Errorf("%w: %w", ErrStopped, ctx.Err()))
+		r.loop.abandon(r.loop.unstarted(fmt.Errorf("%w: %w", ErrStopped, ctx.Err())))
 		return true
 	}
 	return r.Tell(Command{Command: sequencer.Abort, Operator: controller, Role: "system", Reason: toldToStop}) == nil
+}
+
+// unstarted adds to the error that ends a run why its batch was not started, where that was refused.
+func (l *loop) unstarted(err error) error {
+	if l.refused == "" || l.m.State() != sequencer.Idle {
+		return err
+	}
+	return fmt.Errorf("%w; its start was refused: %s", err, l.refused)
 }
 
 // readback waits until every tag was read once, or the time for that is over.

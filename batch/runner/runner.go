@@ -39,7 +39,8 @@ var (
 	ErrEvidence = errors.New("runner: evidence can no longer be kept")
 	// ErrEngine says that an invariant of the engine broke; the journal ends with an engine_fault.
 	ErrEngine = errors.New("runner: engine fault")
-	// ErrNobody says that a virtual run has come to rest, in Held or Paused, between two steps or at a prompt, and no command is scheduled.
+	// ErrNobody says that a virtual run has come to rest, in Held or Paused, between two steps, at a prompt, or in Idle where its start was
+	// refused, and no command is scheduled. The error says what it waits for, as Result.Wants does.
 	ErrNobody = errors.New("runner: the batch waits for an operator and none is scheduled")
 	// ErrOutputs says that the batch has ended and outputs, which the error names, were never confirmed to be safe.
 	ErrOutputs = errors.New("runner: outputs are not confirmed to be safe")
@@ -112,7 +113,8 @@ type Prompt struct {
 // nothing.
 //
 // Beside the commands of the states there are the modes of blocks (sequencer.Automatic,
-// SemiAutomatic, Manual; Step is the block, and a phase is refused), Release of what waits in Step, GoTo from the block Step to the
+// SemiAutomatic, Manual; Step is the block, and a phase is refused; manual takes the
+// blocks around it in manual with it, as sequencer.Mode says), Release of what waits in Step, GoTo from the block Step to the
 // element Target directly in it, and Force of the phase or transition Step, such as HEAT or HEAT.entry. What is not accepted is on record
 // with a reason that says what to do.
 type Command struct {
@@ -170,6 +172,7 @@ type Result struct {
 	SignFault  error              // why the last head is not signed, where it was to be
 	Medium     *hal.StorageHealth // how the medium stands, as is on record, in Rig.Medium too; nil: nobody tells
 	Trace      []string           // before a fault, where no record of it is durable: why, then an entry a line
+	Wants      []string           // with ErrNobody, what would bring the batch on, as batch.Machine.Wanted has it
 	Written    journal.Stats      // what this run had the journal write; checkpoints and the package come on top of it
 }
 

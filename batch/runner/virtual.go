@@ -5,6 +5,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap"
@@ -172,7 +173,7 @@ func (v *virtual) next(aged int64) error {
 		}
 	}
 	if v.resting() {
-		return fmt.Errorf("%w: it is %s", ErrNobody, v.l.m.State())
+		return v.nobody()
 	}
 	next := min(v.port.Next(), v.l.wake(), aged, v.l.observe, v.commit, v.r.in.rules(false))
 	if len(v.dones) > 0 {
@@ -189,7 +190,17 @@ func (v *virtual) next(aged int64) error {
 func (v *virtual) resting() bool {
 	s := v.l.m.State()
 	return (s.Quiescent() || v.l.m.Resting()) && !s.Terminal() && len(v.schedule) == 0 && len(v.dones) == 0 && v.commit == timebase.Never &&
-		v.r.in.empty() && v.l.running == 0 && (s != sequencer.Idle || v.r.opt.Manual)
+		v.r.in.empty() && v.l.running == 0 && (s != sequencer.Idle || v.r.opt.Manual || v.l.refused != "")
+}
+
+// nobody says what the batch waits for that rests, and why it was not started where it was to be.
+func (v *virtual) nobody() error {
+	v.l.wants = v.l.m.Wanted()
+	err := fmt.Errorf("%w: it is %s", ErrNobody, v.l.m.State())
+	if len(v.l.wants) > 0 {
+		err = fmt.Errorf("%w, and wants %s", err, strings.Join(v.l.wants, ", then "))
+	}
+	return v.l.unstarted(err)
 }
 
 // out carries out what has left the gate.

@@ -29,8 +29,8 @@ at 6s  command restart op1 "all set"
 at 60s answer op1 1 "sample 12"
 `)
 	o := done(t, "-virtual", "-faults", "script")
-	require.Contains(t, o.out, "   5.000 s  command change: accepted\n   5.000 s  charge_a is 125 kg (it was 120.00), by op1, because: weaker lot; it touches CHARGE_A (Held)\n")
-	require.Contains(t, o.out, "   5.000 s  command change: refused (parameter charge_a: 1 kg is below its min 50 kg)\n")
+	require.Contains(t, o.out, "   5.000 s  op1 orders change charge_a to 125 kg, because: weaker lot: accepted\n   5.000 s  charge_a is 125 kg (it was 120.00), by op1, because: weaker lot; it touches CHARGE_A (Held)\n")
+	require.Contains(t, o.out, "   5.000 s  op1 orders change charge_a to 1 kg, because: weaker lot: refused (parameter charge_a: 1 kg is below its min 50 kg)\n")
 	require.Contains(t, o.out, "op2 says: lot 4711 is weaker\n   5.000 s  command comment: accepted\n")
 	require.Contains(t, o.out, "  60.000 s  answer of op1: sample 12\n")
 	require.Contains(t, o.out, ", target 125.00, ")
@@ -47,7 +47,7 @@ func TestAScriptThatDoesNotSayWhatAnOperatorMeansIsRefused(t *testing.T) {
 		`at 1s command change op1 "" charge_a "5 kg"`:  "a change takes an operator, a reason, a parameter and its value",
 		`at 1s command hold op1 why charge_a "5 kg"`:   "command takes a command, an operator, a reason and the step",
 		`at 1s command`:                   "command takes a command, an operator, a reason and the step",
-		`at 1s command jump op1 x`:        "no command \"jump\"; there are pause, resume, hold, restart, stop, abort, hard_abort, change",
+		`at 1s command jump op1 x`:        "no command \"jump\"; there are start, pause, resume, hold, restart, stop, abort, reset, hard_abort, automatic",
 		`at 1s comment op1`:               "comment takes an operator and a text",
 		`at 1s answer op1 yes`:            "answer takes an operator, the number of the prompt and the answer",
 		`at 1s answer op1 0 yes`:          "answer takes an operator, the number of the prompt and the answer",
@@ -55,7 +55,7 @@ func TestAScriptThatDoesNotSayWhatAnOperatorMeansIsRefused(t *testing.T) {
 	} {
 		lines, err := script.Parse("script", []byte(text+"\n"))
 		require.NoError(t, err, text)
-		_, _, err = fault(&lines[0], sim.NewPlant(1), map[uint32]bool{})
+		_, _, err = fault(&lines[0], nil, sim.NewPlant(1), map[uint32]bool{})
 		require.ErrorContains(t, err, want, text)
 	}
 }
@@ -167,7 +167,7 @@ func TestTheFaultScriptOfTheReadmeIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, lines)
 	for i := range lines {
-		_, _, err := fault(&lines[i], sim.NewPlant(1), map[uint32]bool{})
+		_, _, err := fault(&lines[i], nil, sim.NewPlant(1), map[uint32]bool{})
 		require.NoError(t, err)
 	}
 }

@@ -187,7 +187,7 @@ func bind(f *flags, plan *batch.Plan, size string, bound *batch.BindOptions, id 
 		return nil, err
 	}
 	if f.faults != "" {
-		if _, _, err := faults(f.faults, sim.NewPlant(f.seed), map[uint32]bool{}); err != nil {
+		if _, _, err := faults(f.faults, plan.Recipe, sim.NewPlant(f.seed), map[uint32]bool{}); err != nil {
 			return nil, err
 		}
 	}

@@ -117,7 +117,7 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 	case err == nil:
 		err = unread
 	case errors.Is(err, runner.ErrNobody):
-		err = fmt.Errorf("%w; a fault script can give the command, such as: at 12s command restart op1 \"meter is back\"", err)
+		err = fmt.Errorf("%w; a fault script can give what is wanted, behind what it has:\n%s", err, lacking(&res, max(view.last+1, 12)))
 	case errors.Is(err, runner.ErrEvidence):
 		err = fmt.Errorf("%w\nwhat was recorded stays in %s; see to the disk before you go on", err, rig.Dir)
 	}
@@ -143,7 +143,7 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	var wrong []sim.Fault
 	if f.faults != "" {
 		f.scripted = map[uint32]bool{}
-		if opt.Schedule, wrong, err = faults(f.faults, plant, f.scripted); err != nil {
+		if opt.Schedule, wrong, err = faults(f.faults, j.b.Plan.Recipe, plant, f.scripted); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -22,7 +22,7 @@ type choice struct {
 
 // choices are the commands that lead somewhere from a state.
 func choices(s sequencer.State) (some []choice) {
-	for _, c := range [...]choice{{'h', "hold", sequencer.Hold}, {'r', "restart", sequencer.Restart}, {'r', "resume", sequencer.Resume},
+	for _, c := range [...]choice{{'s', "start", sequencer.Start}, {'h', "hold", sequencer.Hold}, {'r', "restart", sequencer.Restart}, {'r', "resume", sequencer.Resume},
 		{'s', "stop", sequencer.Stop}, {'a', "abort", sequencer.Abort}} {
 		if _, ok := s.After(c.command); ok && !s.Repeats(c.command) {
 			some = append(some, c)
@@ -37,7 +37,7 @@ func options(s sequencer.State) string {
 	for _, c := range choices(s) {
 		fmt.Fprintf(&b, "%c %s, ", c.key, c.word)
 	}
-	if s == sequencer.Held || s == sequencer.Paused {
+	if s == sequencer.Idle || s == sequencer.Held || s == sequencer.Paused {
 		return b.String() + "Enter leaves it so"
 	}
 	return b.String() + "Enter go on"
@@ -90,5 +90,9 @@ func (d *dialogue) question(s sequencer.State, now time.Time) string {
 		return ""
 	}
 	left := max(d.until.Sub(now), 0)
-	return fmt.Sprintf("The batch is %s: %s? Ctrl-C again aborts; closes in %d s ", s, options(s), (left+time.Second-1)/time.Second)
+	again := "aborts"
+	if s == sequencer.Idle {
+		again = "ends the run"
+	}
+	return fmt.Sprintf("The batch is %s: %s? Ctrl-C again %s; closes in %d s ", s, options(s), again, (left+time.Second-1)/time.Second)
 }

@@ -156,7 +156,12 @@ func (d *desk) interrupt(now time.Time) {
 		d.cancel()
 		return
 	}
-	d.order(d.talk.interrupt(now))
+	c := d.talk.interrupt(now)
+	if c == sequencer.Abort && state == sequencer.Idle { // there is nothing to abort
+		d.cancel()
+		return
+	}
+	d.order(c)
 	if d.talk.open && !d.live {
 		fmt.Fprintf(d.out, "%s\nthe letter, then Enter: ", d.talk.question(state, now))
 	}

@@ -74,7 +74,7 @@ func TestACtrlCAfterTheQuestionHasRunOutAsksAnew(t *testing.T) {
 
 func TestTheQuestionOffersWhatLeadsSomewhereFromEveryState(t *testing.T) {
 	for s, want := range map[sequencer.State]string{
-		sequencer.Idle:       "Enter go on",
+		sequencer.Idle:       "s start, Enter leaves it so",
 		sequencer.Running:    "h hold, s stop, a abort, Enter go on",
 		sequencer.Pausing:    "h hold, s stop, a abort, Enter go on",
 		sequencer.Paused:     "h hold, r resume, s stop, a abort, Enter leaves it so",

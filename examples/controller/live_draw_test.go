@@ -58,7 +58,7 @@ func sceneAt(t *testing.T, at int64, script string, bound batch.BindOptions, was
 	plant, dir := sim.NewPlant(1), t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/script", []byte(script), 0o640))
 	opt := &runner.Options{Virtual: &runner.Virtual{}, Ask: (&flags{}).automatic}
-	opt.Schedule, _, err = faults(dir+"/script", plant, map[uint32]bool{})
+	opt.Schedule, _, err = faults(dir+"/script", plan.Recipe, plant, map[uint32]bool{})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -39,6 +39,7 @@ type scene struct {
 	events   []happening      // the newest last
 	prompts  []question       // open, the oldest first
 	answered bool             // prompts are answered by what is typed
+	told     string           // the command whose result is to come, and what it is for
 	dialogue string           // question about what is to become of the batch; "" if there is none
 	typed    string           // of an answer that is under way
 }
@@ -162,7 +163,9 @@ func (s *scene) record(k record.Kind, body []byte) {
 	if s.begun == 0 {
 		s.begun = at
 	}
-	if text := sentence(k, r); text != "" {
+	text := sentence(k, r)
+	s.told, text = pair(s.told, k, r, text)
+	if text != "" {
 		s.note(text, grave(k, r))
 	}
 	switch k {

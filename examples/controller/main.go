@@ -10,6 +10,23 @@
 //	go run ./examples/controller versions            what is active, what was, and who said so
 //	go run ./examples/controller extract ...         some records of a batch as a package, on record
 //
+// A fault script (-faults) has lines such as
+//
+//	at 5s  silent ctr/1 3s
+//	at 12s command restart op1 "meter is back"
+//	at 20s command manual op1 "charge by hand" CHARGE
+//	at 25s command go_to op1 "once more" CHARGE FILL_A
+//	at 12s command change op1 "weaker lot" charge_a "125 kg"
+//	at 13s comment op1 "the hose drips"
+//	at 14s answer op1 2 "2.50 kg"
+//	at 15s command acknowledge op1 "seen" TAH301
+//	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
+//
+// Every line has a time. The faults are those of sim.FaultKind (go doc -all ./hal/sim FaultKind); commands are those of
+// sequencer.Command, by an operator, with a reason, and concern the whole batch or the step behind that. Go_to has, besides, the step
+// that comes next; change has a parameter and its new value, acknowledge an alarm and reset_interlock an interlock. An answer names the
+// number of its prompt, which nobody else answers then. What stands behind # is a comment.
+//
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
@@ -103,7 +120,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
-	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc -all ./hal/sim FaultKind")
+	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	exportFlags(set, &f)

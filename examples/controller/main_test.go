@@ -161,7 +161,7 @@ func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
 	write(t, "script", "at 5s  silent ctr/1 3s                   # the meter of line A\nat 12s command restart op1 \"meter is back\"\n")
 	o := done(t, "-virtual", "-faults", "script")
 	require.Contains(t, o.out, "FC101 is STALE (it was GOOD)")
-	require.Contains(t, o.out, "  12.000 s  command restart: accepted")
+	require.Contains(t, o.out, "  12.000 s  op1 orders restart, because: meter is back: accepted")
 	require.Contains(t, o.out, "tolerance 0.30: NOT_GOOD\n", "no total is proven whose samples are missing")
 	given := of(records(t, "out/B-0001"), record.KindCommand)
 	last := given[len(given)-1]
@@ -173,15 +173,16 @@ func TestFaultsHappenAndOperatorsActWhenTheScriptSays(t *testing.T) {
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.out, "batch    B-0002 is Held\n")
 	require.Contains(t, o.out, "outputs  all at their safe values\n")
-	require.Contains(t, o.err, "waits for an operator and none is scheduled: it is Held; a fault script can give the command")
+	require.Contains(t, o.err, "waits for an operator and none is scheduled: it is Held, and wants restart; a fault script can give what is wanted, behind what it has:\n"+
+		"  at 12s command restart op1 \"why\"\n")
 }
 
 func TestAScriptTakesABatchInHand(t *testing.T) {
 	workplace(t)
-	write(t, "script", "at 1s command manual op1 \"by hand\" BLEND\nat 2s command go_to op1 \"no\" BLEND NOWHERE\nat 60s command automatic op1 \"enough\"\n")
+	write(t, "script", "at 1s command manual op1 \"by hand\" BLEND\nat 2s command go_to op1 \"no\" BLEND BLEND\nat 60s command automatic op1 \"enough\"\n")
 	o := done(t, "-virtual", "-faults", "script")
 	require.Contains(t, o.out, "manual (it was automatic)")
-	require.Contains(t, o.out, "command go_to: refused (")
+	require.Contains(t, o.out, "op1 orders go_to BLEND to BLEND, because: no: refused (")
 }
 
 func TestAFaultScriptOrdersAHardAbort(t *testing.T) {
@@ -189,7 +190,7 @@ func TestAFaultScriptOrdersAHardAbort(t *testing.T) {
 	write(t, "script", "at 5s  command hard_abort op1 \"smoke\"\n")
 	o := controller("-virtual", "-faults", "script")
 	require.Equal(t, exitFailed, o.code)
-	require.Contains(t, o.out, "   5.000 s  command hard_abort: accepted")
+	require.Contains(t, o.out, "   5.000 s  op1 orders hard_abort, because: smoke: accepted")
 	require.Contains(t, o.out, "batch    B-0001 is Aborted\n")
 	require.Contains(t, o.out, "outputs  all at their safe values\n")
 	found := of(records(t, "out/B-0001"), record.KindDiagnostics)

@@ -99,7 +99,7 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	var wrong []sim.Fault
 	p := sim.NewPlant(f.seed)
 	if f.faults != "" {
-		if _, wrong, err = faults(f.faults, sim.NewPlant(f.seed), map[uint32]bool{}); err != nil {
+		if _, wrong, err = faults(f.faults, nil, sim.NewPlant(f.seed), map[uint32]bool{}); err != nil {
 			return err
 		}
 	}

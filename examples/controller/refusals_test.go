@@ -55,7 +55,7 @@ var files = []refusal{
 	{"a calibration without the meter", changed("calibration.yaml", "FQ201", "FQ301"), own, "recipe.yaml"},
 	{"a fault script full of mistakes", func(t *testing.T) {
 		write(t, "script", "at 5s  silnt ctr/1 3s\nsilent ctr/1 3s\nat 12 silent ctr/1 3s\nat 5s silent ctr/99 3s\nat 5s slow di/1 3s 4s\n"+
-			"at 12s command restart op1\nat 12s command jump op1 \"x\"\nat 12s command hold \"\" \"x\"\nat 5s \"unclosed\n")
+			"at 12s command restart op1\nat 12s command jump op1 \"x\"\nat 12s command hold \"\" \"x\"\nat 12s command hold op1 \"x\" step=CHARGE\nat 5s \"unclosed\n")
 	}, "-virtual -faults script", "script"},
 }
 

@@ -26,6 +26,8 @@ type view struct {
 	live  bool // real time: a person may be there
 	asks  bool // Ctrl-C asks before it aborts
 	begun bool
+	last  uint64          // second of the newest line
+	told  string          // the command whose result is to come, and what it is for
 	again func(id uint32) // an answer was refused, and the prompt waits on; nil: nobody wants to know
 }
 
@@ -72,6 +74,7 @@ func found(was *runner.Remains) string {
 // line prints one line that begins with the time since the start of the run.
 func (v *view) line(r *record.Record, text string) {
 	ms := r.Count(record.TsMonoNS) / 1_000_000
+	v.last = ms / 1000
 	fmt.Fprintf(v.out, "%4d.%03d s  %s\n", ms/1000, ms%1000, harmless(text))
 }
 
@@ -103,13 +106,59 @@ func (v *view) record(k record.Kind, body []byte) {
 		return
 	}
 	text := sentence(k, r)
+	v.told, text = pair(v.told, k, r, text)
 	if text == "" {
 		return
 	}
 	v.line(r, text)
-	if s := r.Text(record.BatchState); k == record.KindBatchState && v.live && (s == sequencer.Held.String() || s == sequencer.Paused.String()) {
+	if v.live && waits(k, r) {
 		v.line(r, "nothing goes on without a command, of the fault script or a person: Ctrl-C "+v.interrupt()+" the batch")
 	}
+}
+
+// waits tells whether a record is that the batch waits for a command from then on.
+func waits(k record.Kind, r *record.Record) bool {
+	s := r.Text(record.BatchState)
+	if k == record.KindCommandResult {
+		return r.Text(record.Command) == sequencer.Start.String() && r.Text(record.Result) == sequencer.Refused.String()
+	}
+	return k == record.KindBatchState && (s == sequencer.Held.String() || s == sequencer.Paused.String())
+}
+
+// ordered says what a person orders, and what it is for; "" where a record is no such order, or says it all itself.
+func ordered(k record.Kind, r *record.Record) string {
+	text := r.Text
+	if k != record.KindCommand || text(record.OperatorRole) == "system" || text(record.Command) == sequencer.Comment.String() {
+		return ""
+	}
+	words := text(record.OperatorID) + " orders " + text(record.Command)
+	for _, key := range []record.Key{record.StepID, record.Parameter, record.AlarmID, record.InterlockID} {
+		if name := text(key); name != "" {
+			words += " " + name
+		}
+	}
+	for _, key := range []record.Key{record.TargetStepID, record.Value} {
+		if name := text(key); name != "" {
+			words += " to " + name
+		}
+	}
+	if why := text(record.ChangeReason); why != text(record.Command) {
+		words += ", because: " + why
+	}
+	return words
+}
+
+// pair puts what became of a command behind what was ordered: told is the order until its result is there, text what the record says by
+// itself.
+func pair(told string, k record.Kind, r *record.Record, text string) (still, line string) {
+	switch {
+	case k == record.KindCommand:
+		return ordered(k, r), text
+	case k != record.KindCommandResult || r.Has(record.PromptID) || told == "":
+		return told, text
+	}
+	_, outcome, _ := strings.Cut(text, ": ")
+	return "", told + ": " + outcome
 }
 
 // sentence says what a record tells a person at the plant, in one line; "" where that is nothing.

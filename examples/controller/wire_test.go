@@ -310,7 +310,7 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	require.GreaterOrEqual(t, guarded(t, all), 1, said)
 	states := texts(all, record.KindBatchState, record.BatchState)
 	require.Equal(t, []string{"Running", "Holding", "Held", "Aborting", "Aborted"}, states[max(len(states)-5, 0):], said)
-	require.Contains(t, said, "command restart: refused (meter not GOOD)\n")
+	require.Contains(t, said, ": refused (meter not GOOD)\n")
 	require.Contains(t, report.Verdict(), "OUTPUTS NOT CONFIRMED SAFE when the run ended: XV101")
 	for _, r := range of(all, record.KindQualityChange) {
 		if r.Text(record.LogicalTag) == "FC101" && r.Text(record.OldValue) == "GOOD" {
@@ -425,7 +425,7 @@ func late(t *testing.T, script string, hold func(opened, read int) time.Duration
 	defer func() { stop(); require.NoError(t, <-ended) }()
 	port, err := modbus.NewPort(relay.Addr(), points, &modbus.PortOptions{Period: pollEvery, Timeout: answerIn, Clock: clock})
 	require.NoError(t, err)
-	schedule, _, err := faults(script, sim.NewPlant(1), map[uint32]bool{})
+	schedule, _, err := faults(script, j.b.Plan.Recipe, sim.NewPlant(1), map[uint32]bool{})
 	require.NoError(t, err)
 	res, err = runner.Run(ctx, j.b, runner.Rig{Port: port, Dir: j.dir, Clock: clock}, &runner.Options{Schedule: schedule})
 	require.NoError(t, err)
