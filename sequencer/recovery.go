@@ -20,31 +20,15 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	if stands {
 		fx = m.hardAbort(at, lostTrip, fx)
 	}
-	m.each(0, func(p int) { // what outputs did meanwhile was not seen
+	rule, reason := m.rule() // before what is given up holds those who ran
+	m.each(0, func(p int) {  // what outputs did meanwhile was not seen
 		if l := m.busy(p); l != 0 {
 			fx = m.giveUp(at, l, "boot", fx)
 		}
 	})
-	rule, reason := recipe.RecoverResume, "recovery rule of the recipe"
 	m.each(0, func(p int) {
-		s := &m.el[p]
-		asked := s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request
-		if asked { // nobody will report its end
-			s.Waiting = false
-		}
-		if to := State(s.State); to != Running && to != Pausing && to != Restarting {
-			return
-		}
-		if r := m.p.Elems[p].Recovery; graver(r, rule) {
-			rule = r
-		}
-		// Others do not come a second time to where it has met them.
-		if m.p.Elems[p].Recovery == recipe.RecoverRepeat && m.hasMet(p) && graver(recipe.RecoverHold, rule) {
-			rule, reason = recipe.RecoverHold, "it has met others already"
-		}
-		// Whether an OEM action was carried out, and how far, is not known: only a person can say whether to ask for it again.
-		if asked && graver(recipe.RecoverHold, rule) {
-			rule, reason = recipe.RecoverHold, "an action was under way"
+		if m.requests(p) { // nobody will report its end
+			m.el[p].Waiting = false
 		}
 	})
 	if lost && graver(recipe.RecoverHold, rule) {
@@ -76,6 +60,34 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 		}
 	}
 	return fx
+}
+
+// rule is the gravest recovery rule of the phases that were running, and why it is none of the recipe where it is not.
+func (m *Machine) rule() (rule recipe.Recovery, reason string) {
+	rule, reason = recipe.RecoverResume, "recovery rule of the recipe"
+	m.each(0, func(p int) {
+		if to := State(m.el[p].State); to != Running && to != Pausing && to != Restarting {
+			return
+		}
+		if r := m.p.Elems[p].Recovery; graver(r, rule) {
+			rule = r
+		}
+		// Others do not come a second time to where it has met them.
+		if m.p.Elems[p].Recovery == recipe.RecoverRepeat && m.hasMet(p) && graver(recipe.RecoverHold, rule) {
+			rule, reason = recipe.RecoverHold, "it has met others already"
+		}
+		// Whether an OEM action was carried out, and how far, is not known: only a person can say whether to ask for it again.
+		if m.requests(p) && graver(recipe.RecoverHold, rule) {
+			rule, reason = recipe.RecoverHold, "an action was under way"
+		}
+	})
+	return rule, reason
+}
+
+// requests tells whether a phase waits for the end of an OEM action.
+func (m *Machine) requests(p int) bool {
+	s := &m.el[p]
+	return s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request
 }
 
 // hasMet tells whether a phase has been at a line, or sent or received a message.
