@@ -81,7 +81,7 @@ func (m *Machine) hardAbort(at int64, reason string, fx []Effect) []Effect {
 	if m.takes(0, Abort) || m.state(0) == Complete { // of what was aborted it is on record
 		fx = m.diagnose(at, 0, HardAbort, reason, fx)
 	}
-	m.r.Hard, m.r.Again, m.all = true, false, true // no batch comes by itself that takes the request back
+	m.r.Hard, m.r.Again, m.all = true, false, true // no batch comes by itself behind it, nor takes a request for a trip back
 	for p := range m.el {
 		from := State(m.el[p].State)
 		if _, ok := from.After(Abort); !ok || !m.p.Elems[p].Phase {

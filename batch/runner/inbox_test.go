@@ -348,6 +348,27 @@ func TestARequestForATripCutsShortWhateverIsUnderWayAndASafeWriteIsBegunAnew(t *
 	require.True(t, q.finished(0, false), "nor is one that is not in the safe direction")
 }
 
+func TestARequestForATripThatFailsAgainAndAgainCutsEachWriteShortOnce(t *testing.T) {
+	q, ctx := newQueue(), context.Background()
+	q.add(write(1, 2), false)
+	_, valve, _ := q.next(ctx)
+	q.add(write(9, 4), true)
+	require.ErrorIs(t, valve.Err(), context.Canceled)
+	require.False(t, q.finished(0, false), "it waits again")
+	w, _, _ := q.next(ctx)
+	require.EqualValues(t, 4, w.ID)
+	require.True(t, q.finished(0, false), "the request is refused at once")
+	w, valve, _ = q.next(ctx)
+	require.EqualValues(t, 2, w.ID)
+	for id := uint32(6); id < 40; id += 2 { // and made again
+		q.add(write(9, id), true)
+		require.NoError(t, valve.Err(), "what was cut short once has its time")
+	}
+	require.True(t, q.finished(0, true))
+	w, _, _ = q.next(ctx)
+	require.EqualValues(t, 38, w.ID)
+}
+
 func TestWhoIsAskedMayAnswerAndCommandAtOnce(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.opt.Ask = func(r *Runner, p Prompt) {

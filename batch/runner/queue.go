@@ -16,7 +16,8 @@ const slowWrite = 100_000_000
 
 // queue holds writes until the port is free. A write in the safe direction goes before all others, replaces those to its
 // output, and cuts short the one that is under way to it. The request for a trip goes before these too, and cuts short whatever is
-// under way, unless the request before it has kept the others waiting itself.
+// under way, but each write once only, and not where the request before it has kept the others waiting itself: where the trip fails, the
+// others are all that is left.
 type queue struct {
 	mu     sync.Mutex
 	idle   sync.Cond // nothing is under way
@@ -39,8 +40,9 @@ type lane struct {
 
 type queued struct {
 	lane
-	safe  bool
-	write tag.Write
+	safe   bool
+	write  tag.Write
+	spared bool // it was cut short for a request for a trip, and is not for the next one
 }
 
 func newQueue() *queue {
@@ -56,7 +58,7 @@ func (q *queue) add(e *batch.Effect, trip bool) {
 	if q.closed {
 		return
 	}
-	w := queued{lane{e.Output, trip}, e.Safe, e.Write}
+	w := queued{lane: lane{e.Output, trip}, safe: e.Safe, write: e.Write}
 	first := trip && !q.slow[w.lane]
 	switch {
 	case !e.Safe:
@@ -66,7 +68,7 @@ func (q *queue) add(e *batch.Effect, trip bool) {
 	default:
 		q.rest, q.safe = without(q.rest, e.Output), append(without(q.safe, e.Output), w)
 	}
-	if q.busy && e.Safe && (first || q.under.output == e.Output) {
+	if q.busy && e.Safe && (first && !q.under.spared || q.under.output == e.Output) {
 		q.short = q.short || q.under.output != e.Output
 		q.cut()
 	}
@@ -138,6 +140,7 @@ func (q *queue) finished(took int64, ok bool) (ended bool) {
 	q.idle.Broadcast()
 	again := q.short && !ok && w.safe && !q.closed && !slices.ContainsFunc(q.safe, func(later queued) bool { return later.output == w.output })
 	if again {
+		w.spared = true
 		q.safe = append(q.safe, w)
 	}
 	return !again

@@ -46,7 +46,8 @@ var (
 	ErrOutputs = errors.New("runner: outputs are not confirmed to be safe")
 	// ErrStopped says that ctx ended before the batch was started; the next run in the directory may start it.
 	ErrStopped = errors.New("runner: told to stop before the batch was started")
-	// ErrBusy refuses a command because the inbox is full. One that makes safe is refused only where 8 wait that say the same.
+	// ErrBusy refuses a command because the inbox is full. A hold, stop, abort or hard abort is
+	// refused only where 8 wait that say the very same, or 64 that concern parts of the batch.
 	ErrBusy = errors.New("runner: inbox full")
 	// ErrEnded refuses a command or an answer because the run is over.
 	ErrEnded = errors.New("runner: the run is over")

@@ -11,8 +11,8 @@ import (
 
 // Commands that may wait in the inbox.
 const (
-	maxCommands = 64 // that make nothing safe, answers to prompts among them
-	maxSafety   = 8  // of each that makes safe; those of the whole batch and those of parts of it are counted apart
+	maxCommands = 64 // that make nothing safe, answers to prompts among them; and apart from these, of parts of the batch that make safe
+	maxSafety   = 8  // that make safe and say the very same
 )
 
 // given is a command that waits.
@@ -27,31 +27,30 @@ func makesSafe(ev *batch.Event) bool {
 		ev.Command == sequencer.Hold)
 }
 
-// begins tells whether a command may set something going that a hold or an abort from before it does not prevent.
+// begins tells whether a command or an answer may set something going that a hold or an abort from before it does not prevent.
 func begins(ev *batch.Event) bool {
-	return ev.Kind == batch.Told && !makesSafe(ev) && ev.Command != sequencer.Change && ev.Command != sequencer.Comment &&
-		ev.Command != sequencer.Acknowledge
+	return !makesSafe(ev) && ev.Command != sequencer.Change && ev.Command != sequencer.Comment && ev.Command != sequencer.Acknowledge
 }
 
-// tell takes in a command or refuses it. One that makes safe is refused only where maxSafety wait that say the same.
+// tell takes in a command or refuses it. One of the whole batch that makes safe is refused only where maxSafety wait that say the same.
 func (in *inbox) tell(ev batch.Event) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	safe := makesSafe(&ev)
-	alike, most := 0, maxCommands
-	if safe {
-		most = maxSafety
-	}
+	alike, same := 0, 0
 	for i := range in.commands {
 		c := &in.commands[i].ev
-		if !safe && !makesSafe(c) || safe && makesSafe(c) && c.Command == ev.Command && (c.Step == "") == (ev.Step == "") {
+		if makesSafe(c) == safe && (!safe || c.Step != "") {
 			alike++
+		}
+		if safe && c.Command == ev.Command && c.Step == ev.Step {
+			same++
 		}
 	}
 	switch {
 	case in.over:
 		return ErrEnded
-	case alike == most:
+	case same == maxSafety, alike >= maxCommands && !(safe && ev.Step == ""):
 		return ErrBusy
 	}
 	in.commands = append(in.commands, given{ev: ev})

@@ -30,12 +30,27 @@ func TestACommandThatMakesSafeFindsRoomInAFullInbox(t *testing.T) {
 			require.ErrorIs(t, in.tell(batch.Event{Kind: batch.Told, Command: c, Step: step}), ErrBusy, "so many say so already")
 		}
 	}
+	for n := range maxCommands - len(makingSafe)*maxSafety { // of steps, each its own
+		require.NoError(t, in.tell(batch.Event{Kind: batch.Told, Command: sequencer.Hold, Step: fmt.Sprint("U", n)}))
+	}
+	require.ErrorIs(t, in.tell(batch.Event{Kind: batch.Told, Command: sequencer.Hold, Step: "B"}), ErrBusy)
 	ev, _, _, ok := in.take(true, zero)
 	require.True(t, ok)
 	require.Equal(t, sequencer.HardAbort, ev.Command)
 	require.NoError(t, in.tell(ev), "there is room again")
 	in.close()
 	require.ErrorIs(t, in.tell(ev), ErrEnded)
+}
+
+func TestAHoldIsTakenAgainBehindAnAnswerThatLetsAStepBegin(t *testing.T) {
+	in := newInbox(nil)
+	require.NoError(t, in.tell(batch.Event{Kind: batch.Answered, ID: 1}))
+	require.NoError(t, in.tell(batch.Event{Kind: batch.Told, Command: sequencer.Hold, Step: "B"}))
+	var taken []batch.EventKind
+	for ev, _, _, ok := in.take(true, zero); ok; ev, _, _, ok = in.take(true, zero) {
+		taken = append(taken, ev.Kind)
+	}
+	require.Equal(t, []batch.EventKind{batch.Told, batch.Answered, batch.Told}, taken)
 }
 
 func TestACommandThatMakesSafeIsTakenFirstAndAgainBehindWhatWouldUndoIt(t *testing.T) {
