@@ -23,38 +23,41 @@ import (
 	"github.com/batchkit/batchkit/metering/quantity"
 )
 
-// Meter is a source of totals, bound: what a Machine needs to know of it.
-type Meter struct {
-	Bits uint8          // width at which the counter rolls over: 16, 32 or 64
-	K    quantity.Ratio // counts of the total's resolution for each count of the source
-}
-
-// Window is one metering window of a program, bound.
-type Window struct {
-	Meter     int   // number of its meter
-	Target    int64 // counts of the meter's resolution
-	Tolerance int64 // counts; a total beyond it is OUT_OF_TOLERANCE
-}
-
 // EventKind is the kind of an Event.
 type EventKind uint8
 
 // The events of a Machine.
 const (
-	Reading EventKind = iota + 1 // the source of a meter was read
+	Reading EventKind = iota + 1 // a source of a meter was read
 	Quality                      // the quality of a meter's source changed
 	Open                         // open a window
 	Close                        // close a window
+	Cut                          // an epoch began: what was in force is no more, and monotonic time begins anew
+	Stepped                      // the wall clock was stepped
+	Paused                       // the batch is held, or goes on again, while windows are open
+)
+
+// Role is which of a meter's sources an event is about.
+type Role uint8
+
+// The roles.
+const (
+	Main     Role = iota // what is totalized
+	Other                // the second counter of a Pair
+	Device               // the device's own total, a Check
+	Identity             // what tells one device from another: a number that changes when it is exchanged
 )
 
 // Event is one input of a Machine.
 type Event struct {
 	Kind    EventKind
 	Meter   int         // Reading, Quality
+	Role    Role        // Reading, Quality
 	Raw     int64       // Reading; Open: the reading in force
-	RawAt   int64       // Reading and Open: when Raw was true, monotonic ns
+	RawAt   int64       // Reading and Open: when Raw was true, monotonic ns; Quality: when it changed
 	Quality tag.Quality // Reading, Quality, Open: of the source
-	Window  int         // Open, Close
+	Window  int         // Open, Close, Paused
+	On      bool        // Paused: held, not going on
 }
 
 // EffectKind is the kind of an Effect.
@@ -63,27 +66,72 @@ type EffectKind uint8
 // The effects of a Machine.
 const (
 	Opened  EffectKind = iota + 1 // a window opened
-	Refused                       // a window did not open: its source is not GOOD, or it is open already
+	Refused                       // a window did not open, and Why says why not
 	Closed                        // a window closed; its Total stands
 	Moved                         // the total of an open window may have changed
+	Noted                         // something that is to be recorded has happened to an open window
+)
+
+// Note is what has happened to an open window.
+type Note uint8
+
+// The notes.
+const (
+	NoNote         Note = iota
+	GapBegan            // its source is not GOOD
+	GapEnded            // it is GOOD again
+	RolledOver          // the source, or the device's total, has rolled over; that is no loss
+	WasReset            // it was set back: what flowed cannot be told
+	WasReplaced         // it is another one, or has jumped further than it can have counted: what flowed cannot be told
+	ChannelsDiffer      // the two counters have drifted apart
+	OutOfRange          // a reading lies outside the calibration
+	BecameStable        // Weight
+	BecameUnstable      // Weight
+	TimeStepped         // the wall clock was stepped while it was open
+	WasHeld             // the batch was held while it was open
+	WentOn              // and goes on
 )
 
 // Effect is one consequence of an event.
 type Effect struct {
-	Kind   EffectKind
-	Window int
+	Kind     EffectKind
+	Window   int
+	Note     Note   // Noted
+	Role     Role   // Noted: of which source
+	From, To int64  // Noted: RolledOver, WasReset, WasReplaced: the readings; ChannelsDiffer: both counts; GapEnded: To is its length in ns
+	Why      string // Refused
 }
 
 // Total is what a window shows.
 type Total struct {
 	Open    bool
 	Value   int64 // counts of the meter's resolution
-	Raw     int64 // counts of the source since the window opened
+	Raw     int64 // Pulses, Totalizer: counts of the source since the window opened; Weight: what the scale has gained, counts
 	StartAt int64 // monotonic ns
 	EndAt   int64 // monotonic ns; 0 while open
 	Samples int64
 	Source  tag.Quality // that the source has now
 	Quality tag.Quality // worst that the source had since the window opened
+
+	Period   quantity.Ratio // mean time between two readings of the source, ns; 0 where there were no two
+	Late     int64          // readings that came more than half a period late
+	Missing  int64          // readings that did not come
+	Gaps     int64          // times that the source was not GOOD, or nobody watched
+	GapTime  int64          // ns that those lasted, as far as it is known
+	Cuts     int64          // epochs that began meanwhile
+	Steps    int64          // steps of the wall clock meanwhile
+	HeldTime int64          // ns for which the batch was held
+
+	Device        int64       // counts of the device's own total since the window opened
+	DeviceQuality tag.Quality // worst that it had; BAD where it was reset or replaced, or cannot be told
+	DeviceRolled  bool        // it has rolled over
+	DeviceHalf    int64       // Device when Value passed half of the target; 0 before
+	Half          int64       // Value then
+	Other         int64       // counts of the second counter
+	Tare          int64       // Weight: the reading when it opened, counts
+	FlowAtStart   bool        // something flowed, or the scale was not stable, when it opened
+	FlowAtEnd     bool        // the same when it closed
+	EdgeFlow      int64       // counts of the meter's resolution that flowed in the last second before it closed; 0 where nothing did
 }
 
 // window is the state of one window, of fixed size.
