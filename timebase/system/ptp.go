@@ -19,7 +19,7 @@ const PTPSocket = "/var/run/ptp4l"
 const TraceableClass = 7
 
 // unsaidAccuracy counts for a grandmaster that does not say how accurate it is, ns.
-const unsaidAccuracy = int64(time.Millisecond)
+const unsaidAccuracy = 100 * int64(time.Microsecond)
 
 // maxPTPPorts is how many ports of ptp4l are looked through for the one that follows a master.
 const maxPTPPorts = 16
