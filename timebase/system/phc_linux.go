@@ -48,7 +48,7 @@ func phcGap(device string) (gap, error) {
 // wrong by at most half of that.
 func bestWindow(s *unix.PtpSysOffsetExtended) (g gap, err error) {
 	best := int64(-1)
-	for _, three := range s.Ts[:min(int(s.Samples), len(s.Ts))] {
+	for _, three := range s.Ts[:min(s.Samples, uint32(len(s.Ts)))] {
 		before, other, after := ptpNanos(three[0]), ptpNanos(three[1]), ptpNanos(three[2])
 		if window := after - before; window >= 0 && (best < 0 || window < best) {
 			best = window

@@ -143,7 +143,7 @@ func (p *PTP) judge(a *ptpAnswers) (r timebase.Reading) {
 		age = r.UTC - a.status.ingress // it is stamped with the wall clock
 	}
 	switch {
-	case a.status.ingress != 0:
+	case a.status.ingress > 0:
 		r.Heard = p.trail.heardAt(a.status.ingress, r.Mono, age)
 	case p.trail.seen != 0:
 		r.Heard = p.trail.heard
@@ -176,7 +176,7 @@ func (p *PTP) why(a *ptpAnswers, age int64) string {
 		return fmt.Sprintf("ptp4l: port %d is %s", a.number, portState(a.port.state))
 	case !a.status.present:
 		return "ptp4l: no grandmaster"
-	case a.status.ingress == 0:
+	case a.status.ingress <= 0:
 		return "ptp4l: nothing has told it the time"
 	case age > limit:
 		return fmt.Sprintf("ptp4l: nothing has told it the time for %s, of %s allowed", short(age), short(limit))
