@@ -100,7 +100,6 @@ type state struct {
 	Sum              int64 // by how much the wall clock was moved, sleep and leap seconds apart
 	Slack            int64 // what moves are uncertain by
 	Steps, Moved     int64
-	StepMono, SumWas int64 // look at which the last step was seen, and Sum before it
 	FarMono          int64 // look at which the last step beyond StepLimit was seen
 	Anchor           anchor
 	Chip             anchor // of what the clock chip says
@@ -117,7 +116,8 @@ type state struct {
 // anchor is an error bound that was true once, and what it grows from.
 type anchor struct {
 	Known      bool
-	AtT        int64
+	AtT        int64 // when it was heard
+	FromT      int64 // when Bound was true
 	Bound      int64
 	Offset     int64
 	Drift      int64
@@ -247,7 +247,9 @@ func (d *Discipline) basis() *anchor {
 
 // bound is the greatest error of the wall clock now, by what an anchor knows of it.
 func (d *Discipline) bound(a *anchor) int64 {
-	age := max(d.now()-a.AtT, 0)
 	moved := int64(min(magnitude(d.st.Sum-a.Sum), latestInterval))
-	return min(a.Bound, latestInterval) + (age/1_000_000+1)*a.Drift/1000 + moved + d.st.Slack - a.Slack
+	return min(a.Bound, latestInterval) + a.growth(d.now()) + moved + d.st.Slack - a.Slack
 }
+
+// growth is by how much the bound has grown at a time, rounded up.
+func (a *anchor) growth(now int64) int64 { return (max(now-a.FromT, 0)/1_000_000 + 1) * a.Drift / 1000 }

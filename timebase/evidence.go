@@ -19,6 +19,7 @@ const (
 type refState struct {
 	Last     anchor // what it said last; Known: it has said something
 	Heard    int64  // monotonic ns, of Last
+	Sum      int64  // of the state, when it was read last
 	Leap     int8
 	Up       bool
 	UpT      int64 // since when it is Up
@@ -60,7 +61,11 @@ func (d *Discipline) hear(l *Look) {
 	case v.Heard > r.Heard || !r.Last.Known:
 		d.keep(r, v)
 	case d.c.Refs[l.Ref].Kind == PTP:
+		r.Sum = d.st.Sum
 		return // nothing new: its age tells
+	}
+	if why != NoAnswer {
+		r.Sum = d.st.Sum
 	}
 	if why != NoReason {
 		r.Goods = 0
@@ -117,12 +122,12 @@ func (d *Discipline) keep(r *refState, v *Reading) {
 	if v.Drift > 0 {
 		drift = min(v.Drift, MaxDrift)
 	}
-	at, sum := d.sleepless(v.Heard), d.st.Sum
-	if v.Heard <= d.st.StepMono {
-		sum = d.st.SumWas
+	at, moved := d.sleepless(v.Heard), int64(0)
+	if r.Last.Known { // it was heard after the reading before, and before or after the moves since
+		moved = int64(min(magnitude(d.st.Sum-r.Sum), latestInterval))
 	}
 	r.Heard, r.Leap = v.Heard, min(max(v.Leap, -1), 1)
-	r.Last = anchor{Known: true, AtT: at, Bound: int64(magnitude(v.Offset)) + v.Bound, Offset: v.Offset, Drift: drift, Sum: sum,
+	r.Last = anchor{Known: true, AtT: at, FromT: at, Bound: int64(magnitude(v.Offset)) + v.Bound + moved, Offset: v.Offset, Drift: drift, Sum: d.st.Sum,
 		Slack: d.st.Slack, UTC: d.st.UTC - (d.now() - at)}
 }
 
@@ -160,7 +165,7 @@ func (d *Discipline) chip(l *Look) {
 	}
 	ahead := s.UTC - v.UTC - (s.Mono - max(v.Mono, 0))
 	s.ChipRef = int16(l.Ref)
-	s.Chip = anchor{Known: d.c.ChipSet > 0, AtT: d.now(), Offset: ahead, Sum: s.Sum, Slack: s.Slack, UTC: s.UTC, Drift: d.c.Drift}
+	s.Chip = anchor{Known: d.c.ChipSet > 0, AtT: d.now(), FromT: d.now(), Offset: ahead, Sum: s.Sum, Slack: s.Slack, UTC: s.UTC, Drift: d.c.Drift}
 	if !s.Chip.Known {
 		return
 	}

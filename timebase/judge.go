@@ -36,17 +36,33 @@ func (d *Discipline) wall(l *Look, out []Change) []Change {
 	if nap > 0 && magnitude(moved-nap) <= uint64(limit+2*SuspendBound) {
 		reason = Suspended
 	}
-	s.Steps, s.Moved, s.StepMono, s.SumWas = s.Steps+1, moved, s.Mono, was.Sum
+	s.Steps, s.Moved = s.Steps+1, moved
+	if reason == ClockStep {
+		d.slewed()
+	}
 	if magnitude(moved) > uint64(d.c.StepLimit) {
 		s.FarMono = s.Mono
-		for i := range d.refs {
-			d.refs[i].Goods = 0
-			if d.refs[i].Up {
-				d.lower(i, reason, "")
-			}
-		}
+		d.lowerAll(reason)
 	}
 	return append(out, Change{Reason: reason})
+}
+
+// lowerAll takes every reference out.
+func (d *Discipline) lowerAll(why Reason) {
+	for i := range d.refs {
+		d.refs[i].Goods = 0
+		if d.refs[i].Up {
+			d.lower(i, why, "")
+		}
+	}
+}
+
+// slewed lets bounds grow from now on as fast as whoever disciplines the wall clock may slew it: after a step that is made good slowly.
+func (d *Discipline) slewed() {
+	for _, a := range [...]*anchor{&d.st.Anchor, &d.st.Chip} {
+		a.Bound = min(a.Bound+a.growth(d.now()), latestInterval)
+		a.FromT, a.Drift = d.now(), max(a.Drift, StepPPM*1000)
+	}
 }
 
 // leaps tells whether a move is the leap second that was announced: by one second, at the end of a UTC day.
@@ -90,12 +106,8 @@ func (d *Discipline) leap(out []Change) []Change {
 func (d *Discipline) judge(out []Change) []Change {
 	s := &d.st
 	if !plausible(s.UTC) {
-		for i := range d.refs {
-			d.refs[i].Goods = 0
-			if d.refs[i].Up {
-				d.lower(i, WallUnset, "")
-			}
-		}
+		d.lowerAll(WallUnset)
+		d.slewed()
 	}
 	was, had := s.Sync, s.Active
 	sync, active, why := d.pick()
@@ -127,10 +139,11 @@ func (d *Discipline) judge(out []Change) []Change {
 		s.Reason = Flapping
 	}
 	c := Change{Reason: s.Reason, Why: d.why}
-	if ref := active; ref >= 0 || had >= 0 {
-		if ref < 0 || sync <= Holdover && was > Holdover {
-			ref = had
-		}
+	ref := had
+	if why == Raised || why == FailBack || why == FailOver || why == ChipRead {
+		ref = active
+	}
+	if ref >= 0 {
 		c.Ref = d.c.Refs[ref].Name
 	}
 	return append(out, c)

@@ -43,18 +43,18 @@ func (d *Discipline) sound() bool {
 	for _, v := range [...]int64{s.Mono, s.UTC, s.Slept, s.Slack, s.Steps, s.WokeMono, s.Before} {
 		ok = ok && v >= 0 && v <= LatestUTC
 	}
-	for _, v := range [...]int64{s.Moved, s.Sum, s.SumWas} {
+	for _, v := range [...]int64{s.Moved, s.Sum} {
 		ok = ok && magnitude(v) <= LatestUTC
 	}
 	for i := range d.refs {
 		r := &d.refs[i]
-		ok = ok && r.Last.sound() && r.Doubled <= maxDoubled && r.Penalty >= 0 && r.Penalty <= latestInterval && r.Why < reasonCount &&
+		ok = ok && r.Last.sound() && magnitude(r.Sum) <= LatestUTC && r.Doubled <= maxDoubled && r.Penalty >= 0 && r.Penalty <= latestInterval && r.Why < reasonCount &&
 			r.PenaltyT >= 0 && r.UpT >= 0 && r.GoodT >= 0 && r.Goods >= 0
 	}
 	return ok
 }
 
 func (a *anchor) sound() bool {
-	return a.AtT >= -LatestUTC && a.Bound >= 0 && a.Drift >= 0 && a.Drift <= MaxDrift && magnitude(a.Sum) <= LatestUTC &&
+	return a.AtT >= -LatestUTC && a.FromT >= -LatestUTC && a.Bound >= 0 && a.Drift >= 0 && a.Drift <= MaxDrift && magnitude(a.Sum) <= LatestUTC &&
 		magnitude(a.Slack) <= LatestUTC && magnitude(a.UTC) <= LatestUTC
 }
