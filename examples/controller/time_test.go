@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
@@ -91,15 +93,49 @@ func chronyds(t *testing.T) (address string, kill func()) {
 	return fmt.Sprintf("127.0.0.1:%d", port[1]), kill
 }
 
-// onRecord calls see for each record of a batch, in words that say how far its wall clock could be believed.
-func onRecord(t *testing.T, dir string, see func(k record.Kind, r *record.Record)) {
-	t.Helper()
-	_, err := journal.Scan(filepath.Join(dir, "journal"), func(_ uint64, body []byte, _ journal.Chain) error {
+// witness is a person who ends the source of a time when asked for an answer, and answers once that is on record.
+type witness struct {
+	t     *testing.T
+	kill  func()
+	asked chan struct{}
+	done  bool
+}
+
+// Read gives one answer.
+func (w *witness) Read(b []byte) (int, error) {
+	if <-w.asked; w.done {
+		return 0, io.EOF
+	}
+	w.kill()
+	require.Eventually(w.t, func() bool { return slices.Contains(states(w.t), "HOLDOVER site") }, 20*time.Second, 100*time.Millisecond)
+	w.done = true
+	return copy(b, "yes\n"), nil
+}
+
+// states are the states of synchronisation and their sources that the records of the batch show so far, one after the other.
+func states(t *testing.T) (all []string) {
+	_, err := journal.Scan("out/B-0001/journal", func(_ uint64, body []byte, _ journal.Chain) error {
 		r, err := record.Parse(body)
-		if err == nil {
-			see(r.Kind, r)
+		if err == nil && r.Has(record.SyncState) {
+			all = append(all, r.Text(record.SyncState)+" "+r.Text(record.TimeSource))
 		}
 		return err
 	}, nil)
 	require.NoError(t, err)
+	return slices.Compact(all)
+}
+
+func TestABatchRecordsThatItsTimeWasLostWhileTheDaemonSaidThatAllWasWell(t *testing.T) {
+	address, kill := chronyds(t)
+	workplace(t)
+	write(t, "bell.yaml", bell)
+	person := &witness{t: t, kill: kill, asked: make(chan struct{}, 16)}
+	o := live(t.Context(), person, func(text string) {
+		for range strings.Count(text, "answer, then Enter: ") {
+			person.asked <- struct{}{}
+		}
+	}, "-time", "site=chrony:"+address, "-prompt", "-unapproved", "-recipe",
+		"bell.yaml")
+	require.Equal(t, exitOK, o.code, o)
+	require.Equal(t, []string{"NTP_SYNC site", "HOLDOVER site"}, states(t))
 }

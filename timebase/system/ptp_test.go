@@ -5,7 +5,6 @@ package system
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -240,7 +239,7 @@ func FuzzAnswersOfPtp4l(f *testing.F) {
 		p := NewPTP(NewClock(1), "", nil)
 		r := p.judge(&a)
 		if r.Bound <= 0 || r.Heard > r.Mono || r.Good != (r.Why == "") {
-			t.Fatal(fmt.Sprintf("%+v of %+v", r, a))
+			t.Fatalf("%+v of %+v", r, a)
 		}
 	})
 }
