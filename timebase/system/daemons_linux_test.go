@@ -193,3 +193,30 @@ func TestADaemonThatIsNotThereIsAnErrorThatSaysWhere(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// TestPTPGivesWayToNTPAndThatToAHoldoverAndPTPComesBack takes about half a minute.
+func TestPTPGivesWayToNTPAndThatToAHoldoverAndPTPComesBack(t *testing.T) {
+	if os.Getenv("BATCHKIT_LONG") == "" {
+		t.Skip("takes half a minute; wants BATCHKIT_LONG=1")
+	}
+	need(t, "chrony, linuxptp and iproute2", "chronyd", "ptp4l", "ip", "setpriv")
+	t.Parallel()
+	dir, server := shortDir(t), freePort(t)
+	stopNTP := ntpServer(t, dir, server)
+	address, _ := ntpClient(t, dir, server)
+	rig := newPTPRig(t)
+	_, stopPTP := rig.ptp(t, rig.master, "clockClass 6\npriority1 10\n")
+	socket, _ := rig.ptp(t, rig.slave, "slaveOnly 1\n")
+	c := NewClock(1)
+	refs, err := ParseRefs(c, "plant=ptp:"+socket+"?class=248,site=chrony:"+address)
+	require.NoError(t, err)
+	w := follow(t, c, refs)
+	becomes(t, w, timebase.PTPLocked)
+	time.Sleep(6 * time.Second) // until chronyd is believed as well
+	stopPTP()
+	require.Equal(t, "site", becomes(t, w, timebase.NTPSync).Source)
+	stopNTP()
+	becomes(t, w, timebase.Holdover)
+	_, _ = rig.ptp(t, rig.master, "clockClass 6\npriority1 10\n")
+	require.Equal(t, "plant", becomes(t, w, timebase.PTPLocked).Source)
+}
