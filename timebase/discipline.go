@@ -100,7 +100,8 @@ type state struct {
 	Sum              int64 // by how much the wall clock was moved, sleep and leap seconds apart
 	Slack            int64 // what moves are uncertain by
 	Steps, Moved     int64
-	FarMono          int64 // look at which the last step beyond StepLimit was seen
+	Step             Reason // of the last of them
+	FarMono          int64  // look at which the last step beyond StepLimit was seen
 	Anchor           anchor
 	Chip             anchor // of what the clock chip says
 	ChipRef          int16
@@ -220,7 +221,8 @@ func (d *Discipline) role(i int) Role {
 // Status is the observation of the last look.
 func (d *Discipline) Status() Observation {
 	s := &d.st
-	o := Observation{Mono: s.Mono, Sync: s.Sync, Source: d.source(), Steps: s.Steps, Moved: s.Moved, Leap: s.Leap, Reason: s.Reason, Why: d.why}
+	o := Observation{Mono: s.Mono, Sync: s.Sync, Source: d.source(), Steps: s.Steps, Moved: s.Moved, Step: s.Step,
+		Leap: s.Leap, Reason: s.Reason, Why: d.why}
 	if s.Anchor.Known {
 		o.LastSync, o.Age = s.Anchor.UTC, d.now()-s.Anchor.AtT
 	}

@@ -24,7 +24,7 @@ func (d *Discipline) wall(l *Look, out []Change) []Change {
 	limit := StepFloor + dt/1_000_000*StepPPM
 	if s.leaps(&was, moved, limit) {
 		s.Leap, s.LeapOver = 0, true
-		s.Steps, s.Moved = s.Steps+1, moved
+		s.Steps, s.Moved, s.Step = s.Steps+1, moved, LeapDone
 		s.Sum += moved + int64(was.Leap)*1_000_000_000
 		return append(out, Change{Reason: LeapDone, Ref: d.source()})
 	}
@@ -36,7 +36,7 @@ func (d *Discipline) wall(l *Look, out []Change) []Change {
 	if nap > 0 && magnitude(moved-nap) <= uint64(limit+2*SuspendBound) {
 		reason = Suspended
 	}
-	s.Steps, s.Moved = s.Steps+1, moved
+	s.Steps, s.Moved, s.Step = s.Steps+1, moved, reason
 	if reason == ClockStep {
 		d.slewed()
 	}

@@ -42,6 +42,7 @@ type Observation struct {
 	Age      int64  // ns since then, sleep included; in HOLDOVER the age of the holdover
 	Steps    int64  // steps of the wall clock that the observer has counted
 	Moved    int64  // size of the last of them, ns; above zero: forward
+	Step     Reason // why it stepped: ClockStep, Suspended or LeapDone
 	Leap     int8   // 1: a second is inserted at the end of this UTC day, -1: one is left out
 	Reason   Reason // of the last change of Sync or Source
 	Why      string // the same in words, of whoever said so; "" where there are none

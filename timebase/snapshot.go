@@ -38,7 +38,7 @@ func (d *Discipline) Restore(src []byte) error {
 // sound tells whether a state is one that Step can lead to, as far as its arithmetic needs.
 func (d *Discipline) sound() bool {
 	s, n := &d.st, int16(len(d.refs))
-	ok := s.Active >= -1 && s.Active < n && s.ChipRef >= -1 && s.ChipRef < n && s.Sync <= PTPLocked && s.Reason < reasonCount &&
+	ok := s.Active >= -1 && s.Active < n && s.ChipRef >= -1 && s.ChipRef < n && s.Sync <= PTPLocked && s.Reason < reasonCount && s.Step < reasonCount &&
 		(s.Sync <= RTCOnly || s.Active >= 0) && s.Anchor.sound() && s.Chip.sound()
 	for _, v := range [...]int64{s.Mono, s.UTC, s.Slept, s.Slack, s.Steps, s.WokeMono, s.Before} {
 		ok = ok && v >= 0 && v <= LatestUTC
