@@ -138,4 +138,11 @@ func TestABatchRecordsThatItsTimeWasLostWhileTheDaemonSaidThatAllWasWell(t *test
 		"bell.yaml")
 	require.Equal(t, exitOK, o.code, o)
 	require.Equal(t, []string{"NTP_SYNC site", "HOLDOVER site"}, states(t))
+	changes := of(records(t, "out/B-0001"), record.KindTimeSourceChange)
+	require.Len(t, changes, 1)
+	for key, want := range map[record.Key]string{record.OldValue: "NTP_SYNC site primary", record.NewValue: "HOLDOVER site primary",
+		record.SourceChange: "lost", record.HoldoverState: "active", record.PrimaryBackup: "primary"} {
+		require.Equal(t, want, changes[0].Text(key))
+	}
+	require.Contains(t, changes[0].Text(record.SourceDetail), "chronyd: not updated for ", "found by age; chronyd itself says nothing of it")
 }
