@@ -41,7 +41,8 @@ func (s *lookout) clean(o *timebase.Observation) timebase.Observation {
 	if c.Sync == timebase.Unset {
 		c.UTC, c.Offset, c.Bound = 0, 0, 0
 	}
-	c.Bound, c.Age = max(c.Bound, 0), min(max(c.Age, 0), lastUTC)
+	c.Bound, c.Offset, c.Age = min(max(c.Bound, 0), lastUTC), min(max(c.Offset, -lastUTC), lastUTC), min(max(c.Age, 0), lastUTC)
+	c.Moved = min(max(c.Moved, -lastUTC), lastUTC)
 	if c.LastSync <= 0 || c.LastSync > lastUTC {
 		c.LastSync, c.Age = 0, 0
 	}
