@@ -12,7 +12,8 @@ import (
 
 // What is wrong with a factor.
 var (
-	errDigits  = errors.New("it needs more than 64 bits; write fewer digits")
+	errDigits = errors.New("it needs more than 64 bits; write fewer digits, and points whose distances have factors in common, " +
+		"such as 10, 20, 50 and 100")
 	errDensity = fmt.Errorf("a mass against a volume needs a density; write one in the calibration, such as density: 0.998 kg/L: %w",
 		quantity.ErrDimension)
 	errNoDensity = fmt.Errorf("a density is not needed here; leave it out: %w", quantity.ErrDimension)
@@ -234,8 +235,9 @@ func (b *binder) whole() error {
 		num.GCD(nil, nil, num, new(big.Int).Abs(n))
 	}
 	k := new(big.Rat).SetFrac(num, den) // the gain is not zero, nor is num
-	if !k.Num().IsInt64() || !k.Denom().IsInt64() {
-		return errDigits
+	per, err := b.split(k)
+	if err != nil {
+		return err
 	}
 	for _, n := range all {
 		if !n.Quo(n, num).IsInt64() {
@@ -246,12 +248,30 @@ func (b *binder) whole() error {
 	if len(b.x) == 0 && all[1].Sign() == 0 {
 		return nil // a gain alone is all in K
 	}
-	b.m.Curve = Curve{X: b.x}
+	b.m.Curve = Curve{X: b.x, Per: per}
 	for i := range b.a {
 		b.m.Curve.A = append(b.m.Curve.A, all[i].Int64())
 		b.m.Curve.B = append(b.m.Curve.B, all[len(b.a)+i].Int64())
 	}
 	return nil
+}
+
+// split takes from a K whose denominator does not fit what has come in by the points.
+func (b *binder) split(k *big.Rat) (per int64, err error) {
+	if k.Num().IsInt64() && k.Denom().IsInt64() {
+		return 0, nil
+	}
+	unit, err := b.f.quotient(b.one, []quantity.Quantity{b.resolution})
+	if err != nil { // pulses have no unit in common with it
+		unit, _ = quantity.NewRatio(1, thousand)
+	}
+	den := new(big.Int).GCD(nil, nil, k.Denom(), big.NewInt(unit.Den()))
+	rest := new(big.Int).Quo(k.Denom(), den)
+	if !k.Num().IsInt64() || !rest.IsInt64() {
+		return 0, errDigits
+	}
+	k.SetFrac(k.Num(), den)
+	return rest.Int64(), nil
 }
 
 // tare turns the greatest tare from counts of the source into what is summed.
@@ -262,6 +282,7 @@ func (b *binder) tare() error {
 	}
 	most := new(big.Rat).SetInt64(b.m.Tare.Most)
 	most.Quo(most.Mul(most, rat(one)), rat(b.m.K))
+	most.Mul(most, new(big.Rat).SetInt64(max(1, b.m.Curve.Per)))
 	floor := new(big.Int).Div(most.Num(), most.Denom())
 	if !floor.IsInt64() {
 		return errDigits
