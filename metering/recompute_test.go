@@ -64,6 +64,8 @@ func TestWhatIsNoSampleFileIsRefusedWithItsLine(t *testing.T) {
 	}
 	_, _, err := metering.Recompute(strings.NewReader(begin), &metering.Meter{Bits: 32}, 10, 100)
 	require.EqualError(t, err, "metering: a meter without factor, or pulses that are not of 16, 32 or 64 bits, has no total")
+	_, _, err = metering.Recompute(strings.NewReader(begin), &counter, 10, 1<<62+1)
+	require.EqualError(t, err, "metering: start or end is more than 146 years away; write monotonic ns")
 	_, _, err = metering.Recompute(iotest.ErrReader(errors.New("disk gone")), &counter, 10, 100)
 	require.ErrorContains(t, err, "disk gone")
 	polyline := metering.Meter{Method: metering.Weight, K: factor(1, 1), Curve: metering.Curve{X: []int64{0, 5}, A: []int64{1}, B: []int64{0}}}
