@@ -257,3 +257,51 @@ func TestFlowAtTheEdgesIsTold(t *testing.T) {
 		require.Equal(t, c.edge, total.EdgeFlow, c.claim)
 	}
 }
+
+func TestLimitsBelongToWhatTheyLimit(t *testing.T) {
+	slow := metering.Meter{Bits: 32, Cutoff: 100_000_000}
+	curved := metering.Meter{Bits: 32, Curve: metering.Curve{X: []int64{10_000, 100_000}, A: []int64{1}, B: []int64{0}}} // 10 Hz to 100 Hz
+	flow := metering.Meter{Method: metering.Flow, K: factor(1, 100_000_000), Cutoff: 3,
+		Curve: metering.Curve{X: []int64{5, 10}, A: []int64{1}, B: []int64{0}}}
+	for _, c := range []struct {
+		claim   string
+		meter   metering.Meter
+		at, raw int64 // of the second reading; the first is 0, read at 0
+		value   int64 // at 100 ms after it
+		outside bool
+	}{
+		{"pulses as far apart as the cutoff count", slow, 100, 1, 1, false},
+		{"pulses further apart do not", slow, 101, 1, 0, false},
+		{"the lowest frequency is known", curved, 100, 1, 1, false},
+		{"a lower one is not", curved, 101, 1, 0, true},
+		{"the highest frequency is known", curved, 100, 10, 10, false},
+		{"a higher one is not", curved, 99, 10, 0, true},
+		{"so is an increment in no time", curved, 0, 1, 0, true},
+		{"the lowest flow is known", flow, 100, 5, 5, false},
+		{"a lower one is not", flow, 100, 4, 0, true},
+		{"the cutoff is a flow, and not known", flow, 100, 3, 0, true},
+		{"what is below the cutoff is none", flow, 100, 2, 0, false},
+		{"the highest flow is known", flow, 100, 10, 10, false},
+		{"a higher one is not", flow, 100, 11, 0, true},
+	} {
+		b := newBench(c.meter, 0)
+		b.open(0, 0)
+		b.read(c.at, metering.Main, c.raw)
+		b.read(c.at+100, metering.Main, c.raw)
+		total := b.close(c.at + 100)
+		require.Equal(t, c.value, total.Value, c.claim)
+		if !c.outside {
+			require.Empty(t, b.noted, c.claim)
+			require.Equal(t, tag.Good, total.Quality, c.claim)
+			continue
+		}
+		require.Equal(t, []metering.Effect{{Kind: metering.Noted, Note: metering.OutOfRange, To: c.raw}}, b.noted, "once: %s", c.claim)
+		require.Equal(t, tag.Bad, total.Quality, c.claim)
+	}
+	apart := newBench(slow, 0)
+	apart.open(0, 0)
+	apart.read(101, metering.Main, 1)
+	apart.read(111, metering.Main, 3)
+	total := apart.close(120)
+	require.Equal(t, []int64{2, 3, 1}, []int64{total.Value, total.Raw, total.Apart}, "what is left out is counted apart")
+}
