@@ -54,8 +54,8 @@ func BenchmarkBareAccumulate(b *testing.B) {
 	require.True(b, accumulate(&sum, 0, int64(b.N)))
 }
 
-// BenchmarkAddSample shows beside each sum how many times a bare accumulate it costs: the fastest of many short runs of either, taken in
-// turns, since a machine that is shared is now fast and now slow.
+// BenchmarkAddSample shows beside each sum how many times a bare accumulate it costs: the fastest of many short runs of either,
+// taken in turns, since a machine that is shared is now fast and now slow.
 func BenchmarkAddSample(b *testing.B) {
 	const block = 2000
 	for name, m := range benchMeters() {
