@@ -44,10 +44,8 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	switch ev.Kind {
 	case Observed:
 		start(record.KindTimeObserved)
-		observation(b, &ev.Observation)
 	case Created:
 		start(record.KindBatchCreated)
-		observation(b, &ev.Observation)
 		b.Int(record.Engine, Engine)
 		b.Int(record.SchemaVersion, recipe.Schema)
 		b.Text(record.BatchSize, m.b.Size.String())
@@ -73,7 +71,6 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 			kind = record.KindRecovery
 		}
 		start(kind)
-		observation(b, &ev.Observation)
 		b.Int(record.Engine, Engine)
 		words := make([]string, len(ev.Readback))
 		for i, r := range ev.Readback {
@@ -105,6 +102,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
+	observation(b, &ev.Observation)
 	b.Text(record.OperatorID, operator)
 	return b.Append(dst)
 }

@@ -170,17 +170,23 @@ func decision(rec *record.Record) string {
 			also(rec, ": ", record.Detail)
 	case record.KindMarker:
 		return step + " marks: " + rec.Text(record.Message)
-	case record.KindClockStep:
-		words := "the wall clock stepped by " + rec.Text(record.MovedMS) + " ms" + also(rec, ", ", record.StepReason)
-		return words + ago(rec, "; that is more than the ", record.OrderToleranceMS, " across which UTC may order events")
-	case record.KindTimeSourceChange:
-		return "the wall clock is " + rec.Text(record.NewValue) + ", it was " + rec.Text(record.OldValue) + ": " +
-			spoken(rec.Text(record.SourceChange)) + also(rec, ": ", record.SourceDetail) +
-			also(rec, "; its reference was heard last at ", record.LastSyncTs)
+	case record.KindClockStep, record.KindTimeSourceChange:
+		return ofTheClock(rec)
 	case record.KindBatchEnd:
 		return "the run is over, " + rec.Text(record.BatchState) + ", " + rec.Text(record.Result) + listed(rec, ": ", record.Values)
 	}
 	return ""
+}
+
+// ofTheClock says what became of the wall clock.
+func ofTheClock(rec *record.Record) string {
+	if rec.Kind == record.KindClockStep {
+		return "the wall clock stepped by " + rec.Text(record.MovedMS) + " ms" + also(rec, ", ", record.StepReason) +
+			ago(rec, "; that is more than the ", record.OrderToleranceMS, " across which UTC may order events")
+	}
+	return "the wall clock is " + rec.Text(record.NewValue) + ", it was " + rec.Text(record.OldValue) + ": " +
+		spoken(rec.Text(record.SourceChange)) + also(rec, ": ", record.SourceDetail) +
+		also(rec, "; its reference was heard last at ", record.LastSyncTs)
 }
 
 // spoken makes words of a name that records use.
