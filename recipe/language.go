@@ -204,7 +204,7 @@ package recipe
 //	  level: phase
 //	  timeout: 10 min
 //	  actions:
-//	    - open_window: {window: A, meter: FQ101, target: $water, tolerance: 0.10 kg, time: {within: 100 ms, tolerance: 0.05 kg}}
+//	    - open_window: {window: A, meter: FQ101, target: 50 kg, tolerance: 0.10 kg, time: {within: 100 ms, tolerance: 0.05 kg}}
 //	    - set: {XV102: open}
 //	    - wait_total: {window: A, short_by: 0.20 kg, learn: {min: 0 kg, max: 0.60 kg, share: 50 %}}
 //	    - set: {XV102: closed}

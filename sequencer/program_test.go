@@ -11,6 +11,7 @@ import (
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 const second = int64(1_000_000_000)
@@ -295,7 +296,12 @@ type plant struct {
 	lies    []bool // by output: its device confirms what it does not do
 	blocks  []bool // by interlock
 	doubt   bool   // what blocks was found so at the boot
+	sync    timebase.Sync
+	bound   int64
 }
+
+// Time tells how well the wall clock is known.
+func (p *plant) Time() (timebase.Sync, int64) { return p.sync, p.bound }
 
 func newPlant(w *wired) *plant {
 	p := &plant{value: make([]int64, len(w.tags)), quality: make([]tag.Quality, len(w.tags)),

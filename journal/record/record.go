@@ -79,6 +79,7 @@ const (
 	KindWindowStart          // a metering window opened
 	KindWindowStop           // a metering window closed
 	KindReconcile            // totals compared
+	KindInFlight             // what runs in after a valve closes was learnt from a window, or not
 	KindPrompt               // an operator is asked
 	KindActionRequest        // an OEM action is asked for
 	KindResourceRequest      // an arbiter is asked for equipment that batches share
@@ -139,7 +140,7 @@ var inBatch = []Key{BatchID, RecipeID, RecipeVersion, MappingVersion, OperatorID
 
 var specs = [kindCount]Spec{
 	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
-		May: []Key{RestartOf, Seed, Values, BlockAgeMS}},
+		May: []Key{RestartOf, Seed, Values, BlockAgeMS, InFlight}},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
@@ -166,14 +167,18 @@ var specs = [kindCount]Spec{
 		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
 	KindWindowStart: {Name: "window_start", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Cause},
-		May:  []Key{Tolerance, RawState}},
+		May:  []Key{Tolerance, RawState, CautiousTolerance, TimeWithinMS}},
 	KindWindowStop: {Name: "window_stop", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStopEvent, WindowStartTsMono, WindowEndTsMono, TotalizedValue,
 			Unit, Target, Delta, Samples, SamplesDigest, Quality, Cause, Result},
-		May: []Key{Tolerance, RawState}},
+		May: []Key{Tolerance, RawState, TimeQuality, TimeWithinMS}},
 	KindReconcile: {Name: "reconcile", Grade: Decision,
 		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
 		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
+	KindInFlight: {Name: "in_flight", Grade: Decision,
+		Must: []Key{MeterWindowID, CalibVersion, Unit, Target, SettledTotal, Samples, Delta, OldValue, NewValue, MinValue, MaxValue, LearnShare,
+			FromVersion, ToVersion, Result, Cause},
+		May: []Key{Detail}},
 	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause},
 		May: []Key{TimeoutMS, Answer, Choices, MaxLength, MaxValue, MinValue, Parameter, Resolution, Unit}},
 	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
@@ -288,7 +293,7 @@ func Common() []Key {
 }
 
 // keySet is a set of keys.
-type keySet [(keyCount + 63) / 64]uint64
+type keySet [(int(keyCount) + 63) / 64]uint64
 
 func (s *keySet) add(k Key)      { s[k/64] |= 1 << (k % 64) }
 func (s *keySet) has(k Key) bool { return s[k/64]&(1<<(k%64)) != 0 }
