@@ -25,8 +25,8 @@ type Machine struct {
 	keep  timebase.Keeper
 	st    state
 	refs  refs
-	form  form   // the formula in force, and what was made of it
-	line  []line // by number of a request to an arbiter in the program: where it stands
+	form  form        // the formula in force, and what was made of it
+	line  []line      // by number of a request to an arbiter in the program: where it stands
 	feeds []feedState // by window
 
 	// What follows is set anew by every Step.

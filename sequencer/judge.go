@@ -12,7 +12,7 @@ const (
 )
 
 // judgeTime looks at how well time is known, once, and lets follow what the recipe says. A bound that is not known is worse than any.
-func (m *Machine) judgeTime(at int64, p int, fx []Effect) []Effect {
+func (m *Machine) judgeTime(p int, fx []Effect) []Effect {
 	s, a := &m.el[p], m.current(p)
 	sync, bound := m.view.Time()
 	switch {
@@ -23,8 +23,7 @@ func (m *Machine) judgeTime(at int64, p int, fx []Effect) []Effect {
 		s.A = int64(m.r.Asked)
 		fx = append(fx, Effect{Kind: Ask, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: m.r.Asked, Reason: a.Reason})
 	default:
-		s.B = timeRestarted
-		fx = m.failAt(at, p, a.React, a.Limit, fx)
+		s.C, m.stuck = usedUp, true // blocked sees to it, once all have gone as far as they can
 	}
 	return fx
 }

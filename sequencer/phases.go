@@ -103,9 +103,7 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
 		fx = m.begin(at, p, fx)
 		if m.current(p).Kind == recipe.Time {
-			if fx = m.judgeTime(at, p, fx); State(s.State) != Running && State(s.State) != Pausing {
-				return fx, false
-			}
+			fx = m.judgeTime(p, fx)
 		}
 	} else {
 		fx = m.setNow(at, p, fx)

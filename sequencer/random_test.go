@@ -12,6 +12,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 	"github.com/stretchr/testify/require"
 )
 
@@ -144,6 +145,10 @@ func (g *grower) phase(b *block) {
 			b.logic[t] = g.logic()
 		}
 	}
+	if g.IntN(8) == 0 {
+		b.time = &Action{Kind: recipe.Time, React: []Command{Hold, Abort, NoCommand, NoCommand}[g.IntN(4)], Limit: "time not known"}
+		b.time.State, b.time.For = timebase.Sync(g.IntN(5)), g.Int64N(3)*second
+	}
 	window := -1
 	defer func() {
 		if window >= 0 && b.recovery == recipe.RecoverRepeat { // as recipe.Parse refuses it
@@ -155,7 +160,7 @@ func (g *grower) phase(b *block) {
 	}()
 	for range 1 + g.IntN(6) {
 		t := todo{Action: Action{Reason: "because"}}
-		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(13)); t.Kind {
+		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(14)); t.Kind {
 		case recipe.Set:
 			for range 1 + g.IntN(2) {
 				t.sets = append(t.sets, Set{Output: g.IntN(g.outs), Value: int64(g.IntN(7) - 3)})
@@ -188,6 +193,17 @@ func (g *grower) phase(b *block) {
 			if t.Kind == recipe.CloseWindow {
 				window = -1
 			}
+			if t.Kind == recipe.CloseWindow && g.IntN(2) == 0 {
+				reactions := []Command{NoCommand, Hold, Hold, Abort, HardAbort}
+				t.React, t.NotGood = reactions[g.IntN(5)], reactions[g.IntN(5)]
+			}
+		case recipe.Jog:
+			if window < 0 {
+				continue
+			}
+			o := g.IntN(g.outs)
+			t.Window, t.Short, t.AtMost, t.For, t.Settle = window, g.Int64N(3), 1+g.IntN(4), 1+g.Int64N(second), 1+g.Int64N(second)
+			t.sets = []Set{{Output: o, Value: g.w.Outputs[o].Safe + 1 + g.Int64N(2), Jog: true}}
 		case recipe.VerifyStable:
 			t.Tag, t.Within, t.For = g.input(), 1+g.Int64N(2), 1+g.Int64N(3*second)
 		}
@@ -315,7 +331,7 @@ func (w *world) event() Event {
 		}
 		return ev
 	case k < w.commands+w.nonsense:
-		ev := Event{Kind: EventKind(w.IntN(13)), Command: Command(w.IntN(22)), Elem: w.IntN(n+4) - 2, Target: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
+		ev := Event{Kind: EventKind(w.IntN(14)), Command: Command(w.IntN(22)), Elem: w.IntN(n+4) - 2, Target: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
 			Window: w.IntN(5) - 2, OK: w.IntN(2) == 0}
 		if ev.Kind == Done { // of a write that a deadline before it makes, nothing can be told yet
 			ev.ID = min(ev.ID, w.r.m.r.Writes)
@@ -337,6 +353,7 @@ func (w *world) event() Event {
 				p.totals[i].Source = tag.Stale
 			}
 		}
+		p.sync, p.bound = timebase.Sync(w.IntN(5)), w.Int64N(3)*second
 	default:
 		i := w.IntN(len(p.value))
 		p.value[i] = int64(w.IntN(9) - 2)

@@ -41,7 +41,7 @@ func wilds(t testing.TB, seed uint64) (*venture, error) {
 	v := &venture{g: g, recipe: g.Recipe().Text(), site: g.Site()}
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	files := fstest.MapFS{"recipe.yaml": file(v.recipe), "map.yaml": file(v.site.Map), "calibration.yaml": file(v.site.Calibration)}
-	r, err := open(t, files, "recipe.yaml", "map.yaml", newWild(seed), &Options{Seed: seed, Unattended: g.IntN(2) == 0})
+	r, err := open(t, files, 1, "recipe.yaml", "map.yaml", newWild(seed), &Options{Seed: seed, Unattended: g.IntN(2) == 0})
 	if v.Trial = r; err != nil {
 		return v, fmt.Errorf("%w: %w", errUnfit, err)
 	}
