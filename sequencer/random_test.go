@@ -479,6 +479,7 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
 	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done",
 		"automatic", "semi_automatic", "manual", "step", "ready", "released", "go_to", "forced",
+		"the total is still short", "the total is not short", "time is known well enough", "let begin by a restart", "let begin by an answer",
 		"asked", "queued", "given back", "no longer wanted", "retry", "abort", "hard_abort", "trip requested", "trip confirmed", "trip not_confirmed", "trip unread", "trip stands"} {
 		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
 	}
