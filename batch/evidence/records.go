@@ -92,7 +92,7 @@ type records struct {
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
-	changed recipe.Formula // as parameter_change records left it; nil before the first
+	changed recipe.Formula  // as parameter_change records left it; nil before the first
 	jogs    map[string]*jog // by action, of the recipe
 	orders  orders
 	windows windows

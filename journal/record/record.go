@@ -98,6 +98,7 @@ const (
 	KindEngineFault          // an invariant of the engine broke
 	KindLibraryChange        // a governed object changed its state
 	KindObjectActivated      // a version of a governed object is in use from now on
+	KindInFlightKept         // what a batch has learnt of what runs in is handed to the next ones
 	KindStorageHealth        // how the medium stands, and what was written to it
 	KindCheckpointTaken      // the state after a record lies in a slot, as a shortcut for the next start
 	KindMediumReplaced       // a medium was replaced by another
@@ -237,6 +238,8 @@ var specs = [kindCount]Spec{
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ToVersion, ActiveSlot, Digest,
 			ApprovalID, ApprovedBy},
 		May: []Key{FromVersion, RollbackReason}},
+	KindInFlightKept: {Name: "in_flight_kept", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectID, InFlight, ToVersion}, May: []Key{FromVersion}},
 	KindStorageHealth: {Name: "storage_health", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
 		Must: []Key{StorageHealthState, Reasons},
 		May: []Key{Medium, BytesWrittenTotal, WriteAmplification, WearIndex, EraseCountMax, BadBlockCount, PayloadBytes, JournalBytes,
