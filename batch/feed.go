@@ -105,6 +105,18 @@ func (p *Plan) history(list []InFlight) error {
 	return nil
 }
 
+// history writes what the batch works with of what was learnt.
+func (m *Machine) history() {
+	if len(m.b.InFlight) == 0 {
+		return
+	}
+	words := make([]string, len(m.b.InFlight))
+	for i := range words {
+		words[i] = m.b.InFlight[i].String()
+	}
+	m.body.Texts(record.InFlight, words)
+}
+
 // learning is what a program knows of a window that learns, in counts of its meter's resolution.
 type learning struct {
 	on       bool

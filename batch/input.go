@@ -60,13 +60,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if m.b.RestartOf != "" {
 			b.Text(record.RestartOf, m.b.RestartOf)
 		}
-		if len(m.b.InFlight) > 0 {
-			words := make([]string, len(m.b.InFlight))
-			for i := range words {
-				words[i] = m.b.InFlight[i].String()
-			}
-			b.Texts(record.InFlight, words)
-		}
+		m.history()
 	case Bound:
 		start(record.KindObjectBound)
 		m.bound(ev.File)

@@ -145,10 +145,7 @@ func (g *grower) phase(b *block) {
 			b.logic[t] = g.logic()
 		}
 	}
-	if g.IntN(8) == 0 {
-		b.time = &Action{Kind: recipe.Time, React: []Command{Hold, Abort, NoCommand, NoCommand}[g.IntN(4)], Limit: "time not known"}
-		b.time.State, b.time.For = timebase.Sync(g.IntN(5)), g.Int64N(3)*second
-	}
+	g.time(b)
 	window := -1
 	defer func() {
 		if window >= 0 && b.recovery == recipe.RecoverRepeat { // as recipe.Parse refuses it
@@ -189,21 +186,12 @@ func (g *grower) phase(b *block) {
 			if window < 0 {
 				continue
 			}
-			t.Window, t.Short = window, g.Int64N(3)
-			if t.Kind == recipe.CloseWindow {
-				window = -1
-			}
-			if t.Kind == recipe.CloseWindow && g.IntN(2) == 0 {
-				reactions := []Command{NoCommand, Hold, Hold, Abort, HardAbort}
-				t.React, t.NotGood = reactions[g.IntN(5)], reactions[g.IntN(5)]
-			}
+			g.totals(&t, &window)
 		case recipe.Jog:
 			if window < 0 {
 				continue
 			}
-			o := g.IntN(g.outs)
-			t.Window, t.Short, t.AtMost, t.For, t.Settle = window, g.Int64N(3), 1+g.IntN(4), 1+g.Int64N(second), 1+g.Int64N(second)
-			t.sets = []Set{{Output: o, Value: g.w.Outputs[o].Safe + 1 + g.Int64N(2), Jog: true}}
+			g.jog(&t, window)
 		case recipe.VerifyStable:
 			t.Tag, t.Within, t.For = g.input(), 1+g.Int64N(2), 1+g.Int64N(3*second)
 		}

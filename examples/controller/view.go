@@ -188,13 +188,8 @@ func sentence(k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s%s", why, text(record.LogicalTag), text(record.Value), unit(r))
-	case record.KindWindowStart:
-		return fmt.Sprintf("%-10s window %s opens, target %s%s", text(record.StepID), text(record.MeterWindowID), text(record.Target), unit(r))
-	case record.KindWindowStop:
-		return fmt.Sprintf("%-10s window %s closes: %s%s, %s", text(record.StepID), text(record.MeterWindowID), text(record.TotalizedValue), unit(r), text(record.Result))
-	case record.KindInFlight:
-		return fmt.Sprintf("%-10s window %s, what runs in: %s, error %s%s%s", text(record.StepID), text(record.MeterWindowID), text(record.Result), text(record.Delta),
-			unit(r), bracket(text(record.Detail)))
+	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight:
+		return windowed(r)
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -251,6 +246,19 @@ func lost(r *record.Record) string {
 		return "nothing was recorded for " + away + " s, in which nobody controlled the plant"
 	}
 	return "for how long nothing was recorded is not known; meanwhile nobody controlled the plant"
+}
+
+// windowed says what has become of a window.
+func windowed(r *record.Record) string {
+	text := r.Text
+	window := fmt.Sprintf("%-10s window %s", text(record.StepID), text(record.MeterWindowID))
+	switch r.Kind {
+	case record.KindWindowStart:
+		return fmt.Sprintf("%s opens, target %s%s", window, text(record.Target), unit(r))
+	case record.KindWindowStop:
+		return fmt.Sprintf("%s closes: %s%s, %s", window, text(record.TotalizedValue), unit(r), text(record.Result))
+	}
+	return fmt.Sprintf("%s, what runs in: %s, error %s%s%s", window, text(record.Result), text(record.Delta), unit(r), bracket(text(record.Detail)))
 }
 
 func shown(k record.Kind) bool {
