@@ -97,6 +97,8 @@ func (s *stage) Read(id tag.ID, _ int64) (int64, tag.Quality) {
 func (s *stage) Seen(tag.ID) int64 { return s.at }
 
 // Blocks says that the map of a stage has no interlock.
+// Time says that nobody knows it.
+func (s *stage) Time() (timebase.Sync, int64)      { return timebase.Unset, 0 }
 func (s *stage) Blocks(int) (blocks, settled bool) { return false, true }
 
 // Total is at its target.

@@ -34,7 +34,7 @@ func (b *Batch) bound() form { return form{b.formula, b.prog, make([]own, len(b.
 
 // form makes a program of a formula. Why says what stands against it, "" where nothing does; its words go into a record.
 func (b *Batch) form(f recipe.Formula, given []own) (_ form, why string) {
-	c := compiler{plan: b.Plan, formula: f, chosen: b.Equipment, report: func(n noder, format string, args ...any) {
+	c := compiler{plan: b.Plan, formula: f, chosen: b.Equipment, inFlight: b.InFlight, report: func(n noder, format string, args ...any) {
 		if why == "" {
 			why = fmt.Sprintf("the recipe cannot run with it, line %d, column %d: %s", n.Pos().Line, n.Pos().Column, fmt.Sprintf(format, args...))
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
 	"testdata/engine1/demo":   "99591c894a5c9984c56a11f6ea12863adb23cb34147e1133f09a6ee40f95c030",

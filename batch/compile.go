@@ -48,6 +48,10 @@ type window struct {
 	meter *iomap.Meter
 	tot   quantity.Ratio // counts of the window for each count of the device's totalizer
 	tol   int64          // allowed difference between window and totalizer, counts
+	learn learning
+
+	within   int64 // bound of the wall clock's error, ns, above which it is judged by cautious; 0: it does not matter
+	cautious int64 // counts
 }
 
 // noder is a place in a recipe file that can be blamed.
@@ -72,12 +76,17 @@ type compiler struct {
 	formula recipe.Formula
 	chosen  *Equipment // the units that a batch has already; nil: they are chosen by the formula
 	report  func(n noder, format string, args ...any)
-	out     *program
-	named   map[string]int // windows by name
-	setBy   []noder        // by set: its place in the recipe
-	chain   []noder        // by output: where the equipment phase that is handed over has set it
-	lines   met
-	posts   met
+
+	inFlight []InFlight     // what was learnt before
+	taken    []InFlight     // of that: what this program works with
+	outside  *InFlightError // what of it the recipe does not allow
+
+	out   *program
+	named map[string]int // windows by name
+	setBy []noder        // by set: its place in the recipe
+	chain []noder        // by output: where the equipment phase that is handed over has set it
+	lines met
+	posts met
 }
 
 func (c *compiler) compile() *program {
@@ -118,7 +127,7 @@ func (c *compiler) disjoint(block int) {
 	for branch := block + 1; branch < p.Elems[block].End; branch = p.Elems[branch].End {
 		for e := branch; e < p.Elems[branch].End; e++ {
 			for _, a := range p.Actions[p.Elems[e].First : p.Elems[e].First+p.Elems[e].Count] {
-				for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+				for k := a.First; a.Sets() && k < a.First+a.Count; k++ {
 					o := p.Sets[k].Output
 					if owner[o] != 0 && owner[o] != branch {
 						c.report(c.setBy[k], "%s is set in %s too, which runs at the same time; let one branch set it",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // add appends an element whose descendants and actions are still to come.
@@ -26,7 +27,7 @@ func (c *compiler) element(e *recipe.Element, parent int, takes, hands bool) {
 	if e.Timeout.Given() {
 		timeout = c.duration(&e.Timeout)
 	}
-	if e.Entry == nil && e.Exit == nil && e.Uses == nil {
+	if e.Entry == nil && e.Exit == nil && e.Uses == nil && e.Time == nil {
 		c.body(e, parent, timeout, takes, hands)
 		return
 	}
@@ -36,6 +37,9 @@ func (c *compiler) element(e *recipe.Element, parent int, takes, hands bool) {
 	}
 	if e.Entry != nil {
 		c.transition(e, "entry", n, timeout, sequencer.Action{Kind: recipe.Wait, Cond: c.cond(e.Entry, e.At("entry")), Reason: e.Entry.String()})
+	}
+	if e.Time != nil {
+		c.known(e, n, timeout)
 	}
 	c.out.seq.Elems[n].Body = len(c.out.elems)
 	c.body(e, n, timeout, takes, hands)
@@ -52,6 +56,33 @@ func (c *compiler) transition(e *recipe.Element, what string, parent int, timeou
 	c.out.seq.Actions = append(c.out.seq.Actions, a)
 	c.out.actions = append(c.out.actions, action{id: c.out.elems[n].id + "/1"})
 	return n
+}
+
+// known adds the transition at which a phase looks at how well time is known.
+func (c *compiler) known(e *recipe.Element, parent int, timeout int64) {
+	t := e.Time
+	a := sequencer.Action{Kind: recipe.Time}
+	var words []string
+	if t.Within.Given() {
+		a.For = c.duration(&t.Within)
+		words = append(words, "within "+c.amount(&t.Within).String())
+	}
+	if t.State != "" {
+		a.State, _ = timebase.ParseSync(t.State)
+		words = append(words, t.State)
+	}
+	switch t.Otherwise {
+	case recipe.TimeHold:
+		a.React = sequencer.Hold
+	case recipe.TimeAbort:
+		a.React = sequencer.Abort
+	}
+	a.Reason = "time " + strings.Join(words, " and ")
+	a.Limit = "time is not known " + strings.Join(words, " and ")
+	n := c.transition(e, "time", parent, timeout, a)
+	w := &c.out.actions[c.out.seq.Elems[n].First]
+	w.text = fmt.Sprintf("%s was to begin, and %s. Let it begin all the same?", e.ID, a.Limit)
+	w.answer = &recipe.Answer{Kind: recipe.AnswerConfirm}
 }
 
 // body adds an element without what stands around it.
@@ -156,7 +187,7 @@ func (c *compiler) chained(n int, takes bool) {
 	}
 	for i := c.out.seq.Elems[n].First; i < len(c.out.seq.Actions); i++ {
 		a := &c.out.seq.Actions[i]
-		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+		for k := a.First; a.Sets() && k < a.First+a.Count; k++ {
 			c.chain[c.out.seq.Sets[k].Output] = c.setBy[k]
 		}
 	}
@@ -217,8 +248,14 @@ func (c *compiler) action(n int, a *recipe.Action, id string) {
 			if a.ShortBy.Given() && s.Window < len(c.out.wins) {
 				s.Short = c.atLeast(0, "short_by", &a.ShortBy, c.out.wins[s.Window].meter.Resolution)
 				s.Reason = "total " + a.Window + " within " + c.amount(&a.ShortBy).String() + " of its target"
+				if a.Learn.Given() {
+					c.learn(a, &s)
+				}
 			}
 		}
+		s.React, s.NotGood = reacts(a.OutOfTolerance), reacts(a.NotGood)
+	case recipe.Jog:
+		c.jogs(a, &s)
 	case recipe.VerifyStable:
 		c.stable(a, &s)
 	case recipe.Prompt:

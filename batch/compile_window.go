@@ -37,6 +37,12 @@ func (c *compiler) window(a *recipe.Action) int {
 		spec.Tolerance = c.atLeast(0, "tolerance", &a.Tolerance, m.Resolution)
 	}
 	c.out.meters = append(c.out.meters, metering.Meter{Bits: m.Bits, K: k})
+	if a.TimeWithin.Given() {
+		w.within, w.cautious = c.duration(&a.TimeWithin), c.atLeast(0, "tolerance", &a.Cautious, m.Resolution)
+		if w.cautious > spec.Tolerance {
+			c.report(a.Node, "tolerance %q for when time is not known well is above the tolerance %q", c.amount(&a.Cautious), c.amount(&a.Tolerance))
+		}
+	}
 	c.out.windows = append(c.out.windows, spec)
 	c.out.seq.Windows = append(c.out.seq.Windows, sequencer.Window{Target: spec.Target, Source: m.Source})
 	c.out.wins = append(c.out.wins, w)

@@ -59,6 +59,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if m.b.RestartOf != "" {
 			b.Text(record.RestartOf, m.b.RestartOf)
 		}
+		m.history()
 	case Bound:
 		start(record.KindObjectBound)
 		m.bound(ev.File)

@@ -25,8 +25,9 @@ type Machine struct {
 	keep  timebase.Keeper
 	st    state
 	refs  refs
-	form  form   // the formula in force, and what was made of it
-	line  []line // by number of a request to an arbiter in the program: where it stands
+	form  form        // the formula in force, and what was made of it
+	line  []line      // by number of a request to an arbiter in the program: where it stands
+	feeds []feedState // by window
 
 	// What follows is set anew by every Step.
 	at      int64 // monotonic time
@@ -80,7 +81,7 @@ func (b *Batch) Start() *Machine {
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
-	m.line = make([]line, len(p.seq.Asks))
+	m.line, m.feeds = make([]line, len(p.seq.Asks)), make([]feedState, w)
 	return m
 }
 
@@ -138,6 +139,9 @@ func (v image) Seen(id tag.ID) int64 {
 
 // Total returns what a window shows.
 func (v image) Total(w int) metering.Total { return v.m.met.Total(w) }
+
+// Time tells how well the wall clock is known.
+func (v image) Time() (timebase.Sync, int64) { return v.m.stamp.Sync, v.m.stamp.Bound }
 
 // Source tells whether a window is open, and which quality its source has.
 func (v image) Source(w int) (open bool, q tag.Quality) { return v.m.met.Source(w) }
@@ -309,6 +313,7 @@ func (m *Machine) closeWindow(e *sequencer.Effect, fx []Effect) []Effect {
 	if m.mfx = m.met.Step(m.at, &ev, m.mfx[:0]); len(m.mfx) == 0 {
 		return fx
 	}
+	t := m.met.Total(e.Window)
 	fx = m.windowStop(e, fx)
-	return m.reconcile(e, fx)
+	return m.learn(e, &t, m.reconcile(e, fx))
 }

@@ -213,6 +213,10 @@ type BindOptions struct {
 	Seed      uint64 // seed of the simulation that the batch runs on; 0: none, or not told
 	RestartOf string // the batch in whose place this one is begun, by a recovery rule; "": none. It begins with the formula of the recipe
 
+	// InFlight is what earlier batches of the recipe have learnt of what runs in: the newest of each window and meter. What this recipe and
+	// its equipment have no use for is left out of account. A value outside the recipe's limits is refused with an *InFlightError.
+	InFlight []InFlight
+
 	// BlockAge is the time in ns after which an input block is sealed, and so what a cut of the power may lose of the inputs: 100 ms to
 	// 10 min; 0: one second. An hour of sixteen tags that are read every 100 ms takes about 1.8 MB of evidence at one second, 310 kB at ten
 	// and 150 kB at a minute, where one value in twenty differs from the one before.
@@ -231,6 +235,7 @@ type Batch struct {
 	RestartOf string
 	BlockAge  int64      // ns after which an input block is sealed
 	Equipment *Equipment // what names of the recipe stand for on the map
+	InFlight  []InFlight // of BindOptions: what its windows work with, in the order of the recipe
 
 	unapproved bool
 	prog       *program
@@ -262,6 +267,13 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 	if b.RestartOf != "" && (!isName(b.RestartOf) || b.RestartOf == b.ID) {
 		return nil, fmt.Errorf("batch: restart of %q: the id of another batch is wanted", b.RestartOf)
 	}
+	var inFlight []InFlight
+	if opt != nil {
+		inFlight = opt.InFlight
+	}
+	if err := p.history(inFlight); err != nil {
+		return nil, err
+	}
 	if size != "" {
 		q, err := quantity.Parse(size)
 		if err != nil {
@@ -283,13 +295,16 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 		return nil, fmt.Errorf("batch: size %s: %w", b.Size, err)
 	}
 	var first error
-	c := compiler{plan: p, formula: formula, report: func(n noder, format string, args ...any) {
+	c := compiler{plan: p, formula: formula, inFlight: inFlight, report: func(n noder, format string, args ...any) {
 		if first == nil {
 			first = fmt.Errorf("batch: size %s: %s: %s", b.Size, n.Pos(), fmt.Sprintf(format, args...))
 		}
 	}}
 	b.prog, b.formula = c.compile(), formula
-	b.Equipment = b.prog.equipment
+	b.Equipment, b.InFlight = b.prog.equipment, c.taken
+	if c.outside != nil {
+		return nil, c.outside
+	}
 	return b, first
 }
 

@@ -237,7 +237,10 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.put(fx)
 	}
 	m.body.Text(record.ActionState, "end")
-	if e.Reason != "" {
+	switch {
+	case a.Kind == recipe.Jog:
+		m.body.Text(record.Detail, fmt.Sprintf("%d of %d jogs; %s", e.Round, a.AtMost, e.Reason))
+	case e.Reason != "":
 		m.body.Text(record.Detail, e.Reason)
 	}
 	m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
@@ -298,7 +301,7 @@ func (m *Machine) equipment(a *sequencer.Action, e *sequencer.Effect) {
 // window names the window of an effect whose action has one.
 func (m *Machine) window(e *sequencer.Effect) {
 	switch a := &m.form.prog.seq.Actions[e.Action]; a.Kind {
-	case recipe.WaitTotal, recipe.OpenWindow, recipe.CloseWindow:
+	case recipe.WaitTotal, recipe.OpenWindow, recipe.CloseWindow, recipe.Jog:
 		m.body.Text(record.MeterWindowID, m.form.prog.wins[a.Window].id)
 		m.body.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
 	}
@@ -357,6 +360,10 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 	} else {
 		m.step(e)
 		m.body.Text(record.ActionID, m.form.prog.actions[e.Action].id)
+		if a := &m.form.prog.seq.Actions[e.Action]; a.Kind == recipe.Jog {
+			m.body.Text(record.Detail, fmt.Sprintf("jog %d of %d", e.Round, a.AtMost))
+			m.jogged(e)
+		}
 		m.causes(m.input, m.refs.Elems[e.Elem], m.refs.Outputs[e.Output])
 		m.refs.Actions[e.Elem] = m.next
 	}

@@ -52,9 +52,9 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [14]any {
+func (m *Machine) refParts() [15]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line, m.feeds, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
 		r.Late}
 }
 

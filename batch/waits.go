@@ -91,13 +91,19 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
 		w.Needs = append(w.Needs, m.needTotal(a))
+	case recipe.Jog:
+		if i := m.seq.Withheld(s.Elem); i >= 0 {
+			w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
+		}
+		w.Needs = append(w.Needs, m.needTotal(a))
+		m.needOutputs(at, s.Elem, &w)
 	case recipe.VerifyStable:
 		w.Needs = append(w.Needs, m.needStable(at, a, s))
 	case recipe.Sync, recipe.Receive:
 		m.needSteps(a, s, &w)
 	case recipe.Acquire:
 		m.needEquipment(a, s, &w)
-	case recipe.Prompt:
+	case recipe.Prompt, recipe.Time:
 		w.Needs = append(w.Needs, Need{Kind: NeedPerson, Wants: "answer prompt " + number(s.ID), Detail: m.form.prog.actions[s.Action].text,
 			Seq: w.Seq})
 	case recipe.Request:

@@ -48,7 +48,7 @@ func (m *Machine) Wanted() (orders []string) {
 			add(sequencer.Resume, e)
 		case w.Release:
 			add(sequencer.Release, m.form.prog.elems[w.Elem].id)
-		case w.Action >= 0 && m.form.prog.seq.Actions[w.Action].Kind == recipe.Prompt:
+		case w.Action >= 0 && (m.form.prog.seq.Actions[w.Action].Kind == recipe.Prompt || w.ID != 0 && m.form.prog.seq.Actions[w.Action].Kind == recipe.Time):
 			orders = append(orders, "answer "+number(w.ID))
 		}
 	}

@@ -21,6 +21,10 @@ func (m *Machine) windowStart(e *sequencer.Effect, raw int64, fx []Effect) []Eff
 	m.body.Text(record.Unit, string(w.meter.Resolution.Unit))
 	m.decimal(record.Target, m.form.prog.windows[e.Window].Target, w.meter.Resolution)
 	m.decimal(record.Tolerance, m.form.prog.windows[e.Window].Tolerance, w.meter.Resolution)
+	if m.feeds[e.Window].Bound = m.stamp.Bound; w.within > 0 {
+		m.decimal(record.CautiousTolerance, w.cautious, w.meter.Resolution)
+		m.body.Decimal(record.TimeWithinMS, w.within, 6)
+	}
 	m.body.Count(record.RawState, uint64(raw))
 	m.body.Text(record.Quality, tag.Good.String())
 	m.causes(m.input, m.refs.Elems[e.Elem])
@@ -44,25 +48,32 @@ func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
 	m.decimal(record.TotalizedValue, t.Value, w.meter.Resolution)
 	m.decimal(record.Target, spec.Target, w.meter.Resolution)
 	m.decimal(record.Delta, t.Value-spec.Target, w.meter.Resolution)
-	m.decimal(record.Tolerance, spec.Tolerance, w.meter.Resolution)
+	tolerance, why := m.tolerance(e.Window)
+	m.decimal(record.Tolerance, tolerance, w.meter.Resolution)
+	if why != "" {
+		m.body.Text(record.TimeQuality, why)
+		m.body.Decimal(record.TimeWithinMS, w.within, 6)
+	}
 	m.body.Count(record.RawState, uint64(t.Raw))
 	m.body.Count(record.Samples, uint64(t.Samples))
 	m.body.Text(record.SamplesDigest, m.hex(digest[:]))
 	m.body.Text(record.Quality, t.Quality.String())
-	m.body.Text(record.Result, verdict(&t, spec, e.Reason))
+	result := verdict(&t, spec.Target, tolerance, e.Reason)
+	m.judged(e, &t, result, tolerance)
+	m.body.Text(record.Result, result)
 	m.causes(m.input, m.refs.Windows[e.Window], m.refs.Elems[e.Elem])
 	m.refs.Windows[e.Window] = m.next
 	return m.put(fx)
 }
 
 // verdict judges a closed window.
-func verdict(t *metering.Total, spec *metering.Window, reason string) string {
-	switch d := t.Value - spec.Target; {
+func verdict(t *metering.Total, target, tolerance int64, reason string) string {
+	switch d := t.Value - target; {
 	case reason != "end":
 		return "INCOMPLETE"
 	case t.Quality != tag.Good:
 		return "NOT_GOOD"
-	case d > spec.Tolerance || -d > spec.Tolerance:
+	case d > tolerance || -d > tolerance:
 		return "OUT_OF_TOLERANCE"
 	}
 	return "PASS"

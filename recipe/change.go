@@ -105,6 +105,9 @@ func (e *Element) uses(names []string) bool {
 	if slices.Contains(names, e.Timeout.Param) || asks(e.When, names) || asks(e.Entry, names) || asks(e.Exit, names) || asks(e.Loop.Until, names) {
 		return true
 	}
+	if e.Time != nil && slices.Contains(names, e.Time.Within.Param) {
+		return true
+	}
 	for t := range e.Logic {
 		if slices.Contains(names, e.Logic[t].Timeout.Param) || slices.ContainsFunc(e.Logic[t].Actions, func(a Action) bool { return a.uses(names) }) {
 			return true
@@ -114,7 +117,8 @@ func (e *Element) uses(names []string) bool {
 }
 
 func (a *Action) uses(names []string) bool {
-	for _, amount := range [...]*Amount{&a.For, &a.Target, &a.Tolerance, &a.ShortBy, &a.Within} {
+	for _, amount := range [...]*Amount{&a.For, &a.Target, &a.Tolerance, &a.ShortBy, &a.Within, &a.TimeWithin, &a.Cautious, &a.Learn.Min,
+		&a.Learn.Max, &a.Settle} {
 		if slices.Contains(names, amount.Param) {
 			return true
 		}

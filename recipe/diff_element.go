@@ -99,6 +99,7 @@ func (d *differ) changed(a, b *Element) {
 	becomes("condition to begin", inQuotes(condWords(a.Entry)), inQuotes(condWords(b.Entry)))
 	becomes("condition to end", inQuotes(condWords(a.Exit)), inQuotes(condWords(b.Exit)))
 	becomes("equipment for itself", strings.Join(a.Uses, ", "), strings.Join(b.Uses, ", "))
+	becomes("time known when it begins", a.Time.String(), b.Time.String())
 	becomes("repeated until", inQuotes(condWords(a.Loop.Until)), inQuotes(condWords(b.Loop.Until)))
 	becomes("rounds at most", rounds(a), rounds(b))
 	if a.Loop.Until != nil || b.Loop.Until != nil {

@@ -30,6 +30,8 @@ func bare(t *testing.T, r *Recipe) string {
 				out.WriteString(v.Interface().(*cond.Expr).String())
 			}
 			out.WriteByte(';')
+		case v.Kind() == reflect.Pointer && v.IsNil():
+			out.WriteByte(';')
 		case v.Kind() == reflect.Pointer:
 			show(v.Elem())
 		case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:

@@ -76,6 +76,7 @@ package recipe
 //
 //	uses         common equipment that it acquires, all at once, before it begins, and releases when it has ended
 //	entry        condition on which it begins
+//	time         of a phase: how well time must be known then; see below
 //	exit         condition on which it ends
 //	timeout      how long a phase may be Running, and how long each wait of the element itself may take: uses, entry, exit, the choice
 //	             of a select, the until of a repeat. It does not limit what stands in a block. Required where something waits
@@ -170,6 +171,7 @@ package recipe
 //	delay: 5 s                                           let a time pass; a hold stops the clock
 //	open_window: {window: W, meter: FQ101, target: 50 kg, tolerance: 0.5 kg}    begin to total what the meter counts
 //	wait_total: {window: W, short_by: 2 kg}              wait until the total is that much short of the target; without short_by: at it
+//	jog: {window: W, set: {XV102: open}, for: 200 ms, settle: 1 s, at_most: 3}    top it up in small portions
 //	close_window: W                                      end the total and judge it by target and tolerance
 //	verify_stable: {tag: FT101, within: 0.1 kg/min, for: 1 s}    wait until the value has kept within a band of that width for so long
 //	mark: tank is empty                                  put a line into the log
@@ -194,6 +196,59 @@ package recipe
 //
 // A window is opened, used and closed in one phase, has one name in the recipe, and may not stand in a repeat: it has one total in a
 // batch. To correct a charge in a repeat, use shots and the level or weight, as above.
+//
+// # Charging to a target
+//
+//	# learns from batch to batch when to close, tops up what is short, and holds where there is too much
+//	- id: CHARGE_A
+//	  level: phase
+//	  timeout: 10 min
+//	  actions:
+//	    - open_window: {window: A, meter: FQ101, target: 50 kg, tolerance: 0.10 kg, time: {within: 100 ms, tolerance: 0.05 kg}}
+//	    - set: {XV102: open}
+//	    - wait_total: {window: A, short_by: 0.20 kg, learn: {min: 0 kg, max: 0.60 kg, share: 50 %}}
+//	    - set: {XV102: closed}
+//	    - verify_stable: {tag: FT101, within: 0.01 kg/s, for: 1 s}
+//	    - jog: {window: A, set: {XV102: open}, for: 200 ms, settle: 1 s, at_most: 3}
+//	    - close_window: {window: A, out_of_tolerance: hold, not_good: hold}
+//
+// learn takes short_by for the first value only. When the window closes at its end, the error is what the settled total, that of before
+// the first jog, is above the target; short_by becomes itself plus share of the error (above 0 % and up to 100 %), and stays between min
+// and max. Nothing is learnt from a total that is not GOOD, that still flowed, or whose error is greater than max less min: that was
+// something else than what runs in. The controller keeps what was learnt by recipe, meter and window, also for later versions of the
+// recipe, as long as it lies within their limits; else it begins anew with short_by. A window learns once in a batch.
+//
+// A jog first lets things settle. While the total then is more than the tolerance short of the target, the outputs take what set says for
+// that time, counted from when their devices have confirmed it, go to their safe values, and it settles again. After at_most jogs (1 to
+// 100) the phase goes on, whatever the total. A hold ends a jog that is under way, and it counts as one: a restart opens nothing, but
+// lets things settle and looks at the total anew, and so does a controller that comes up again. What an interlock gates is not opened
+// while it blocks.
+//
+// close_window may say what follows its verdict: out_of_tolerance, and not_good for a total that is not GOOD, each continue (the
+// default), hold, abort or hard_abort. It is a failure like a time-out, of this phase and what failure_level says. A restart goes on behind
+// the close.
+//
+// # Where time matters
+//
+// Every record says how well the wall clock is known: sync_state (PTP_LOCKED, NTP_SYNC, HOLDOVER, RTC_ONLY, UNSET, from best to worst)
+// and time_bound_ms, the greatest error that it may have. A bound that is not known is worse than any.
+//
+// time in open_window gives the tolerance, no wider than the other, by which the verdict is found where the bound is greater than within
+// at the opening or the closing; the records say which tolerance it was, and why. A jog aims by the ordinary one.
+//
+// time in a phase says how well time must be known when the phase begins, behind its entry: within, the greatest bound; state, the least
+// state; or both. otherwise says what follows: hold, where a restart is the decision of a person to let it begin all the same; abort; or
+// confirm, which asks the operator, waits for yes and needs a timeout. Both decisions are on record.
+//
+//	# an exposure whose times an auditor compares with those of other systems
+//	- id: STERILISE
+//	  level: phase
+//	  time: {within: 1 s, state: HOLDOVER, otherwise: confirm}
+//	  timeout: 1 h
+//	  actions:
+//	    - set: {HS301: on}
+//	    - delay: 20 min
+//	    - set: {HS301: off}
 //
 // # Lines and messages
 //

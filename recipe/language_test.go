@@ -79,7 +79,7 @@ func TestWhatTheReferenceShowsIsRead(t *testing.T) {
 	}
 	_, err := Parse("shown", []byte(strings.Replace(frame, "HEADER\n", header, 1)+body+actions))
 	require.NoError(t, err)
-	require.Equal(t, []int{1, 8, 5}, []int{whole, elements, conditions})
+	require.Equal(t, []int{1, 10, 5}, []int{whole, elements, conditions})
 }
 
 // cutWide parts a line of two columns.
@@ -93,13 +93,14 @@ func cutWide(line string) (left, right string, ok bool) {
 func TestNoWordOfTheLanguageIsMissingInTheReference(t *testing.T) {
 	wrong := strings.Replace(frame, "HEADER\n", "x: 1\nformula: [{x: 1}]\nequipment: [{x: 1}]\n", 1) + `
     - {id: A, level: phase, x: 1, on_hold: {x: 1}, actions: [{x: 1}, {open_window: {x: 1}}, {wait_total: {x: 1}}, {verify_stable: {x: 1}}, {prompt: {x: 1}}, {request: {x: 1}}]}
+    - {id: C, level: phase, time: {x: 1}, actions: [{open_window: {time: {x: 1}}}, {wait_total: {learn: {x: 1}}}, {jog: {x: 1}}, {close_window: {x: 1}}]}
     - {id: B, level: operation, repeat: {x: 1}}
 `
 	_, err := Parse("wrong", []byte(wrong))
 	require.Error(t, err)
 	text, _ := reference(t)
 	lists := regexp.MustCompile(`allowed: (.*)`).FindAllStringSubmatch(err.Error(), -1)
-	require.Len(t, lists, 12, err)
+	require.Len(t, lists, 17, err)
 	for _, list := range lists {
 		for _, word := range strings.Split(list[1], ", ") {
 			require.Regexp(t, `\b`+word+`\b`, text)

@@ -17,14 +17,6 @@ const (
 	maxSettings = 256
 )
 
-// window is what is known of a metering window while its phase is read.
-type window struct {
-	phase  *Element
-	unit   quantity.Unit // of its target, "" if that is refused
-	line   int
-	closed int // line, 0 while it is open
-}
-
 // action reads one action of a phase; logic is the key of the logic that it stands in, "" for what the phase does in Running.
 func (r *reader) action(n strictyaml.Node, phase *Element, logic string) Action {
 	a := Action{Node: n}
@@ -66,11 +58,11 @@ func (r *reader) fill(a *Action, value strictyaml.Node, phase *Element) {
 	case OpenWindow:
 		r.openWindow(a, value, phase)
 	case CloseWindow:
-		if w := r.useWindow(a, value, phase); w != nil {
-			w.closed = value.Pos().Line
-		}
+		r.closeWindow(a, value, phase)
 	case WaitTotal:
 		r.waitTotal(a, value, phase)
+	case Jog:
+		r.jog(a, value, phase)
 	case VerifyStable:
 		f := value.Map()
 		a.Tag = tagName(f.Req("tag"))
@@ -239,80 +231,4 @@ func tagName(n strictyaml.Node) string {
 		return ""
 	}
 	return name
-}
-
-// openWindow reads the action that opens a metering window.
-func (r *reader) openWindow(a *Action, n strictyaml.Node, phase *Element) {
-	f := n.Map()
-	name := f.Req("window")
-	a.Window = name.Ident()
-	a.Meter = tagName(f.Req("meter"))
-	a.Target = r.amount(f.Req("target"), "target", 1)
-	tolerance := f.Req("tolerance")
-	a.Tolerance = r.amount(tolerance, "tolerance", 0)
-	f.Done()
-	if around := r.around(Repeat); around != nil {
-		name.Errorf("window %q would be opened in every round of %q, and a window has one total in a batch; meter outside the repeat",
-			a.Window, around.ID)
-	}
-	if a.Window == "" {
-		return
-	}
-	w := &window{phase: phase, line: name.Pos().Line, unit: r.nominal(&a.Target).Unit}
-	r.sameUnit(tolerance, "tolerance", &a.Tolerance, w.unit)
-	if first := r.windows[a.Window]; first != nil {
-		name.Errorf("window %q is opened twice; the first time in line %d", a.Window, first.line)
-		return
-	}
-	r.windows[a.Window] = w
-}
-
-// waitTotal reads the action that waits for the total of a window.
-func (r *reader) waitTotal(a *Action, n strictyaml.Node, phase *Element) {
-	f := n.Map()
-	w := r.useWindow(a, f.Req("window"), phase)
-	if short, ok := f.Opt("short_by"); ok {
-		a.ShortBy = r.amount(short, "short_by", 0)
-		if w != nil {
-			r.sameUnit(short, "short_by", &a.ShortBy, w.unit)
-		}
-	}
-	f.Done()
-}
-
-// sameUnit holds an amount against the unit of a window's target.
-func (r *reader) sameUnit(n strictyaml.Node, key string, a *Amount, target quantity.Unit) {
-	q := r.nominal(a)
-	if q.Unit != "" && target != "" && !q.Unit.Compatible(target) {
-		n.Errorf("%s %q and the target, which is in %s, measure different things", key, q, target)
-	}
-}
-
-// useWindow reads the name of a window that is open in this phase; nil where it is not.
-func (r *reader) useWindow(a *Action, n strictyaml.Node, phase *Element) *window {
-	a.Window = n.Ident()
-	w := r.windows[a.Window]
-	switch {
-	case a.Window == "":
-		return nil
-	case w == nil:
-		n.Errorf("window %q is not open; open_window must stand before, in the same phase", a.Window)
-	case w.phase != phase:
-		n.Errorf("window %q belongs to phase %q; a window is used and closed in the phase that opens it", a.Window, w.phase.ID)
-	case w.closed != 0:
-		n.Errorf("window %q is closed already, in line %d", a.Window, w.closed)
-	default:
-		return w
-	}
-	return nil
-}
-
-// closed reports the windows that a phase opens and does not close.
-func (r *reader) closed(phase *Element) {
-	for i := range phase.Actions {
-		a := &phase.Actions[i]
-		if w := r.windows[a.Window]; a.Kind == OpenWindow && w != nil && w.phase == phase && w.closed == 0 {
-			a.Node.Errorf("window %q is never closed; phase %q must end with close_window: %s", a.Window, phase.ID, a.Window)
-		}
-	}
 }

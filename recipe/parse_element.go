@@ -40,6 +40,7 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 	r.all = append(r.all, e)
 	r.chosen(f, e, parent)
 	r.gates(f, e)
+	r.timeRule(f, e, block)
 	r.path = append(r.path, e)
 	r.body(f, e, phase, block, depth)
 	r.path = r.path[:len(r.path)-1]

@@ -58,7 +58,10 @@ func (e *Element) waits() (key string, n strictyaml.Node) {
 			return keys[len(keys)-1], n
 		}
 	}
-	return "", n
+	if e.Time != nil && e.Time.Otherwise == TimeConfirm {
+		return "time", e.At("time")
+	}
+	return "", strictyaml.Node{}
 }
 
 // timing reads how long an element may take and what follows when it takes longer.

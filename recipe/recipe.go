@@ -22,6 +22,8 @@
 package recipe
 
 import (
+	"strconv"
+
 	"github.com/batchkit/batchkit/internal/strictyaml"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/metering/quantity"
@@ -133,6 +135,7 @@ type Element struct {
 	Loop      Loop            // of a repeat
 	Entry     *cond.Expr      // it begins only when that is true; nil: at once
 	Exit      *cond.Expr      // it ends only when that is true; nil: at once
+	Time      *TimeRule       // of a phase: how well time must be known when it begins; nil: it does not matter
 	Uses      []string        // common equipment that it holds from before its entry until after its exit, in the order of the file
 	Timeout   Amount          // time that a phase may take in Running, or each wait of a block itself; required where something waits
 	OnTimeout Reaction        // what follows when that has run out, and there is no retry left
@@ -248,6 +251,7 @@ const (
 	OpenWindow                         // open a metering window
 	CloseWindow                        // close a metering window
 	WaitTotal                          // wait until a window's total comes within ShortBy of its target
+	Jog                                // open outputs for a short time, again and again, until a window's total is no more short of its target
 	VerifyStable                       // wait until a tag has stayed within a band for a time
 	Mark                               // log marker
 	Prompt                             // ask the operator and wait for the answer
@@ -260,19 +264,21 @@ const (
 	Choose  // the first alternative whose condition is true
 	Until   // whether a repeat is over
 	Acquire // equipment, all of it or none
+	Time    // that time is known well enough, or a person who lets it be
 	Step    // a person, who says what comes next in a sequence or repeat
 )
 
 // String gives the name that recipes and records use.
 func (k ActionKind) String() string {
-	return [...]string{"", "set", "wait", "delay", "open_window", "close_window", "wait_total", "verify_stable", "mark", "prompt",
-		"request", "sync", "send", "receive", "select", "until", "uses", "step"}[min(k, Step)]
+	return [...]string{"", "set", "wait", "delay", "open_window", "close_window", "wait_total", "jog", "verify_stable", "mark", "prompt",
+		"request", "sync", "send", "receive", "select", "until", "uses", "time",
+		"step"}[min(k, Step)]
 }
 
 // Waits tells whether an action of this kind may take time without end, so that its phase must have a time-out.
 func (k ActionKind) Waits() bool {
 	switch k {
-	case Wait, WaitTotal, VerifyStable, Prompt, Request, Set, Sync, Receive:
+	case Wait, WaitTotal, Jog, VerifyStable, Prompt, Request, Set, Sync, Receive:
 		return true
 	}
 	return false
@@ -281,10 +287,10 @@ func (k ActionKind) Waits() bool {
 // Action is the smallest unit of work.
 type Action struct {
 	Kind      ActionKind
-	Settings  []Setting  // Set: outputs; Request: parameters
+	Settings  []Setting  // Set, Jog: outputs; Request: parameters
 	Cond      *cond.Expr // Wait
-	For       Amount     // Delay, VerifyStable: how long
-	Window    string     // OpenWindow, CloseWindow, WaitTotal: name of the window, unique in the recipe
+	For       Amount     // Delay, VerifyStable, Jog: how long
+	Window    string     // OpenWindow, CloseWindow, WaitTotal, Jog: name of the window, unique in the recipe
 	Meter     string     // OpenWindow: name of a meter of the map
 	Target    Amount     // OpenWindow
 	Tolerance Amount     // OpenWindow: allowed difference between total and target
@@ -296,6 +302,69 @@ type Action struct {
 	Type      string     // Request: OEM action type
 	Line      string     // Sync: name of the line; Send, Receive: tag of the message
 	Node      strictyaml.Node
+
+	TimeWithin Amount // OpenWindow: greatest bound of the wall clock's error at both edges; not given: Tolerance holds whatever it is
+	Cautious   Amount // OpenWindow: tolerance where it is greater, or not known
+	Learn      Learn  // WaitTotal
+	Settle     Amount // Jog: how long things come to rest before the total is looked at
+	AtMost     int    // Jog: how many, 1 to MaxJogs
+
+	OutOfTolerance *Reaction // CloseWindow: what follows; nil: the phase goes on
+	NotGood        *Reaction // CloseWindow: the same where the total is not GOOD
+}
+
+// MaxJogs is the greatest bound of a jog.
+const MaxJogs = 100
+
+// LearnParts is the whole of which [Learn.Parts] tells a part.
+const LearnParts = 10_000
+
+// Learn says how the distance to the target at which a WaitTotal ends is learnt from one batch to the next. After each window that
+// can be trusted it becomes itself plus Share of what the settled total was above the target, and stays between Min and Max.
+type Learn struct {
+	Min, Max Amount
+	Share    quantity.Quantity
+}
+
+// Given tells whether anything is learnt.
+func (l *Learn) Given() bool { return l.Max.Given() }
+
+// Parts is the share as a part of LearnParts.
+func (l *Learn) Parts() (int64, error) {
+	return l.Share.Counts(quantity.Quantity{Coef: 1, Scale: 4, Unit: quantity.One})
+}
+
+// outside says which limit a value breaks, "" where it breaks none.
+func (l *Learn) outside(v, low, high quantity.Quantity) string {
+	if c, err := v.Cmp(low); err != nil || c < 0 {
+		return "below min " + strconv.Quote(low.String())
+	}
+	if c, err := v.Cmp(high); err != nil || c > 0 {
+		return "above max " + strconv.Quote(high.String())
+	}
+	return ""
+}
+
+// TimeRule says how well time must be known when a phase begins.
+type TimeRule struct {
+	Within    Amount // greatest bound of the wall clock's error; not given: any, also none
+	State     string // least sync_state, such as NTP_SYNC; "": any
+	Otherwise Otherwise
+}
+
+// Otherwise is what follows where time is not known as well.
+type Otherwise uint8
+
+// What may follow.
+const (
+	TimeHold    Otherwise = iota // hold the batch; a restart lets the phase begin all the same
+	TimeAbort                    // abort the batch
+	TimeConfirm                  // ask the operator; who confirms lets the phase begin all the same
+)
+
+// String gives the name that recipes use: hold, abort or confirm.
+func (o Otherwise) String() string {
+	return [...]string{"hold", "abort", "confirm"}[min(o, TimeConfirm)]
 }
 
 // Setting gives one output, or one parameter of an OEM action, a value.

@@ -70,6 +70,7 @@ func TestTheSchemaKnowsTheLimitsOfTheParser(t *testing.T) {
 		fmt.Sprintf(`"maxItems": %d,%s"items": {"$ref": "#/$defs/text"}`, MaxChoices, "\n          "),
 		fmt.Sprintf(`"minimum": 1, "maximum": %d}`, MaxAnswer),
 		fmt.Sprintf(`"maximum": %d}`, MaxRetry),
+		fmt.Sprintf(`"minimum": 1, "maximum": %d}`, MaxJogs),
 		fmt.Sprintf(`"const": %d`, Schema),
 		`"$id": "` + schemaID + `"`,
 	} {

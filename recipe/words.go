@@ -2,7 +2,10 @@
 
 package recipe
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // String is the amount as recipes write it; "" where none is given.
 func (a *Amount) String() string {
@@ -28,14 +31,21 @@ func (a *Action) String() string {
 	case Delay:
 		return "let " + a.For.String() + " pass"
 	case OpenWindow:
-		return "open window " + a.Window + " on meter " + a.Meter + ", target " + a.Target.String() + ", tolerance " + a.Tolerance.String()
+		text := "open window " + a.Window + " on meter " + a.Meter + ", target " + a.Target.String() + ", tolerance " + a.Tolerance.String()
+		if a.TimeWithin.Given() {
+			text += ", or " + a.Cautious.String() + " where time is not known within " + a.TimeWithin.String()
+		}
+		return text
 	case CloseWindow:
-		return "close window " + a.Window
+		return "close window " + a.Window + verdictWords("out of tolerance", a.OutOfTolerance) + verdictWords("not GOOD", a.NotGood)
 	case WaitTotal:
 		if !a.ShortBy.Given() {
 			return "wait until window " + a.Window + " is at its target"
 		}
-		return "wait until window " + a.Window + " is " + a.ShortBy.String() + " short of its target"
+		return "wait until window " + a.Window + " is " + a.ShortBy.String() + " short of its target" + a.Learn.words()
+	case Jog:
+		return "jog window " + a.Window + " by setting " + settingWords(a.Settings, " to ") + " for " + a.For.String() + ", then " +
+			a.Settle.String() + " to settle, " + strconv.Itoa(a.AtMost) + " at most"
 	case VerifyStable:
 		return "wait until " + a.Tag + " has stayed within " + a.Within.String() + " for " + a.For.String()
 	case Mark:
@@ -55,6 +65,37 @@ func (a *Action) String() string {
 		return "wait for message " + a.Line
 	}
 	return ""
+}
+
+// verdictWords says what follows a verdict; "" where nothing does.
+func verdictWords(verdict string, then *Reaction) string {
+	if then == nil {
+		return ""
+	}
+	return "; if " + verdict + ", " + then.String()
+}
+
+// words says how it is learnt; "" where it is not.
+func (l *Learn) words() string {
+	if !l.Given() {
+		return ""
+	}
+	return ", learnt by " + l.Share.String() + " of the error, from " + l.Min.String() + " to " + l.Max.String()
+}
+
+// String says in words how well time must be known, such as "within 1 s and NTP_SYNC, otherwise hold".
+func (t *TimeRule) String() string {
+	if t == nil {
+		return ""
+	}
+	var words []string
+	if t.Within.Given() {
+		words = append(words, "within "+t.Within.String())
+	}
+	if t.State != "" {
+		words = append(words, t.State)
+	}
+	return strings.Join(words, " and ") + ", otherwise " + t.Otherwise.String()
 }
 
 // words says what is wanted, behind the question; "" where any words are.

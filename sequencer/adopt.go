@@ -24,7 +24,7 @@ func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
 		if !s.Waiting || s.Anew || s.A != int64(id) || s.B != 0 {
 			continue
 		}
-		if i := e.First + int(s.PC); m.p.Actions[i].Kind == recipe.Prompt {
+		if i := e.First + int(s.PC); m.prompts(p) {
 			return p, i, true
 		}
 	}
@@ -38,7 +38,7 @@ func (m *Machine) Asked(id uint32) (phase, action int, ok bool) {
 //
 //   - a delay, an elapsed and a time-out count the time that has gone by, and end that much sooner or later
 //   - a wait, a choice and a total ask by the new condition or target, a stable by the new band and time
-//   - a set whose device has yet to confirm is commanded anew
+//   - a set whose device has yet to confirm is commanded anew; a jog is cut short
 //   - an output that a hold has brought to rest comes back at what the set now says from which it had its value; one whose value was
 //     its safe one, so that there was nothing to bring to rest, does where the phase of that set is itself held and has begun it
 //   - an OEM action keeps what it was handed, until it is asked for anew
@@ -77,6 +77,8 @@ func (m *Machine) retime(at int64, e int, old *Program) {
 		s.B = max(s.B+a.For-was.For, 0)
 	case a.Kind == recipe.VerifyStable && a.For != was.For && runs && s.C != 0:
 		m.timers.Set(m.actionTimer(e), max(s.C+a.For, at))
+	case a.Kind == recipe.Jog && runs:
+		m.retimeJog(at, e, a, was, old)
 	case a.Kind == recipe.Set && runs: // proceed sees to it where it is held
 		for k := a.First; k < a.First+a.Count; k++ {
 			s.Waiting = s.Waiting && m.p.Sets[k].Value == old.Sets[k].Value

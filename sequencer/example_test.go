@@ -9,6 +9,7 @@ import (
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // valve is a plant with one tag, which reads back what its device was given last, and no window.
@@ -18,6 +19,7 @@ func (v *valve) Read(tag.ID, int64) (int64, tag.Quality) { return v.open, tag.Go
 func (v *valve) Seen(tag.ID) int64                       { return 0 }
 func (v *valve) Total(int) metering.Total                { return metering.Total{} }
 func (v *valve) Blocks(int) (blocks, settled bool)       { return false, true }
+func (v *valve) Time() (timebase.Sync, int64)            { return timebase.Unset, 0 }
 func (v *valve) Source(int) (bool, tag.Quality)          { return false, tag.Bad }
 
 func ExampleMachine() {

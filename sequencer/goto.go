@@ -233,6 +233,8 @@ var unforced = [...]string{
 	recipe.Acquire:    "equipment that others hold is not free by force; bring them to their end",
 	recipe.Step:       "release it, or say with go_to which element comes next",
 	recipe.OpenWindow: "only the meter can open its window",
+	recipe.Jog:        "it ends by itself after its last jog; hold, stop or abort brings its outputs to rest",
+	recipe.Time:       "answer the prompt",
 }
 
 // forces answers force.

@@ -74,7 +74,7 @@ func (m *Machine) drive(at int64, o int, reason string, fx []Effect) []Effect {
 		return fx
 	}
 	if !s.Kept && m.isHeld(int(s.Owner)) {
-		s.Kept, s.Held = true, s.Value
+		m.keepValue(o)
 	}
 	m.setLater(o)
 	return m.writeSafe(at, o, reason, fx)
@@ -101,9 +101,10 @@ func (m *Machine) shut(at int64, e int, c Command) int {
 	return -1
 }
 
-// withheld is the interlock that keeps an action from setting one of its outputs, -1 where none does.
-func (m *Machine) withheld(a *Action) int {
-	for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+// withheld is the interlock that keeps the current action of a phase or logic from setting one of its outputs, -1 where none does.
+func (m *Machine) withheld(p int) int {
+	a := m.current(p)
+	for k := a.First; (a.Kind == recipe.Set || a.Kind == recipe.Jog && m.el[p].C == jogAsks) && k < a.First+a.Count; k++ {
 		if i := m.keeps(k); i >= 0 {
 			return i
 		}
@@ -156,6 +157,10 @@ func (m *Machine) setLater(o int) {
 		if !s.Waiting || m.p.Elems[e].First+int(s.PC) != int(i) || m.out[o].Owner != m.answers(e) {
 			continue
 		}
+		if a.Kind == recipe.Jog {
+			m.cutJog(e)
+			continue
+		}
 		for k := a.First; k < a.First+a.Count; k++ {
 			if m.p.Sets[k].Output == o {
 				s.A |= 1 << (k - a.First)
@@ -175,7 +180,7 @@ func (m *Machine) answers(p int) int32 {
 // waitsFor says what the current action of a phase or logic waits for, and the number + 1 of the interlock that withholds it.
 func (m *Machine) waitsFor(p int) (reason string, interlock int) {
 	a := m.current(p)
-	if i := m.withheld(a); i >= 0 {
+	if i := m.withheld(p); i >= 0 {
 		return m.p.Interlocks[i].Text, i + 1
 	}
 	return a.Reason, 0
@@ -186,7 +191,7 @@ func (m *Machine) Withheld(e int) int {
 	if !m.acts(e) {
 		return -1
 	}
-	return m.withheld(m.current(e))
+	return m.withheld(e)
 }
 
 // Active returns the first phase, in the order of the recipe, that has begun and not ended; -1 where there is none.

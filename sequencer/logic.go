@@ -39,12 +39,12 @@ func (m *Machine) follows(o int) bool {
 	return l != 0 && (State(m.el[l].State) == Running || State(m.el[l].State) == Complete) && m.names(l, o)
 }
 
-// names tells whether the logic sets an output.
+// names tells whether a phase or logic sets an output.
 func (m *Machine) names(l, o int) bool {
 	e := &m.p.Elems[l]
 	for i := e.First; i < e.First+e.Count; i++ {
 		a := &m.p.Actions[i]
-		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+		for k := a.First; a.Sets() && k < a.First+a.Count; k++ {
 			if m.p.Sets[k].Output == o {
 				return true
 			}

@@ -77,14 +77,13 @@ func newIndex(p *Program) (x index) {
 			}
 		case recipe.VerifyStable:
 			tags = append(tags, [2]int32{int32(a.Tag), int32(i)})
-		case recipe.WaitTotal:
+		case recipe.WaitTotal, recipe.Jog:
 			tags = append(tags, [2]int32{int32(p.Windows[a.Window].Source), int32(i)})
-		case recipe.Set:
-			for k := a.First; k < a.First+a.Count; k++ {
-				sets = append(sets, [2]int32{int32(p.Sets[k].Output), int32(i)})
-			}
 		case recipe.Receive:
 			takers = append(takers, [2]int32{int32(a.Line), int32(i)})
+		}
+		for k := a.First; a.Sets() && k < a.First+a.Count; k++ {
+			sets = append(sets, [2]int32{int32(p.Sets[k].Output), int32(i)})
 		}
 	}
 	x.tags, x.sets, x.takers = gather(tags), gather(sets), gather(takers)

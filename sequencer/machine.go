@@ -21,6 +21,7 @@ const (
 	Answered                          // prompt ID was answered
 	Finished                          // OEM action ID ended, well (OK) or not
 	WindowOpened                      // window Window opened (OK) or was refused
+	WindowClosed                      // window Window was judged, after a CloseWindow whose action is Judged: Verdict, and Reason for what follows
 	Changed                           // what View shows may have changed as Touch has said, and nothing else
 
 	ResourceGranted // an arbiter gives what request ID asks for
@@ -37,8 +38,19 @@ type Event struct {
 	ID      uint32
 	Window  int
 	OK      bool
-	Reason  string // ResourceRefused: in the arbiter's words
+	Verdict Verdict
+	Reason  string // ResourceRefused: in the arbiter's words; WindowClosed: what the total is and should be
 }
+
+// Verdict is what a window was found to be when it closed.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Passed Verdict = iota // or nothing follows
+	OutOfTolerance
+	NotGood
+)
 
 // EffectKind is the kind of an Effect.
 type EffectKind uint8
@@ -52,7 +64,7 @@ const (
 	Write                               // Output takes Value; write ID
 	OpenWindow                          // Window shall open; WindowOpened must follow
 	CloseWindow                         // Window shall close
-	Ask                                 // prompt ID of Action
+	Ask                                 // prompt ID of Action; of a Time whether it may begin all the same
 	RequestAction                       // OEM action ID of Action
 	CancelAction                        // OEM action ID, which is Action, is called off
 	Mark                                // log marker of Action
@@ -125,7 +137,7 @@ type Effect struct {
 	Old      int64 // Write: value commanded before
 	Value    int64
 	Elapsed  int64 // ns
-	Round    int64 // StepChanged: round of the innermost repeat around Elem; 0: there is none
+	Round    int64 // StepChanged: round of the innermost repeat around Elem; Write, ActionEnded: number of the jog; 0: there is none
 	Tries    int   // TimedOut, StepChanged: how often Elem was tried again
 	Trip     TripState
 	Who      Who // ActionStarted, TimedOut, Found: who is waited for; ready, or a step: what comes next, as with EdgeGoTo; Answer: who is in the way
@@ -296,6 +308,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.reply(at, ev, fx)
 	case WindowOpened:
 		fx = m.opened(at, ev, fx)
+	case WindowClosed:
+		fx = m.closed(at, ev, fx)
 	case ResourceGranted, ResourceRefused, ResourceQueue:
 		fx = m.ruled(at, ev, fx)
 	}

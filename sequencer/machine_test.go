@@ -85,7 +85,9 @@ func charge() *wired {
 	valve := w.output("XV101", 0)
 	w.tag("LT101")
 	window := w.window("A", 10)
-	set := func(v int64) todo { return todo{Action: Action{Kind: recipe.Set}, sets: []Set{{valve, v}}} }
+	set := func(v int64) todo {
+		return todo{Action: Action{Kind: recipe.Set}, sets: []Set{{Output: valve, Value: v}}}
+	}
 	return w.procedure(&block{name: "MAIN", below: []*block{{name: "CHARGE", timeout: 60 * second, todo: []todo{
 		{Action: Action{Kind: recipe.OpenWindow, Window: window}}, set(1), {Action: Action{Kind: recipe.WaitTotal, Window: window}}, set(0),
 		{Action: Action{Kind: recipe.CloseWindow, Window: window}},

@@ -82,7 +82,7 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 		if !keep {
 			s.Kept = false
 		} else if !s.Kept && s.Value != m.safe(o) {
-			s.Kept, s.Held = true, s.Value
+			m.keepValue(o)
 		}
 		if s.Value != m.safe(o) && m.timers.Due(m.escapeTimer()) != timebase.Never {
 			m.timers.Set(m.escapeTimer(), at+Transient) // each output has its time, however long others have had theirs
@@ -92,6 +92,14 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 		}
 	}
 	return fx
+}
+
+// keepValue notes what an output shall come back to on restart. A jog that was cut short does not come back.
+func (m *Machine) keepValue(o int) {
+	s := &m.out[o]
+	if s.Kept, s.Held = true, s.Value; s.By > 0 && m.p.Sets[s.By-1].Jog {
+		s.Held = m.safe(o)
+	}
 }
 
 // restore brings back what rest kept, once nothing below the element that answers for it is held any more. What was set with

@@ -102,8 +102,14 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 	if !s.Waiting {
 		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
 		fx = m.begin(at, p, fx)
+		if m.current(p).Kind == recipe.Time {
+			fx = m.judgeTime(p, fx)
+		}
 	} else {
 		fx = m.setNow(at, p, fx)
+	}
+	if m.current(p).Kind == recipe.Jog {
+		fx = m.jog(at, p, fx)
 	}
 	ready := s.A
 	if !m.over(at, p) {
@@ -113,7 +119,7 @@ func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 		}
 		return m.request(p, fx), false
 	}
-	return m.endAction(at, p, "", fx), true
+	return m.endAction(at, p, m.ending(p), fx), true
 }
 
 // endAction ends the current action of a phase or logic; the reason says who has ended it, if a person has.
@@ -123,7 +129,11 @@ func (m *Machine) endAction(at int64, p int, reason string, fx []Effect) []Effec
 	switch m.p.Actions[i].Kind {
 	case recipe.Mark, recipe.OpenWindow, recipe.CloseWindow:
 	default:
-		fx = append(fx, Effect{Kind: ActionEnded, Elem: p, Action: i, Elapsed: at - s.ActAt, Reason: reason})
+		done := Effect{Kind: ActionEnded, Elem: p, Action: i, Elapsed: at - s.ActAt, Reason: reason}
+		if m.p.Actions[i].Kind == recipe.Jog {
+			done.Round = s.B
+		}
+		fx = append(fx, done)
 	}
 	m.timers.Clear(m.actionTimer(p))
 	s.Waiting = false
@@ -158,7 +168,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 			m.own(p, k)
 			fx = m.set(at, p, k, fx)
 		}
-		if m.withheld(a) < 0 {
+		if m.withheld(p) < 0 {
 			return fx
 		}
 		base.Kind = ActionStarted
@@ -179,6 +189,9 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	case recipe.Delay:
 		s.A = at + a.For
 		m.timers.Set(m.actionTimer(p), s.A)
+		base.Kind = ActionStarted
+	case recipe.Jog:
+		m.settleJog(at, p)
 		base.Kind = ActionStarted
 	case recipe.Send:
 		return fx // told when it has ended
@@ -212,7 +225,7 @@ func (m *Machine) own(p, k int) {
 		s.Owner, s.Kept, s.By = int32(p), false, int32(k)+1
 	case m.p.Elems[e.Parent].Logics[recipe.OnHold] == p:
 		if s.Owner = int32(e.Parent); !s.Kept {
-			s.Kept, s.Held = true, s.Value
+			m.keepValue(m.p.Sets[k].Output)
 		}
 	default:
 		s.Owner, s.Kept, s.By = int32(e.Parent), false, int32(k)+1
@@ -244,8 +257,12 @@ func (m *Machine) over(at int64, p int) bool {
 		return t.Open && t.Source == tag.Good && t.Value >= m.p.Windows[a.Window].Target-a.Short
 	case recipe.VerifyStable:
 		return m.stable(at, p, a)
-	case recipe.OpenWindow, recipe.Prompt, recipe.Request:
+	case recipe.OpenWindow, recipe.Prompt, recipe.Request, recipe.Time:
 		return s.B != 0
+	case recipe.CloseWindow:
+		return s.B != 0 || !a.Judged()
+	case recipe.Jog:
+		return s.C == jogDone
 	case recipe.Sync:
 		if s.B == 0 {
 			m.meet(a.Line)
@@ -317,6 +334,8 @@ func (m *Machine) suspend(at int64, p int) {
 		s.B = min(max(s.A-at, 0), m.p.Actions[i].For)
 	case recipe.VerifyStable:
 		s.C = 0
+	case recipe.Jog:
+		m.cutJog(p)
 	case recipe.Wait, recipe.Choose, recipe.Until:
 		m.conds(i, func(c cond.Cond, mem []cond.Cell) { c.Suspend(at, mem) })
 	}
@@ -342,6 +361,10 @@ func (m *Machine) proceed(at int64, p int) {
 	case recipe.Delay:
 		s.A = at + s.B
 		m.timers.Set(m.actionTimer(p), s.A)
+	case recipe.Jog:
+		if s.C == jogSettles {
+			m.settleJog(at, p)
+		}
 	case recipe.Wait, recipe.Choose, recipe.Until:
 		m.conds(i, func(c cond.Cond, mem []cond.Cell) { c.Resume(at, mem) })
 		if s.C == told && m.p.Actions[i].Kind == recipe.Until {
@@ -359,6 +382,9 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 			continue
 		}
 		switch kind := m.p.Actions[e.First+int(s.PC)].Kind; {
+		case kind == recipe.Time && ev.Kind == Answered:
+			s.B = timeConfirmed
+			return fx
 		case kind == recipe.Prompt && ev.Kind == Answered && !s.Anew, kind == recipe.Request && ev.Kind == Finished && ev.OK:
 			s.B = 1
 			return fx

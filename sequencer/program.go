@@ -12,6 +12,9 @@
 // Interlocks are level, not edge: while View says that one blocks, no write takes an output that it gates from its safe value, and what
 // a trip gates is driven there.
 //
+// A jog opens outputs for a short time. Nothing brings one back that was cut short, be it by a hold, an interlock or a boot: it counts as
+// one, and the total decides whether there is another.
+//
 // The rule that must not be broken: same state, same time, same event - same effects. A state changes by the table of
 // [State.After] or because a transient state has come to its end, and each change is an effect.
 //
@@ -23,6 +26,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // Program is a recipe bound to a map and a batch size. It is never changed while a Machine runs it, but Adopt may take another one in
@@ -90,18 +94,32 @@ type Elem struct {
 // Action is one action of a phase.
 type Action struct {
 	Kind   recipe.ActionKind
-	First  int       // Set: its first Set; Choose: its first Choice; Acquire: its first place in Uses
-	Count  int       // Set, Choose, Acquire: how many
+	First  int       // Set, Jog: its first Set; Choose: its first Choice; Acquire: its first place in Uses
+	Count  int       // Set, Jog, Choose, Acquire: how many
 	Cond   cond.Cond // Wait; Until, nil: exactly AtMost rounds
 	Line   int       // Sync: number in Lines; Send, Receive: number in Messages
-	For    int64     // Delay, VerifyStable: ns
-	Window int       // OpenWindow, CloseWindow, WaitTotal
-	Short  int64     // WaitTotal: distance to the target at which it ends, counts
+	For    int64     // Delay, VerifyStable, Jog: ns; Time: greatest bound of the wall clock's error, ns, 0 for any
+	Window int       // OpenWindow, CloseWindow, WaitTotal, Jog
+	Short  int64     // WaitTotal, Jog: distance to the target at which it ends, counts
 	Tag    tag.ID    // VerifyStable
 	Within int64     // VerifyStable: width of the band, counts
 	Reason string    // what it waits for, in the recipe's words
-	Limit  string    // Until: what is said when it is still false after AtMost rounds
+	Limit  string    // Until: what is said when it is still false after AtMost rounds; Time: when time is not known well enough
 	Ask    int       // Acquire: number in Asks + 1; 0: no batch shares what it gets
+
+	Settle  int64         // Jog: ns that things have to come to rest before the total is looked at
+	AtMost  int           // Jog: how many
+	State   timebase.Sync // Time: least state of synchronisation
+	React   Command       // Time: Hold or Abort, or none, which is to ask; CloseWindow: what follows where it is out of tolerance
+	NotGood Command       // CloseWindow: what follows where its total is not GOOD
+}
+
+// Sets tells whether the action gives outputs values.
+func (a *Action) Sets() bool { return a.Kind == recipe.Set || a.Kind == recipe.Jog }
+
+// Judged tells whether it matters to the sequencer how a window is judged that the action closes: WindowClosed must follow.
+func (a *Action) Judged() bool {
+	return a.Kind == recipe.CloseWindow && (a.React != NoCommand || a.NotGood != NoCommand)
 }
 
 // Choice is one alternative of a select. The last one may have no condition: it is taken when all others are false.
@@ -135,6 +153,7 @@ type Party struct {
 type Set struct {
 	Output int // number in Outputs
 	Value  int64
+	Jog    bool // of a Jog, so that nothing brings it back: not the safe value
 }
 
 // Output is one output of the map.
@@ -166,5 +185,6 @@ type View interface {
 	Total(window int) metering.Total
 	Source(window int) (open bool, q tag.Quality) // of Total: Open and Source
 	Seen(id tag.ID) int64                         // when the value that Read returns was true
+	Time() (s timebase.Sync, bound int64)         // how well the wall clock is known: greatest error, ns, 0 where none is known
 	Blocks(interlock int) (blocks, settled bool)  // not settled: found so at the boot, and it has not lasted long enough to be a trip
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 const second = int64(1_000_000_000)
@@ -38,6 +39,7 @@ type block struct {
 	level     recipe.Level
 	takes     bool
 	logic     [recipe.LogicEnd]*block
+	time      *Action // how well time must be known when a phase begins
 }
 
 // todo is an action with the outputs that it sets, and the line or message that it names.
@@ -163,7 +165,7 @@ func (w *wired) branch(all []party, phase int) int {
 
 // number numbers an element with its transitions.
 func (w *wired) number(b *block, parent int) {
-	if b.uses == nil && b.entry == nil && b.exit == nil {
+	if b.uses == nil && b.entry == nil && b.exit == nil && b.time == nil {
 		w.body(b, parent)
 		return
 	}
@@ -181,6 +183,9 @@ func (w *wired) number(b *block, parent int) {
 	}
 	if b.entry != nil {
 		w.transition(b, "entry", n, Action{Kind: recipe.Wait, Cond: b.entry, Reason: b.words[0]})
+	}
+	if b.time != nil {
+		w.transition(b, "time", n, *b.time)
 	}
 	w.Elems[n].Body = len(w.Elems)
 	w.body(b, n)
@@ -208,7 +213,7 @@ func (w *wired) transition(b *block, what string, parent int, a Action) int {
 func (w *wired) todo(n int, list []todo) {
 	for i, t := range list {
 		switch t.Kind {
-		case recipe.Set:
+		case recipe.Set, recipe.Jog:
 			t.First, t.Count = len(w.Sets), len(t.sets)
 			w.Sets = append(w.Sets, t.sets...)
 		case recipe.Sync:
@@ -295,7 +300,12 @@ type plant struct {
 	lies    []bool // by output: its device confirms what it does not do
 	blocks  []bool // by interlock
 	doubt   bool   // what blocks was found so at the boot
+	sync    timebase.Sync
+	bound   int64
 }
+
+// Time tells how well the wall clock is known.
+func (p *plant) Time() (timebase.Sync, int64) { return p.sync, p.bound }
 
 func newPlant(w *wired) *plant {
 	p := &plant{value: make([]int64, len(w.tags)), quality: make([]tag.Quality, len(w.tags)),
@@ -333,6 +343,18 @@ func (p *plant) Blocks(interlock int) (blocks, settled bool) {
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }
 
 func (p *plant) Source(w int) (bool, tag.Quality) { return p.totals[w].Open, p.totals[w].Source }
+
+// judged is how a window is found to be that has closed: within 1 of its target, or not GOOD where its source is not.
+func (p *plant) judged(w int, target int64) Event {
+	ev := Event{Kind: WindowClosed, Window: w, Reason: "it is not as it should be"}
+	switch t := &p.totals[w]; {
+	case t.Source != tag.Good:
+		ev.Verdict = NotGood
+	case t.Value < target-1 || t.Value > target+1:
+		ev.Verdict = OutOfTolerance
+	}
+	return ev
+}
 
 // open does what the metering floor does: a window opens once, and only on a good source.
 func (p *plant) open(w int) bool {

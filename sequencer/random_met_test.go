@@ -2,7 +2,10 @@
 
 package sequencer
 
-import "github.com/batchkit/batchkit/recipe"
+import (
+	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
+)
 
 // directs gives an order of somebody who takes the sequence into his own hands: to what waits for him, and now and then to anything.
 func (w *world) directs() (ev Event, ok bool) {
@@ -76,5 +79,34 @@ func (w *world) count(fx []Effect, met map[string]int) {
 		case e.Kind == StepChanged && w.r.w.Elems[e.Elem].Logic && e.To != Running:
 			met[map[bool]string{true: "logic done", false: "logic not done"}[e.To == Complete]]++
 		}
+	}
+}
+
+// time lets how well time is known matter, now and then.
+func (g *grower) time(b *block) {
+	if g.IntN(8) == 0 {
+		b.time = &Action{Kind: recipe.Time, React: []Command{Hold, Abort, NoCommand, NoCommand}[g.IntN(4)], Limit: "time not known"}
+		b.time.State, b.time.For = timebase.Sync(g.IntN(5)), g.Int64N(3)*second
+	}
+}
+
+func (g *grower) reaction() Command {
+	return []Command{NoCommand, Hold, Hold, Abort, HardAbort}[g.IntN(5)]
+}
+
+func (g *grower) jog(t *todo, window int) {
+	o := g.IntN(g.outs)
+	t.Window, t.Short, t.AtMost, t.For, t.Settle = window, g.Int64N(3), 1+g.IntN(4), 1+g.Int64N(second), 1+g.Int64N(second)
+	t.sets = []Set{{Output: o, Value: g.w.Outputs[o].Safe + 1 + g.Int64N(2), Jog: true}}
+}
+
+// totals makes an action that waits for the total of a window, or closes it.
+func (g *grower) totals(t *todo, window *int) {
+	t.Window, t.Short = *window, g.Int64N(3)
+	if t.Kind != recipe.CloseWindow {
+		return
+	}
+	if *window = -1; g.IntN(2) == 0 {
+		t.React, t.NotGood = g.reaction(), g.reaction()
 	}
 }

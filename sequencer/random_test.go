@@ -12,6 +12,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
+	"github.com/batchkit/batchkit/timebase"
 	"github.com/stretchr/testify/require"
 )
 
@@ -144,6 +145,7 @@ func (g *grower) phase(b *block) {
 			b.logic[t] = g.logic()
 		}
 	}
+	g.time(b)
 	window := -1
 	defer func() {
 		if window >= 0 && b.recovery == recipe.RecoverRepeat { // as recipe.Parse refuses it
@@ -155,7 +157,7 @@ func (g *grower) phase(b *block) {
 	}()
 	for range 1 + g.IntN(6) {
 		t := todo{Action: Action{Reason: "because"}}
-		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(13)); t.Kind {
+		switch t.Kind = recipe.Set + recipe.ActionKind(g.IntN(14)); t.Kind {
 		case recipe.Set:
 			for range 1 + g.IntN(2) {
 				t.sets = append(t.sets, Set{Output: g.IntN(g.outs), Value: int64(g.IntN(7) - 3)})
@@ -184,10 +186,12 @@ func (g *grower) phase(b *block) {
 			if window < 0 {
 				continue
 			}
-			t.Window, t.Short = window, g.Int64N(3)
-			if t.Kind == recipe.CloseWindow {
-				window = -1
+			g.totals(&t, &window)
+		case recipe.Jog:
+			if window < 0 {
+				continue
 			}
+			g.jog(&t, window)
 		case recipe.VerifyStable:
 			t.Tag, t.Within, t.For = g.input(), 1+g.Int64N(2), 1+g.Int64N(3*second)
 		}
@@ -315,7 +319,7 @@ func (w *world) event() Event {
 		}
 		return ev
 	case k < w.commands+w.nonsense:
-		ev := Event{Kind: EventKind(w.IntN(13)), Command: Command(w.IntN(22)), Elem: w.IntN(n+4) - 2, Target: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
+		ev := Event{Kind: EventKind(w.IntN(14)), Command: Command(w.IntN(22)), Elem: w.IntN(n+4) - 2, Target: w.IntN(n+4) - 2, ID: uint32(w.IntN(6)),
 			Window: w.IntN(5) - 2, OK: w.IntN(2) == 0}
 		if ev.Kind == Done { // of a write that a deadline before it makes, nothing can be told yet
 			ev.ID = min(ev.ID, w.r.m.r.Writes)
@@ -337,6 +341,7 @@ func (w *world) event() Event {
 				p.totals[i].Source = tag.Stale
 			}
 		}
+		p.sync, p.bound = timebase.Sync(w.IntN(5)), w.Int64N(3)*second
 	default:
 		i := w.IntN(len(p.value))
 		p.value[i] = int64(w.IntN(9) - 2)
@@ -462,6 +467,7 @@ func TestRandomProgramsKeepTheRulesUnderRandomEvents(t *testing.T) {
 	t.Logf("%d runs ended %v; they met %v", seeds, ends, met)
 	for _, what := range []string{"set", "wait", "sync", "send", "receive", "select", "until", "uses", "round", "transfer", "logic done", "logic not done",
 		"automatic", "semi_automatic", "manual", "step", "ready", "released", "go_to", "forced",
+		"the total is still short", "the total is not short", "time is known well enough", "let begin by a restart", "let begin by an answer",
 		"asked", "queued", "given back", "no longer wanted", "retry", "abort", "hard_abort", "trip requested", "trip confirmed", "trip not_confirmed", "trip unread", "trip stands"} {
 		require.NotZero(t, met[what], "the worlds are such that everything is met: %v", met)
 	}

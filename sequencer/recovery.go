@@ -45,7 +45,7 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	}
 	m.each(0, func(p int) { // whoever was asked may be gone
 		s := &m.el[p]
-		if to := State(s.State); s.Waiting && !s.Anew && s.B == 0 && m.current(p).Kind == recipe.Prompt && to != Aborting && to != Stopping {
+		if to := State(s.State); s.Waiting && !s.Anew && s.B == 0 && m.prompts(p) && to != Aborting && to != Stopping {
 			i := m.p.Elems[p].First + int(s.PC)
 			fx = append(fx, Effect{Kind: Ask, Elem: p, Action: i, ID: uint32(s.A), Reason: m.p.Actions[i].Reason})
 		}
@@ -54,7 +54,7 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		if s := &m.out[o]; !s.Known && !s.Busy {
 			if s.Value != m.safe(o) && !s.Kept {
-				s.Kept, s.Held = true, s.Value
+				m.keepValue(o)
 			}
 			fx = m.writeSafe(at, o, "boot", fx)
 		}
@@ -138,6 +138,11 @@ func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 			return
 		}
 		fx = m.changed(p, fx, Effect{From: State(s.State), To: State(s.State), Edge: EdgeResume, Reason: "recovery"})
+		if s.Waiting && m.current(p).Kind == recipe.Jog {
+			if m.cutJog(p); s.C == jogSettles {
+				m.settleJog(at, p)
+			}
+		}
 		if s.Waiting { // nobody saw whether it kept within its band
 			m.conds(e.First+int(s.PC), func(c cond.Cond, mem []cond.Cell) {
 				c.Suspend(at, mem)

@@ -21,7 +21,7 @@ func (w *watch) setters() {
 			owner = p.Parent
 		}
 		for _, a := range w.w.Actions[p.First : p.First+p.Count] {
-			for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
+			for k := a.First; a.Sets() && k < a.First+a.Count; k++ {
 				o := w.w.Sets[k].Output
 				many[o] = many[o] || w.alone[o] >= 0 && w.alone[o] != owner
 				w.alone[o] = owner
@@ -68,7 +68,7 @@ func (w *watch) abort(e *Effect) error {
 	case Diagnosed:
 		end := w.w.Elems[e.Elem].End
 		w.below = append(w.below, [2]int{e.Elem, end})
-		w.hard = w.hard || e.Command == HardAbort && w.interlocked()
+		w.hard = w.hard || e.Command == HardAbort && (w.interlocked() || w.judges)
 		for p := e.Elem; p < end; p++ {
 			if s := w.state[p]; w.w.Elems[p].Phase && s != Idle && !s.Terminal() && !w.found[p] {
 				return fmt.Errorf("phase %d is %s, and the diagnosis lacks it", p, s)

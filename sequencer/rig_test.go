@@ -72,6 +72,9 @@ func (r *rig) take(at int64, ev Event) error {
 				queue = append(queue, Event{Kind: WindowOpened, Window: e.Window, OK: r.plant.open(e.Window)})
 			case CloseWindow:
 				r.plant.totals[e.Window].Open = false
+				if r.p.Actions[e.Action].Judged() {
+					queue = append(queue, r.plant.judged(e.Window, r.p.Windows[e.Window].Target))
+				}
 			}
 		}
 	}
@@ -172,6 +175,7 @@ type watch struct {
 	mode    []Mode
 	free    []bool // by block: a child may begin
 	hard    bool   // it was aborted hard
+	judges  bool   // a window was judged in this step
 	trip    TripState
 	unread  bool         // a request for a trip may stand that cannot be read
 	stands  bool         // one stands that nobody knew of
@@ -195,7 +199,7 @@ func newWatch(w *wired) watch {
 
 // effects checks the effects of one step, in their order.
 func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
-	w.failed, w.booting = w.failed[:0], ev.Kind == Boot
+	w.failed, w.booting, w.judges = w.failed[:0], ev.Kind == Boot, ev.Kind == WindowClosed
 	w.found, w.below = map[int]bool{}, nil
 	over := w.ended
 	for o := range w.out {

@@ -46,7 +46,7 @@ import (
 //	wait COND                         until the condition is true; numbers have no unit
 //	sync LINE, send TAG, receive TAG
 //	delay TIME
-//	open_window NAME, close_window NAME, wait_total NAME SHORT
+//	open_window NAME, wait_total NAME SHORT, close_window and jog: see scenario_feed_test.go, as of the lines time and clock
 //	verify_stable TAG BAND TIME
 //	mark TEXT, prompt TEXT, request TEXT
 //
@@ -225,6 +225,8 @@ func (s *scenario) about(l script.Line) (err error) {
 		b.onLimit = map[string]recipe.Limit{"abort": recipe.LimitAbort, "continue": recipe.LimitContinue}[l.Args[0]]
 	case "timeout":
 		err = s.timing(b, l, 0)
+	case "time":
+		b.time, err = timeRule(l)
 	case "uses":
 		b.uses = l.Args
 	case "equipment":
@@ -330,9 +332,9 @@ func (s *scenario) action(l script.Line) (err error) {
 		if t.Window = slices.Index(s.w.windows, l.Args[0]); t.Window < 0 {
 			return l.ArgErrorf(0, "no such window")
 		}
-		if t.Kind == recipe.WaitTotal {
-			t.Short, err = l.Int(1)
-		}
+		err = reacts(l, &t)
+	case recipe.Jog:
+		err = s.jog(l, &t)
 	case recipe.VerifyStable:
 		t.Tag = s.w.tag(l.Args[0])
 		if t.Within, err = l.Int(1); err == nil {
@@ -356,6 +358,8 @@ func (s *scenario) happen(l script.Line) error {
 		return nil
 	case "change":
 		return s.change(l)
+	case "clock":
+		return s.clock(l)
 	case "boot":
 		ev.Kind = Boot
 	case "tell":

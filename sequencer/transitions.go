@@ -14,7 +14,7 @@ const (
 	onceMore = 2
 )
 
-// What C says when the rounds of a repeat are used up and its condition is false.
+// What C says when the rounds of a repeat are used up and its condition is false, or time is not known well enough.
 const (
 	usedUp  = 1 // and nobody has been told
 	told    = 2 // the batch is held or aborted for it
@@ -167,7 +167,7 @@ func (m *Machine) outcome(e int) string {
 }
 
 // blocked holds or aborts where a phase waits for what cannot come: a partner that was stopped or aborted, a round that
-// a repeat does not have, room for one message more.
+// a repeat does not have, room for one message more. It does the same where time is not known well enough.
 func (m *Machine) blocked(at int64, fx []Effect) []Effect {
 	if !m.stuck && !m.r.Fallen {
 		return fx
@@ -185,6 +185,8 @@ func (m *Machine) blocked(at int64, fx []Effect) []Effect {
 			if m.p.Elems[m.p.Elems[p].Parent].OnLimit == recipe.LimitAbort {
 				c = Abort
 			}
+		case a.Kind == recipe.Time && s.C == usedUp: // whoever restarts it lets it begin
+			s.C, s.B, c, why = told, timeRestarted, a.React, a.Limit
 		case a.Kind == recipe.Send:
 			why = m.p.Messages[a.Line].Full
 		case a.Kind == recipe.Sync && m.r.Fallen && s.B == 0, a.Kind == recipe.Receive && m.r.Fallen:

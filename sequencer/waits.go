@@ -22,7 +22,8 @@ type Wait struct {
 	From   int64 // VerifyStable: since when its tag has kept between Low and High; 0: it has not
 	Low    int64
 	High   int64
-	ID     uint32 // Prompt, Request: its number
+	ID     uint32 // Prompt, Request, Time: its number
+	Jogs   int64  // Jog: how many have begun
 	Who    Who    // Sync, Receive, Acquire: as the effect that began it would name them now
 	Ahead  int64  // Acquire: how many have waited longer for something of the same
 	Asked  uint32 // Acquire: the request that an arbiter has not granted; 0: none
@@ -57,8 +58,10 @@ func (m *Machine) wait(p int) Wait {
 	}
 	w.Release = a.Kind == recipe.Step || s.A != 0 && m.asksRelease(p)
 	switch a.Kind {
-	case recipe.Prompt, recipe.Request:
+	case recipe.Prompt, recipe.Request, recipe.Time:
 		w.ID = uint32(s.A)
+	case recipe.Jog:
+		w.Jogs = s.B
 	case recipe.Acquire:
 		if w.Ahead = m.ahead(p, a); a.Ask != 0 && !m.asks[a.Ask-1].Got {
 			w.Asked = m.asks[a.Ask-1].ID
@@ -139,6 +142,14 @@ func (m *Machine) Outputs(e int, fn func(o Missing)) {
 		a := m.current(e)
 		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
 			tell(m.p.Sets[k].Output, m.p.Sets[k].Value)
+		}
+		for k := a.First; a.Kind == recipe.Jog && k < a.First+a.Count; k++ {
+			switch set := &m.p.Sets[k]; m.el[e].C {
+			case jogSets:
+				tell(set.Output, set.Value)
+			case jogBack:
+				tell(set.Output, m.safe(set.Output))
+			}
 		}
 		return
 	}

@@ -83,6 +83,9 @@ func (w *watch) lets(e *Effect) error {
 	if e.Kind == ActionReady {
 		return nil
 	}
+	if k := w.w.Actions[e.Action].Kind; (k == recipe.Jog || k == recipe.Time) && e.Reason != "forced" {
+		return nil // they say how they end
+	}
 	if ok := map[string]bool{"": !gate || mode == AutomaticMode, "released": mode != AutomaticMode, "go_to": mode == ManualMode,
 		"forced": mode == ManualMode}[e.Reason]; !ok {
 		return fmt.Errorf("action %d ends in %s, %q", e.Action, mode, e.Reason)

@@ -21,6 +21,7 @@ package batchtest
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,6 +58,7 @@ type Options struct {
 	Unattended bool                     // nobody answers prompts but Moment.Answer; else each is answered as it is asked: ok, or the least that fits
 	Actions    []recipe.ActionType      // OEM actions that the recipe may ask for
 	Do         map[string]runner.Action // who does them; called on the loop, and time stands still meanwhile
+	InFlight   []batch.InFlight         // what batches before it have learnt, such as Trial.Learnt of another trial
 }
 
 // Trial is one batch on a simulated plant. It is for one goroutine.
@@ -73,14 +75,15 @@ type Trial struct {
 // directory of the test. What is wrong with the files ends the test. The plant must not have been used yet, and is the trial's.
 func New(t testing.TB, recipeFile, mapFile string, plant runner.Simulation, opt *Options) *Trial {
 	t.Helper()
-	r, err := open(t, disk{}, recipeFile, mapFile, plant, opt)
+	r, err := open(t, disk{}, 1, recipeFile, mapFile, plant, opt)
 	if err != nil {
 		t.Fatalf("batchtest: %v", err)
 	}
 	return r
 }
 
-func open(t testing.TB, files fs.FS, recipeFile, mapFile string, plant runner.Simulation, opt *Options) (*Trial, error) {
+// open makes the nth trial of a row.
+func open(t testing.TB, files fs.FS, n int, recipeFile, mapFile string, plant runner.Simulation, opt *Options) (*Trial, error) {
 	r := &Trial{t: t, plant: plant}
 	if opt != nil {
 		r.opt = *opt
@@ -89,7 +92,7 @@ func open(t testing.TB, files fs.FS, recipeFile, mapFile string, plant runner.Si
 	if err != nil {
 		return nil, err
 	}
-	r.b, err = plan.Bind("T-0001", r.opt.Size, batch.Unapproved, &batch.BindOptions{Seed: r.opt.Seed})
+	r.b, err = plan.Bind(fmt.Sprintf("T-%04d", n), r.opt.Size, batch.Unapproved, &batch.BindOptions{Seed: r.opt.Seed, InFlight: r.opt.InFlight})
 	return r, err
 }
 
@@ -231,6 +234,18 @@ func (r *Trial) done(what string) *passage {
 		r.t.Fatalf("batchtest: %s: call Run first", what)
 	}
 	return r.ran
+}
+
+// Learnt is what the batch has learnt of what runs in.
+func (r *Trial) Learnt() []batch.InFlight {
+	r.t.Helper()
+	rp := r.b.Replay()
+	for _, rec := range r.done("Learnt").recs {
+		if err := rp.Record(rec); err != nil {
+			r.t.Fatalf("batchtest: Learnt: %v", err)
+		}
+	}
+	return rp.Machine.Learnt()
 }
 
 // Link is hash_curr of the last record: equal runs have equal links.

@@ -41,7 +41,7 @@ func wilds(t testing.TB, seed uint64) (*venture, error) {
 	v := &venture{g: g, recipe: g.Recipe().Text(), site: g.Site()}
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	files := fstest.MapFS{"recipe.yaml": file(v.recipe), "map.yaml": file(v.site.Map), "calibration.yaml": file(v.site.Calibration)}
-	r, err := open(t, files, "recipe.yaml", "map.yaml", newWild(seed), &Options{Seed: seed, Unattended: g.IntN(2) == 0})
+	r, err := open(t, files, 1, "recipe.yaml", "map.yaml", newWild(seed), &Options{Seed: seed, Unattended: g.IntN(2) == 0})
 	if v.Trial = r; err != nil {
 		return v, fmt.Errorf("%w: %w", errUnfit, err)
 	}
@@ -275,7 +275,8 @@ func TestRandomRecipesOnAWildPlantKeepEveryRule(t *testing.T) {
 	require.NotZero(t, states["Aborted"])
 	for _, what := range []string{"interlock tripped", "interlock not_permitted", "interlock latched", "interlock reset", "interlock unsettled", "alarm raised",
 		"alarm acknowledged", "trip confirmed", "hard_abort accepted", "release accepted", "go_to accepted", "force accepted", "change accepted",
-		"answer refused", "parameter_change", "retry", "recovery hold", "recovery resume", "recovery abort"} {
+		"answer refused", "parameter_change", "retry", "jog the total is not short",
+		"time time is known well enough", "time let begin by a restart", "time let begin by an answer", "in_flight learnt", "in_flight not_learnt", "recovery hold", "recovery resume", "recovery abort"} {
 		require.NotZero(t, met[what], "nothing shows that the rules of it were asked: %s", what)
 	}
 }

@@ -72,6 +72,13 @@ func (r *rules) record(rec *record.Record) error {
 		if rec.Text(record.Result) == "tripped" {
 			r.owes("interlock", id)
 		}
+	case record.KindInFlight:
+		r.met["in_flight "+rec.Text(record.Result)]++
+	case record.KindActionState:
+		if kind := rec.Text(record.Command); rec.Text(record.ActionState) == "end" && (kind == "jog" || kind == "time") {
+			_, how, _ := strings.Cut(rec.Text(record.Detail), "; ")
+			r.met[kind+" "+or(how, rec.Text(record.Detail))]++
+		}
 	case record.KindOutputWrite:
 		return r.write(rec)
 	case record.KindAlarm:

@@ -22,6 +22,7 @@ type scenario struct {
 	recipe, mapping string
 	opt             Options
 	limit           time.Duration
+	before          int // batches that run first, one after the other, of which each hands on what it has learnt
 	events, wants   []script.Line
 	said            map[string]bool // words of which one line is enough
 	last            *script.When    // of the line with a time before
@@ -31,7 +32,7 @@ type scenario struct {
 var (
 	headWords = map[string]string{
 		"recipe": "recipe FILE", "map": "map FILE", "plant": "plant seed NUMBER", "size": `size "200 kg"`, "unattended": "unattended",
-		"limit": "limit TIME"}
+		"limit": "limit TIME", "batches": "batches NUMBER"}
 	eventWordsOf = map[string]string{
 		"fault":   "fault KIND ..., such as: fault silent ctr/1 3s",
 		"command": `command COMMAND OPERATOR "REASON" [step=ID] [target=ID] [name=NAME] ["value=VALUE"] [role=ROLE]`,
@@ -114,6 +115,12 @@ func (s *scenario) head(l *script.Line) (err error) {
 		s.opt.Size = l.Args[0]
 	case "unattended":
 		s.opt.Unattended = true
+	case "batches":
+		var n int64
+		if n, err = l.Int(0); err == nil && (n < 1 || n > MaxBatches) {
+			err = l.Errorf("batches %s: want 1 to %d", l.Args[0], MaxBatches)
+		}
+		s.before = int(n) - 1
 	case "limit":
 		var ns int64
 		if ns, err = l.Duration(0); err == nil && (ns == 0 || ns > int64(MaxTime)) {
@@ -282,9 +289,30 @@ func placed(l *script.Line, err error) error {
 	return l.Errorf("%s", err)
 }
 
+// MaxBatches is how many batches a scenario may run.
+const MaxBatches = 100
+
+// history runs the batches that come first, and says what they have learnt.
+func (s *scenario) history(t testing.TB) error {
+	for n := range s.before {
+		r, err := open(t, disk{}, n+1, s.recipe, s.mapping, sim.NewPlant(s.opt.Seed), &s.opt)
+		if err != nil {
+			return err
+		}
+		r.Run(s.limit)
+		if learnt := r.Learnt(); learnt != nil {
+			s.opt.InFlight = learnt
+		}
+	}
+	return nil
+}
+
 // trial makes the trial of a scenario.
 func (s *scenario) trial(t testing.TB) (*Trial, error) {
-	r, err := open(t, disk{}, s.recipe, s.mapping, sim.NewPlant(s.opt.Seed), &s.opt)
+	if err := s.history(t); err != nil {
+		return nil, err
+	}
+	r, err := open(t, disk{}, s.before+1, s.recipe, s.mapping, sim.NewPlant(s.opt.Seed), &s.opt)
 	if err != nil {
 		return nil, err
 	}

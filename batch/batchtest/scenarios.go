@@ -37,6 +37,7 @@ import (
 //	size "150 kg"                without it the recipe's nominal size
 //	unattended                   prompts wait for an answer; without it each is answered as it is asked: ok, or the least that fits
 //	limit TIME                   of virtual time, 24h without it
+//	batches NUMBER               so many run one after the other, each with what the one before has learnt; what stands below is of the last
 //
 // Then what happens: at a TIME since the start, during a STEP, which is when it begins for the first time, or after a TIME, which
 // counts from the line before.

@@ -58,7 +58,11 @@ func words(rec *record.Record) string {
 		}
 		return ""
 	case record.KindBatchCreated:
-		return fmt.Sprintf("batch of %s %s, %s", t(record.RecipeID), t(record.RecipeVersion), t(record.BatchSize))
+		text := fmt.Sprintf("batch of %s %s, %s", t(record.RecipeID), t(record.RecipeVersion), t(record.BatchSize))
+		for _, known := range rec.Texts(record.InFlight) {
+			text += "; " + known
+		}
+		return text
 	case record.KindBoot:
 		return "controller comes up"
 	case record.KindRecovery:
@@ -92,7 +96,15 @@ func eventWords(rec *record.Record) string {
 	case record.KindWindowStart:
 		return fmt.Sprintf("window %s opens, target %s %s", t(record.MeterWindowID), t(record.Target), t(record.Unit))
 	case record.KindWindowStop:
-		return fmt.Sprintf("window %s closes: %s %s, %s", t(record.MeterWindowID), t(record.TotalizedValue), t(record.Unit), t(record.Result))
+		why := ""
+		if quality := t(record.TimeQuality); quality != "" && quality != "within" {
+			why = fmt.Sprintf(", by the tolerance of %s %s, since time is %s", t(record.Tolerance), t(record.Unit), quality)
+		}
+		return fmt.Sprintf("window %s closes: %s %s, %s%s", t(record.MeterWindowID), t(record.TotalizedValue), t(record.Unit), t(record.Result), why)
+	case record.KindInFlight:
+		v := values(rec)
+		return fmt.Sprintf("window %s, what runs in: %s, short by %s and was %s %s, version %s; error %s%s", t(record.MeterWindowID), spoken(record.Result),
+			v[record.NewValue.String()], v[record.OldValue.String()], t(record.Unit), t(record.ToVersion), t(record.Delta), brackets(t(record.Detail)))
 	case record.KindReconcile:
 		return fmt.Sprintf("window %s against its meter: %s%s", t(record.MeterWindowID), t(record.ReconcileStatus), brackets(t(record.Hint)))
 	case record.KindTimeout:
@@ -156,6 +168,9 @@ func stepWords(rec *record.Record) string {
 // actionWords tells what a step waits for.
 func actionWords(rec *record.Record) string {
 	why := rec.Text(record.WaitReason)
+	if kind := rec.Text(record.Command); rec.Text(record.ActionState) == "end" && (kind == "jog" || kind == "time") {
+		return fmt.Sprintf("%s: %s", rec.Text(record.StepID), rec.Text(record.Detail))
+	}
 	if rec.Text(record.ActionState) != "start" || why == "" {
 		return ""
 	}

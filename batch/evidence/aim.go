@@ -22,6 +22,10 @@ type aim struct {
 	meter             *iomap.Meter
 	target, tolerance int64
 	reconcile         int64 // difference allowed between its total and the device's own; 0 where the device has none
+
+	within   int64 // bound of the wall clock's error, ns, above which it is judged by cautious; 0: it does not matter
+	cautious int64
+	learn    learning
 }
 
 // resolve scales the formula to the size of the batch, and chooses its equipment anew.
@@ -84,7 +88,7 @@ func (r *records) aim(id string, changed recipe.Formula) (*aim, error) {
 	if err == nil && out.meter.Totalizer != tag.None {
 		out.reconcile, err = out.meter.Tolerance.Counts(res)
 	}
-	return out, err
+	return out, errors.Join(err, out.feeds(e, a, formula))
 }
 
 // opening finds the action that opens a window; its element is nil where there is none.
@@ -138,6 +142,9 @@ func (r *records) opens(n uint64, rec *record.Record) {
 			said{record.Quality, tag.Good.String()}, said{record.WindowStartEvent, "step"},
 			said{record.WindowStartTsMono, rec.Text(record.TsMonoNS)})
 	}
+	if err == nil {
+		err = differs(rec, "by the recipe", a.opensFor()...)
+	}
 	if err == nil && rec.Has(record.TsUTC) && !r.cal.Covers(rec.Time(record.TsUTC)) {
 		err = fmt.Errorf("it opened at %s, and calibration %s does not hold then", rec.Text(record.TsUTC), r.cal.Version)
 	}
@@ -148,7 +155,7 @@ func (r *records) opens(n uint64, rec *record.Record) {
 
 // verdict judges a closed window by its recomputed total. There are three reasons to close one: the recipe's end of it, and a
 // batch that is stopped or aborted.
-func (a *aim) verdict(reason string, quality tag.Quality, counts int64) string {
+func (a *aim) verdict(reason string, quality tag.Quality, counts, tolerance int64) string {
 	off := new(big.Int).Sub(big.NewInt(counts), big.NewInt(a.target))
 	switch {
 	case reason != "end" && reason != "stop" && reason != "abort":
@@ -157,7 +164,7 @@ func (a *aim) verdict(reason string, quality tag.Quality, counts int64) string {
 		return "INCOMPLETE"
 	case quality != tag.Good:
 		return "NOT_GOOD"
-	case off.CmpAbs(big.NewInt(a.tolerance)) > 0:
+	case off.CmpAbs(big.NewInt(tolerance)) > 0:
 		return "OUT_OF_TOLERANCE"
 	}
 	return "PASS"

@@ -86,8 +86,17 @@ func (v *verifier) rebind(read func(fn func(n uint64, body []byte) error) (journ
 		rel = batch.Unapproved
 	}
 	c := v.recs.created
+	var inFlight []batch.InFlight
+	for _, words := range c.Texts(record.InFlight) {
+		i, ok := batch.ReadInFlight(plan.Recipe.ID, words)
+		if !ok {
+			return nil, fmt.Errorf("%.200q in batch_created is no in-flight value", words)
+		}
+		inFlight = append(inFlight, i)
+	}
 	return plan.Bind(c.Text(record.BatchID), c.Text(record.BatchSize), rel, &batch.BindOptions{Operator: c.Text(record.OperatorID),
-		JournalID: c.Text(record.JournalID), Seed: c.Count(record.Seed), RestartOf: c.Text(record.RestartOf), BlockAge: c.Int(record.BlockAgeMS) * 1_000_000})
+		JournalID: c.Text(record.JournalID), Seed: c.Count(record.Seed), RestartOf: c.Text(record.RestartOf), BlockAge: c.Int(record.BlockAgeMS) * 1_000_000,
+		InFlight: inFlight})
 }
 
 // release answers with the approvals that the records name.

@@ -92,7 +92,8 @@ type records struct {
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
-	changed recipe.Formula // as parameter_change records left it; nil before the first
+	changed recipe.Formula  // as parameter_change records left it; nil before the first
+	jogs    map[string]*jog // by action, of the recipe
 	orders  orders
 	windows windows
 	signed  signatures
@@ -161,6 +162,10 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.opens(n, rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
+	case record.KindOutputWrite, record.KindActionState:
+		r.jogged(n, rec)
+	case record.KindInFlight:
+		r.learns(n, rec)
 	case record.KindWindowStop:
 		if w := r.windows.byName[rec.Text(record.MeterWindowID)]; w != nil && w.stop == rec {
 			w.changed = r.changed
@@ -237,6 +242,7 @@ func (r *records) read(b *binding, rec *record.Record, data []byte) {
 	switch b.kind {
 	case "recipe":
 		if r.rec, err = recipe.Parse(b.file, data); err == nil {
+			r.jogs = jogsOf(r.rec.Root, map[string]*jog{})
 			id, version, inRecord = r.rec.ID, r.rec.Version, rec.Text(record.RecipeVersion)
 		}
 	case "mapping":
@@ -278,6 +284,9 @@ func (r *records) finish() {
 		}
 	}
 	r.chose()
+	if r.created != nil {
+		r.history()
+	}
 	for i := range r.windows.all {
 		switch w := r.windows.all[i]; {
 		case r.end == nil:
@@ -285,6 +294,10 @@ func (r *records) finish() {
 			r.breach("samples", w.startSeq, "window %s is opened and never closed, and the run has ended", w.id)
 		case !w.reconciled:
 			r.breach("totals", w.stopSeq, "window %s is closed and never reconciled, and the run has ended", w.id)
+		case w.learnt == nil && w.stop.Text(record.WindowStopEvent) == "end":
+			if a, err := r.aim(w.id, w.changed); err == nil && a.learn.action != "" {
+				r.breach("totals", w.stopSeq, "nothing is said of what window %s has taught, and the run has ended", w.id)
+			}
 		}
 	}
 }

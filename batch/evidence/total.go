@@ -24,12 +24,20 @@ type tally struct {
 	last    int64
 	sum     big.Int // counts of the source
 	worst   tag.Quality
+
+	until uint64  // samples after which its sum is noted; 0: it is not
+	noted big.Int // that sum
 }
 
 // add takes in one sample. The first is the reading in force when the window opened. One that is not GOOD has no number; one
 // that is half the counter's range away is no count, for the counter was reset or replaced.
 func (t *tally) add(raw int64, q tag.Quality) {
 	t.samples++
+	defer func() {
+		if t.samples == t.until {
+			t.noted.Set(&t.sum)
+		}
+	}()
 	if t.samples == 1 {
 		t.last, t.worst = raw, q
 		return
@@ -50,8 +58,10 @@ func (t *tally) add(raw int64, q tag.Quality) {
 }
 
 // total is the sum in counts of the total's resolution, rounded half to even; ok is false where 64 bits do not hold it.
-func (t *tally) total(k quantity.Ratio) (counts int64, ok bool) {
-	num := new(big.Int).Mul(&t.sum, big.NewInt(k.Num()))
+func (t *tally) total(k quantity.Ratio) (counts int64, ok bool) { return scaled(&t.sum, k) }
+
+func scaled(sum *big.Int, k quantity.Ratio) (counts int64, ok bool) {
+	num := new(big.Int).Mul(sum, big.NewInt(k.Num()))
 	den := big.NewInt(k.Den())
 	q, rest := new(big.Int).DivMod(num, den, new(big.Int))
 	switch twice := rest.Lsh(rest, 1).Cmp(den); {
@@ -98,9 +108,14 @@ func (r *records) totalFile(w *window, samples io.Reader) error {
 	if err != nil {
 		return err
 	}
-	t := tally{bits: a.meter.Bits}
+	t := tally{bits: a.meter.Bits, until: w.settled}
 	if err := t.read(samples); err != nil {
 		return err
+	}
+	if settled, ok := scaled(&t.noted, k); w.learnt != nil && w.jogged != 0 && ok {
+		if err := differs(w.learnt, "recomputed", said{record.SettledTotal, shown(settled, a.meter.Resolution)}); err != nil {
+			return fmt.Errorf("record %d: %w", w.learnt.Seq(), err)
+		}
 	}
 	counts, fits := t.total(k)
 	return differs(w.stop, "recomputed", a.totals(w, &t, counts, fits, r.cal.Version)...)
@@ -120,6 +135,7 @@ func (a *aim) totals(w *window, t *tally, counts int64, fits bool, version strin
 	if off := new(big.Int).Sub(big.NewInt(counts), big.NewInt(a.target)); off.IsInt64() {
 		delta = shown(off.Int64(), res)
 	}
+	tolerance, time, within := a.judge(w.start, w.stop)
 	return []said{
 		{record.TotalizedValue, shown(counts, res)},
 		{record.Delta, delta},
@@ -128,8 +144,10 @@ func (a *aim) totals(w *window, t *tally, counts int64, fits bool, version strin
 		{record.Samples, strconv.FormatUint(t.samples, 10)},
 		{record.Quality, quality.String()},
 		{record.Target, shown(a.target, res)},
-		{record.Tolerance, shown(a.tolerance, res)},
-		{record.Result, a.verdict(w.stop.Text(record.WindowStopEvent), quality, counts)},
+		{record.Tolerance, shown(tolerance, res)},
+		{record.TimeQuality, time},
+		{record.TimeWithinMS, within},
+		{record.Result, a.verdict(w.stop.Text(record.WindowStopEvent), quality, counts, tolerance)},
 		{record.WindowStartTsMono, w.start.Text(record.WindowStartTsMono)},
 		{record.WindowEndTsMono, w.stop.Text(record.TsMonoNS)},
 		{record.LogicalTag, w.start.Text(record.LogicalTag)},

@@ -249,7 +249,7 @@ func (x *index) moves(n uint64) bool {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindReconcile, record.KindPrompt, record.KindActionRequest, record.KindCommandResult,
 		record.KindMarker, record.KindClockStep, record.KindTimeSourceChange, record.KindBatchEnd, record.KindResourceRequest, record.KindResourceRelease,
-		record.KindDiagnostics, record.KindAlarm: // an alarm tells, and moves nothing
+		record.KindInFlight, record.KindDiagnostics, record.KindAlarm: // an alarm tells, and moves nothing
 		return false
 	}
 	return x.grade(n) == record.Decision // of a kind that is not known here: it is told rather than left out

@@ -130,6 +130,8 @@ func decision(rec *record.Record) string {
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
 			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + " " + rec.Text(record.Unit) + also(rec, "; ", record.Hint)
+	case record.KindInFlight:
+		return taught(rec)
 	case record.KindPrompt:
 		return step + " asks an operator, prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Message)
 	case record.KindActionRequest:
@@ -312,4 +314,11 @@ func carried(rec *record.Record) string {
 		}
 	}
 	return strings.TrimSuffix(spec.Name+": "+strings.Join(words, ", "), ": ")
+}
+
+// taught says what was learnt from a window.
+func taught(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + ", what runs in: " + rec.Text(record.Result) + ", " + rec.Text(record.OldValue) + " -> " +
+		rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", version " + rec.Text(record.FromVersion) + " -> " + rec.Text(record.ToVersion) +
+		", by an error of " + rec.Text(record.Delta) + also(rec, ": ", record.Detail)
 }

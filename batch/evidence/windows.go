@@ -39,6 +39,9 @@ type window struct {
 	worst      tag.Quality    // worst that a quality_change says of the source while the window is open
 	out        io.Writer      // takes the lines too; may be nil
 	changed    recipe.Formula // that was in force when it closed; nil: that of the batch size
+	jogged     uint64         // record of the first write of its first jog; 0: none
+	settled    uint64         // samples before that
+	learnt     *record.Record // in_flight; nil before it
 }
 
 // digest is the SHA-256 of the window's lines, hex.

@@ -443,7 +443,7 @@ func (l *loop) result(head journal.Chain) Result {
 		root = h.tree.Root().String()
 	}
 	return Result{Root: root, Wants: l.wants, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
-		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Dir: l.r.rig.Dir,
+		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Learnt: l.m.Learnt(), Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: l.r.b.BlockAge + 2*l.gauge.worst}
 }
 

@@ -162,6 +162,7 @@ type Result struct {
 	Records    uint64
 	Link       string // hash_curr of the last record
 	Windows    []Window
+	Learnt     []batch.InFlight // what the batch has learnt of what runs in; keep it, and hand the newest of each to BindOptions.InFlight
 	Dir        string
 	LateTicks  int64              // ticks that were taken later than the limit allows
 	Coalesced  int64              // level inputs, progress of OEM actions, and what an arbiter said, that were replaced by newer ones before they were taken

@@ -183,7 +183,12 @@ func bind(f *flags, plan *batch.Plan, size string, bound *batch.BindOptions, id 
 	if bound.JournalID == "" {
 		bound.JournalID = journalID(id, f)
 	}
-	if _, err := plan.Bind(id, size, batch.Unapproved, bound); err != nil {
+	known, err := history(f, plan, stderr)
+	if err != nil {
+		return nil, err
+	}
+	bound.InFlight = known
+	if _, err := bindKnown(plan, id, size, batch.Unapproved, bound, stderr); err != nil {
 		return nil, err
 	}
 	if f.faults != "" {

@@ -106,6 +106,7 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		return res, false, err
 	}
 	if !errors.Is(err, runner.ErrEvidence) {
+		learnt(f, j.b, res.Learnt, stderr)
 		anchor(f, j.b, &res, stderr)
 	}
 	report, unread := evidence.Verify(rig.Dir)

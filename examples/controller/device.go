@@ -33,6 +33,8 @@ type device struct {
 	lib   library.Library
 	store *library.Store   // nil: not opened yet
 	made  []*record.Record // activations, in their order
+	known []batch.InFlight // the newest of each recipe, meter and window
+	heads []string         // journals whose heads are kept
 	found *journal.Recovery
 	chip  *chip // nil: none
 	clock timebase.Clock
@@ -160,6 +162,7 @@ func (d *device) take(seq uint64, body []byte, _ journal.Chain) error {
 	case r.Kind == record.KindObjectActivated:
 		d.made = append(d.made, r)
 	}
+	d.told(r)
 	return d.lib.Apply(r)
 }
 

@@ -188,10 +188,8 @@ func sentence(k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s%s", why, text(record.LogicalTag), text(record.Value), unit(r))
-	case record.KindWindowStart:
-		return fmt.Sprintf("%-10s window %s opens, target %s%s", text(record.StepID), text(record.MeterWindowID), text(record.Target), unit(r))
-	case record.KindWindowStop:
-		return fmt.Sprintf("%-10s window %s closes: %s%s, %s", text(record.StepID), text(record.MeterWindowID), text(record.TotalizedValue), unit(r), text(record.Result))
+	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight:
+		return windowed(r)
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -250,10 +248,23 @@ func lost(r *record.Record) string {
 	return "for how long nothing was recorded is not known; meanwhile nobody controlled the plant"
 }
 
+// windowed says what has become of a window.
+func windowed(r *record.Record) string {
+	text := r.Text
+	window := fmt.Sprintf("%-10s window %s", text(record.StepID), text(record.MeterWindowID))
+	switch r.Kind {
+	case record.KindWindowStart:
+		return fmt.Sprintf("%s opens, target %s%s", window, text(record.Target), unit(r))
+	case record.KindWindowStop:
+		return fmt.Sprintf("%s closes: %s%s, %s", window, text(record.TotalizedValue), unit(r), text(record.Result))
+	}
+	return fmt.Sprintf("%s, what runs in: %s, error %s%s%s", window, text(record.Result), text(record.Delta), unit(r), bracket(text(record.Detail)))
+}
+
 func shown(k record.Kind) bool {
 	switch k {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
-		record.KindWindowStop, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
+		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm:
 		return true

@@ -83,7 +83,7 @@ func (g *Grower) enliven(root *Element) {
 	for _, p := range root.phases(nil, false) {
 		if meters < Meters && g.IntN(3) == 0 {
 			meters++
-			g.insert(p, deed{"meter", fmt.Sprint(meters)})
+			g.insert(p, deed{"meter", g.feed(meters)})
 		}
 	}
 	root.walk(func(e *Element) {
@@ -104,6 +104,15 @@ func (g *Grower) enliven(root *Element) {
 			e.rule = []string{"", "hold", "resume", "resume", "resume", "abort", "restart"}[g.IntN(7)]
 		}
 	})
+}
+
+// feed names a meter and, where there is one left, the output by which its window jogs.
+func (g *Grower) feed(meter int) string {
+	if g.outs == outputs {
+		return fmt.Sprint(meter)
+	}
+	g.outs++
+	return fmt.Sprintf("%d XV%d", meter, g.outs)
 }
 
 func (g *Grower) id() string {

@@ -89,6 +89,7 @@ func (w *writer) element(e *Element, when string) {
 	if e.exit {
 		w.WriteString("exit: TT1 >= 20 Cel, ")
 	}
+	w.known(e)
 	if e.block == 0 || len(e.uses) > 0 || e.entry || e.exit || e.block == recipe.Select || e.block == recipe.Repeat && e.asks {
 		fmt.Fprintf(w, "timeout: %s, ", cmp.Or(e.time, "3000 h"))
 		if e.late != "" {
@@ -160,14 +161,42 @@ func (w *writer) deed(d deed) {
 	case "set":
 		fmt.Fprintf(w, "{set: {%s: open}}", d.name)
 	case "meter":
-		fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: $charge, tolerance: 1 kg}}, {wait_total: {window: W%[1]s}}, "+
-			"{close_window: W%[1]s}", d.name)
+		w.window(d.name)
 	case "mark", "prompt":
 		fmt.Fprintf(w, "{%s: %s}", d.verb, cmp.Or(d.name, "x"))
 	case "verify_stable":
 		w.WriteString("{verify_stable: {tag: TT1, within: 1 Cel, for: 2 s}}")
 	default:
 		fmt.Fprintf(w, "{wait: LS7}, {%s: %s}", d.verb, d.name)
+	}
+}
+
+// window writes the actions of a window. Where it has an output to jog by it learns, and a total that is out of tolerance holds the
+// batch, or where the window has an even number aborts it.
+func (w *writer) window(name string) {
+	meter, output, jogs := strings.Cut(name, " ")
+	if !jogs {
+		fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: $charge, tolerance: 1 kg}}, {wait_total: {window: W%[1]s}}, "+
+			"{close_window: W%[1]s}", meter)
+		return
+	}
+	then := []string{"hold", "abort"}[(len(meter)+int(meter[0])+1)%2]
+	fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: $charge, tolerance: 1 kg, time: {within: 1 ms, tolerance: 0 kg}}}, "+
+		"{wait_total: {window: W%[1]s, short_by: 1 kg, learn: {min: 0 kg, max: 2 kg, share: 50 %%}}}, "+
+		"{jog: {window: W%[1]s, set: {%[2]s: open}, for: 300 ms, settle: 500 ms, at_most: 2}}, "+
+		"{close_window: {window: W%[1]s, out_of_tolerance: %[3]s}}", meter, output, then)
+}
+
+// known writes how well time must be known when a phase begins: of the phases of a lively recipe every seventh, two in a row, says so.
+func (w *writer) known(e *Element) {
+	if !w.lively || e.block != 0 {
+		return
+	}
+	switch w.n % 7 {
+	case 3:
+		w.WriteString("time: {state: PTP_LOCKED, otherwise: hold}, ")
+	case 4:
+		w.WriteString("time: {within: 1 ms, otherwise: confirm}, ")
 	}
 }
 

@@ -29,11 +29,11 @@ var formsOf = map[form]string{
 		"payload_bytes, projected_life_days, raw_state, samples, " +
 		"seed, segments, to_mono_ns, token, truncate_tail, ts_mono_ns, window_end_ts_mono, window_start_ts_mono, zero_fill_bytes",
 	formDecimal: "dispatch_latency_ms, elapsed_ms, holdover_age_s, loop_latency_ms, loss_interval_s, moved_ms, offset_ms, sign_lag_ms, " +
-		"storage_commit_time_ms, time_bound_ms, write_amplification",
-	formMeasure: "batch_total, delta, historian_total, max_value, meter_total, min_value, resolution, target, tolerance, totalized_value",
+		"storage_commit_time_ms, time_bound_ms, time_within_ms, write_amplification",
+	formMeasure: "batch_total, cautious_tolerance, delta, historian_total, max_value, meter_total, min_value, resolution, settled_total, target, tolerance, totalized_value",
 	formTime:    "effective_from, expiry, last_sync_ts, owner_since, ts_utc",
 	formBool:    "safe_direction, unapproved",
-	formTexts: "active_steps, budget_assumptions, choices, compared, equipment_bound, events_per_second, owner_step_id, params, readback, reasons, " +
+	formTexts: "active_steps, budget_assumptions, choices, compared, equipment_bound, events_per_second, in_flight, owner_step_id, params, readback, reasons, " +
 		"resource_id, sinks, trace, tree_peaks, values",
 	formCounts: "cause",
 }

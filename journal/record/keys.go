@@ -38,6 +38,7 @@ const (
 	BytesWrittenTotal              // bytes that the medium was told to write, as far back as its system counts
 	CalibVersion                   // version of the calibration in force
 	Cause                          // numbers of the records that led to this one
+	CautiousTolerance              // tolerance where time is not known well
 	ChangeReason                   // why it was done, in the actor's words
 	CheckpointID                   // generation of a checkpoint
 	CheckpointLastSeq              // last record from which a state was recovered
@@ -84,6 +85,7 @@ const (
 	HoldoverAgeS                   // time since the reference of the wall clock was heard last
 	HoldoverState                  // of the wall clock: none, active, or ended where its bound has grown beyond the limit or it was not to be believed
 	ImpactScope                    // what a change touches
+	InFlight                       // what a batch begins with of what runs in: window, meter, amount, version, and where it was learnt
 	InterlockGateState             // permits or blocks
 	InterlockID                    // interlock of the map
 	InterlockKind                  // permissive, trip or safety_trip
@@ -96,6 +98,7 @@ const (
 	LastSyncTs                     // when the reference of the wall clock was heard last
 	LateMS                         // how late a tick was taken
 	LeapSecond                     // what is announced for the end of this UTC day: insert or delete
+	LearnShare                     // share of the error that is learnt
 	Level                          // ISA-88 level of the element
 	Limit                          // limit that was met or broken
 	LogicalTag                     // tag as the map names it
@@ -103,13 +106,13 @@ const (
 	LossIntervalS                  // greatest time for which inputs may be missing
 	MappingVersion                 // version of the I/O mapping
 	MaxLength                      // most characters of an answer
-	MaxValue                       // greatest answer, in unit
+	MaxValue                       // greatest answer, or value that is learnt, in unit
 	Medium                         // what a medium calls itself
 	Message                        // text shown or logged
 	MeterTotal                     // total according to the meter's own totalizer
 	MeterWindowID                  // metering window
 	Milestone                      // why a head was to be signed
-	MinValue                       // least answer, in unit
+	MinValue                       // least answer, or value that is learnt, in unit
 	Mode                           // mode of a block: automatic, semi_automatic or manual
 	MovedMS                        // by how much UTC was moved
 	NewValue                       // value after a change
@@ -165,6 +168,7 @@ const (
 	SchemaVersion                  // version of the recipe schema
 	Seed                           // seed of a simulation
 	Segments                       // segments that the journal began
+	SettledTotal                   // total before the first jog, from which is learnt
 	SignLagMS                      // time from the record that a head covers last until its signature was there
 	SignedNote                     // C2SP signed note, as it was signed
 	Sink                           // where records are sent
@@ -182,8 +186,10 @@ const (
 	Target                         // value aimed at
 	TargetStepID                   // element that an order wants to come next
 	TimeBoundMS                    // greatest error of ts_utc
+	TimeQuality                    // whether time was known within time_within_ms at the edges of a window
 	TimeSource                     // who gives UTC
 	TimeStepCount                  // steps of UTC seen in this epoch
+	TimeWithinMS                   // greatest time_bound_ms for which the ordinary tolerance holds
 	TimeoutMS                      // time allowed
 	TimeoutReason                  // what was waited for
 	ToMonoNS                       // monotonic time of the look at the wall clock that found a step
@@ -248,6 +254,7 @@ var keys = [keyCount]struct {
 	BytesWrittenTotal:   {"bytes_written_total", formCount},
 	CalibVersion:        {"calib_version", formText},
 	Cause:               {"cause", formCounts},
+	CautiousTolerance:   {"cautious_tolerance", formMeasure},
 	ChangeReason:        {"change_reason", formText},
 	CheckpointID:        {"checkpoint_id", formCount},
 	CheckpointLastSeq:   {"checkpoint_last_seq", formCount},
@@ -294,6 +301,7 @@ var keys = [keyCount]struct {
 	HoldoverAgeS:        {"holdover_age_s", formDecimal},
 	HoldoverState:       {"holdover_state", formText},
 	ImpactScope:         {"impact_scope", formText},
+	InFlight:            {"in_flight", formTexts},
 	InterlockGateState:  {"interlock_gate_state", formText},
 	InterlockID:         {"interlock_id", formText},
 	InterlockKind:       {"interlock_kind", formText},
@@ -306,6 +314,7 @@ var keys = [keyCount]struct {
 	LastSyncTs:          {"last_sync_ts", formTime},
 	LateMS:              {"late_ms", formInt},
 	LeapSecond:          {"leap_second", formText},
+	LearnShare:          {"learn_share", formText},
 	Level:               {"level", formText},
 	Limit:               {"limit", formInt},
 	LogicalTag:          {"logical_tag", formText},
@@ -375,6 +384,7 @@ var keys = [keyCount]struct {
 	SchemaVersion:       {"schema_version", formInt},
 	Seed:                {"seed", formCount},
 	Segments:            {"segments", formCount},
+	SettledTotal:        {"settled_total", formMeasure},
 	SignLagMS:           {"sign_lag_ms", formDecimal},
 	SignedNote:          {"signed_note", formText},
 	Sink:                {"sink", formText},
@@ -392,8 +402,10 @@ var keys = [keyCount]struct {
 	Target:              {"target", formMeasure},
 	TargetStepID:        {"target_step_id", formText},
 	TimeBoundMS:         {"time_bound_ms", formDecimal},
+	TimeQuality:         {"time_quality", formText},
 	TimeSource:          {"time_source", formText},
 	TimeStepCount:       {"time_step_count", formInt},
+	TimeWithinMS:        {"time_within_ms", formDecimal},
 	TimeoutMS:           {"timeout_ms", formInt},
 	TimeoutReason:       {"timeout_reason", formText},
 	ToMonoNS:            {"to_mono_ns", formCount},

@@ -79,6 +79,7 @@ const (
 	KindWindowStart           // a metering window opened
 	KindWindowStop            // a metering window closed
 	KindReconcile             // totals compared
+	KindInFlight              // what runs in after a valve closes was learnt from a window, or not
 	KindPrompt                // an operator is asked
 	KindActionRequest         // an OEM action is asked for
 	KindResourceRequest       // an arbiter is asked for equipment that batches share
@@ -98,6 +99,7 @@ const (
 	KindEngineFault           // an invariant of the engine broke
 	KindLibraryChange         // a governed object changed its state
 	KindObjectActivated       // a version of a governed object is in use from now on
+	KindInFlightKept          // what a batch has learnt of what runs in is handed to the next ones
 	KindStorageHealth         // how the medium stands, and what was written to it
 	KindCheckpointTaken       // the state after a record lies in a slot, as a shortcut for the next start
 	KindMediumReplaced        // a medium was replaced by another
@@ -143,7 +145,7 @@ var inBatch = []Key{BatchID, RecipeID, RecipeVersion, MappingVersion, OperatorID
 
 var specs = [kindCount]Spec{
 	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
-		May: slices.Concat(observed, []Key{RestartOf, Seed, Values, BlockAgeMS})},
+		May: slices.Concat(observed, []Key{RestartOf, Seed, Values, BlockAgeMS, InFlight})},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
@@ -172,14 +174,18 @@ var specs = [kindCount]Spec{
 		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
 	KindWindowStart: {Name: "window_start", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Cause},
-		May:  []Key{Tolerance, RawState}},
+		May:  []Key{Tolerance, RawState, CautiousTolerance, TimeWithinMS}},
 	KindWindowStop: {Name: "window_stop", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStopEvent, WindowStartTsMono, WindowEndTsMono, TotalizedValue,
 			Unit, Target, Delta, Samples, SamplesDigest, Quality, Cause, Result},
-		May: []Key{Tolerance, RawState}},
+		May: []Key{Tolerance, RawState, TimeQuality, TimeWithinMS}},
 	KindReconcile: {Name: "reconcile", Grade: Decision,
 		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
 		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
+	KindInFlight: {Name: "in_flight", Grade: Decision,
+		Must: []Key{MeterWindowID, CalibVersion, Unit, Target, SettledTotal, Samples, Delta, OldValue, NewValue, MinValue, MaxValue, LearnShare,
+			FromVersion, ToVersion, Result, Cause},
+		May: []Key{Detail}},
 	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause},
 		May: []Key{TimeoutMS, Answer, Choices, MaxLength, MaxValue, MinValue, Parameter, Resolution, Unit}},
 	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
@@ -241,6 +247,8 @@ var specs = [kindCount]Spec{
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectKind, ObjectID, ToVersion, ActiveSlot, Digest,
 			ApprovalID, ApprovedBy},
 		May: []Key{FromVersion, RollbackReason}},
+	KindInFlightKept: {Name: "in_flight_kept", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectID, InFlight, ToVersion}, May: []Key{FromVersion}},
 	KindStorageHealth: {Name: "storage_health", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
 		Must: []Key{StorageHealthState, Reasons},
 		May: []Key{Medium, BytesWrittenTotal, WriteAmplification, WearIndex, EraseCountMax, BadBlockCount, PayloadBytes, JournalBytes,

@@ -86,7 +86,7 @@ func TestTheKindsThatMayStandOutsideABatchAreExactlyThese(t *testing.T) {
 		}
 	})
 	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "time_source_change", "engine_fault", "library_change", "object_activated",
-		"storage_health", "medium_replaced", "key_event", "head_signed", "head_unsigned", "head_anchored", "export", "verification",
+		"in_flight_kept", "storage_health", "medium_replaced", "key_event", "head_signed", "head_unsigned", "head_anchored", "export", "verification",
 		"export_state", "records_released", "batch_released"}, alone)
 }
 

@@ -58,6 +58,9 @@ func layout(e *recipe.Element) shape {
 	if e.Entry != nil {
 		parts = append(parts, bar(e.Entry.String()))
 	}
+	if e.Time != nil {
+		parts = append(parts, bar("time "+e.Time.String()))
+	}
 	parts = append(parts, body(e))
 	if e.Exit != nil {
 		parts = append(parts, bar(e.Exit.String()))
@@ -105,6 +108,8 @@ func box(e *recipe.Element) shape {
 			lines = append(lines, a.Kind.String()+" "+a.Line)
 		case recipe.OpenWindow:
 			lines = append(lines, "charge "+a.Window+" by "+a.Meter)
+		case recipe.Jog:
+			lines = append(lines, "jog "+a.Window)
 		case recipe.Prompt, recipe.Request:
 			lines = append(lines, a.Kind.String())
 		}

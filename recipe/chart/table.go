@@ -84,6 +84,9 @@ func (t *table) element(e *recipe.Element, depth int) {
 	if e.Entry != nil {
 		t.add("", "", "entry "+e.Entry.String(), "")
 	}
+	if e.Time != nil {
+		t.add("", "", "time "+e.Time.String(), "")
+	}
 	t.actions("", e.Actions)
 	for _, c := range e.Children {
 		t.element(c, depth+1)
