@@ -55,64 +55,66 @@ type Kind uint8
 
 // The kinds. Their text names are the values of event_type.
 const (
-	KindNone            Kind = iota
-	KindBatchCreated         // first record of a batch: what it is bound to
-	KindObjectBound          // one governed object that the batch is bound to
-	KindActionDeclared       // one OEM action type that the recipe may ask for
-	KindBoot                 // a start of the controller, outputs read back
-	KindRecovery             // a start on a journal that was cut short: a boot, and how the journal was recovered
-	KindTimeObserved         // a look at the wall clock
-	KindInputBlock           // packed samples and ticks
-	KindTickLate             // a tick was taken later than the limit allows
-	KindCommand              // an operator's command
-	KindPromptAnswer         // an operator's answer
-	KindWriteDone            // what became of a write
-	KindActionProgress       // progress of an OEM action
-	KindActionResult         // result of an OEM action
-	KindResourceGranted      // an arbiter gives what was asked for
-	KindResourceRefused      // an arbiter does not
-	KindResourceQueue        // where a request stands in an arbiter's queue
-	KindBatchState           // state of the batch changed
-	KindStepState            // state of an element of the recipe changed
-	KindActionState          // an action began or ended
-	KindOutputWrite          // an output is to take a value
-	KindWindowStart          // a metering window opened
-	KindWindowStop           // a metering window closed
-	KindReconcile            // totals compared
-	KindPrompt               // an operator is asked
-	KindActionRequest        // an OEM action is asked for
-	KindResourceRequest      // an arbiter is asked for equipment that batches share
-	KindResourceRelease      // equipment is given back to its arbiter, or is no longer asked for
-	KindTimeout              // a time-out ran out
-	KindModeChange           // mode of a block changed
-	KindCommandResult        // what became of a command
-	KindParameterChange      // a parameter of the formula has another value from now on
-	KindQualityChange        // quality of a tag changed
-	KindOutputFault          // an output is not known to be what it should be
-	KindMarker               // a mark that the recipe sets
-	KindClockStep            // the wall clock stepped
-	KindInterlock            // an interlock came to block, to permit, tripped, or was reset
-	KindAlarm                // an alarm was raised, cleared or acknowledged
-	KindBatchEnd             // the run is over: last decision of a batch
-	KindEngineFault          // an invariant of the engine broke
-	KindLibraryChange        // a governed object changed its state
-	KindObjectActivated      // a version of a governed object is in use from now on
-	KindStorageHealth        // how the medium stands, and what was written to it
-	KindCheckpointTaken      // the state after a record lies in a slot, as a shortcut for the next start
-	KindMediumReplaced       // a medium was replaced by another
-	KindKeyEvent             // what has become of a key that signs heads
-	KindHeadSigned           // the head of this journal at some record before, signed
-	KindHeadUnsigned         // a head that the signer could not sign
-	KindHeadAnchored         // the head of another journal, kept in this one
-	KindExport               // an evidence package was exported
-	KindVerification         // an evidence package was verified
-	KindMeasures             // how the shell kept up since the last of these
-	KindExportState          // a sink of exported records came, went, or fell behind
-	KindRecordsReleased      // the first records of this journal may go: sinks hold them, and a policy says so
-	KindBatchReleased        // the package of a batch may go
-	KindTraceDump            // what the shell did in detail before something went wrong
-	KindDiagnostics          // what was found when an abort came
-	KindTripRequest          // a trip of the safety chain is requested, and whether that is seen to have come true
+	KindNone             Kind = iota
+	KindBatchCreated          // first record of a batch: what it is bound to
+	KindObjectBound           // one governed object that the batch is bound to
+	KindActionDeclared        // one OEM action type that the recipe may ask for
+	KindBoot                  // a start of the controller, outputs read back
+	KindRecovery              // a start on a journal that was cut short: a boot, and how the journal was recovered
+	KindTimeObserved          // a look at the wall clock
+	KindInputBlock            // packed samples and ticks
+	KindTickLate              // a tick was taken later than the limit allows
+	KindCommand               // an operator's command
+	KindPromptAnswer          // an operator's answer
+	KindWriteDone             // what became of a write
+	KindActionProgress        // progress of an OEM action
+	KindActionResult          // result of an OEM action
+	KindResourceGranted       // an arbiter gives what was asked for
+	KindResourceRefused       // an arbiter does not
+	KindResourceQueue         // where a request stands in an arbiter's queue
+	KindHistorianTotal        // the historian's total of a window, or why there is none
+	KindBatchState            // state of the batch changed
+	KindStepState             // state of an element of the recipe changed
+	KindActionState           // an action began or ended
+	KindOutputWrite           // an output is to take a value
+	KindWindowStart           // a metering window opened
+	KindWindowStop            // a metering window closed
+	KindReconcile             // totals compared
+	KindPrompt                // an operator is asked
+	KindActionRequest         // an OEM action is asked for
+	KindResourceRequest       // an arbiter is asked for equipment that batches share
+	KindResourceRelease       // equipment is given back to its arbiter, or is no longer asked for
+	KindTimeout               // a time-out ran out
+	KindModeChange            // mode of a block changed
+	KindCommandResult         // what became of a command
+	KindParameterChange       // a parameter of the formula has another value from now on
+	KindQualityChange         // quality of a tag changed
+	KindOutputFault           // an output is not known to be what it should be
+	KindMarker                // a mark that the recipe sets
+	KindClockStep             // the wall clock stepped
+	KindInterlock             // an interlock came to block, to permit, tripped, or was reset
+	KindAlarm                 // an alarm was raised, cleared or acknowledged
+	KindBatchEnd              // the run is over: last decision of a batch
+	KindEngineFault           // an invariant of the engine broke
+	KindLibraryChange         // a governed object changed its state
+	KindObjectActivated       // a version of a governed object is in use from now on
+	KindStorageHealth         // how the medium stands, and what was written to it
+	KindCheckpointTaken       // the state after a record lies in a slot, as a shortcut for the next start
+	KindMediumReplaced        // a medium was replaced by another
+	KindKeyEvent              // what has become of a key that signs heads
+	KindHeadSigned            // the head of this journal at some record before, signed
+	KindHeadUnsigned          // a head that the signer could not sign
+	KindHeadAnchored          // the head of another journal, kept in this one
+	KindExport                // an evidence package was exported
+	KindVerification          // an evidence package was verified
+	KindMeasures              // how the shell kept up since the last of these
+	KindExportState           // a sink of exported records came, went, or fell behind
+	KindRecordsReleased       // the first records of this journal may go: sinks hold them, and a policy says so
+	KindBatchReleased         // the package of a batch may go
+	KindTraceDump             // what the shell did in detail before something went wrong
+	KindDiagnostics           // what was found when an abort came
+	KindReconcileAmended      // what a reconciliation comes to with a total that came after the end of its batch
+	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
 	kindCount
 )
 
@@ -173,7 +175,14 @@ var specs = [kindCount]Spec{
 		May: []Key{Tolerance, RawState}},
 	KindReconcile: {Name: "reconcile", Grade: Decision,
 		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
-		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
+		May: []Key{MeterTotal, HistorianTotal, HistorianSource, HistorianCalibVersion, Delta, Tolerance, Hint, Pairs, Absent, Anomalies, Facts,
+			Amends, Detail}},
+	KindHistorianTotal: {Name: "historian_total", Must: []Key{MeterWindowID, HistorianSource},
+		May: []Key{Value, Unit, HistorianCalibVersion, Detail}},
+	KindReconcileAmended: {Name: "reconcile_amended", Class: System, Alone: true,
+		Must: []Key{Actor, AmendedBatchID, AmendedJournalID, Amends, HeadSize, HeadLink, ExportRef, MeterWindowID, Value, HistorianTotal, Unit,
+			HistorianSource, OldValue, NewValue, ReconcileStatus, BatchTotal, Tolerance, Compared, Pairs},
+		May: []Key{OperatorRole, ChangeReason, HistorianCalibVersion, MeterTotal, Delta, Hint, Absent, Anomalies, Facts, Detail}},
 	KindPrompt: {Name: "prompt", Grade: Decision, Must: []Key{StepID, PromptID, Message, Cause},
 		May: []Key{TimeoutMS, Answer, Choices, MaxLength, MaxValue, MinValue, Parameter, Resolution, Unit}},
 	KindActionRequest: {Name: "action_request", Grade: Decision, Must: []Key{RequestID, ActionType, ActionVersion, Cause},
