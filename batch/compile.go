@@ -47,7 +47,8 @@ type window struct {
 	id    string
 	meter *iomap.Meter
 	tot   quantity.Ratio // counts of the window for each count of the device's totalizer
-	tol   int64          // allowed difference between window and totalizer, counts
+	hist  quantity.Ratio // counts of the window for each count of the historian's tag
+	tol   int64          // allowed difference between window, totalizer and historian, counts
 }
 
 // noder is a place in a recipe file that can be blamed.

@@ -26,8 +26,15 @@ func (c *compiler) window(a *recipe.Action) int {
 		c.factor(a, m, err)
 	}
 	w := window{id: a.Window, meter: m}
-	if m.Totalizer != tag.None {
+	if m.Totalizer != tag.None || m.Historian != tag.None || m.External {
 		w.tol = c.convert(a.Node, m.Tolerance, m.Resolution)
+	}
+	if m.Historian != tag.None {
+		if w.hist, err = c.plan.Map.Tags[m.Historian].Resolution.Per(m.Resolution); err != nil {
+			c.report(a.Node, "historian of meter %s: %v", m.Name, err)
+		}
+	}
+	if m.Totalizer != tag.None {
 		if w.tot, err = c.plan.Map.Tags[m.Totalizer].Resolution.Per(m.Resolution); err != nil {
 			c.report(a.Node, "totalizer of meter %s: %v", m.Name, err)
 		}

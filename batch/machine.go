@@ -52,8 +52,10 @@ type Machine struct {
 type state struct {
 	Epoch uint32
 	Ended bool
-	Last  int64 // stamp of the last event
-	Base  int64 // what the epochs before this one add to monotonic time; deadlines are kept in the sum, engine time
+
+	TimedOut bool  // a step ran out of time, and something was aborted for it
+	Last     int64 // stamp of the last event
+	Base     int64 // what the epochs before this one add to monotonic time; deadlines are kept in the sum, engine time
 }
 
 // refs are the numbers of the records that later ones name as their causes, and the readings at which windows opened.
@@ -65,6 +67,7 @@ type refs struct {
 	Outputs []uint64 // by output: record of its last write
 	Totals  []int64  // by window: the device's totalizer when it opened
 	TotalQ  []uint8  // by window: quality of that reading
+	recRefs
 	guardRefs
 }
 
@@ -76,7 +79,7 @@ func (b *Batch) Start() *Machine {
 	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
-		Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
+		Totals: make([]int64, w), TotalQ: make([]uint8, w), recRefs: newRecRefs(w), guardRefs: b.guardRefs()}
 	m.line = make([]line, len(p.seq.Asks))
 	return m
 }
@@ -181,6 +184,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.ruled(ev)
 	case Finished:
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
+	case HistorianSaid:
+		fx = m.heardTotal(ev, fx)
 	}
 	fx = m.guards(ev.Kind == Boot, m.qualities(fx))
 	for i := 0; i < len(m.told); i++ {
@@ -267,6 +272,7 @@ func (m *Machine) qualities(fx []Effect) []Effect {
 			continue
 		}
 		fx = m.qualityChanged(e, fx)
+		m.gapFacts(e)
 		for w := range m.form.prog.wins {
 			if m.form.prog.wins[w].meter.Source == e.Tag {
 				q := metering.Event{Kind: metering.Quality, Meter: m.form.prog.windows[w].Meter, Quality: e.To}
@@ -295,6 +301,7 @@ func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 		m.refs.TotalQ[e.Window] = uint8(tq)
 	}
 	if ok {
+		m.opensFacts(e.Window, rawAt)
 		fx = m.windowStart(e, raw, fx)
 	}
 	m.tell(sequencer.Event{Kind: sequencer.WindowOpened, Window: e.Window, OK: ok})
@@ -317,6 +324,7 @@ func (m *Machine) observed(ev *Event, fx []Effect) []Effect {
 	if !step {
 		return fx
 	}
+	m.movedFacts(moved)
 	m.begin(record.KindClockStep)
 	m.body.Decimal(record.MovedMS, moved, 6)
 	m.body.Int(record.TimeStepCount, m.keep.Steps())

@@ -20,6 +20,8 @@ func (m *Machine) order(ev *Event, fx []Effect) []Effect {
 		return m.answer(ev, m.remark(ev), fx)
 	case sequencer.Acknowledge, sequencer.ResetInterlock:
 		return m.guarded(ev, fx)
+	case sequencer.HistorianTotal:
+		return m.entered(ev, fx)
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	return fx

@@ -99,6 +99,7 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 	case sequencer.RequestResource, sequencer.ReleaseResource, sequencer.ActionWaits:
 		return m.arbitrated(e, fx)
 	case sequencer.TimedOut:
+		m.st.TimedOut = m.st.TimedOut || e.Command == sequencer.Abort || e.Command == sequencer.HardAbort
 		m.begin(record.KindTimeout)
 		m.step(e)
 		m.body.Int(record.TimeoutMS, e.Elapsed/1_000_000)

@@ -1,4 +1,4 @@
-// The records of metering windows: opened, closed, reconciled.
+// The records of metering windows: opened, closed.
 
 package batch
 
@@ -67,60 +67,3 @@ func verdict(t *metering.Total, spec *metering.Window, reason string) string {
 	}
 	return "PASS"
 }
-
-// reconcile holds the total of a closed window against the device's own.
-func (m *Machine) reconcile(e *sequencer.Effect, fx []Effect) []Effect {
-	w, t := &m.form.prog.wins[e.Window], m.met.Total(e.Window)
-	res := w.meter.Resolution
-	m.begin(record.KindReconcile)
-	m.body.Text(record.MeterWindowID, w.id)
-	m.body.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
-	m.body.Text(record.Unit, string(res.Unit))
-	m.decimal(record.BatchTotal, t.Value, res)
-	m.decimal(record.Tolerance, w.tol, res)
-	m.causes(m.refs.Windows[e.Window])
-	if w.meter.Totalizer == tag.None {
-		m.body.Texts(record.Compared, batchOnly)
-		m.body.Text(record.ReconcileStatus, "WARN")
-		m.body.Text(record.Hint, "missing samples")
-		return m.put(fx)
-	}
-	now, q := m.io.Read(w.meter.Totalizer, m.now)
-	total, ok := w.tot.Apply(now - m.refs.Totals[e.Window])
-	if !ok || q != tag.Good || tag.Quality(m.refs.TotalQ[e.Window]) != tag.Good {
-		m.body.Texts(record.Compared, batchOnly)
-		m.body.Text(record.ReconcileStatus, "WARN")
-		m.body.Text(record.Hint, "missing samples")
-		return m.put(fx)
-	}
-	d := t.Value - total
-	m.body.Texts(record.Compared, batchAndMeter)
-	m.decimal(record.MeterTotal, total, res)
-	m.decimal(record.Delta, d, res)
-	switch status := reconciled(d, w.tol); {
-	case t.Quality != tag.Good && status == "PASS":
-		m.body.Text(record.ReconcileStatus, "WARN")
-		m.body.Text(record.Hint, "missing samples")
-	case t.Quality != tag.Good:
-		m.body.Text(record.ReconcileStatus, status)
-		m.body.Text(record.Hint, "missing samples")
-	default:
-		m.body.Text(record.ReconcileStatus, status)
-	}
-	return m.put(fx)
-}
-
-func reconciled(delta, tolerance int64) string {
-	switch {
-	case delta <= tolerance && -delta <= tolerance:
-		return "PASS"
-	case delta <= 2*tolerance && -delta <= 2*tolerance:
-		return "WARN"
-	}
-	return "FAIL"
-}
-
-var (
-	batchOnly     = []string{"batch_total"}
-	batchAndMeter = []string{"batch_total", "meter_total"}
-)

@@ -297,7 +297,7 @@ func Common() []Key {
 }
 
 // keySet is a set of keys.
-type keySet [(keyCount + 63) / 64]uint64
+type keySet [(int(keyCount) + 63) / 64]uint64
 
 func (s *keySet) add(k Key)      { s[k/64] |= 1 << (k % 64) }
 func (s *keySet) has(k Key) bool { return s[k/64]&(1<<(k%64)) != 0 }
