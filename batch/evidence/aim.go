@@ -21,7 +21,7 @@ type aim struct {
 	step, action      string
 	meter             *iomap.Meter
 	target, tolerance int64
-	reconcile         int64 // difference allowed between its total and the device's own; 0 where the device has none
+	reconcile         int64 // difference allowed between its total, the device's own and the historian's; 0 where there is neither
 }
 
 // resolve scales the formula to the size of the batch, and chooses its equipment anew.
@@ -81,7 +81,7 @@ func (r *records) aim(id string, changed recipe.Formula) (*aim, error) {
 	if err == nil {
 		out.tolerance, err = tolerance.Counts(res)
 	}
-	if err == nil && out.meter.Totalizer != tag.None {
+	if m := out.meter; err == nil && (m.Totalizer != tag.None || m.Historian != tag.None || m.External) {
 		out.reconcile, err = out.meter.Tolerance.Counts(res)
 	}
 	return out, err
@@ -161,86 +161,4 @@ func (a *aim) verdict(reason string, quality tag.Quality, counts int64) string {
 		return "OUT_OF_TOLERANCE"
 	}
 	return "PASS"
-}
-
-// reconciles holds reconcile against the record that closed its window, and does its sum again. The device's own total is taken
-// as it stands in the record.
-func (r *records) reconciles(n uint64, rec *record.Record) {
-	id := rec.Text(record.MeterWindowID)
-	w := r.windows.byName[id]
-	if w == nil || w.stop == nil || w.reconciled {
-		r.breach("totals", n, "window %.64q is reconciled and was not closed, or was reconciled before", id)
-		return
-	}
-	w.reconciled = true
-	a, err := r.aim(id, r.changed)
-	if err == nil {
-		err = differs(rec, "recomputed", said{record.BatchTotal, w.stop.Text(record.TotalizedValue)},
-			said{record.Unit, w.stop.Text(record.Unit)}, said{record.Tolerance, shown(a.reconcile, a.meter.Resolution)})
-	}
-	if err == nil {
-		err = a.reconciled(rec, w.stop.Text(record.Quality))
-	}
-	if err != nil {
-		r.breach("totals", n, "window %.64s: %v", id, err)
-	}
-}
-
-// reconciled does the sum of a reconcile record again.
-func (a *aim) reconciled(rec *record.Record, quality string) error {
-	for _, k := range [...]record.Key{record.BatchTotal, record.MeterTotal} {
-		if _, ok := a.counts(rec.Text(k)); !ok && rec.Has(k) && rec.Text(k) != record.Overflow {
-			return fmt.Errorf("%s is %.80q, and its meter counts in %s", k, rec.Text(k), a.meter.Resolution)
-		}
-	}
-	compared, status, delta := []string{"batch_total", "meter_total"}, rec.Text(record.ReconcileStatus), rec.Text(record.Delta)
-	total, totalTold := a.counts(rec.Text(record.BatchTotal))
-	meter, meterTold := a.counts(rec.Text(record.MeterTotal))
-	switch {
-	case !rec.Has(record.MeterTotal):
-		compared, status, delta = compared[:1], "WARN", ""
-	case a.meter.Totalizer == tag.None:
-		return fmt.Errorf("%s is there, and the meter has no totalizer", record.MeterTotal)
-	case totalTold && meterTold:
-		status, delta = a.reconcileStatus(new(big.Int).Sub(big.NewInt(total), big.NewInt(meter)))
-	case totalTold != meterTold: // one is too great for any decimal, the other is not
-		status = "FAIL"
-	}
-	hint := ""
-	if !rec.Has(record.MeterTotal) || quality != tag.Good.String() {
-		hint = "missing samples"
-		if status == "PASS" {
-			status = "WARN"
-		}
-	}
-	if !slices.Equal(rec.Texts(record.Compared), compared) {
-		return fmt.Errorf("%s is %.80q, by its totals it is %q", record.Compared, rec.Texts(record.Compared), compared)
-	}
-	return differs(rec, "recomputed", said{record.Delta, delta}, said{record.ReconcileStatus, status}, said{record.Hint, hint},
-		said{record.HistorianTotal, ""})
-}
-
-// reconcileStatus judges the difference between a total and the device's own, in counts, and gives it as records spell it.
-func (a *aim) reconcileStatus(off *big.Int) (status, delta string) {
-	delta = record.Overflow
-	if off.IsInt64() {
-		delta = shown(off.Int64(), a.meter.Resolution)
-	}
-	allowed := big.NewInt(a.reconcile)
-	switch {
-	case off.CmpAbs(allowed) <= 0:
-		return "PASS", delta
-	case off.CmpAbs(allowed.Lsh(allowed, 1)) <= 0:
-		return "WARN", delta
-	}
-	return "FAIL", delta
-}
-
-// counts reads the decimal of a total as counts of the meter's resolution; ok is false where it is none.
-func (a *aim) counts(text string) (n int64, ok bool) {
-	coef, scale, err := quantity.ParseDecimal(text)
-	if err == nil {
-		n, err = quantity.Quantity{Coef: coef, Scale: scale, Unit: a.meter.Resolution.Unit}.Counts(a.meter.Resolution)
-	}
-	return n, err == nil
 }

@@ -157,8 +157,17 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		}
 	case record.KindWindowStart:
 		r.opens(n, rec)
+		r.begins(rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
+	case record.KindHistorianTotal:
+		r.given(n, rec)
+	case record.KindCommand:
+		if rec.Text(record.Command) == "historian_total" {
+			r.given(n, rec)
+		}
+	case record.KindCommandResult:
+		r.entered(rec)
 	case record.KindWindowStop:
 		if w := r.windows.byName[rec.Text(record.MeterWindowID)]; w != nil && w.stop == rec {
 			w.changed = r.changed
@@ -281,8 +290,10 @@ func (r *records) finish() {
 		case r.end == nil:
 		case w.stop == nil:
 			r.breach("samples", w.startSeq, "window %s is opened and never closed, and the run has ended", w.id)
-		case !w.reconciled:
+		case w.weighed.rec == nil:
 			r.breach("totals", w.stopSeq, "window %s is closed and never reconciled, and the run has ended", w.id)
+		case w.weighed.input != 0:
+			r.breach("totals", w.weighed.input, "a historian's total of window %s is given, and nothing has come of it", w.id)
 		}
 	}
 }

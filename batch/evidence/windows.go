@@ -27,18 +27,19 @@ type reading struct {
 
 // window is one metering window as its records and the input records show it.
 type window struct {
-	id         string
-	startSeq   uint64
-	stopSeq    uint64
-	source     tag.ID
-	start      *record.Record
-	stop       *record.Record // nil while it is open
-	reconciled bool           // its total was held against the device's own
-	sum        hash.Hash      // over its sample lines
-	samples    uint64
-	worst      tag.Quality    // worst that a quality_change says of the source while the window is open
-	out        io.Writer      // takes the lines too; may be nil
-	changed    recipe.Formula // that was in force when it closed; nil: that of the batch size
+	id       string
+	startSeq uint64
+	stopSeq  uint64
+	source   tag.ID
+	start    *record.Record
+	stop     *record.Record // nil while it is open
+	weighed  weighed        // its total was held against the others
+	course   course
+	sum      hash.Hash // over its sample lines
+	samples  uint64
+	worst    tag.Quality    // worst that a quality_change says of the source while the window is open
+	out      io.Writer      // takes the lines too; may be nil
+	changed  recipe.Formula // that was in force when it closed; nil: that of the batch size
 }
 
 // digest is the SHA-256 of the window's lines, hex.
@@ -55,11 +56,19 @@ type windows struct {
 	open   []*window
 	line   []byte
 	err    error // of writing lines
+
+	timedOut bool // something was aborted because a step ran out of time
 }
 
 func (ws *windows) add(n uint64, rec *record.Record) {
 	if ws.m == nil {
 		return
+	}
+	if rec.Kind == record.KindTimeout && (rec.Text(record.Result) == "abort" || rec.Text(record.Result) == "hard_abort") {
+		ws.timedOut = true
+	}
+	for _, w := range ws.open {
+		w.course.passes(rec, rec.Kind == record.KindQualityChange && rec.Text(record.LogicalTag) == ws.m.Tags[w.source].Name)
 	}
 	switch rec.Kind {
 	case record.KindInputBlock:
@@ -163,7 +172,7 @@ func (ws *windows) end(n uint64, rec *record.Record) {
 	id := rec.Text(record.MeterWindowID)
 	for i, w := range ws.open {
 		if w.id == id {
-			w.stop, w.stopSeq = rec, n
+			w.stop, w.stopSeq, w.course.timedOut = rec, n, ws.timedOut
 			ws.open = append(ws.open[:i], ws.open[i+1:]...)
 			return
 		}
