@@ -4,6 +4,7 @@ package batch
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
@@ -21,11 +22,11 @@ func (c *compiler) window(a *recipe.Action) int {
 		c.noMeter(a)
 		return n
 	}
-	k, err := c.plan.Calibration.Ratio(m.Name, c.plan.Map.Tags[m.Source].Unit, m.Resolution)
+	w := window{id: a.Window, meter: m}
+	meter, err := c.meter(m)
 	if err != nil {
 		c.factor(a, m, err)
 	}
-	w := window{id: a.Window, meter: m}
 	if m.Totalizer != tag.None || m.Historian != tag.None || m.External {
 		w.tol = c.convert(a.Node, m.Tolerance, m.Resolution)
 	}
@@ -39,15 +40,63 @@ func (c *compiler) window(a *recipe.Action) int {
 			c.report(a.Node, "totalizer of meter %s: %v", m.Name, err)
 		}
 	}
-	spec := metering.Window{Meter: len(c.out.meters), Target: c.atLeast(1, "target", &a.Target, m.Resolution)}
+	spec := metering.Window{Meter: meter, Target: c.atLeast(1, "target", &a.Target, m.Resolution)}
 	if spec.Tolerance = m.Resolution.Coef; a.Tolerance.Given() {
 		spec.Tolerance = c.atLeast(0, "tolerance", &a.Tolerance, m.Resolution)
 	}
-	c.out.meters = append(c.out.meters, metering.Meter{Bits: m.Bits, K: k})
 	c.out.windows = append(c.out.windows, spec)
 	c.out.seq.Windows = append(c.out.seq.Windows, sequencer.Window{Target: spec.Target, Source: m.Source})
 	c.out.wins = append(c.out.wins, w)
 	return n
+}
+
+// owners notes which phase opens each window.
+func (c *compiler) owners() {
+	for e := range c.out.seq.Elems {
+		s := &c.out.seq.Elems[e]
+		if !s.Phase {
+			continue
+		}
+		for _, a := range c.out.seq.Actions[s.First : s.First+s.Count] {
+			if a.Kind == recipe.OpenWindow && a.Window < len(c.out.wins) {
+				c.out.wins[a.Window].elem = e
+			}
+		}
+	}
+}
+
+// meter is the number of a meter of the map in the program, which takes it in where it is new.
+func (c *compiler) meter(m *iomap.Meter) (int, error) {
+	if n := slices.Index(c.out.sources, m); n >= 0 {
+		return n, nil
+	}
+	n := len(c.out.sources)
+	bound, err := c.plan.bindMeter(m)
+	c.out.sources, c.out.meters = append(c.out.sources, m), append(c.out.meters, bound)
+	for _, f := range [...]struct {
+		id   tag.ID
+		role metering.Role
+	}{{m.Source, metering.Main}, {m.Second.Source, metering.Other}, {m.Totalizer, metering.Device}, {m.Identity, metering.Identity}} {
+		if f.id != tag.None {
+			c.out.inputs[f.id] = append(c.out.inputs[f.id], meterInput{n, f.role})
+		}
+	}
+	return n, err
+}
+
+// bindMeter is what a machine must know of a meter of the map.
+func (p *Plan) bindMeter(m *iomap.Meter) (metering.Meter, error) {
+	out := metering.Meter{Method: m.Method, Bits: m.Bits, Modulus: m.Modulus, Most: m.Most, Trapezoid: m.Trapezoid, Cutoff: m.Cutoff,
+		Loss: m.Loss, Tare: m.Tare, Median: m.Filter.Samples, Period: m.Period, Within: m.Within, Settled: m.Settled}
+	if m.Second.Source != tag.None {
+		out.Second = metering.Pair{Has: true, Bits: m.Second.Bits, Within: m.Second.Within}
+	}
+	if m.Totalizer != tag.None {
+		out.Device = metering.Check{Has: true, Modulus: m.TotalizerModulus}
+	}
+	var err error
+	out.K, err = p.Calibration.Ratio(m.Name, p.Map.Tags[m.Source].Unit, m.Resolution)
+	return out, err
 }
 
 // noMeter reports that the map has no meter of the name in an action.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
@@ -62,32 +61,27 @@ func (m *Machine) opensFacts(w int, rawAt int64) {
 	}
 }
 
-// movedFacts takes in by how many ns the wall clock was stepped.
-func (m *Machine) movedFacts(ns int64) {
-	for w := range m.refs.Facts {
-		if open, _ := m.met.Source(w); open {
-			f := &m.refs.Facts[w]
-			f.Moved = sum(f.Moved, size(ns))
-			f.Anomalies |= metering.ClockStepInside
-		}
-	}
-}
-
 // edgePeriod is the time in ns after a window has opened in which a gap is one at its start, where no period is declared.
 const edgePeriod = 1_000_000_000
 
-// gapFacts takes in that the quality of a source has changed.
-func (m *Machine) gapFacts(e *iomap.Effect) {
-	for w := range m.refs.Facts {
-		meter := m.form.prog.wins[w].meter
-		open, _ := m.met.Source(w)
-		period := meter.Period
+// noteFacts takes in what has happened to an open window; moved is by how many ns the wall clock was stepped.
+func (m *Machine) noteFacts(e *metering.Effect, moved int64) {
+	f := &m.refs.Facts[e.Window]
+	switch e.Note {
+	case metering.TimeStepped:
+		f.Moved = sum(f.Moved, size(moved))
+		f.Anomalies |= metering.ClockStepInside
+	case metering.GapBegan:
+		period := m.form.prog.wins[e.Window].meter.Period
 		if period == 0 {
 			period = edgePeriod
 		}
-		if open && meter.Source == e.Tag && e.To != tag.Good && m.now-m.refs.Opened[w] <= period {
-			m.refs.Facts[w].Anomalies |= metering.GapAtStart
+		if e.Role == metering.Main && m.now-m.refs.Opened[e.Window] <= period {
+			f.Anomalies |= metering.GapAtStart
 		}
+	case metering.WasReset, metering.WasReplaced:
+		f.Marked = f.Marked || e.Role == metering.Main || e.Role == metering.Identity
+		f.Device.Marked = f.Device.Marked || e.Role == metering.Device || e.Role == metering.Identity
 	}
 }
 
@@ -147,9 +141,10 @@ func (m *Machine) closesDevice(n int, t *metering.Total) {
 		return
 	}
 	d := &f.Device
-	now, q := m.io.Read(id, m.now)
-	total, ok := w.tot.Apply(now - m.refs.Totals[n])
-	d.Expected, d.Has, d.Value = true, ok && q == tag.Good && tag.Quality(m.refs.TotalQ[n]) == tag.Good, total
+	_, q := m.io.Read(id, m.now)
+	total, ok := w.tot.Apply(t.Device)
+	d.Expected, d.Value = true, total
+	d.Has = ok && t.DeviceQuality != tag.Bad && q == tag.Good && tag.Quality(m.refs.TotalQ[n]) == tag.Good
 	d.Modulus, _ = w.tot.Apply(w.meter.TotalizerModulus)
 	d.Lag = m.b.Plan.Map.Tags[id].StaleAfter
 	f.Grain = max(f.Grain, upTo(w.tot))
