@@ -138,8 +138,9 @@ func (m *Machine) givenTotal(w int, text, calib string) (why string) {
 	return ""
 }
 
-// HistorianCounts is a historian's total, such as "119.98 kg", as counts of a meter's resolution, rounded half to even once. The error
-// says why it is none: it is no quantity, below zero, of another dimension, or too great.
+// HistorianCounts is a historian's total, such as "119.98 kg", as counts of a meter's resolution, rounded half to even once. Between mass
+// and volume the density of the calibration converts. The error says why it is none: it is no quantity, below zero, of another dimension,
+// or too great.
 func HistorianCounts(p *Plan, m *iomap.Meter, text string) (int64, error) {
 	q, err := quantity.Parse(text)
 	switch {
@@ -149,13 +150,34 @@ func HistorianCounts(p *Plan, m *iomap.Meter, text string) (int64, error) {
 	case q.Coef < 0:
 		return 0, fmt.Errorf("historian total %q is below zero; write what flowed in the window", q)
 	}
-	counts, err := q.CountsRound(m.Resolution)
+	one := quantity.Quantity{Coef: 1, Scale: q.Scale, Unit: q.Unit}
+	k, err := one.Per(m.Resolution)
 	if errors.Is(err, quantity.ErrDimension) {
-		return 0, fmt.Errorf("historian total %q: meter %s totals %s, and calibration %s has no density for it; convert it, or enter the density",
-			q, m.Name, m.Resolution.Unit, p.Calibration.Version)
+		k, err = byDensity(p, m, one)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("historian total %q does not fit counts of %s", q, m.Resolution)
+	if errors.Is(err, quantity.ErrDimension) {
+		return 0, fmt.Errorf("historian total %q: meter %s totals %s, and calibration %s has no density that makes it of %s; convert it first",
+			q, m.Name, m.Resolution.Unit, p.Calibration.Version, q.Unit)
+	}
+	counts, fits := k.Apply(q.Coef)
+	if err != nil || !fits {
+		return 0, fmt.Errorf("historian total %q does not fit counts of %s; is it that of one window", q, m.Resolution)
 	}
 	return counts, nil
+}
+
+// byDensity is how many counts of a meter's resolution one makes by the density of its calibration.
+func byDensity(p *Plan, m *iomap.Meter, one quantity.Quantity) (quantity.Ratio, error) {
+	for i := range p.Calibration.Factors {
+		f := &p.Calibration.Factors[i]
+		if f.Meter != m.Name || f.Density.Coef == 0 {
+			continue
+		}
+		k, err := quantity.Quotient([]quantity.Quantity{one, f.Density}, []quantity.Quantity{m.Resolution})
+		if errors.Is(err, quantity.ErrDimension) {
+			k, err = quantity.Quotient([]quantity.Quantity{one}, []quantity.Quantity{f.Density, m.Resolution})
+		}
+		return k, err
+	}
+	return quantity.Ratio{}, quantity.ErrDimension
 }

@@ -21,7 +21,8 @@ type aim struct {
 	step, action      string
 	meter             *iomap.Meter
 	target, tolerance int64
-	reconcile         int64 // difference allowed between its total, the device's own and the historian's; 0 where there is neither
+	density           quantity.Quantity // of the calibration; zero: none
+	reconcile         int64             // difference allowed between its total, the device's own and the historian's; 0 where there is neither
 }
 
 // resolve scales the formula to the size of the batch, and chooses its equipment anew.
@@ -83,6 +84,11 @@ func (r *records) aim(id string, changed recipe.Formula) (*aim, error) {
 	}
 	if m := out.meter; err == nil && (m.Totalizer != tag.None || m.Historian != tag.None || m.External) {
 		out.reconcile, err = out.meter.Tolerance.Counts(res)
+	}
+	for i := range r.cal.Factors {
+		if f := &r.cal.Factors[i]; f.Meter == meter.Name {
+			out.density = f.Density
+		}
 	}
 	return out, err
 }

@@ -80,7 +80,7 @@ func (g *weighing) rolls(size *big.Int, name string) bool {
 	if m.Sign() <= 0 || new(big.Int).Quo(m, big.NewInt(4)).Cmp(tol) <= 0 {
 		return false
 	}
-	n := halfEven(size, m)
+	n := nearest(size, m)
 	off := new(big.Int).Sub(size, new(big.Int).Mul(n, m))
 	return n.Sign() > 0 && off.CmpAbs(tol) <= 0
 }
@@ -126,7 +126,7 @@ func (g *weighing) atEdge(size, top *big.Int) bool {
 		sum.Add(sum, g.flow(1, top, lag))
 	}
 	if g.unusual("flow_at_end") {
-		edge := halfEven(g.flow(1, new(big.Int).Abs(g.fact("edge")), lag), big.NewInt(1_000_000_000))
+		edge := nearest(g.flow(1, new(big.Int).Abs(g.fact("edge")), lag), big.NewInt(1_000_000_000))
 		sum.Add(sum, g.times(1, edge))
 	}
 	return sum.Sign() > 0 && sum.Cmp(g.times(1, size)) >= 0
@@ -232,7 +232,7 @@ func (r *records) declaredFacts(a *aim) map[string]int64 {
 		}
 	}
 	apply := func(name string, k quantity.Ratio, counts *big.Int) {
-		if v := halfEven(counts.Mul(counts, big.NewInt(k.Num())), big.NewInt(k.Den())); v.IsInt64() {
+		if v := nearest(counts.Mul(counts, big.NewInt(k.Num())), big.NewInt(k.Den())); v.IsInt64() {
 			want[name] = v.Int64()
 		} else {
 			want[name] = 0

@@ -159,22 +159,62 @@ func all(rec *record.Record, k record.Key) []string {
 	return []string{rec.Text(k)}
 }
 
-// given is a historian's total in counts of the meter's resolution, rounded half to even; false where it is none.
+// given is a historian's total in counts of the meter's resolution, rounded half to even; false where it is none. Between mass and volume
+// the density converts, by fractions of any length.
 func (a *aim) given(text string) (int64, bool) {
 	q, err := quantity.Parse(text)
 	if err != nil || q.Coef < 0 {
 		return 0, false
 	}
-	one, err := quantity.Quantity{Coef: 1, Scale: q.Scale, Unit: q.Unit}.Per(a.meter.Resolution)
-	if err != nil {
+	res := a.meter.Resolution
+	ratio, ok := unitRatio(q.Unit, res.Unit)
+	if d := a.density; !ok && d.Coef != 0 {
+		up, down, _ := strings.Cut(string(d.Unit), "/")
+		value := decimalRat(d.Coef, d.Scale)
+		toVolume, fromVolume := &big.Rat{}, &big.Rat{}
+		switch {
+		case both(q.Unit, quantity.Unit(down), toVolume) && both(quantity.Unit(up), res.Unit, fromVolume): // volume times density
+		case both(q.Unit, quantity.Unit(up), toVolume) && both(quantity.Unit(down), res.Unit, fromVolume): // mass over density
+			value.Inv(value)
+		default:
+			return 0, false
+		}
+		ratio, ok = value.Mul(value.Mul(value, toVolume), fromVolume), true
+	}
+	if !ok {
 		return 0, false
 	}
-	v := halfEven(new(big.Int).Mul(big.NewInt(q.Coef), big.NewInt(one.Num())), big.NewInt(one.Den()))
+	ratio.Mul(ratio, decimalRat(q.Coef, q.Scale))
+	ratio.Quo(ratio, decimalRat(res.Coef, res.Scale))
+	v := nearest(ratio.Num(), ratio.Denom())
 	return v.Int64(), v.IsInt64()
 }
 
-// halfEven is num/den, rounded half to even; den is above zero.
-func halfEven(num, den *big.Int) *big.Int {
+// decimalRat is a decimal number as a fraction.
+func decimalRat(coef int64, scale uint8) *big.Rat {
+	return new(big.Rat).SetFrac(big.NewInt(coef), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil))
+}
+
+// unitRatio is how many of one unit another makes.
+func unitRatio(of, in quantity.Unit) (*big.Rat, bool) {
+	k, err := quantity.Quantity{Coef: 1, Unit: of}.Per(quantity.Quantity{Coef: 1, Unit: in})
+	if err != nil {
+		return nil, false
+	}
+	return new(big.Rat).SetFrac(big.NewInt(k.Num()), big.NewInt(k.Den())), true
+}
+
+// both sets to the ratio of two units; false where they measure different things.
+func both(of, in quantity.Unit, to *big.Rat) bool {
+	r, ok := unitRatio(of, in)
+	if ok {
+		to.Set(r)
+	}
+	return ok
+}
+
+// nearest is num/den, rounded half to even; den is above zero.
+func nearest(num, den *big.Int) *big.Int {
 	q, rest := new(big.Int).DivMod(num, den, new(big.Int))
 	switch twice := rest.Lsh(rest, 1).Cmp(den); {
 	case twice > 0, twice == 0 && q.Bit(0) == 1:
