@@ -173,8 +173,8 @@ func (a *aim) given(text string) (int64, bool) {
 		value := decimalRat(d.Coef, d.Scale)
 		toVolume, fromVolume := &big.Rat{}, &big.Rat{}
 		switch {
-		case both(q.Unit, quantity.Unit(down), toVolume) && both(quantity.Unit(up), res.Unit, fromVolume): // volume times density
-		case both(q.Unit, quantity.Unit(up), toVolume) && both(quantity.Unit(down), res.Unit, fromVolume): // mass over density
+		case converts(q.Unit, quantity.Unit(down), toVolume) && converts(quantity.Unit(up), res.Unit, fromVolume): // volume times density
+		case converts(q.Unit, quantity.Unit(up), toVolume) && converts(quantity.Unit(down), res.Unit, fromVolume): // mass over density
 			value.Inv(value)
 		default:
 			return 0, false
@@ -204,8 +204,8 @@ func unitRatio(of, in quantity.Unit) (*big.Rat, bool) {
 	return new(big.Rat).SetFrac(big.NewInt(k.Num()), big.NewInt(k.Den())), true
 }
 
-// both sets to the ratio of two units; false where they measure different things.
-func both(of, in quantity.Unit, to *big.Rat) bool {
+// converts sets to the ratio of two units; false where they measure different things.
+func converts(of, in quantity.Unit, to *big.Rat) bool {
 	r, ok := unitRatio(of, in)
 	if ok {
 		to.Set(r)
@@ -260,6 +260,10 @@ func (a *aim) reconciled(rec *record.Record, quality string, otherCalib bool) er
 		return g.beyond(rec, over, len(compared))
 	}
 	g.weigh()
+	if err := differs(rec, "recomputed", said{record.Delta, g.delta}, said{record.ReconcileStatus, statusWords[g.status]},
+		said{record.Hint, g.hint}); err != nil {
+		return err
+	}
 	var absent []string
 	if g.noMeter {
 		absent = append(absent, "meter_total")
@@ -275,8 +279,7 @@ func (a *aim) reconciled(rec *record.Record, quality string, otherCalib bool) er
 			return fmt.Errorf("%s is %.200q, recomputed it is %.200q", l.k, is, l.want)
 		}
 	}
-	return differs(rec, "recomputed", said{record.Delta, g.delta}, said{record.ReconcileStatus, statusWords[g.status]},
-		said{record.Hint, g.hint})
+	return nil
 }
 
 // beyond judges totals of which some are too great for any decimal: the difference to one that is not is a FAIL; what else it comes to
