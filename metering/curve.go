@@ -67,5 +67,8 @@ func (c *Curve) pieceOf(inc, dt int64) int {
 
 // amount adds what an increment of piece i stands for.
 func (c *Curve) amount(sum *quantity.Acc, i int, inc, dt int64) bool {
+	if len(c.A) == 0 {
+		return sum.Add(inc)
+	}
 	return sum.AddMul(c.A[i], inc) && sum.AddMul(c.B[i], dt)
 }

@@ -146,7 +146,7 @@ func (t *tally) reach(at int64) {
 // numbered takes in a line with a number.
 func (t *tally) numbered(at, raw int64) (told []happened) {
 	if t.inGap {
-		told = append(told, happened{event: "gap_end", ns: bound(&t.gap)})
+		told = append(told, happened{event: "gap_end", ns: nearest64(&t.gap)})
 	}
 	t.inGap, t.source = false, tag.Good
 	if t.counted {
@@ -449,8 +449,8 @@ func halfEven(num, den *big.Int) *big.Int {
 	return q
 }
 
-// bound is n, or the nearest number of 64 bits.
-func bound(n *big.Int) int64 {
+// nearest64 is n, or the nearest number of 64 bits.
+func nearest64(n *big.Int) int64 {
 	switch {
 	case n.IsInt64():
 		return n.Int64()
