@@ -22,6 +22,8 @@ type Curve struct {
 	X []int64 // one more than A, ascending; nil for a straight line
 	A []int64
 	B []int64
+
+	Per int64 // what K could not hold of that fraction: the total is S * K / Per; 0: 1
 }
 
 // thousand is 1000 s in ns.
@@ -65,7 +67,7 @@ func (c *Curve) pieceOf(inc, dt int64) int {
 	return -1
 }
 
-// amount adds what an increment of piece i stands for.
+// amount adds what an increment of piece i stands for; without pieces, itself.
 func (c *Curve) amount(sum *quantity.Acc, i int, inc, dt int64) bool {
 	if len(c.A) == 0 {
 		return sum.Add(inc)

@@ -228,16 +228,14 @@ func (g *integral) edge(m *Meter, at int64) int64 {
 		one = g.Sum
 	} else {
 		var inc quantity.Acc
-		if len(m.Curve.A) == 0 {
-			inc.Add(g.Inc)
-		} else if i := m.Curve.pieceOf(g.Inc, g.Took); i < 0 || !m.Curve.amount(&inc, i, g.Inc, g.Took) {
+		if i := m.Curve.pieceOf(g.Inc, g.Took); i < 0 || !m.Curve.amount(&inc, i, g.Inc, g.Took) {
 			return 0
 		}
 		units, _ := inc.Int64()
 		rate, _ := quantity.MulDivRound(units, second, g.Took) // false where it took no time
 		one.Add(rate)
 	}
-	v, _ := one.ScaleRound(m.K)
+	v, _ := m.scale(one)
 	return v
 }
 
@@ -285,11 +283,16 @@ func (g *integral) median(m *Meter, x int64) int64 {
 
 // total is the sum in counts of the total's resolution; BAD where it does not fit.
 func (g *integral) total(m *Meter) (int64, tag.Quality) {
-	v, fits := g.Sum.ScaleRound(m.K)
+	v, fits := m.scale(g.Sum)
 	if !fits || g.Over {
 		return v, tag.Bad
 	}
 	return v, tag.Good
+}
+
+// scale makes counts of the total of a sum; false where it does not fit.
+func (m *Meter) scale(sum quantity.Acc) (int64, bool) {
+	return sum.ScaleRoundBy(m.K, max(1, m.Curve.Per))
 }
 
 // plus adds v, which is not below zero, to a. It is false, and a stays, where that does not fit.
