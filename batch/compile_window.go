@@ -71,7 +71,7 @@ func (c *compiler) meter(m *iomap.Meter) (int, error) {
 		return n, nil
 	}
 	n := len(c.out.sources)
-	bound, err := c.plan.bindMeter(m)
+	bound, err := BindMeter(c.plan.Map, c.plan.Calibration, m)
 	c.out.sources, c.out.meters = append(c.out.sources, m), append(c.out.meters, bound)
 	for _, f := range [...]struct {
 		id   tag.ID
@@ -84,18 +84,19 @@ func (c *compiler) meter(m *iomap.Meter) (int, error) {
 	return n, err
 }
 
-// bindMeter is what a machine must know of a meter of the map.
-func (p *Plan) bindMeter(m *iomap.Meter) (metering.Meter, error) {
-	out := metering.Meter{Method: m.Method, Bits: m.Bits, Modulus: m.Modulus, Most: m.Most, Trapezoid: m.Trapezoid, Cutoff: m.Cutoff,
-		Loss: m.Loss, Tare: m.Tare, Median: m.Filter.Samples, Period: m.Period, Within: m.Within, Settled: m.Settled}
-	if m.Second.Source != tag.None {
-		out.Second = metering.Pair{Has: true, Bits: m.Second.Bits, Within: m.Second.Within}
+// BindMeter is what a machine must know of a meter of a map, by a calibration. The error is that of the calibration.
+func BindMeter(m *iomap.Map, cal *metering.Calibration, meter *iomap.Meter) (metering.Meter, error) {
+	out := metering.Meter{Method: meter.Method, Bits: meter.Bits, Modulus: meter.Modulus, Most: meter.Most, Trapezoid: meter.Trapezoid,
+		Cutoff: meter.Cutoff, Loss: meter.Loss, Tare: meter.Tare, Median: meter.Filter.Samples, Period: meter.Period, Within: meter.Within,
+		Settled: meter.Settled}
+	if meter.Second.Source != tag.None {
+		out.Second = metering.Pair{Has: true, Bits: meter.Second.Bits, Within: meter.Second.Within}
 	}
-	if m.Totalizer != tag.None {
-		out.Device = metering.Check{Has: true, Modulus: m.TotalizerModulus}
+	if meter.Totalizer != tag.None {
+		out.Device = metering.Check{Has: true, Modulus: meter.TotalizerModulus}
 	}
 	var err error
-	out.K, err = p.Calibration.Ratio(m.Name, p.Map.Tags[m.Source].Unit, m.Resolution)
+	out.K, err = cal.Ratio(meter.Name, m.Tags[meter.Source].Unit, meter.Resolution)
 	return out, err
 }
 

@@ -152,6 +152,8 @@ func (m *Machine) windowEvent(e *metering.Effect, moved int64, fx []Effect) []Ef
 	case metering.RolledOver, metering.WasReset, metering.WasReplaced, metering.ChannelsDiffer:
 		m.body.Text(record.OldValue, strconv.FormatInt(e.From, 10))
 		m.body.Text(record.NewValue, strconv.FormatInt(e.To, 10))
+	case metering.OutOfRange:
+		m.body.Text(record.NewValue, strconv.FormatInt(e.To, 10))
 	case metering.GapEnded:
 		m.body.Decimal(record.ElapsedMS, e.To, 6)
 	case metering.TimeStepped:
@@ -200,7 +202,7 @@ func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 		for i := range m.mfx {
 			opened = opened || m.mfx[i].Kind == metering.Opened
 			if m.mfx[i].Kind == metering.Refused {
-				why = m.mfx[i].Why
+				why = m.shut(w, &m.mfx[i])
 			}
 		}
 		if w.meter.Totalizer != tag.None {
@@ -215,6 +217,15 @@ func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	m.tell(sequencer.Event{Kind: sequencer.WindowOpened, Window: e.Window, OK: opened, Reason: why})
 	return fx
+}
+
+// shut says why a window stays shut, with the reading where that is the reason.
+func (m *Machine) shut(w *window, e *metering.Effect) string {
+	why := "window " + w.id + " stays shut: " + e.Why
+	if t := &m.b.Plan.Map.Tags[w.meter.Source]; t.Type == iomap.Number && (e.Why == metering.WhyOutside || e.Why == metering.WhyTare) {
+		why += ", " + amountOf(e.From, t.Resolution)
+	}
+	return why
 }
 
 func (m *Machine) closeWindow(e *sequencer.Effect, fx []Effect) []Effect {

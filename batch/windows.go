@@ -9,7 +9,6 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
-	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -53,6 +52,7 @@ func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
 	m.sampled(e.Window, &t)
 	m.compared(w, &t)
 	m.edges(e.Window)
+	m.body.Text(record.SourceUnit, string(m.b.Plan.Map.Tags[w.meter.Source].Unit))
 	m.body.Count(record.Samples, uint64(t.Samples))
 	m.body.Text(record.SamplesDigest, m.hex(digest[:]))
 	m.body.Text(record.Quality, t.Quality.String())
@@ -66,6 +66,7 @@ func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
 func (m *Machine) described(w *window, raw int64) {
 	b, meter, cal := &m.body, w.meter, m.b.Plan.Calibration
 	source := &m.b.Plan.Map.Tags[meter.Source]
+	b.Text(record.Meter, meter.Name)
 	b.Text(record.Method, meter.Method.String())
 	b.Texts(record.Coefficients, coefficients(cal, meter.Name))
 	if cal.ValidFrom != 0 {
@@ -74,10 +75,11 @@ func (m *Machine) described(w *window, raw int64) {
 	if cal.ValidTo != 0 {
 		b.Time(record.Expiry, cal.ValidTo)
 	}
+	b.Text(record.SourceUnit, string(source.Unit))
 	if source.Type == iomap.Counter {
 		b.Count(record.RawState, uint64(raw))
 	} else {
-		m.show(record.Value, source, raw)
+		m.decimal(record.Value, raw, source.Resolution)
 	}
 	if meter.Period > 0 {
 		b.Decimal(record.SamplePeriodMS, meter.Period, 6)
@@ -156,11 +158,7 @@ func (m *Machine) edges(n int) {
 		m.decimal(record.EdgeFlow, t.EdgeFlow, meter.Resolution)
 	}
 	if meter.Method == metering.Weight {
-		var sum quantity.Acc
-		sum.Add(t.Tare)
-		if tare, ok := sum.ScaleRound(m.form.prog.meters[m.form.prog.windows[n].Meter].K); ok {
-			m.decimal(record.Tare, tare, meter.Resolution)
-		}
+		m.decimal(record.Tare, t.Tare, m.b.Plan.Map.Tags[meter.Source].Resolution)
 	}
 }
 

@@ -165,11 +165,17 @@ type course struct {
 	timedOut bool        // a step was aborted because it ran out of time, before it closed
 	period   int64       // declared, ns; 0: not declared
 	openedAt int64
+	reset    []string // tags that a window_event says were set back or exchanged
 }
 
 // passes takes in a record that stands between the edges of a window.
-func (c *course) passes(rec *record.Record, ofSource bool) {
+func (c *course) passes(rec *record.Record, window, source string) {
 	switch rec.Kind {
+	case record.KindWindowEvent:
+		event := rec.Text(record.WindowEvent)
+		if rec.Text(record.MeterWindowID) == window && (event == "reset" || event == "replaced") {
+			c.reset = append(c.reset, rec.Text(record.LogicalTag))
+		}
 	case record.KindBoot, record.KindRecovery:
 		c.cut = true
 	case record.KindClockStep:
@@ -178,7 +184,7 @@ func (c *course) passes(rec *record.Record, ofSource bool) {
 			c.moved.Add(&c.moved, ns.Abs(ns))
 		}
 	case record.KindQualityChange:
-		if !ofSource {
+		if rec.Text(record.LogicalTag) != source {
 			return
 		}
 		c.quality = parseQuality(rec.Text(record.Quality))
@@ -207,8 +213,17 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 	if !c.cut {
 		want["length_ns"] = int64(w.stop.Count(record.WindowEndTsMono)) - int64(w.stop.Count(record.WindowStartTsMono))
 	}
+	r.stopped(a, w, want)
 	if err := g.factsAre(want); err != nil {
 		return err
+	}
+	if rec.Has(record.MeterTotal) && rec.Text(record.MeterTotal) != w.stop.Text(record.MeterTotal) {
+		return fmt.Errorf("%s is %.80q, in the record that closed the window it is %.80q", record.MeterTotal, rec.Text(record.MeterTotal),
+			w.stop.Text(record.MeterTotal))
+	}
+	edges := w.stop.Texts(record.Boundary)
+	if g.unusual("flow_at_end") != slices.Contains(edges, "flow_at_end") || g.unusual("flow_at_start") != slices.Contains(edges, "flow_at_start") {
+		return fmt.Errorf("%s is %.200q, in the record that closed the window %s is %.200q", record.Anomalies, g.anomalies, record.Boundary, edges)
 	}
 	event := w.stop.Text(record.WindowStopEvent)
 	for name, is := range map[string]bool{"closed_by_stop": event == "stop", "closed_by_abort": event == "abort",
@@ -219,6 +234,39 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 		}
 	}
 	return nil
+}
+
+// stopped adds the facts that follow from the record that closed the window and from what has happened to it.
+func (r *records) stopped(a *aim, w *window, want map[string]int64) {
+	ms := func(k record.Key) (ns int64) {
+		if coef, scale, err := quantity.ParseDecimal(w.stop.Text(k)); err == nil && scale == 6 {
+			ns = coef
+		}
+		return ns
+	}
+	m, period := a.meter, a.meter.Period
+	if period == 0 {
+		period = ms(record.SamplePeriodMS)
+		want["lag_ns"] = period + m.Filter.Delay + int64(m.Filter.Samples/2)*period
+	}
+	cuts := w.stop.Int(record.Cuts)
+	want["gaps"], want["blind"] = int64(w.stop.Count(record.Gaps))+cuts, 0
+	if cuts > 0 {
+		want["blind"] = 1
+	}
+	want["lost_ns"] = ms(record.GapMS) + int64(w.stop.Count(record.SamplesMissing))*period
+	if want["edge"], _ = a.counts(w.stop.Text(record.EdgeFlow)); w.stop.Text(record.EdgeFlow) == record.Overflow {
+		delete(want, "edge")
+	}
+	named := func(ids ...tag.ID) (is int64) {
+		for _, id := range ids {
+			if id != tag.None && slices.Contains(w.course.reset, r.m.Tags[id].Name) {
+				is = 1
+			}
+		}
+		return is
+	}
+	want["reset"], want["meter_reset"] = named(m.Source, m.Identity), named(m.Totalizer, m.Identity)
 }
 
 // declaredFacts are the facts that follow from map and calibration alone.

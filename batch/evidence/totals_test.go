@@ -43,17 +43,17 @@ func TestTotalsThatWereForgedAreNamedAtTheFirstRecordThatTellsThem(t *testing.T)
 		{"no hint", with("reconcile", 2, "hint", nil), "reconcile/2", `hint is "", recomputed it is`},
 		{"a hint", with("reconcile", 1, "hint", "time jump"), "reconcile/1", "hint"},
 		{"difference", with("reconcile", 1, "delta", "0.00"), "reconcile/1", "delta"},
-		{"the device's total", with("reconcile", 1, "meter_total", "1.05"), "reconcile/1", "delta"},
-		{"a device's total between two counts", with("reconcile", 1, "meter_total", "1.01"), "reconcile/1", "its meter counts in 0.05 kg"},
-		{"a device's total that nobody can tell", with("reconcile", 1, "meter_total", "overflow"), "reconcile/1", `recomputed it is "FAIL"`},
+		{"the device's total", with("reconcile", 1, "meter_total", "1.05"), "reconcile/1", "in the record that closed the window it is"},
+		{"a device's total between two counts", with("reconcile", 1, "meter_total", "1.01"), "reconcile/1", "in the record that closed the window it is"},
+		{"a device's total that nobody can tell", with("reconcile", 1, "meter_total", "overflow"), "reconcile/1", "in the record that closed the window it is"},
 		{"no total of the device", with("reconcile", 1, "meter_total", nil), "reconcile/1", "compared"},
 		{"a historian", with("reconcile", 1, "historian_total", "1.05"), "reconcile/1", "historian_total"},
 		{"allowed difference", with("reconcile", 1, "tolerance", "9.00"), "reconcile/1", "tolerance"},
 		{"another total", with("reconcile", 1, "batch_total", "1.00"), "reconcile/1", "batch_total"},
 		{"another unit", with("reconcile", 1, "unit", "g"), "reconcile/1", "unit"},
-		{"reconciled twice", again(25, 26), "step_state/3", "or was reconciled before"},
+		{"reconciled twice", again(28, 29), "step_state/3", "or was reconciled before"},
 		{"reconciled and not closed", with("reconcile", 1, "meter_window_id", "B.2"), "window_stop/1", "never reconciled"},
-		{"never reconciled", again(12, 25), "window_stop/1", "never reconciled"},
+		{"never reconciled", again(12, 28), "window_stop/1", "never reconciled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := failed(t, forge(t, dir, c.edit), "totals")

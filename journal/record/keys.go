@@ -117,6 +117,7 @@ const (
 	MaxValue                         // greatest answer, in unit
 	Medium                           // what a medium calls itself
 	Message                          // text shown or logged
+	Meter                            // meter of the map
 	MeterQuality                     // worst quality of the meter's own totalizer
 	MeterTotal                       // total according to the meter's own totalizer
 	MeterWindowID                    // metering window
@@ -186,13 +187,14 @@ const (
 	Sink                             // where records are sent
 	SinkState                        // UP, CATCHING_UP or DOWN
 	Sinks                            // what each sink has acknowledged, sink=number link
+	SourceUnit                       // UCUM unit of raw_state, value and tare of a metering window
 	StepID                           // element of the recipe
 	StepState                        // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
 	StorageCommitTimeMS              // longest time from a record to its being durable
 	StorageHealthState               // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
 	SyncState                        // state of synchronisation
 	TagMapVersion                    // version of the tag map
-	Tare                             // what a scale showed when a window opened, in unit
+	Tare                             // what a scale showed when a window opened, in source_unit
 	Target                           // value aimed at
 	TargetStepID                     // element that an order wants to come next
 	TimeBoundMS                      // greatest error of ts_utc
@@ -342,6 +344,7 @@ var keys = [keyCount]struct {
 	MaxValue:              {"max_value", formMeasure},
 	Medium:                {"medium", formText},
 	Message:               {"message", formText},
+	Meter:                 {"meter", formText},
 	MeterQuality:          {"meter_quality", formText},
 	MeterTotal:            {"meter_total", formMeasure},
 	MeterWindowID:         {"meter_window_id", formText},
@@ -411,6 +414,7 @@ var keys = [keyCount]struct {
 	Sink:                  {"sink", formText},
 	SinkState:             {"sink_state", formText},
 	Sinks:                 {"sinks", formTexts},
+	SourceUnit:            {"source_unit", formText},
 	StepID:                {"step_id", formText},
 	StepState:             {"step_state", formText},
 	StorageCommitTimeMS:   {"storage_commit_time_ms", formDecimal},
