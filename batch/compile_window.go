@@ -10,6 +10,7 @@ import (
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
 )
@@ -95,9 +96,11 @@ func BindMeter(m *iomap.Map, cal *metering.Calibration, meter *iomap.Meter) (met
 	if meter.Totalizer != tag.None {
 		out.Device = metering.Check{Has: true, Modulus: meter.TotalizerModulus}
 	}
-	var err error
-	out.K, err = cal.Ratio(meter.Name, m.Tags[meter.Source].Unit, meter.Resolution)
-	return out, err
+	one := quantity.Quantity{Coef: 1, Unit: m.Tags[meter.Source].Unit}
+	if m.Tags[meter.Source].Type == iomap.Number {
+		one = m.Tags[meter.Source].Resolution
+	}
+	return out, cal.Bind(&out, meter.Name, one, meter.Resolution)
 }
 
 // noMeter reports that the map has no meter of the name in an action.
@@ -126,6 +129,10 @@ func (c *compiler) factor(a *recipe.Action, m *iomap.Meter, err error) {
 			c.report(a.Node, "meter %s cannot be used: %v", m.Name, err)
 			return
 		}
+	}
+	if c.plan.Map.Tags[m.Source].Type != iomap.Counter {
+		c.report(a.Node, "meter %s cannot be used: %v", m.Name, err)
+		return
 	}
 	c.report(a.Node, "meter %s has no K-factor in calibration %s %s; add one in %s/%s there, with a new version",
 		m.Name, cal.ID, cal.Version, c.plan.Map.Tags[m.Source].Unit, m.Resolution.Unit)

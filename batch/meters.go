@@ -179,7 +179,7 @@ func (m *Machine) untold(w int) (n uint64) {
 // unusable says why no window may be opened with the calibration now; "" where one may.
 func (m *Machine) unusable() string {
 	cal := m.b.Plan.Calibration
-	limited := cal.ValidFrom != 0 || cal.ValidTo != 0
+	limited := cal.ValidFrom != 0 || cal.ValidTo != 0 || cal.EffectiveFrom != 0
 	switch utc := m.stamp.UTC; {
 	case utc == 0 && limited && !m.begunUnset():
 		return "calibration " + cal.Version + " holds for a time, and nobody knows what time it is"

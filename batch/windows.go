@@ -75,6 +75,9 @@ func (m *Machine) described(w *window, raw int64) {
 	if cal.ValidTo != 0 {
 		b.Time(record.Expiry, cal.ValidTo)
 	}
+	if cal.EffectiveFrom != 0 {
+		b.Time(record.EffectiveFrom, cal.EffectiveFrom)
+	}
 	b.Text(record.SourceUnit, string(source.Unit))
 	if source.Type == iomap.Counter {
 		b.Count(record.RawState, uint64(raw))
@@ -175,12 +178,10 @@ func verdict(t *metering.Total, spec *metering.Window, reason string) string {
 	return "PASS"
 }
 
-// coefficients words what a calibration makes of a meter's readings.
+// coefficients words what a calibration makes of a meter's readings; of a meter without factor it says none.
 func coefficients(cal *metering.Calibration, meter string) []string {
-	for i := range cal.Factors {
-		if f := &cal.Factors[i]; f.Meter == meter {
-			return []string{"k_factor " + f.K.String()}
-		}
+	if words := cal.Words(meter); words != nil {
+		return words
 	}
 	return []string{"none"}
 }

@@ -432,7 +432,8 @@ func (t *tally) quality() tag.Quality {
 func (t *tally) total() (counts int64, ok bool) { return t.scaled(&t.sum) }
 
 func (t *tally) scaled(sum *big.Int) (counts int64, ok bool) {
-	q := halfEven(new(big.Int).Mul(sum, big.NewInt(t.m.K.Num())), big.NewInt(t.m.K.Den()))
+	den := new(big.Int).Mul(big.NewInt(t.m.K.Den()), big.NewInt(max(1, t.m.Curve.Per)))
+	q := halfEven(new(big.Int).Mul(sum, big.NewInt(t.m.K.Num())), den)
 	if !q.IsInt64() {
 		return 0, false
 	}
