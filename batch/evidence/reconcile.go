@@ -362,8 +362,8 @@ func (a *aim) counts(text string) (n int64, ok bool) {
 var factNames = [...]struct {
 	name string
 	form byte // a: amount in the unit, n: whole number, y: "yes"
-}{{"blind", 'y'}, {"edge", 'a'}, {"gaps", 'n'}, {"grain", 'a'}, {"half_batch", 'a'}, {"half_meter", 'a'}, {"historian_lag_ns", 'n'},
-	{"lag_ns", 'n'}, {"length_ns", 'n'}, {"lost_ns", 'n'}, {"meter_lag_ns", 'n'}, {"meter_modulus", 'a'}, {"meter_reset", 'y'},
+}{{"blind", 'y'}, {"edge", 'a'}, {"excess", 'a'}, {"gaps", 'n'}, {"grain", 'a'}, {"half_batch", 'a'}, {"half_meter", 'a'}, {"historian_lag_ns", 'n'},
+	{"lag_ns", 'n'}, {"length_ns", 'n'}, {"lost_ns", 'n'}, {"meter_excess", 'a'}, {"meter_lag_ns", 'n'}, {"meter_modulus", 'a'}, {"meter_reset", 'y'},
 	{"modulus", 'a'}, {"moved_ns", 'n'}, {"reset", 'y'}}
 
 // factsOf reads facts, which stand in their order, each once, and none of them 0.

@@ -97,8 +97,8 @@ func identified(k record.Kind) *record.Body {
 
 // factsIn words facts.
 func factsIn(f *metering.Facts, res quantity.Quantity) (words []string) {
-	for i, v := range []int64{one(f.Blind), f.Edge, f.Gaps, f.Grain, f.Half, f.DeviceHalf, f.Historian.Lag, f.Lag, f.Length, f.Lost,
-		f.Device.Lag, f.Device.Modulus, one(f.Device.Marked), f.Modulus, f.Moved, one(f.Marked)} {
+	for i, v := range []int64{one(f.Blind), f.Edge, f.Excess, f.Gaps, f.Grain, f.Half, f.DeviceHalf, f.Historian.Lag, f.Lag, f.Length, f.Lost,
+		f.Device.Excess, f.Device.Lag, f.Device.Modulus, one(f.Device.Marked), f.Modulus, f.Moved, one(f.Marked)} {
 		switch name := factNames[i].name; {
 		case v == 0:
 		case factNames[i].form == 'a':
@@ -150,7 +150,7 @@ func TestReconciliationsAreJudgedAsTheEngineDoesByOtherArithmetic(t *testing.T) 
 	hints := map[metering.Hint]int{}
 	for i := range 20_000 {
 		f := &metering.Facts{Total: rnd.Int64N(20_000) - 1000, Good: !yes(4), Tolerance: rnd.Int64N(60), Grain: 1 + rnd.Int64N(6),
-			Length: 1 + rnd.Int64N(200e9), Modulus: some(9000), Marked: yes(30), Gaps: some(3), Lost: some(9e9), Blind: yes(20),
+			Length: 1 + rnd.Int64N(200e9), Modulus: some(9000), Marked: yes(30), Excess: some(200), Gaps: some(3), Lost: some(9e9), Blind: yes(20),
 			Edge: some(200), Lag: some(3e9), Moved: some(40e9), OtherCalibration: yes(5),
 			Anomalies: metering.Anomaly(rnd.IntN(1 << 11))}
 		f.Half = f.Total / 2
@@ -162,7 +162,7 @@ func TestReconciliationsAreJudgedAsTheEngineDoesByOtherArithmetic(t *testing.T) 
 				s.Value = f.Total * (90 + rnd.Int64N(20)) / 100
 			}
 			if s == &f.Device {
-				s.Modulus = some(9000)
+				s.Modulus, s.Excess = some(9000), some(200)
 			}
 		}
 		f.DeviceHalf = f.Device.Value/2 + some(4)
