@@ -12,30 +12,27 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// deviceLog is a device journal that takes records.
-type deviceLog struct {
+// lateLog is a device journal that takes records.
+type lateLog struct {
 	t    *testing.T
 	dir  string
 	w    *journal.Writer
 	seq  uint64
-	edit func(b *record.Body) // after the fields, as a forger would
+	edit func(n uint64, body []byte) []byte // as a forger would
 }
 
-func newDeviceLog(t *testing.T) *deviceLog {
+func newLateLog(t *testing.T) *lateLog {
 	dir := filepath.Join(t.TempDir(), "device")
 	w, err := journal.Create(dir, journal.Header{JournalID: "D-1"}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { w.Close() })
-	return &deviceLog{t: t, dir: dir, w: w}
+	return &lateLog{t: t, dir: dir, w: w}
 }
 
-func (d *deviceLog) Append(fill func(b *record.Body)) (uint64, error) {
+func (d *lateLog) Append(fill func(b *record.Body)) (uint64, error) {
 	var b record.Body
 	d.seq++
 	fill(&b)
-	if d.edit != nil {
-		d.edit(&b)
-	}
 	for k, text := range map[record.Key]string{record.JournalID: "D-1", record.SyncState: "UNSET", record.TimeSource: "none", record.DeviceID: "CTRL-1"} {
 		b.Text(k, text)
 	}
@@ -44,6 +41,9 @@ func (d *deviceLog) Append(fill func(b *record.Body)) (uint64, error) {
 	b.Count(record.TsMonoNS, d.seq)
 	body, err := b.Append(nil)
 	require.NoError(d.t, err)
+	if d.edit != nil {
+		body = d.edit(d.seq, body)
+	}
 	require.NoError(d.t, d.w.Append(d.seq, body))
 	require.NoError(d.t, d.w.Commit())
 	return d.seq, nil
@@ -63,7 +63,7 @@ func late(total string) *Late {
 }
 
 func TestATotalThatComesAfterTheEndAmendsTheReconciliationInTheDeviceJournalOnly(t *testing.T) {
-	dir, log := unanswered(t), newDeviceLog(t)
+	dir, log := unanswered(t), newLateLog(t)
 	before := slurp(t, dir, sumsName)
 	a, err := Amend(log, dir, late("0.01002 t"))
 	require.NoError(t, err)
@@ -89,18 +89,18 @@ func TestATotalThatComesAfterTheEndAmendsTheReconciliationInTheDeviceJournalOnly
 
 func TestAForgedAmendmentIsFound(t *testing.T) {
 	dir := unanswered(t)
-	for name, edit := range map[string]func(b *record.Body){
-		"a better status":   func(b *record.Body) { b.Text(record.ReconcileStatus, "PASS") },
-		"a nearer total":    func(b *record.Body) { b.Decimal(record.HistorianTotal, 1000, 2) },
-		"a hint":            func(b *record.Body) { b.Text(record.Hint, "time jump") },
-		"a worse status":    func(b *record.Body) { b.Text(record.OldValue, "FAIL") },
-		"a lesser delta":    func(b *record.Body) { b.Texts(record.Pairs, []string{"batch_total-meter_total=0.00 PASS"}) },
-		"another package":   func(b *record.Body) { b.Text(record.HeadLink, "00") },
-		"no facts":          func(b *record.Body) { b.Texts(record.Facts, []string{"grain=0.01"}) },
-		"another tolerance": func(b *record.Body) { b.Decimal(record.Tolerance, 100, 2) },
-		"another window":    func(b *record.Body) { b.Text(record.MeterWindowID, "B") },
+	for name, edit := range map[string]func(uint64, []byte) []byte{
+		"a better status":   with("reconcile_amended", 1, "reconcile_status", "PASS"),
+		"a nearer total":    with("reconcile_amended", 1, "historian_total", "10.00"),
+		"a hint":            with("reconcile_amended", 1, "hint", "time jump"),
+		"a worse status":    with("reconcile_amended", 1, "old_value", "FAIL"),
+		"a lesser delta":    with("reconcile_amended", 1, "pairs", []string{"batch_total-meter_total=0.00 PASS"}),
+		"another package":   with("reconcile_amended", 1, "head_link", "00"),
+		"no facts":          with("reconcile_amended", 1, "facts", []string{"grain=0.01"}),
+		"another tolerance": with("reconcile_amended", 1, "tolerance", "1.00"),
+		"another window":    with("reconcile_amended", 1, "meter_window_id", "B"),
 	} {
-		log := newDeviceLog(t)
+		log := newLateLog(t)
 		log.edit = edit
 		_, err := Amend(log, dir, late("9.40 kg"))
 		require.NoError(t, err)
@@ -132,6 +132,7 @@ func TestAForgedHistorianIsFound(t *testing.T) {
 		"that it was expected":  {with("reconcile", 1, "absent", nil), "absent"},
 		"the absent one, there": {both(with("reconcile", 1, "absent", nil), with("reconcile", 1, "historian_total", "10.00")), "compared"},
 	} {
-		require.Contains(t, failed(t, forge(t, dir, c.edit), "totals").String(), c.says, name)
+		got := failed(t, forge(t, dir, c.edit), "totals")
+		require.Contains(t, got.String(), c.says, name)
 	}
 }

@@ -89,6 +89,7 @@ func (r *records) reconciles(n uint64, rec *record.Record) {
 	}
 	was := &w.weighed
 	if err := r.follows(was, rec); err != nil {
+		was.input = 0
 		r.breach("totals", n, "window %.64s: %v", id, err)
 		return
 	}
@@ -132,6 +133,7 @@ func (r *records) takes(a *aim, was *weighed, rec *record.Record) error {
 	if was.rec == nil {
 		return nil
 	}
+	was.input = 0
 	for _, k := range [...]record.Key{record.MeterTotal, record.Facts, record.Anomalies} {
 		if !slices.Equal(all(rec, k), all(was.rec, k)) {
 			return fmt.Errorf("%s is %.200q, in record %d, which it amends, it is %.200q", k, all(rec, k), was.seq, all(was.rec, k))
@@ -141,7 +143,7 @@ func (r *records) takes(a *aim, was *weighed, rec *record.Record) error {
 	if fits {
 		was.value, was.calib = was.said, was.saidCalib
 	}
-	was.input, was.said, was.saidCalib = 0, "", ""
+	was.said, was.saidCalib = "", ""
 	switch {
 	case fits == rec.Has(record.Detail):
 		return fmt.Errorf("%s is %.200q, and the historian's total that was given does fit or does not", record.Detail, rec.Text(record.Detail))
@@ -409,4 +411,48 @@ func (r *records) begins(rec *record.Record) {
 		w.course.period = p
 		w.course.stale = p > 0 && w.course.openedAt-r.windows.last[w.source].at > p+p/2
 	}
+}
+
+// Reconciled is what the last reconciliation of a window says, in the words of its record.
+type Reconciled struct {
+	Window, Unit, Batch, Meter, Historian, Tolerance, Status, Hint string
+	Pairs, Absent, Anomalies                                       []string
+	Seq                                                            uint64 // number of the record
+}
+
+// Words says it on one line.
+func (r *Reconciled) Words() string {
+	or := func(text string) string {
+		if text == "" {
+			return "none"
+		}
+		return text
+	}
+	words := fmt.Sprintf("window %s: batch %s, meter %s, historian %s %s, tolerance %s: %s", r.Window, r.Batch, or(r.Meter), or(r.Historian),
+		r.Unit, r.Tolerance, r.Status)
+	if r.Hint != "" {
+		words += ", " + r.Hint
+	}
+	for _, l := range [...]struct {
+		what string
+		list []string
+	}{{"absent", r.Absent}, {"", r.Anomalies}} {
+		if len(l.list) > 0 {
+			words += strings.TrimRight("; "+l.what, " ") + " " + strings.Join(l.list, ", ")
+		}
+	}
+	return Plain(fmt.Sprintf("%s (record %d)", words, r.Seq))
+}
+
+// reconciliations are the last ones of each window.
+func (ws *windows) reconciliations() (out []Reconciled) {
+	for _, w := range ws.all {
+		if rec := w.weighed.rec; rec != nil {
+			out = append(out, Reconciled{Window: w.id, Unit: rec.Text(record.Unit), Batch: rec.Text(record.BatchTotal),
+				Meter: rec.Text(record.MeterTotal), Historian: rec.Text(record.HistorianTotal), Tolerance: rec.Text(record.Tolerance),
+				Status: rec.Text(record.ReconcileStatus), Hint: rec.Text(record.Hint), Pairs: rec.Texts(record.Pairs),
+				Absent: rec.Texts(record.Absent), Anomalies: rec.Texts(record.Anomalies), Seq: w.weighed.seq})
+		}
+	}
+	return out
 }

@@ -76,6 +76,12 @@ func (t *telling) input(rec *record.Record) string {
 	case record.KindResourceQueue:
 		return "request " + rec.Text(record.RequestID) + " is at place " + rec.Text(record.QueuePlace) + " of the arbiter's queue" +
 			also(rec, "; it is with ", record.ResourceOwner) + also(rec, " since ", record.OwnerSince)
+	case record.KindHistorianTotal:
+		if !rec.Has(record.Value) {
+			return rec.Text(record.HistorianSource) + " gave no total of window " + rec.Text(record.MeterWindowID) + also(rec, ": ", record.Detail)
+		}
+		return rec.Text(record.HistorianSource) + " gave the total of window " + rec.Text(record.MeterWindowID) + ": " +
+			rec.Text(record.Value) + also(rec, " ", record.Unit) + also(rec, ", calibration ", record.HistorianCalibVersion)
 	case record.KindActionResult:
 		return "request " + rec.Text(record.RequestID) + " of an OEM action ended " + rec.Text(record.Result) + listed(rec, ": ", record.Values) +
 			also(rec, "; ", record.Detail)
@@ -86,7 +92,8 @@ func (t *telling) input(rec *record.Record) string {
 // ordered says what was ordered, and of what.
 func ordered(rec *record.Record) string {
 	return " ordered " + rec.Text(record.Command) + also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) +
-		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) + also(rec, " = ", record.Value)
+		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) +
+		also(rec, " ", record.MeterWindowID) + also(rec, " = ", record.Value)
 }
 
 // block says what the last event of an input block was: what was decided next was decided from it.
@@ -129,7 +136,9 @@ func decision(rec *record.Record) string {
 			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
-			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + " " + rec.Text(record.Unit) + also(rec, "; ", record.Hint)
+			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + also(rec, ", historian ", record.HistorianTotal) + " " +
+			rec.Text(record.Unit) + also(rec, "; ", record.Hint) + listed(rec, "; absent: ", record.Absent) +
+			also(rec, "; in the place of record ", record.Amends) + also(rec, "; ", record.Detail)
 	case record.KindPrompt:
 		return step + " asks an operator, prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Message)
 	case record.KindActionRequest:

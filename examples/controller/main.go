@@ -18,6 +18,7 @@
 //	at 25s command go_to op1 "once more" CHARGE FILL_A
 //	at 12s command change op1 "weaker lot" charge_a "125 kg"
 //	at 13s comment op1 "the hose drips"
+//	at 14s historian op1 A "119.98 kg" "read at its panel"
 //	at 14s answer op1 2 "2.50 kg"
 //	at 15s command acknowledge op1 "seen" TAH301
 //	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
@@ -68,7 +69,7 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
-	key, oldKey, fram, export, replaced                 string
+	key, oldKey, fram, export, replaced, historian      string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
@@ -121,6 +122,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
+	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	exportFlags(set, &f)
@@ -199,7 +201,8 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced,
+		"historian": f.historian} {
 		if f.given[name] && value == "" {
 			return name
 		}

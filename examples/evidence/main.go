@@ -185,7 +185,11 @@ func verify(args []string, stdout, stderr io.Writer) int {
 	for i := range levels {
 		fmt.Fprintln(stdout, levels[i].String())
 	}
-	var amended []string
+	var amended, totals []string
+	for i := range rep.Reconciled {
+		totals = append(totals, rep.Reconciled[i].Words())
+	}
+	list(stdout, "totals held against each other:", totals)
 	for i := range rep.Amended {
 		amended = append(amended, rep.Amended[i].Words())
 	}
