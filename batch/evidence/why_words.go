@@ -128,9 +128,7 @@ func decision(rec *record.Record) string {
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
 			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
 	case record.KindWindowEvent:
-		return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
-			also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
-			rec.Text(record.TotalizedValue) + " " + rec.Text(record.Unit) + also(rec, "; the same happened meanwhile ", record.Coalesced)
+		return windowHad(rec)
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
 			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + " " + rec.Text(record.Unit) + also(rec, "; ", record.Hint)
@@ -259,6 +257,13 @@ func written(rec *record.Record) string {
 		words += also(rec, ": ", record.Detail)
 	}
 	return words
+}
+
+// windowHad says what has happened to an open window.
+func windowHad(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
+		also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
+		rec.Text(record.TotalizedValue) + " " + rec.Text(record.Unit) + also(rec, "; the same happened meanwhile ", record.Coalesced)
 }
 
 // windowWords say what has happened to an open window.
