@@ -134,6 +134,8 @@ func decision(rec *record.Record) string {
 	case record.KindWindowStop:
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
 			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
+	case record.KindWindowEvent:
+		return windowHad(rec)
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
 			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + also(rec, ", historian ", record.HistorianTotal) + " " +
@@ -265,6 +267,19 @@ func written(rec *record.Record) string {
 	}
 	return words
 }
+
+// windowHad says what has happened to an open window.
+func windowHad(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
+		also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
+		rec.Text(record.TotalizedValue) + " " + rec.Text(record.Unit) + also(rec, "; the same happened meanwhile ", record.Coalesced)
+}
+
+// windowWords say what has happened to an open window.
+var windowWords = map[string]string{"gap": "its source is not GOOD", "gap_end": "its source is GOOD again", "rollover": "its counter has rolled over",
+	"reset": "its counter was reset", "replaced": "its counter is another one, or has jumped", "channels_differ": "its two counters have drifted apart",
+	"out_of_range": "a reading lies outside the calibration", "stable": "the scale is stable", "unstable": "the scale is not stable",
+	"time_step": "the wall clock was stepped", "held": "its step is held", "resumed": "its step goes on", "threshold": "the total waited for is there"}
 
 // also gives the text of a key behind some words, "" where the record has not got it.
 func also(rec *record.Record, words string, k record.Key) string {
