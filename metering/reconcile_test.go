@@ -33,13 +33,24 @@ func historian(d int64, change func(f *metering.Facts)) *metering.Facts {
 	return f
 }
 
+// hintFacts are facts, and what is to come of them.
+type hintFacts struct {
+	what   string
+	facts  *metering.Facts
+	status metering.Status
+	hint   metering.Hint
+}
+
 func TestTheHintIsTheCauseThatTheFactsShowAndNoOther(t *testing.T) {
-	for _, c := range []struct {
-		what   string
-		facts  *metering.Facts
-		status metering.Status
-		hint   metering.Hint
-	}{
+	for _, c := range append(factsOfTotals(), factsOfFlow()...) {
+		v := metering.Reconcile(c.facts)
+		require.Equal(t, c.status, v.Status, c.what)
+		require.Equal(t, c.hint, v.Hint, "%s: it is %q", c.what, v.Hint)
+	}
+}
+
+func factsOfTotals() []hintFacts {
+	return []hintFacts{
 		{"within the tolerance", differs(50, nil), metering.StatusPass, metering.NoHint},
 		{"beyond it", differs(51, nil), metering.StatusWarn, metering.HintUnexplained},
 		{"twice of it, below zero", differs(-100, nil), metering.StatusWarn, metering.HintUnexplained},
@@ -70,7 +81,11 @@ func TestTheHintIsTheCauseThatTheFactsShowAndNoOther(t *testing.T) {
 			metering.StatusFail, metering.HintTimeJump},
 		{"the clock stepped, and the device differs, which knows no clock", differs(300, func(f *metering.Facts) { f.Moved = 3 * second }),
 			metering.StatusFail, metering.HintUnexplained},
+	}
+}
 
+func factsOfFlow() []hintFacts {
+	return []hintFacts{
 		{"readings of 4 s are missing, and what flowed in them", differs(-400, func(f *metering.Facts) { f.Gaps, f.Lost = 1, 4*second }),
 			metering.StatusFail, metering.HintMissingSamples},
 		{"they are missing, and the total is too great", differs(400, func(f *metering.Facts) { f.Gaps, f.Lost = 1, 4*second }),
@@ -107,10 +122,6 @@ func TestTheHintIsTheCauseThatTheFactsShowAndNoOther(t *testing.T) {
 			metering.StatusFail, metering.HintCalibration},
 		{"it did, and its total is the same", historian(20, func(f *metering.Facts) { f.OtherCalibration = true }),
 			metering.StatusPass, metering.NoHint},
-	} {
-		v := metering.Reconcile(c.facts)
-		require.Equal(t, c.status, v.Status, c.what)
-		require.Equal(t, c.hint, v.Hint, "%s: it is %q", c.what, v.Hint)
 	}
 }
 

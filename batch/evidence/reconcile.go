@@ -45,6 +45,9 @@ var statusWords = [...]string{"PASS", "WARN", "FAIL"}
 
 // given takes in an input that gives a historian's total.
 func (r *records) given(n uint64, rec *record.Record) {
+	if rec.Kind == record.KindCommand && rec.Text(record.Command) != "historian_total" {
+		return
+	}
 	id, value := rec.Text(record.MeterWindowID), rec.Text(record.Value)
 	w := r.windows.byName[id]
 	if w == nil || w.weighed.rec == nil {

@@ -160,12 +160,8 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.begins(rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
-	case record.KindHistorianTotal:
+	case record.KindHistorianTotal, record.KindCommand:
 		r.given(n, rec)
-	case record.KindCommand:
-		if rec.Text(record.Command) == "historian_total" {
-			r.given(n, rec)
-		}
 	case record.KindCommandResult:
 		r.entered(rec)
 	case record.KindWindowStop:

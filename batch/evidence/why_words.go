@@ -137,10 +137,7 @@ func decision(rec *record.Record) string {
 	case record.KindWindowEvent:
 		return windowHad(rec)
 	case record.KindReconcile:
-		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
-			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + also(rec, ", historian ", record.HistorianTotal) + " " +
-			rec.Text(record.Unit) + also(rec, "; ", record.Hint) + listed(rec, "; absent: ", record.Absent) +
-			also(rec, "; in the place of record ", record.Amends) + also(rec, "; ", record.Detail)
+		return reconciledWords(rec)
 	case record.KindPrompt:
 		return step + " asks an operator, prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Message)
 	case record.KindActionRequest:
@@ -325,4 +322,12 @@ func carried(rec *record.Record) string {
 		}
 	}
 	return strings.TrimSuffix(spec.Name+": "+strings.Join(words, ", "), ": ")
+}
+
+// reconciledWords says what totals came to.
+func reconciledWords(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
+		rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + also(rec, ", historian ", record.HistorianTotal) + " " +
+		rec.Text(record.Unit) + also(rec, "; ", record.Hint) + listed(rec, "; absent: ", record.Absent) +
+		also(rec, "; in the place of record ", record.Amends) + also(rec, "; ", record.Detail)
 }
