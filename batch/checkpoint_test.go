@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "99591c894a5c9984c56a11f6ea12863adb23cb34147e1133f09a6ee40f95c030",
-	"testdata/engine1/faults": "be4625db47f4999d88338af2ca4f908688a23232e210c9e9cd2ca3878d3795ce",
+	"testdata/engine1/demo":   "727b086a5618290a10b71349e09bc8cccc62a28031880077679d6e4e1d89bd0a",
+	"testdata/engine1/faults": "229bf7c7bf0d6d2621e56cdec240b96cb399d3eb0744eca19ae2f1df06e16eba",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -32,6 +32,8 @@ const (
 	ResourceGranted // an arbiter gives what was asked for
 	ResourceRefused // an arbiter does not
 	ResourceQueue   // the place of a request in an arbiter's queue
+
+	HistorianSaid // a historian's total of a window that has closed, or why there is none
 )
 
 // Packed tells whether events of this kind go into blocks.
@@ -68,22 +70,26 @@ type Event struct {
 	Command  sequencer.Command // Told
 	Step     string            // Told: element, "" for the procedure
 	Target   string            // Told, GoTo: element that comes next
-	Name     string            // Told: parameter (Change), alarm (Acknowledge) or interlock (ResetInterlock)
+	Name     string            // Told: parameter (Change), alarm (Acknowledge), interlock (ResetInterlock) or window (HistorianTotal)
 	Operator string            // Told, Answered: who
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why
 
 	ID     uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action; ResourceGranted and so on: request
-	Value  string   // Answered; Told, Change: the new value
+	Value  string   // Answered; Told, Change: the new value; Told, HistorianTotal, and HistorianSaid: the total, such as "119.98 kg"
 	OK     bool     // Done, Finished: confirmed, or ended well
 	At     int64    // Done: when it took effect, monotonic ns
 	Values []string // Progress, Finished: name=value
-	Detail string   // Done, Progress, Finished: what the device said; ResourceRefused: why, which must be given; at most 200 bytes
+	Detail string   // Done, Progress, Finished: what the device said; ResourceRefused, HistorianSaid without a Value: why, which must be given; at most 200 bytes
 
 	Token uint64 // ResourceGranted: fencing token of the grant; 0: the arbiter has none
 	Place int64  // ResourceQueue: place in the queue, 1 for who is next
 	Owner string // ResourceQueue: who has it, at most 200 bytes; "": not told
 	Since int64  // ResourceQueue: since when the owner has it, UTC in ns since 1970; 0: not told
+
+	Window int    // HistorianSaid: number of the window, of those that Machine.Sought names
+	Source string // HistorianSaid: who or what gives it, at most 200 bytes
+	Calib  string // HistorianSaid: calib_version that it names; "": none
 }
 
 // Reading is one tag as it was read at a boot.

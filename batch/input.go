@@ -100,6 +100,8 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		m.reported(ev)
 	case ResourceGranted, ResourceRefused, ResourceQueue:
 		m.ruling(ev)
+	case HistorianSaid:
+		m.historianSaid(ev)
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
@@ -110,7 +112,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 
 // nameKeys are the keys under which the name in an order stands.
 var nameKeys = map[sequencer.Command]record.Key{sequencer.Change: record.Parameter, sequencer.Acknowledge: record.AlarmID,
-	sequencer.ResetInterlock: record.InterlockID}
+	sequencer.ResetInterlock: record.InterlockID, sequencer.HistorianTotal: record.MeterWindowID}
 
 // ordered writes what an operator has ordered.
 func (m *Machine) ordered(ev *Event) {
@@ -127,7 +129,7 @@ func (m *Machine) ordered(ev *Event) {
 	if k, ok := nameKeys[ev.Command]; ok {
 		b.Text(k, ev.Name)
 	}
-	if ev.Command == sequencer.Change {
+	if ev.Command == sequencer.Change || ev.Command == sequencer.HistorianTotal {
 		b.Text(record.Value, ev.Value)
 	}
 }
@@ -422,6 +424,8 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		ev.OK = r.Text(record.Result) == finishedWord(true)
 	case record.KindResourceGranted, record.KindResourceRefused, record.KindResourceQueue:
 		readRuling(r, &ev)
+	case record.KindHistorianTotal:
+		err = b.readHistorian(r, &ev)
 	default:
 		err = fmt.Errorf("no input of the engine")
 	}

@@ -26,6 +26,8 @@ func (m *Machine) order(ev *Event, fx []Effect) []Effect {
 		if m.timeless() && m.State() == sequencer.Idle && m.elem(ev.Step) == 0 {
 			return m.answer(ev, noTime, fx)
 		}
+	case sequencer.HistorianTotal:
+		return m.entered(ev, fx)
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	return fx

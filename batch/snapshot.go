@@ -52,9 +52,10 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [15]any {
+func (m *Machine) refParts() [22]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line, m.feeds, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Told, r.Totals, r.TotalQ, r.Facts, r.Opened, r.Edges, r.Heard,
+		r.Recons, r.Hist, m.line, m.feeds, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
 		r.Late}
 }
 

@@ -75,7 +75,7 @@ func (m *Machine) stepped(from, moved int64, fx []Effect) []Effect {
 		m.body.Int(record.OrderToleranceMS, m.keep.Tolerance()/1_000_000)
 	}
 	m.causes(m.input)
-	return m.put(fx)
+	return m.metersStepped(moved, m.put(fx))
 }
 
 // sourceChanged records that UTC has another state of synchronisation or comes from another source.
@@ -93,7 +93,7 @@ func (m *Machine) sourceChanged(old, o *timebase.Observation, fx []Effect) []Eff
 		b.Text(record.SourceDetail, o.Why)
 	}
 	b.Text(record.HoldoverState, holdover(o))
-	heard(b, o)
+	heardOf(b, o)
 	b.Int(record.TimeStepCount, m.keep.Steps())
 	m.causes(m.input)
 	return m.put(fx)
@@ -123,8 +123,8 @@ func holdover(o *timebase.Observation) string {
 	return "none"
 }
 
-// heard writes what is known of the reference.
-func heard(b *record.Body, o *timebase.Observation) {
+// heardOf writes what is known of the reference.
+func heardOf(b *record.Body, o *timebase.Observation) {
 	if o.Role != timebase.NoRole {
 		b.Text(record.PrimaryBackup, o.Role.String())
 	}
@@ -139,7 +139,7 @@ var leapWords = [...]string{-1 + 1: "delete", 0 + 1: "", 1 + 1: "insert"}
 
 // observation writes what an observer that follows its references knows; of any other there is nothing to write.
 func observation(b *record.Body, o *timebase.Observation) {
-	heard(b, o)
+	heardOf(b, o)
 	if o.Steps != 0 {
 		b.Int(record.TimeStepCount, o.Steps)
 		b.Decimal(record.MovedMS, o.Moved, 6)

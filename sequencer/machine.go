@@ -39,7 +39,7 @@ type Event struct {
 	Window  int
 	OK      bool
 	Verdict Verdict
-	Reason  string // ResourceRefused: in the arbiter's words; WindowClosed: what the total is and should be
+	Reason  string // ResourceRefused: in the arbiter's words; WindowOpened that was refused: why; WindowClosed: what the total is and should be
 }
 
 // Verdict is what a window was found to be when it closed.

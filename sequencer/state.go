@@ -43,20 +43,20 @@ func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Pause
 // whole batch, and in Target, Name and Value what else it takes; runner.Command has these fields. What is not legal is refused, with
 // a reason that says what to do.
 //
-//	start                           the batch; no Step
-//	pause, resume, hold, restart    Step, with all in it
-//	stop, abort                     Step, with all in it
-//	reset                           nothing: always refused, since a batch runs once
-//	hard_abort                      the batch; no Step
-//	automatic, semi_automatic       Step: a block, with all blocks in it
-//	manual                          Step: a block, with all blocks in it and around it
-//	release                         Step: what waits for release, or a block in which one does
-//	go_to                           Step: a sequence, repeat or select in manual; Target: the element directly in it that comes next
-//	force                           Step: the phase or transition in manual that waits, such as HEAT, HEAT.entry or HEAT.exit
-//	change                          Name: a parameter of the formula; Value: its new value, such as "2.5 kg". The batch is held
-//	comment                         Step: what is spoken of; what is said is the reason
-//	acknowledge                     Name: an alarm_id of the map
-//	reset_interlock                 Name: an interlock_id of the map
+// start the batch; no Step
+// pause, resume, hold, restart Step, with all in it
+// stop, abort Step, with all in it
+// reset nothing: always refused, since a batch runs once
+// hard_abort the batch; no Step
+// automatic, semi_automatic Step: a block, with all blocks in it
+// manual Step: a block, with all blocks in it and around it
+// release Step: what waits for release, or a block in which one does
+// go_to Step: a sequence, repeat or select in manual; Target: the element directly in it that comes next
+// force Step: the phase or transition in manual that waits, such as HEAT, HEAT.entry or HEAT.exit
+// change Name: a parameter of the formula; Value: its new value, such as "2.5 kg". The batch is held
+// comment Step: what is spoken of; what is said is the reason
+// acknowledge Name: an alarm_id of the map
+// reset_interlock Name: an interlock_id of the map
 type Command uint8
 
 // The commands.
@@ -87,11 +87,13 @@ const (
 	Acknowledge                          // of an alarm
 	ResetInterlock                       // of an interlock that has latched
 	ConfirmTime                          // that the batch may begin though UTC is not known
+	HistorianTotal                       // the historian's total of a window, as a person read it
 	orderCount
 )
 
 var commandNames = [orderCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset", "hard_abort",
-	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock", "confirm_time"}
+	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock", "confirm_time",
+	"historian_total"}
 
 // String gives the name that records and people use.
 func (c Command) String() string {

@@ -26,7 +26,7 @@ func (p *passage) story() string {
 func (p *passage) told(recs []*record.Record, most int) (lines []string) {
 	for _, rec := range recs {
 		if text := words(rec); text != "" {
-			lines = append(lines, fmt.Sprintf("%10s  %s", clock(p.at(rec)), text))
+			lines = append(lines, fmt.Sprintf("%10s %s", clock(p.at(rec)), text))
 		}
 	}
 	switch {
@@ -105,6 +105,9 @@ func eventWords(rec *record.Record) string {
 		v := values(rec)
 		return fmt.Sprintf("window %s, what runs in: %s, short by %s and was %s %s, version %s; error %s%s", t(record.MeterWindowID), spoken(record.Result),
 			v[record.NewValue.String()], v[record.OldValue.String()], t(record.Unit), t(record.ToVersion), t(record.Delta), brackets(t(record.Detail)))
+	case record.KindWindowEvent:
+		return fmt.Sprintf("window %s: %s at %s %s%s", t(record.MeterWindowID), spoken(record.WindowEvent), t(record.TotalizedValue), t(record.Unit),
+			brackets(strings.TrimPrefix(t(record.OldValue)+" to "+t(record.NewValue), " to ")))
 	case record.KindReconcile:
 		return fmt.Sprintf("window %s against its meter: %s%s", t(record.MeterWindowID), t(record.ReconcileStatus), brackets(t(record.Hint)))
 	case record.KindTimeout:

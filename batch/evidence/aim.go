@@ -21,7 +21,8 @@ type aim struct {
 	step, action      string
 	meter             *iomap.Meter
 	target, tolerance int64
-	reconcile         int64 // difference allowed between its total and the device's own; 0 where the device has none
+	density           quantity.Quantity // of the calibration; zero: none
+	reconcile         int64             // difference allowed between its total, the device's own and the historian's; 0 where there is neither
 
 	within   int64 // bound of the wall clock's error, ns, above which it is judged by cautious; 0: it does not matter
 	cautious int64
@@ -85,8 +86,13 @@ func (r *records) aim(id string, changed recipe.Formula) (*aim, error) {
 	if err == nil {
 		out.tolerance, err = tolerance.Counts(res)
 	}
-	if err == nil && out.meter.Totalizer != tag.None {
+	if m := out.meter; err == nil && (m.Totalizer != tag.None || m.Historian != tag.None || m.External) {
 		out.reconcile, err = out.meter.Tolerance.Counts(res)
+	}
+	for i := range r.cal.Factors {
+		if f := &r.cal.Factors[i]; f.Meter == meter.Name {
+			out.density = f.Density
+		}
 	}
 	return out, errors.Join(err, out.feeds(e, a, formula))
 }
@@ -148,9 +154,75 @@ func (r *records) opens(n uint64, rec *record.Record) {
 	if err == nil && rec.Has(record.TsUTC) && !r.cal.Covers(rec.Time(record.TsUTC)) {
 		err = fmt.Errorf("it opened at %s, and calibration %s does not hold then", rec.Text(record.TsUTC), r.cal.Version)
 	}
+	if err == nil {
+		err = differs(rec, "by mapping and calibration", r.described(a.meter)...)
+	}
+	if err == nil && !slices.Equal(rec.Texts(record.Coefficients), r.coefficients(a.meter.Name)) {
+		err = fmt.Errorf("%s is %.200q, by the calibration it is %q", record.Coefficients, rec.Texts(record.Coefficients), r.coefficients(a.meter.Name))
+	}
+	if w := r.windows.byName[id]; err == nil && w != nil && w.start == rec {
+		if err = r.edges(w, rec, false, 0); err == nil {
+			err = r.factor(a.meter, &w.g.bound)
+		}
+	}
 	if err != nil {
 		r.breach("totals", n, "window %.64s: %v", id, err)
 	}
+}
+
+// described are the keys of window_start that mapping and calibration give.
+func (r *records) described(m *iomap.Meter) []said {
+	var from, effective, expiry, period, param, delay string
+	if r.cal.ValidFrom != 0 {
+		from = string(record.AppendTime(nil, r.cal.ValidFrom))
+	}
+	if r.cal.EffectiveFrom != 0 {
+		effective = string(record.AppendTime(nil, r.cal.EffectiveFrom))
+	}
+	if r.cal.ValidTo != 0 {
+		expiry = string(record.AppendTime(nil, r.cal.ValidTo))
+	}
+	if m.Period > 0 {
+		period = inMS(m.Period)
+	}
+	switch f := &m.Filter; f.Type {
+	case iomap.MedianFilter:
+		if param = fmt.Sprintf("samples=%d", f.Samples); m.Period > 0 {
+			delay = inMS(m.Period * int64(f.Samples/2))
+		}
+	case iomap.DeviceFilter:
+		delay = inMS(f.Delay)
+	}
+	return []said{{record.Meter, m.Name}, {record.Method, m.Method.String()}, {record.ValidFrom, from}, {record.EffectiveFrom, effective},
+		{record.Expiry, expiry},
+		{record.SamplePeriodMS, period}, {record.FilterType, m.Filter.Type.String()}, {record.FilterParam, param}, {record.FilterDelayMS, delay},
+		{record.SourceUnit, string(r.m.Tags[m.Source].Unit)}}
+}
+
+// coefficients words what the calibration makes of a meter's readings.
+func (r *records) coefficients(meter string) []string {
+	for i := range r.cal.Factors {
+		f := &r.cal.Factors[i]
+		var words []string
+		switch {
+		case f.Meter != meter:
+			continue
+		case f.K.Coef != 0:
+			words = []string{fmt.Sprintf("k_factor %s", f.K)}
+		case f.Gain.Coef != 0:
+			words = []string{fmt.Sprintf("linear %s %s", f.Gain, f.Offset)}
+		default:
+			words = []string{"polyline"}
+			for _, p := range f.Points {
+				words = append(words, fmt.Sprintf("%s %s", p.Source, p.True))
+			}
+		}
+		if f.Density.Coef != 0 {
+			words = append(words, fmt.Sprintf("density %s", f.Density))
+		}
+		return words
+	}
+	return []string{"none"}
 }
 
 // verdict judges a closed window by its recomputed total. There are three reasons to close one: the recipe's end of it, and a
@@ -168,86 +240,4 @@ func (a *aim) verdict(reason string, quality tag.Quality, counts, tolerance int6
 		return "OUT_OF_TOLERANCE"
 	}
 	return "PASS"
-}
-
-// reconciles holds reconcile against the record that closed its window, and does its sum again. The device's own total is taken
-// as it stands in the record.
-func (r *records) reconciles(n uint64, rec *record.Record) {
-	id := rec.Text(record.MeterWindowID)
-	w := r.windows.byName[id]
-	if w == nil || w.stop == nil || w.reconciled {
-		r.breach("totals", n, "window %.64q is reconciled and was not closed, or was reconciled before", id)
-		return
-	}
-	w.reconciled = true
-	a, err := r.aim(id, r.changed)
-	if err == nil {
-		err = differs(rec, "recomputed", said{record.BatchTotal, w.stop.Text(record.TotalizedValue)},
-			said{record.Unit, w.stop.Text(record.Unit)}, said{record.Tolerance, shown(a.reconcile, a.meter.Resolution)})
-	}
-	if err == nil {
-		err = a.reconciled(rec, w.stop.Text(record.Quality))
-	}
-	if err != nil {
-		r.breach("totals", n, "window %.64s: %v", id, err)
-	}
-}
-
-// reconciled does the sum of a reconcile record again.
-func (a *aim) reconciled(rec *record.Record, quality string) error {
-	for _, k := range [...]record.Key{record.BatchTotal, record.MeterTotal} {
-		if _, ok := a.counts(rec.Text(k)); !ok && rec.Has(k) && rec.Text(k) != record.Overflow {
-			return fmt.Errorf("%s is %.80q, and its meter counts in %s", k, rec.Text(k), a.meter.Resolution)
-		}
-	}
-	compared, status, delta := []string{"batch_total", "meter_total"}, rec.Text(record.ReconcileStatus), rec.Text(record.Delta)
-	total, totalTold := a.counts(rec.Text(record.BatchTotal))
-	meter, meterTold := a.counts(rec.Text(record.MeterTotal))
-	switch {
-	case !rec.Has(record.MeterTotal):
-		compared, status, delta = compared[:1], "WARN", ""
-	case a.meter.Totalizer == tag.None:
-		return fmt.Errorf("%s is there, and the meter has no totalizer", record.MeterTotal)
-	case totalTold && meterTold:
-		status, delta = a.reconcileStatus(new(big.Int).Sub(big.NewInt(total), big.NewInt(meter)))
-	case totalTold != meterTold: // one is too great for any decimal, the other is not
-		status = "FAIL"
-	}
-	hint := ""
-	if !rec.Has(record.MeterTotal) || quality != tag.Good.String() {
-		hint = "missing samples"
-		if status == "PASS" {
-			status = "WARN"
-		}
-	}
-	if !slices.Equal(rec.Texts(record.Compared), compared) {
-		return fmt.Errorf("%s is %.80q, by its totals it is %q", record.Compared, rec.Texts(record.Compared), compared)
-	}
-	return differs(rec, "recomputed", said{record.Delta, delta}, said{record.ReconcileStatus, status}, said{record.Hint, hint},
-		said{record.HistorianTotal, ""})
-}
-
-// reconcileStatus judges the difference between a total and the device's own, in counts, and gives it as records spell it.
-func (a *aim) reconcileStatus(off *big.Int) (status, delta string) {
-	delta = record.Overflow
-	if off.IsInt64() {
-		delta = shown(off.Int64(), a.meter.Resolution)
-	}
-	allowed := big.NewInt(a.reconcile)
-	switch {
-	case off.CmpAbs(allowed) <= 0:
-		return "PASS", delta
-	case off.CmpAbs(allowed.Lsh(allowed, 1)) <= 0:
-		return "WARN", delta
-	}
-	return "FAIL", delta
-}
-
-// counts reads the decimal of a total as counts of the meter's resolution; ok is false where it is none.
-func (a *aim) counts(text string) (n int64, ok bool) {
-	coef, scale, err := quantity.ParseDecimal(text)
-	if err == nil {
-		n, err = quantity.Quantity{Coef: coef, Scale: scale, Unit: a.meter.Resolution.Unit}.Counts(a.meter.Resolution)
-	}
-	return n, err == nil
 }

@@ -38,8 +38,9 @@ type witness struct {
 	head                journal.Chain
 	left                uint64 // records whose bodies an extract leaves out
 	keys                signatures
-	anchors             []anchor // of that journal, in the order of the records
-	right               []anchor // those that the package bears out
+	anchors             []anchor         // of that journal, in the order of the records
+	right               []anchor         // those that the package bears out
+	amended             []*record.Record // amendments of that journal's reconciliations
 	signed              Signed
 	unsound             string // why it is no witness; "" where it is one
 }
@@ -103,6 +104,13 @@ func (w *witness) add(r *Row, of string) {
 		w.fail(r.Seq, "", "it is of journal %.80q of %.80q, the records before it are of %.80q of %.80q", id, device, w.id, w.device)
 	}
 	w.keys.add(r.Seq, rec)
+	if rec.Kind == record.KindReconcileAmended && rec.Text(record.AmendedJournalID) == of {
+		if len(w.amended) == maxNotes {
+			w.fail(r.Seq, "", "it amends a reconciliation, one more than the %d that are read", maxNotes)
+			return
+		}
+		w.amended = append(w.amended, rec)
+	}
 	if rec.Kind != record.KindHeadAnchored || rec.Text(record.AnchoredJournalID) != of {
 		return
 	}
@@ -153,6 +161,7 @@ func (v *verifier) checkAnchors() error {
 	if err := v.holdAnchors(c); err != nil {
 		return err
 	}
+	v.holdAmendments(c)
 	a := &r.Anchored
 	switch {
 	case w.unsound != "":

@@ -103,7 +103,7 @@ type records struct {
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
 	r := &records{files: files, breach: breach, state: sequencer.Idle.String(), cal: &metering.Calibration{}}
-	r.windows = windows{breach: breach, byName: map[string]*window{}}
+	r.windows = windows{breach: breach, meters: r.gauges, byName: map[string]*window{}}
 	r.signed.breach = breach
 	return r
 }
@@ -160,12 +160,17 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		}
 	case record.KindWindowStart:
 		r.opens(n, rec)
+		r.begins(rec)
 	case record.KindReconcile:
 		r.reconciles(n, rec)
 	case record.KindOutputWrite, record.KindActionState:
 		r.jogged(n, rec)
 	case record.KindInFlight:
 		r.learns(n, rec)
+	case record.KindHistorianTotal, record.KindCommand:
+		r.given(n, rec)
+	case record.KindCommandResult:
+		r.entered(rec)
 	case record.KindWindowStop:
 		if w := r.windows.byName[rec.Text(record.MeterWindowID)]; w != nil && w.stop == rec {
 			w.changed = r.changed
@@ -292,12 +297,14 @@ func (r *records) finish() {
 		case r.end == nil:
 		case w.stop == nil:
 			r.breach("samples", w.startSeq, "window %s is opened and never closed, and the run has ended", w.id)
-		case !w.reconciled:
+		case w.weighed.rec == nil:
 			r.breach("totals", w.stopSeq, "window %s is closed and never reconciled, and the run has ended", w.id)
 		case w.learnt == nil && w.stop.Text(record.WindowStopEvent) == "end":
 			if a, err := r.aim(w.id, w.changed); err == nil && a.learn.action != "" {
 				r.breach("totals", w.stopSeq, "nothing is said of what window %s has taught, and the run has ended", w.id)
 			}
+		case w.weighed.input != 0:
+			r.breach("totals", w.weighed.input, "a historian's total of window %s is given, and nothing has come of it", w.id)
 		}
 	}
 }

@@ -10,20 +10,22 @@ import (
 
 // Report is what Verify found. It holds every check, whether it failed or not. Its text is fit for a terminal, see [Plain].
 type Report struct {
-	Run       // as the records say
-	BatchID   string
-	JournalID string
-	Records   uint64   // number of the last record
-	Link      string   // link of the last record, hex
-	Ref       string   // export_ref of the package, hex; "" where there is no manifest
-	Extract   bool     // bodies were left out; how the run ended is not known then
-	Checks    []Check  // in the order in which they were made
-	Other     []string // files beside the package, which nothing here vouches for
-	Proven    []string // what the package proves, in words; nothing where a check failed
-	NotProven []string // what it cannot prove, in words
-	Anchored  Anchored // which records are anchored in the device journal that was given
-	Signed    Signed   // which records are signed, and by which key
-	Chip      string   // which chip held the head while the batch ran, as its records say; "none", and why, where none or a file did
+	Run        // as the records say
+	BatchID    string
+	JournalID  string
+	Records    uint64       // number of the last record
+	Link       string       // link of the last record, hex
+	Ref        string       // export_ref of the package, hex; "" where there is no manifest
+	Extract    bool         // bodies were left out; how the run ended is not known then
+	Checks     []Check      // in the order in which they were made
+	Other      []string     // files beside the package, which nothing here vouches for
+	Proven     []string     // what the package proves, in words; nothing where a check failed
+	NotProven  []string     // what it cannot prove, in words
+	Anchored   Anchored     // which records are anchored in the device journal that was given
+	Reconciled []Reconciled // the last reconciliation of each window, as the records say
+	Amended    []Amendment  // reconciliations that the device journal that was given amends, in its order
+	Signed     Signed       // which records are signed, and by which key
+	Chip       string       // which chip held the head while the batch ran, as its records say; "none", and why, where none or a file did
 }
 
 // newReport is a report in which no check has been made yet.

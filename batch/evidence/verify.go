@@ -79,7 +79,7 @@ func (v *verifier) told() (proves []string) {
 		r.Extract = true
 		r.NotProven, proves = e.notProven(v.head.N, anchors, signatures), e.proven()
 	} else {
-		r.Run = v.recs.run()
+		r.Run, r.Reconciled = v.recs.run(), v.recs.windows.reconciliations()
 		r.NotProven, proves = v.recs.notProven(anchors, signatures), proven()
 	}
 	return slices.Concat(proves, r.Anchored.proven(), r.Signed.proven())

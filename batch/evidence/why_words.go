@@ -76,6 +76,12 @@ func (t *telling) input(rec *record.Record) string {
 	case record.KindResourceQueue:
 		return "request " + rec.Text(record.RequestID) + " is at place " + rec.Text(record.QueuePlace) + " of the arbiter's queue" +
 			also(rec, "; it is with ", record.ResourceOwner) + also(rec, " since ", record.OwnerSince)
+	case record.KindHistorianTotal:
+		if !rec.Has(record.Value) {
+			return rec.Text(record.HistorianSource) + " gave no total of window " + rec.Text(record.MeterWindowID) + also(rec, ": ", record.Detail)
+		}
+		return rec.Text(record.HistorianSource) + " gave the total of window " + rec.Text(record.MeterWindowID) + ": " +
+			rec.Text(record.Value) + also(rec, " ", record.Unit) + also(rec, ", calibration ", record.HistorianCalibVersion)
 	case record.KindActionResult:
 		return "request " + rec.Text(record.RequestID) + " of an OEM action ended " + rec.Text(record.Result) + listed(rec, ": ", record.Values) +
 			also(rec, "; ", record.Detail)
@@ -86,7 +92,8 @@ func (t *telling) input(rec *record.Record) string {
 // ordered says what was ordered, and of what.
 func ordered(rec *record.Record) string {
 	return " ordered " + rec.Text(record.Command) + also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) +
-		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) + also(rec, " = ", record.Value)
+		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) +
+		also(rec, " ", record.MeterWindowID) + also(rec, " = ", record.Value)
 }
 
 // block says what the last event of an input block was: what was decided next was decided from it.
@@ -127,9 +134,10 @@ func decision(rec *record.Record) string {
 	case record.KindWindowStop:
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
 			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
+	case record.KindWindowEvent:
+		return windowHad(rec)
 	case record.KindReconcile:
-		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
-			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + " " + rec.Text(record.Unit) + also(rec, "; ", record.Hint)
+		return reconciledWords(rec)
 	case record.KindInFlight:
 		return taught(rec)
 	case record.KindPrompt:
@@ -270,6 +278,19 @@ func written(rec *record.Record) string {
 	return words
 }
 
+// windowHad says what has happened to an open window.
+func windowHad(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
+		also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
+		rec.Text(record.TotalizedValue) + " " + rec.Text(record.Unit) + also(rec, "; the same happened meanwhile ", record.Coalesced)
+}
+
+// windowWords say what has happened to an open window.
+var windowWords = map[string]string{"gap": "its source is not GOOD", "gap_end": "its source is GOOD again", "rollover": "its counter has rolled over",
+	"reset": "its counter was reset", "replaced": "its counter is another one, or has jumped", "channels_differ": "its two counters have drifted apart",
+	"out_of_range": "a reading lies outside the calibration", "stable": "the scale is stable", "unstable": "the scale is not stable",
+	"time_step": "the wall clock was stepped", "held": "its step is held", "resumed": "its step goes on", "threshold": "the total waited for is there"}
+
 // also gives the text of a key behind some words, "" where the record has not got it.
 func also(rec *record.Record, words string, k record.Key) string {
 	if !rec.Has(k) {
@@ -321,4 +342,12 @@ func taught(rec *record.Record) string {
 	return "window " + rec.Text(record.MeterWindowID) + ", what runs in: " + rec.Text(record.Result) + ", " + rec.Text(record.OldValue) + " -> " +
 		rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", version " + rec.Text(record.FromVersion) + " -> " + rec.Text(record.ToVersion) +
 		", by an error of " + rec.Text(record.Delta) + also(rec, ": ", record.Detail)
+}
+
+// reconciledWords says what totals came to.
+func reconciledWords(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
+		rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + also(rec, ", historian ", record.HistorianTotal) + " " +
+		rec.Text(record.Unit) + also(rec, "; ", record.Hint) + listed(rec, "; absent: ", record.Absent) +
+		also(rec, "; in the place of record ", record.Amends) + also(rec, "; ", record.Detail)
 }

@@ -55,7 +55,7 @@ func (in *inbox) done() []func(l *loop) {
 
 // beside begins what is due beside the loop, notes what it has come to, and returns when something will be due.
 func (l *loop) beside(now int64) int64 {
-	if l.r.slots == nil && l.r.rig.Health == nil {
+	if l.r.slots == nil && l.r.rig.Health == nil && l.r.rig.Historian == nil {
 		return timebase.Never
 	}
 	for _, f := range l.r.in.done() {
@@ -67,12 +67,12 @@ func (l *loop) beside(now int64) int64 {
 	if l.w.Room() < reserve {
 		return now + measureLeast
 	}
-	next := min(l.mark(now), l.examine(now))
+	next := min(l.mark(now), l.examine(now), l.consult(now))
 	if later := l.r.in.done(); len(later) > 0 { // in virtual time it is done as soon as it is begun
 		for _, f := range later {
 			f(l)
 		}
-		next = min(l.mark(now), l.examine(now))
+		next = min(l.mark(now), l.examine(now), l.consult(now))
 	}
 	return next
 }

@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -59,8 +60,11 @@ type loop struct {
 	heads   *heads // nil: nothing is signed
 	marks   marks
 	medium  medium
-	desk    *errands                        // calls of the arbiter; nil: they are made on the loop
-	aside   func(work func() func(l *loop)) // has work done beside the loop, which then calls what it returns
+
+	consults consults
+	desk     *errands                                           // calls of the arbiter; nil: they are made on the loop
+	abroad   func(work func(ctx context.Context) func(l *loop)) // has a historian asked, likewise
+	aside    func(work func() func(l *loop))                    // has work done beside the loop, which then calls what it returns
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {
@@ -332,7 +336,8 @@ func (l *loop) keep(rec *record.Record) {
 	case record.KindReconcile:
 		for i := range l.windows {
 			if w := &l.windows[i]; w.ID == rec.Text(record.MeterWindowID) {
-				w.Meter, w.Reconciled, w.Hint = rec.Text(record.MeterTotal), rec.Text(record.ReconcileStatus), rec.Text(record.Hint)
+				w.Meter, w.Historian = rec.Text(record.MeterTotal), rec.Text(record.HistorianTotal)
+				w.Reconciled, w.Hint = rec.Text(record.ReconcileStatus), rec.Text(record.Hint)
 			}
 		}
 	}
@@ -460,4 +465,5 @@ var kinds = [...]record.Kind{batch.Observed: record.KindTimeObserved, batch.Crea
 	batch.Bound: record.KindObjectBound, batch.Declared: record.KindActionDeclared, batch.Boot: record.KindBoot, batch.Late: record.KindTickLate, batch.Told: record.KindCommand,
 	batch.Answered: record.KindPromptAnswer, batch.Done: record.KindWriteDone, batch.Progress: record.KindActionProgress,
 	batch.Finished: record.KindActionResult, batch.ResourceGranted: record.KindResourceGranted,
-	batch.ResourceRefused: record.KindResourceRefused, batch.ResourceQueue: record.KindResourceQueue}
+	batch.ResourceRefused: record.KindResourceRefused, batch.ResourceQueue: record.KindResourceQueue,
+	batch.HistorianSaid: record.KindHistorianTotal}

@@ -32,6 +32,7 @@ type crew struct {
 	queue *queue
 	trip  tag.Write                     // the request for a trip; without a channel where the map has none
 	work  chan func() func(l *loop)     // done beside the loop, one piece after the other; it has room for each sort
+	asked chan struct{}                 // closed when the historian has answered; nil: it was not asked. The loop's own
 	ends  map[uint32]context.CancelFunc // of the OEM actions, of those that have ended too; the loop's own
 }
 
@@ -50,6 +51,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
+	defer c.leave()
 	defer c.wg.Wait()
 	defer stopLog()
 	defer stop()
@@ -61,6 +63,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 		h.now = clock.Now
 	}
 	r.loop.aside = func(one func() func(l *loop)) { c.work <- one }
+	r.loop.abroad = c.abroad(work)
 	r.loop.desk = &errands{fail: r.in.fail}
 	c.run(ctx, logged, wall)
 	if r.loop.failed != nil {

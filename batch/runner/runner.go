@@ -77,6 +77,10 @@ type Rig struct {
 	// once that was measured for hal.LeastMeasured. Nil: nothing is projected.
 	Endurance *hal.Endurance
 
+	// Historian is asked for the totals of windows whose meter has "historian: external" in the map, from when they close until the batch has
+	// ended. Nil: nobody is asked, and a person may enter them (sequencer.HistorianTotal).
+	Historian Historian
+
 	Arbiter Arbiter // gives the equipment that batches share; nil: a recipe that uses some is refused
 
 	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
@@ -111,7 +115,7 @@ type Prompt struct {
 // answer that a parameter takes, and the loop waits for that: less than 1 ms with a recipe of some dozen steps, some 25 ms with one of
 // 2,000, and 60 to 200 ms with one near batch.MaxFile; so no machine should change values often. A batch that is begun in the place of another
 // (batch.BindOptions.RestartOf) begins with the formula of the recipe at its size, whatever that one was changed to. A Comment changes
-// nothing.
+// nothing. A HistorianTotal amends the reconciliation of a window that has closed, of a meter for which the map has a historian.
 //
 // Beside the commands of the states there are the modes of blocks (sequencer.Automatic,
 // SemiAutomatic, Manual; Step is the block, and a phase is refused; manual takes the
@@ -122,8 +126,8 @@ type Command struct {
 	Command  sequencer.Command
 	Step     string // element of the recipe; "" is the whole batch
 	Target   string // GoTo: element that comes next
-	Name     string // parameter (Change), alarm (Acknowledge) or interlock (ResetInterlock)
-	Value    string // Change: the new value, such as "2.5 kg"
+	Name     string // parameter (Change), alarm (Acknowledge), interlock (ResetInterlock) or window (HistorianTotal)
+	Value    string // Change: the new value, such as "2.5 kg"; HistorianTotal: what the historian shows, such as "119.98 kg"
 	Operator string
 	Role     string // "" is "operator"
 	Reason   string // required for everything but start; of a Comment what is said, at most batch.MaxDetail bytes. Another is cut there
@@ -181,7 +185,7 @@ type Result struct {
 // Window is one metering window of a Result, in the words of its records.
 type Window struct {
 	ID, Unit, Target, Total, Delta, Tolerance, Verdict string
-	Meter, Reconciled, Hint                            string // of the reconcile record
+	Meter, Historian, Reconciled, Hint                 string // of the last reconcile record
 }
 
 // Runner is a run under way. Tell and Answer may be called from any goroutine.

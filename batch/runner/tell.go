@@ -29,7 +29,8 @@ func makesSafe(ev *batch.Event) bool {
 
 // begins tells whether a command or an answer may set something going that a hold or an abort from before it does not prevent.
 func begins(ev *batch.Event) bool {
-	return !makesSafe(ev) && ev.Command != sequencer.Change && ev.Command != sequencer.Comment && ev.Command != sequencer.Acknowledge
+	return !makesSafe(ev) && ev.Command != sequencer.Change && ev.Command != sequencer.Comment && ev.Command != sequencer.Acknowledge &&
+		ev.Command != sequencer.HistorianTotal
 }
 
 // tell takes in a command or refuses it. One of the whole batch that makes safe is refused only where maxSafety wait that say the same.

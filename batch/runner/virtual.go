@@ -89,6 +89,7 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 		h.now = func() int64 { return v.now }
 	}
 	v.l.aside = func(work func() func(l *loop)) { v.r.in.finish(work()) }
+	v.l.abroad = func(work func(ctx context.Context) func(l *loop)) { v.r.in.finish(work(ctx)) }
 	v.port.Advance(v.now, v.emit)
 	defer v.l.seen.follow(v.wall, func() {})()
 	readback, _ := r.in.readback()

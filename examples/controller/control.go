@@ -85,6 +85,9 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		stdout = p
 	}
 	opt, rig := &runner.Options{}, runner.Rig{Dir: j.dir, FRAM: j.fram}
+	if f.historian != "" {
+		rig.Historian = runner.HistorianFile(f.historian)
+	}
 	if rig.Key, err = signingKey(f, j.b); err != nil {
 		return res, false, err
 	}

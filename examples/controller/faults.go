@@ -140,6 +140,12 @@ func fault(l *script.Line, known []string, plant *sim.Plant, scripted map[uint32
 			return nil, ft, l.Errorf("comment takes an operator and a text: comment op1 \"the hose drips\"")
 		}
 		return tells(runner.Command{Command: sequencer.Comment, Operator: l.Args[0], Reason: l.Args[1]}), ft, nil
+	case "historian":
+		if len(l.Args) != 4 || slices.Contains(l.Args, "") {
+			return nil, ft, l.Errorf("historian takes an operator, a window, its total by the historian and a reason: " +
+				"historian op1 A \"119.98 kg\" \"read at its panel\"")
+		}
+		return tells(runner.Command{Command: sequencer.HistorianTotal, Operator: l.Args[0], Name: l.Args[1], Value: l.Args[2], Reason: l.Args[3]}), ft, nil
 	case "answer":
 		id, err := l.Int(1)
 		if err != nil || len(l.Args) != 3 || l.Args[0] == "" || id < 1 || id > math.MaxUint32 {

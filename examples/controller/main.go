@@ -1,26 +1,27 @@
 // Controller runs one batch on a simulated plant, from recipe file to verified evidence.
 //
-//	go run ./examples/controller                     the built-in demo, about 40 s
-//	go run ./examples/controller                     again, when it was killed: the batch goes on
-//	go run ./examples/controller -virtual            the same batch with the clock as an input, at once
-//	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
-//	go run ./examples/controller approve ...         approve and publish recipe, map and calibration
-//	go run ./examples/controller activate ...        have batches use them that name no files
-//	go run ./examples/controller rollback ...        go back to the version that was active before
-//	go run ./examples/controller versions            what is active, what was, and who said so
-//	go run ./examples/controller extract ...         some records of a batch as a package, on record
+// go run ./examples/controller the built-in demo, about 40 s
+// go run ./examples/controller again, when it was killed: the batch goes on
+// go run ./examples/controller -virtual the same batch with the clock as an input, at once
+// go run ./examples/controller -recipe FILE ... another recipe; approve it first, or say -unapproved
+// go run ./examples/controller approve ... approve and publish recipe, map and calibration
+// go run ./examples/controller activate ... have batches use them that name no files
+// go run ./examples/controller rollback ... go back to the version that was active before
+// go run ./examples/controller versions what is active, what was, and who said so
+// go run ./examples/controller extract ... some records of a batch as a package, on record
 //
-// A fault script (-faults) has lines such as
+// # A fault script (-faults) has lines such as
 //
-//	at 5s  silent ctr/1 3s
-//	at 12s command restart op1 "meter is back"
-//	at 20s command manual op1 "charge by hand" CHARGE
-//	at 25s command go_to op1 "once more" CHARGE FILL_A
-//	at 12s command change op1 "weaker lot" charge_a "125 kg"
-//	at 13s comment op1 "the hose drips"
-//	at 14s answer op1 2 "2.50 kg"
-//	at 15s command acknowledge op1 "seen" TAH301
-//	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
+// at 5s silent ctr/1 3s
+// at 12s command restart op1 "meter is back"
+// at 20s command manual op1 "charge by hand" CHARGE
+// at 25s command go_to op1 "once more" CHARGE FILL_A
+// at 12s command change op1 "weaker lot" charge_a "125 kg"
+// at 13s comment op1 "the hose drips"
+// at 14s historian op1 A "119.98 kg" "read at its panel"
+// at 14s answer op1 2 "2.50 kg"
+// at 15s command acknowledge op1 "seen" TAH301
+// at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
 //
 // Every line has a time. The faults are those of sim.FaultKind (go doc -all ./hal/sim FaultKind); commands are those of
 // sequencer.Command, by an operator, with a reason, and concern the whole batch or the step behind that. Go_to has, besides, the step
@@ -69,7 +70,7 @@ const (
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
 	time                                                string
-	key, oldKey, fram, export, replaced                 string
+	key, oldKey, fram, export, replaced, historian      string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
 	seed                                                uint64
@@ -106,12 +107,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	f := flags{given: map[string]bool{}}
-	set := newFlags("controller", "controller [flags]           run one batch on the simulated plant\n"+
-		"       controller approve [flags]   approve and publish recipe, map and calibration; see controller approve -help\n"+
-		"       controller activate [flags]  have batches use them that name no files\n"+
-		"       controller rollback [flags]  go back to the version that was active before\n"+
-		"       controller versions [flags]  list what is active and what was\n"+
-		"       controller extract [flags]   take an extract of a batch, on record", stderr)
+	set := newFlags("controller", "controller [flags] run one batch on the simulated plant\n"+
+		" controller approve [flags] approve and publish recipe, map and calibration; see controller approve -help\n"+
+		" controller activate [flags] have batches use them that name no files\n"+
+		" controller rollback [flags] go back to the version that was active before\n"+
+		" controller versions [flags] list what is active and what was\n"+
+		" controller extract [flags] take an extract of a batch, on record", stderr)
 	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`, or active:ID; the active one, or the built-in demo, if not given")
 	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`, or active:ID; the active one, or that of the demo plant, if not given")
 	set.StringVar(&f.size, "size", "", "batch size, a `QUANTITY` such as \"200 kg\"; the recipe's nominal size if not given")
@@ -123,6 +124,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.time, "time", "", timeHelp)
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
+	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
 	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
 	exportFlags(set, &f)
@@ -205,7 +207,8 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time,
+		"historian": f.historian} {
 		if f.given[name] && value == "" {
 			return name
 		}

@@ -315,6 +315,7 @@ type window struct {
 	Tolerance  string `json:"tolerance"`
 	Verdict    string `json:"result"`
 	Meter      string `json:"meter_total"`
+	Historian  string `json:"historian_total"`
 	Reconciled string `json:"reconcile_status"`
 	Hint       string `json:"hint"`
 }
@@ -327,6 +328,20 @@ func (s *summary) short() (words string) {
 		}
 	}
 	return words
+}
+
+// reconciliation says what the totals of a window come to.
+func (w *window) reconciliation() string {
+	words, historian := "  reconciliation", "none"
+	if w.Historian != "" {
+		historian = w.Historian + " " + w.Unit
+	}
+	if w.Meter == "" {
+		words += ", the meter's own total is not there: " + w.Reconciled
+	} else {
+		words += " with the meter's own total, " + w.Meter + " " + w.Unit + ": " + w.Reconciled
+	}
+	return words + bracket(w.Hint) + "; historian: " + historian
 }
 
 // end prints the summary. Report is nil where there is no package; unsafe names the outputs that are not at their safe values.
@@ -355,11 +370,7 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 	fmt.Fprintf(v.out, "\nbatch    %s is %s%s\n", s.Batch, s.State, s.short())
 	for _, w := range s.Windows {
 		fmt.Fprintf(v.out, "total %s  %s %s, target %s, delta %s, tolerance %s: %s\n", w.ID, w.Total, w.Unit, w.Target, w.Delta, w.Tolerance, w.Verdict)
-		if w.Meter == "" {
-			fmt.Fprintf(v.out, "  reconciliation: %s, the meter's own total is not there\n", w.Reconciled)
-		} else {
-			fmt.Fprintf(v.out, "  reconciliation with the meter's own total, %s %s: %s%s; historian: none\n", w.Meter, w.Unit, w.Reconciled, bracket(w.Hint))
-		}
+		fmt.Fprintln(v.out, w.reconciliation())
 	}
 	if len(unsafe) == 0 {
 		fmt.Fprintln(v.out, "outputs  all at their safe values")

@@ -6,6 +6,7 @@
 //	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe, in words
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
+//	go run ./examples/evidence reconcile DIR -device out/device -csv historian.csv -by NAME -reason TEXT    totals that came late
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
 //	go run ./examples/evidence query DIR kind=window_stop    print records with their place in the chain
 //	go run ./examples/evidence why DIR        why the batch is what it is: who or what held or aborted it, what it waits for
@@ -34,6 +35,8 @@ const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
        evidence diff OLD NEW
        evidence format RECIPE
        evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
+       evidence reconcile DIR -device JOURNAL -csv FILE -by NAME [-role ROLE] -reason TEXT
+       evidence reconcile DIR -device JOURNAL -window ID -total "119.98 kg" [-calib VERSION] -by NAME [-role ROLE] -reason TEXT
        evidence replay DIR
        evidence query DIR [WORD...]
        evidence why DIR [NUMBER|STEP]
@@ -51,7 +54,12 @@ the record that was touched.
   -trust KEY.pem     a public key of which you know whose it is; may be given up to 64 times. It fails unless such a
                      key, or one that took its place by a key_event that both have signed, has signed a head
   -device JOURNAL    directory of the controller's device journal, or of an extract of it. It fails where the
-                     package is shorter than a head that is kept there (tail lost), or has another one (rewritten)
+                     package is shorter than a head that is kept there (tail lost), or has another one (rewritten). It
+                     prints the reconciliations that are amended there, and fails where their sums do not hold
+reconcile takes a historian's total that came after the end of the batch, of a window whose meter has "historian:
+external" in the map. It verifies the package, changes nothing of it, and records in the controller's device journal,
+which must be there and not in use, what the reconciliation comes to with it. FILE has the columns
+batch_id,meter_window_id,total,unit[,calib_version], with a line that names them; lines of other batches are passed over.
 replay decides everything again from the recorded inputs and compares it with the records, byte for byte.
 query prints the records that all words mean, one a line, parted by tabs: number, link before, leaf, link,
 body. Leaf is SHA-256(0x00 || body), link SHA-256(number LF link before LF leaf LF), so each line verifies.
@@ -96,6 +104,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return format(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "verify":
 		return verify(args[1:], stdout, stderr)
+	case len(args) >= 2 && args[0] == "reconcile":
+		return reconcile(args[1:], stdout, stderr)
 	case len(args) == 2 && args[0] == "replay":
 		return replay(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "query":
@@ -175,6 +185,15 @@ func verify(args []string, stdout, stderr io.Writer) int {
 	for i := range levels {
 		fmt.Fprintln(stdout, levels[i].String())
 	}
+	var amended, totals []string
+	for i := range rep.Reconciled {
+		totals = append(totals, rep.Reconciled[i].Words())
+	}
+	list(stdout, "totals held against each other:", totals)
+	for i := range rep.Amended {
+		amended = append(amended, rep.Amended[i].Words())
+	}
+	list(stdout, "amended in the device journal:", amended)
 	list(stdout, "beside the package, and not vouched for:", rep.Other)
 	list(stdout, "proven:", rep.Proven)
 	list(stdout, "not proven:", rep.NotProven)

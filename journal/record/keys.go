@@ -7,215 +7,243 @@ type Key uint16
 
 // The keys. Units are the suffix of the name. The form of each stands beside its name in the table below.
 const (
-	AckedSeq            Key = iota // last record that a sink says it holds durably
-	ActionID                       // place of an action, step_id/n
-	ActionState                    // start, wait, ready (what it waits for is true, and it waits for release) or end
-	ActionType                     // OEM action type asked for
-	ActionVersion                  // version of the OEM action type
-	ActiveSlot                     // slot that names the active version, A or B
-	ActiveSteps                    // steps that were under way, each with its state and what it waited for
-	Actor                          // who did it
-	AgeMS                          // age of a value when it was used
-	AlarmID                        // alarm of the map
-	AlarmState                     // what has become of an alarm: raised, cleared or acknowledged
-	Anchor                         // where the head of the journal is kept besides, and what was found there
-	AnchoredJournalID              // journal whose head is anchored in this one
-	Answer                         // kind of answer that a prompt wants: confirm, number, choice or text
-	ApprovalID                     // approval that covers an object
-	ApprovedBy                     // who approved
-	Backpressure                   // times that inputs had to wait because the journal or the gate had no room
-	BadBlockCount                  // blocks of the medium that are out of use
-	BatchID                        // the batch
-	BatchSize                      // size of the batch with its unit
-	BatchState                     // state of the batch, one of the ISA-88 twelve
-	BatchTotal                     // total computed from the window
-	Behind                         // durable records that a sink does not hold yet
-	BlockAgeMS                     // age at which input blocks are sealed
-	BlockData                      // packed input events, base64
-	BlockEvents                    // number of events in the block
-	BlockForm                      // coding of block_data
-	BudgetAssumptions              // what a projection takes for granted, in words
-	BytesWrittenTotal              // bytes that the medium was told to write, as far back as its system counts
-	CalibVersion                   // version of the calibration in force
-	Cause                          // numbers of the records that led to this one
-	CautiousTolerance              // tolerance where time is not known well
-	ChangeReason                   // why it was done, in the actor's words
-	CheckpointID                   // generation of a checkpoint
-	CheckpointLastSeq              // last record from which a state was recovered
-	CheckpointPeriod               // time from one checkpoint to the next, with its unit
-	CheckpointSlot                 // where a checkpoint lies: "chip 1", "file 1" and so on
-	Choices                        // answers that a prompt takes
-	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
-	Command                        // command given
-	Compared                       // totals that a reconciliation compared
-	DebounceMS                     // how long a raw truth must rest before it counts
-	DebouncedState                 // raw_state after the debounce
-	Delta                          // difference, in unit
-	Detail                         // what a device or person said, verbatim
-	DeviceID                       // field device or controller that the event came from
-	DeviceProfileID                // profile of the device
-	Digest                         // SHA-256 of an object's bytes, hex
-	DispatchLatencyMS              // longest time from a decision until the port was given its write
-	DoneMonoNS                     // when a write took effect, monotonic ns
-	EffectiveFrom                  // from when an object may be used
-	ElapsedMS                      // time since the start of what ended
-	Engine                         // engine number
-	Epoch                          // boot count of the journal
-	EquipmentBound                 // units of the map that were chosen by class, name=unit and why
-	EquipmentID                    // unit that the batch runs on
-	EraseCountMax                  // erasures of the block that was erased most
-	EventQueueDepth                // most inputs that waited at one time
-	EventSeq                       // number of the record in its journal
-	EventType                      // kind of the record
-	EventsPerSecond                // records of each kind per second, kind=rate
-	Expiry                         // until when an object may be used
-	ExportRef                      // SHA-256 of the manifest of an evidence package, hex
-	FilterParam                    // what the filters in filter_type are set to
-	FilterType                     // filters that stand between raw_state and the verdict
-	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
-	Flushes                        // flushes that the journal waited for
-	FromMonoNS                     // monotonic time of the last look at the wall clock before it stepped
-	FromVersion                    // version that was active before
-	ChainVerifyResult              // what verifying the hash chain of a package came to: PASS or FAIL
-	HeadLink                       // link of the last record that a head covers, hex
-	HeadRoot                       // root of the tree over the records that a head covers, hex
-	HeadSize                       // number of records that a head covers, from record 1
-	Hint                           // likely cause of a difference
-	HistorianTotal                 // total according to the historian
-	HoldoverAgeS                   // time since the reference of the wall clock was heard last
-	HoldoverState                  // of the wall clock: none, active, or ended where its bound has grown beyond the limit or it was not to be believed
-	ImpactScope                    // what a change touches
-	InFlight                       // what a batch begins with of what runs in: window, meter, amount, version, and where it was learnt
-	InterlockGateState             // permits or blocks
-	InterlockID                    // interlock of the map
-	InterlockKind                  // permissive, trip or safety_trip
-	JournalBytes                   // bytes that the journal wrote, zeros of new segments included
-	JournalID                      // the journal
-	KeyID                          // id of a key that signs heads, 8 hex digits
-	KeyName                        // name under which a key signs
-	KeyProtection                  // where a private key lies: software, tpm or secure_element
-	KeyState                       // declared, provisioned, rotated or revoked
-	LastSyncTs                     // when the reference of the wall clock was heard last
-	LateMS                         // how late a tick was taken
-	LeapSecond                     // what is announced for the end of this UTC day: insert or delete
-	LearnShare                     // share of the error that is learnt
-	Level                          // ISA-88 level of the element
-	Limit                          // limit that was met or broken
-	LogicalTag                     // tag as the map names it
-	LoopLatencyMS                  // longest time by which the loop was late for a deadline
-	LossIntervalS                  // greatest time for which inputs may be missing
-	MappingVersion                 // version of the I/O mapping
-	MaxLength                      // most characters of an answer
-	MaxValue                       // greatest answer, or value that is learnt, in unit
-	Medium                         // what a medium calls itself
-	Message                        // text shown or logged
-	MeterTotal                     // total according to the meter's own totalizer
-	MeterWindowID                  // metering window
-	Milestone                      // why a head was to be signed
-	MinValue                       // least answer, or value that is learnt, in unit
-	Mode                           // mode of a block: automatic, semi_automatic or manual
-	MovedMS                        // by how much UTC was moved
-	NewValue                       // value after a change
-	ObjectID                       // name of a governed object
-	ObjectKind                     // recipe, mapping or calibration
-	ObjectVersion                  // version of a governed object
-	OffsetMS                       // last measured offset of the wall clock
-	OldValue                       // value before a change
-	Omitted                        // entries that did not fit their record
-	OperatorID                     // operator who acts or answers for the batch
-	OperatorRole                   // role in which the operator acts
-	OrderToleranceMS               // step of the wall clock up to which order by UTC may be believed across it
-	Overwritten                    // entries of a trace before its first one, which are gone
-	OwnerSince                     // since when the owner has what is waited for
-	OwnerStepID                    // elements that hold what is waited for
-	Parameter                      // parameter of the formula
-	Params                         // parameters handed over, name=value
-	PayloadBytes                   // bytes of evidence that the journal took
-	PhaseState                     // state of the element, one of the ISA-88 twelve
-	PhysicalChannel                // channel as the map names it
-	Polarity                       // normal or inverted
-	Policy                         // rule by which records may go: which sinks, and what age
-	PrimaryBackup                  // place of the source of UTC among those of its kind: primary or backup
-	Priority                       // priority of an alarm: low, medium, high or urgent
-	ProjectedLifeDays              // days until the medium is worn out, on the assumptions beside it
-	PromptID                       // number of a prompt
-	PublicKey                      // public key, SPKI in DER, base64
-	Quality                        // GOOD, STALE or BAD
-	QueuePlace                     // place in an arbiter's queue, 1 for who is next
-	RawState                       // value on the wire; of an interlock: 1 where it is violated, before its filters
-	Reaction                       // what a trip does to those who answer for its outputs: hold, abort, hard_abort or none
-	Readback                       // outputs as read back
-	Reasons                        // why a state is what it is, each reason in words
-	RecipeID                       // the recipe
-	RecipeVersion                  // version of the recipe
-	ReconcileStatus                // PASS, WARN or FAIL
-	RecoveryPath                   // how the journal was recovered
-	RecoveryRule                   // recovery rule that has ended the batch; restart: a new one is to take its place
-	RequestID                      // number of an OEM action, or of a request for equipment
-	Resolution                     // of which an answer is a whole number, in unit
-	ResourceID                     // common equipment that is asked for
-	ResourceOwner                  // who has what is asked of an arbiter, in its words
-	RestartOf                      // batch_id of the batch in whose place this one was begun
-	Result                         // outcome
-	RetryCount                     // how often it was tried again
-	RollbackReason                 // why an earlier version was activated again
-	Round                          // round of the innermost repeat around the element
-	SafeDirection                  // whether the write goes to the safe side
-	SafeState                      // safe value that was taken
-	SafeStateReason                // why it was taken
-	Samples                        // number of samples in the window
-	SamplesDigest                  // SHA-256 of the window's sample lines, hex
-	SchemaVersion                  // version of the recipe schema
-	Seed                           // seed of a simulation
-	Segments                       // segments that the journal began
-	SettledTotal                   // total before the first jog, from which is learnt
-	SignLagMS                      // time from the record that a head covers last until its signature was there
-	SignedNote                     // C2SP signed note, as it was signed
-	Sink                           // where records are sent
-	SinkState                      // UP, CATCHING_UP or DOWN
-	Sinks                          // what each sink has acknowledged, sink=number link
-	SourceChange                   // why the state of synchronisation or its source became another
-	SourceDetail                   // the same in words of the source, or of its loss
-	StepID                         // element of the recipe
-	StepReason                     // why the wall clock stepped: clock_step (it was set), suspended or leap_second_done
-	StepState                      // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
-	StorageCommitTimeMS            // longest time from a record to its being durable
-	StorageHealthState             // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
-	SyncState                      // state of synchronisation
-	TagMapVersion                  // version of the tag map
-	Target                         // value aimed at
-	TargetStepID                   // element that an order wants to come next
-	TimeBoundMS                    // greatest error of ts_utc
-	TimeQuality                    // whether time was known within time_within_ms at the edges of a window
-	TimeSource                     // who gives UTC
-	TimeStepCount                  // steps of UTC seen in this epoch
-	TimeWithinMS                   // greatest time_bound_ms for which the ordinary tolerance holds
-	TimeoutMS                      // time allowed
-	TimeoutReason                  // what was waited for
-	ToMonoNS                       // monotonic time of the look at the wall clock that found a step
-	ToVersion                      // version that is active from now on
-	Token                          // fencing token of a grant: it only grows
-	Tolerance                      // difference allowed
-	TotalizedValue                 // total of the window
-	Trace                          // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
-	TreePeaks                      // full subtrees of the tree over the records that go, the largest first, hex
-	TruncateTail                   // bytes set aside at the end of the journal
-	TsMonoNS                       // monotonic time of the event
-	TsUTC                          // UTC of the event
-	Unapproved                     // true where the batch runs without approval
-	Unit                           // UCUM unit of the values beside it
-	Value                          // value set, answered or measured
-	Values                         // name=value of each result, or of each tag that was looked at, with quality and age; of a batch_end: outputs not confirmed
-	VoteWindowMS                   // window of a vote; 0: there is none
-	WaitReason                     // what is waited for
-	WearIndex                      // life of the medium that is used up, percent, rounded up
-	WindowEndTsMono                // monotonic time at which the window closed
-	WindowStartEvent               // why the window opened
-	WindowStartTsMono              // monotonic time at which the window opened
-	WindowStopEvent                // why the window closed
-	WriteAmplification             // bytes written for each byte of evidence
-	WriteID                        // number of a write
-	ZeroFillBytes                  // zeros that the journal wrote into new segments
+	Absent                Key = iota // totals that were expected and are not there
+	AckedSeq                         // last record that a sink says it holds durably
+	ActionID                         // place of an action, step_id/n
+	ActionState                      // start, wait, ready (what it waits for is true, and it waits for release) or end
+	ActionType                       // OEM action type asked for
+	ActionVersion                    // version of the OEM action type
+	ActiveSlot                       // slot that names the active version, A or B
+	ActiveSteps                      // steps that were under way, each with its state and what it waited for
+	Actor                            // who did it
+	AgeMS                            // age of a value when it was used
+	AlarmID                          // alarm of the map
+	AlarmState                       // what has become of an alarm: raised, cleared or acknowledged
+	AmendedBatchID                   // batch whose reconciliation is amended
+	AmendedJournalID                 // journal of that batch
+	Amends                           // number of the record that this one takes the place of
+	Anchor                           // where the head of the journal is kept besides, and what was found there
+	AnchoredJournalID                // journal whose head is anchored in this one
+	Anomalies                        // what is to be known of the edges and the course of a window, a word each
+	Answer                           // kind of answer that a prompt wants: confirm, number, choice or text
+	ApprovalID                       // approval that covers an object
+	ApprovedBy                       // who approved
+	Backpressure                     // times that inputs had to wait because the journal or the gate had no room
+	BadBlockCount                    // blocks of the medium that are out of use
+	BatchID                          // the batch
+	BatchSize                        // size of the batch with its unit
+	BatchState                       // state of the batch, one of the ISA-88 twelve
+	BatchTotal                       // total computed from the window
+	Behind                           // durable records that a sink does not hold yet
+	BlockAgeMS                       // age at which input blocks are sealed
+	BlockData                        // packed input events, base64
+	BlockEvents                      // number of events in the block
+	BlockForm                        // coding of block_data
+	Boundary                         // what the edges of a window show: flow_at_start, flow_at_end
+	BudgetAssumptions                // what a projection takes for granted, in words
+	BytesWrittenTotal                // bytes that the medium was told to write, as far back as its system counts
+	CalibVersion                     // version of the calibration in force
+	Cause                            // numbers of the records that led to this one
+	CautiousTolerance                // tolerance where time is not known well
+	ChangeReason                     // why it was done, in the actor's words
+	CheckpointID                     // generation of a checkpoint
+	CheckpointLastSeq                // last record from which a state was recovered
+	CheckpointPeriod                 // time from one checkpoint to the next, with its unit
+	CheckpointSlot                   // where a checkpoint lies: "chip 1", "file 1" and so on
+	Choices                          // answers that a prompt takes
+	Coalesced                        // inputs or notes that were replaced by newer ones before they were taken
+	Coefficients                     // what a calibration makes of a meter's readings, in its words
+	Command                          // command given
+	Compared                         // totals that a reconciliation compared
+	Cuts                             // epochs that began while a window was open
+	DebounceMS                       // how long a raw truth must rest before it counts
+	DebouncedState                   // raw_state after the debounce
+	Delta                            // difference, in unit
+	Detail                           // what a device or person said, verbatim
+	DeviceID                         // field device or controller that the event came from
+	DeviceProfileID                  // profile of the device
+	Digest                           // SHA-256 of an object's bytes, hex
+	DispatchLatencyMS                // longest time from a decision until the port was given its write
+	DoneMonoNS                       // when a write took effect, monotonic ns
+	EdgeFlow                         // what flowed in the last second of a window, in unit
+	EffectiveFrom                    // from when an object may be used
+	ElapsedMS                        // time since the start of what ended
+	Engine                           // engine number
+	Epoch                            // boot count of the journal
+	EquipmentBound                   // units of the map that were chosen by class, name=unit and why
+	EquipmentID                      // unit that the batch runs on
+	EraseCountMax                    // erasures of the block that was erased most
+	EventQueueDepth                  // most inputs that waited at one time
+	EventSeq                         // number of the record in its journal
+	EventType                        // kind of the record
+	EventsPerSecond                  // records of each kind per second, kind=rate
+	Expiry                           // until when an object may be used
+	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
+	Facts                            // what a hint rests on besides the totals, name=value; amounts are in unit
+	FilterDelayMS                    // by how much a filter in the instrument is late
+	FilterParam                      // what the filters in filter_type are set to
+	FilterType                       // filters that stand between raw_state and the verdict
+	FirstMonoNS                      // stamp of the first event of a block; since when measures were taken
+	Flushes                          // flushes that the journal waited for
+	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
+	FromVersion                      // version that was active before
+	GapMS                            // time for which a source was not GOOD while a window was open
+	Gaps                             // times that a source was not GOOD, or nobody watched, while a window was open
+	ChainVerifyResult                // what verifying the hash chain of a package came to: PASS or FAIL
+	HeadLink                         // link of the last record that a head covers, hex
+	HeadRoot                         // root of the tree over the records that a head covers, hex
+	HeadSize                         // number of records that a head covers, from record 1
+	HeldMS                           // time for which a window was open and its phase held
+	Hint                             // likely cause of a difference
+	HistorianCalibVersion            // calibration that the historian says it used
+	HistorianSource                  // who or what gave the historian's total
+	HistorianTotal                   // total according to the historian
+	HoldoverAgeS                     // time since the reference of the wall clock was heard last
+	HoldoverState                    // of the wall clock: none, active, or ended where its bound has grown beyond the limit or it was not to be believed
+	ImpactScope                      // what a change touches
+	InFlight                         // what a batch begins with of what runs in: window, meter, amount, version, and where it was learnt
+	InterlockGateState               // permits or blocks
+	InterlockID                      // interlock of the map
+	InterlockKind                    // permissive, trip or safety_trip
+	JournalBytes                     // bytes that the journal wrote, zeros of new segments included
+	JournalID                        // the journal
+	KeyID                            // id of a key that signs heads, 8 hex digits
+	KeyName                          // name under which a key signs
+	KeyProtection                    // where a private key lies: software, tpm or secure_element
+	KeyState                         // declared, provisioned, rotated or revoked
+	LastSyncTs                       // when the reference of the wall clock was heard last
+	LateMS                           // how late a tick was taken
+	LeapSecond                       // what is announced for the end of this UTC day: insert or delete
+	LearnShare                       // share of the error that is learnt
+	Level                            // ISA-88 level of the element
+	Limit                            // limit that was met or broken
+	LogicalTag                       // tag as the map names it
+	LoopLatencyMS                    // longest time by which the loop was late for a deadline
+	LossIntervalS                    // greatest time for which inputs may be missing
+	MappingVersion                   // version of the I/O mapping
+	MaxLength                        // most characters of an answer
+	MaxValue                         // greatest answer, or value that is learnt, in unit
+	Medium                           // what a medium calls itself
+	Message                          // text shown or logged
+	Meter                            // meter of the map
+	MeterQuality                     // worst quality of the meter's own totalizer
+	MeterTotal                       // total according to the meter's own totalizer
+	MeterWindowID                    // metering window
+	Method                           // how a meter makes a total: pulses, totalizer, flow or weight
+	Milestone                        // why a head was to be signed
+	MinValue                         // least answer, or value that is learnt, in unit
+	Mode                             // mode of a block: automatic, semi_automatic or manual
+	MovedMS                          // by how much UTC was moved
+	NewValue                         // value after a change
+	ObjectID                         // name of a governed object
+	ObjectKind                       // recipe, mapping or calibration
+	ObjectVersion                    // version of a governed object
+	OffsetMS                         // last measured offset of the wall clock
+	OldValue                         // value before a change
+	Omitted                          // entries that did not fit their record
+	OperatorID                       // operator who acts or answers for the batch
+	OperatorRole                     // role in which the operator acts
+	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
+	Overwritten                      // entries of a trace before its first one, which are gone
+	OwnerSince                       // since when the owner has what is waited for
+	OwnerStepID                      // elements that hold what is waited for
+	Pairs                            // each two totals, the difference of the first less the second, in unit, and what that comes to
+	Parameter                        // parameter of the formula
+	Params                           // parameters handed over, name=value
+	PayloadBytes                     // bytes of evidence that the journal took
+	PhaseState                       // state of the element, one of the ISA-88 twelve
+	PhysicalChannel                  // channel as the map names it
+	Polarity                         // normal or inverted
+	Policy                           // rule by which records may go: which sinks, and what age
+	PrimaryBackup                    // place of the source of UTC among those of its kind: primary or backup
+	Priority                         // priority of an alarm: low, medium, high or urgent
+	ProjectedLifeDays                // days until the medium is worn out, on the assumptions beside it
+	PromptID                         // number of a prompt
+	PublicKey                        // public key, SPKI in DER, base64
+	Quality                          // GOOD, STALE or BAD
+	QueuePlace                       // place in an arbiter's queue, 1 for who is next
+	RawState                         // value on the wire; of an interlock: 1 where it is violated, before its filters
+	Reaction                         // what a trip does to those who answer for its outputs: hold, abort, hard_abort or none
+	Readback                         // outputs as read back
+	Reasons                          // why a state is what it is, each reason in words
+	RecipeID                         // the recipe
+	RecipeVersion                    // version of the recipe
+	ReconcileStatus                  // PASS, WARN or FAIL
+	RecoveryPath                     // how the journal was recovered
+	RecoveryRule                     // recovery rule that has ended the batch; restart: a new one is to take its place
+	RequestID                        // number of an OEM action, or of a request for equipment
+	Resolution                       // of which an answer is a whole number, in unit
+	ResourceID                       // common equipment that is asked for
+	ResourceOwner                    // who has what is asked of an arbiter, in its words
+	RestartOf                        // batch_id of the batch in whose place this one was begun
+	Result                           // outcome
+	RetryCount                       // how often it was tried again
+	RollbackReason                   // why an earlier version was activated again
+	Round                            // round of the innermost repeat around the element
+	SafeDirection                    // whether the write goes to the safe side
+	SafeState                        // safe value that was taken
+	SafeStateReason                  // why it was taken
+	SamplePeriodMS                   // time between two readings: as declared, and at the end as it was in the mean
+	Samples                          // number of samples in the window
+	SamplesDigest                    // SHA-256 of the window's sample lines, hex
+	SamplesLate                      // readings that came more than half a period late
+	SamplesMissing                   // readings that did not come
+	SchemaVersion                    // version of the recipe schema
+	SecondCount                      // counts of the second counter of a flow
+	Seed                             // seed of a simulation
+	Segments                         // segments that the journal began
+	SettledTotal                     // total before the first jog, from which is learnt
+	SignLagMS                        // time from the record that a head covers last until its signature was there
+	SignedNote                       // C2SP signed note, as it was signed
+	Sink                             // where records are sent
+	SinkState                        // UP, CATCHING_UP or DOWN
+	Sinks                            // what each sink has acknowledged, sink=number link
+	SourceChange                     // why the state of synchronisation or its source became another
+	SourceDetail                     // the same in words of the source, or of its loss
+	SourceUnit                       // UCUM unit of raw_state, value and tare of a metering window
+	StepID                           // element of the recipe
+	StepReason                       // why the wall clock stepped: clock_step (it was set), suspended or leap_second_done
+	StepState                        // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
+	StorageCommitTimeMS              // longest time from a record to its being durable
+	StorageHealthState               // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
+	SyncState                        // state of synchronisation
+	TagMapVersion                    // version of the tag map
+	Tare                             // what a scale showed when a window opened, in source_unit
+	Target                           // value aimed at
+	TargetStepID                     // element that an order wants to come next
+	TimeBoundMS                      // greatest error of ts_utc
+	TimeQuality                      // whether time was known within time_within_ms at the edges of a window
+	TimeSource                       // who gives UTC
+	TimeStepCount                    // steps of UTC seen in this epoch
+	TimeWithinMS                     // greatest time_bound_ms for which the ordinary tolerance holds
+	TimeoutMS                        // time allowed
+	TimeoutReason                    // what was waited for
+	ToMonoNS                         // monotonic time of the look at the wall clock that found a step
+	ToVersion                        // version that is active from now on
+	Token                            // fencing token of a grant: it only grows
+	Tolerance                        // difference allowed
+	TotalizedValue                   // total of the window
+	Trace                            // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
+	TreePeaks                        // full subtrees of the tree over the records that go, the largest first, hex
+	TruncateTail                     // bytes set aside at the end of the journal
+	TsMonoNS                         // monotonic time of the event
+	TsUTC                            // UTC of the event
+	Unapproved                       // true where the batch runs without approval
+	Unit                             // UCUM unit of the values beside it
+	ValidFrom                        // from when a calibration holds
+	Value                            // value set, answered or measured
+	Values                           // name=value of each result, or of each tag that was looked at, with quality and age; of a batch_end: outputs not confirmed
+	VoteWindowMS                     // window of a vote; 0: there is none
+	WaitReason                       // what is waited for
+	WearIndex                        // life of the medium that is used up, percent, rounded up
+	WindowEndTsMono                  // monotonic time at which the window closed
+	WindowEvent                      // what has happened to an open window
+	WindowStartEvent                 // why the window opened
+	WindowStartTsMono                // monotonic time at which the window opened
+	WindowStopEvent                  // why the window closed
+	WriteAmplification               // bytes written for each byte of evidence
+	WriteID                          // number of a write
+	ZeroFillBytes                    // zeros that the journal wrote into new segments
 	keyCount
 )
 
@@ -223,215 +251,243 @@ var keys = [keyCount]struct {
 	name string
 	form form
 }{
-	AckedSeq:            {"acked_seq", formCount},
-	ActionID:            {"action_id", formText},
-	ActionState:         {"action_state", formText},
-	ActionType:          {"action_type", formText},
-	ActionVersion:       {"action_version", formInt},
-	ActiveSlot:          {"active_slot", formText},
-	ActiveSteps:         {"active_steps", formTexts},
-	Actor:               {"actor", formText},
-	AgeMS:               {"age_ms", formInt},
-	AlarmID:             {"alarm_id", formText},
-	AlarmState:          {"alarm_state", formText},
-	Anchor:              {"anchor", formText},
-	AnchoredJournalID:   {"anchored_journal_id", formText},
-	Answer:              {"answer", formText},
-	ApprovalID:          {"approval_id", formText},
-	ApprovedBy:          {"approved_by", formText},
-	Backpressure:        {"backpressure", formInt},
-	BadBlockCount:       {"bad_block_count", formCount},
-	BatchID:             {"batch_id", formText},
-	BatchSize:           {"batch_size", formText},
-	BatchState:          {"batch_state", formText},
-	BatchTotal:          {"batch_total", formMeasure},
-	Behind:              {"behind", formCount},
-	BlockAgeMS:          {"block_age_ms", formInt},
-	BlockData:           {"block_data", formText},
-	BlockEvents:         {"block_events", formInt},
-	BlockForm:           {"block_form", formInt},
-	BudgetAssumptions:   {"budget_assumptions", formTexts},
-	BytesWrittenTotal:   {"bytes_written_total", formCount},
-	CalibVersion:        {"calib_version", formText},
-	Cause:               {"cause", formCounts},
-	CautiousTolerance:   {"cautious_tolerance", formMeasure},
-	ChangeReason:        {"change_reason", formText},
-	CheckpointID:        {"checkpoint_id", formCount},
-	CheckpointLastSeq:   {"checkpoint_last_seq", formCount},
-	CheckpointPeriod:    {"checkpoint_period", formText},
-	CheckpointSlot:      {"checkpoint_slot", formText},
-	Choices:             {"choices", formTexts},
-	Coalesced:           {"coalesced", formCount},
-	Command:             {"command", formText},
-	Compared:            {"compared", formTexts},
-	DebounceMS:          {"debounce_ms", formInt},
-	DebouncedState:      {"debounced_state", formCount},
-	Delta:               {"delta", formMeasure},
-	Detail:              {"detail", formText},
-	DeviceID:            {"device_id", formText},
-	DeviceProfileID:     {"device_profile_id", formText},
-	Digest:              {"digest", formText},
-	DispatchLatencyMS:   {"dispatch_latency_ms", formDecimal},
-	DoneMonoNS:          {"done_mono_ns", formCount},
-	EffectiveFrom:       {"effective_from", formTime},
-	ElapsedMS:           {"elapsed_ms", formDecimal},
-	Engine:              {"engine", formInt},
-	Epoch:               {"epoch", formInt},
-	EquipmentBound:      {"equipment_bound", formTexts},
-	EquipmentID:         {"equipment_id", formText},
-	EraseCountMax:       {"erase_count_max", formCount},
-	EventQueueDepth:     {"event_queue_depth", formInt},
-	EventSeq:            {"event_seq", formCount},
-	EventType:           {"event_type", formText},
-	EventsPerSecond:     {"events_per_second", formTexts},
-	Expiry:              {"expiry", formTime},
-	ExportRef:           {"export_ref", formText},
-	FilterParam:         {"filter_param", formText},
-	FilterType:          {"filter_type", formText},
-	FirstMonoNS:         {"first_mono_ns", formCount},
-	Flushes:             {"flushes", formCount},
-	FromMonoNS:          {"from_mono_ns", formCount},
-	FromVersion:         {"from_version", formText},
-	ChainVerifyResult:   {"hash_chain_verify_result", formText},
-	HeadLink:            {"head_link", formText},
-	HeadRoot:            {"head_root", formText},
-	HeadSize:            {"head_size", formCount},
-	Hint:                {"hint", formText},
-	HistorianTotal:      {"historian_total", formMeasure},
-	HoldoverAgeS:        {"holdover_age_s", formDecimal},
-	HoldoverState:       {"holdover_state", formText},
-	ImpactScope:         {"impact_scope", formText},
-	InFlight:            {"in_flight", formTexts},
-	InterlockGateState:  {"interlock_gate_state", formText},
-	InterlockID:         {"interlock_id", formText},
-	InterlockKind:       {"interlock_kind", formText},
-	JournalBytes:        {"journal_bytes", formCount},
-	JournalID:           {"journal_id", formText},
-	KeyID:               {"key_id", formText},
-	KeyName:             {"key_name", formText},
-	KeyProtection:       {"key_protection", formText},
-	KeyState:            {"key_state", formText},
-	LastSyncTs:          {"last_sync_ts", formTime},
-	LateMS:              {"late_ms", formInt},
-	LeapSecond:          {"leap_second", formText},
-	LearnShare:          {"learn_share", formText},
-	Level:               {"level", formText},
-	Limit:               {"limit", formInt},
-	LogicalTag:          {"logical_tag", formText},
-	LoopLatencyMS:       {"loop_latency_ms", formDecimal},
-	LossIntervalS:       {"loss_interval_s", formDecimal},
-	MappingVersion:      {"mapping_version", formText},
-	MaxLength:           {"max_length", formInt},
-	MaxValue:            {"max_value", formMeasure},
-	Medium:              {"medium", formText},
-	Message:             {"message", formText},
-	MeterTotal:          {"meter_total", formMeasure},
-	MeterWindowID:       {"meter_window_id", formText},
-	Milestone:           {"milestone", formText},
-	MinValue:            {"min_value", formMeasure},
-	Mode:                {"mode", formText},
-	MovedMS:             {"moved_ms", formDecimal},
-	NewValue:            {"new_value", formValue},
-	ObjectID:            {"object_id", formText},
-	ObjectKind:          {"object_kind", formText},
-	ObjectVersion:       {"object_version", formText},
-	OffsetMS:            {"offset_ms", formDecimal},
-	OldValue:            {"old_value", formValue},
-	Omitted:             {"omitted", formInt},
-	OperatorID:          {"operator_id", formText},
-	OperatorRole:        {"operator_role", formText},
-	OrderToleranceMS:    {"order_tolerance_ms", formInt},
-	Overwritten:         {"overwritten", formCount},
-	OwnerSince:          {"owner_since", formTime},
-	OwnerStepID:         {"owner_step_id", formTexts},
-	Parameter:           {"parameter", formText},
-	Params:              {"params", formTexts},
-	PayloadBytes:        {"payload_bytes", formCount},
-	PhaseState:          {"phase_state", formText},
-	PhysicalChannel:     {"physical_channel", formText},
-	Polarity:            {"polarity", formText},
-	Policy:              {"policy", formText},
-	PrimaryBackup:       {"primary_backup", formText},
-	Priority:            {"priority", formText},
-	ProjectedLifeDays:   {"projected_life_days", formCount},
-	PromptID:            {"prompt_id", formInt},
-	PublicKey:           {"public_key", formText},
-	Quality:             {"quality", formText},
-	QueuePlace:          {"queue_place", formInt},
-	RawState:            {"raw_state", formCount},
-	Reaction:            {"reaction", formText},
-	Readback:            {"readback", formTexts},
-	Reasons:             {"reasons", formTexts},
-	RecipeID:            {"recipe_id", formText},
-	RecipeVersion:       {"recipe_version", formText},
-	ReconcileStatus:     {"reconcile_status", formText},
-	RecoveryPath:        {"recovery_path", formText},
-	RecoveryRule:        {"recovery_rule", formText},
-	RequestID:           {"request_id", formInt},
-	Resolution:          {"resolution", formMeasure},
-	ResourceID:          {"resource_id", formTexts},
-	ResourceOwner:       {"resource_owner", formText},
-	RestartOf:           {"restart_of", formText},
-	Result:              {"result", formText},
-	RetryCount:          {"retry_count", formInt},
-	RollbackReason:      {"rollback_reason", formText},
-	Round:               {"round", formInt},
-	SafeDirection:       {"safe_direction", formBool},
-	SafeState:           {"safe_state", formValue},
-	SafeStateReason:     {"safe_state_reason", formText},
-	Samples:             {"samples", formCount},
-	SamplesDigest:       {"samples_digest", formText},
-	SchemaVersion:       {"schema_version", formInt},
-	Seed:                {"seed", formCount},
-	Segments:            {"segments", formCount},
-	SettledTotal:        {"settled_total", formMeasure},
-	SignLagMS:           {"sign_lag_ms", formDecimal},
-	SignedNote:          {"signed_note", formText},
-	Sink:                {"sink", formText},
-	SinkState:           {"sink_state", formText},
-	Sinks:               {"sinks", formTexts},
-	SourceChange:        {"source_change", formText},
-	SourceDetail:        {"source_detail", formText},
-	StepID:              {"step_id", formText},
-	StepReason:          {"step_reason", formText},
-	StepState:           {"step_state", formText},
-	StorageCommitTimeMS: {"storage_commit_time_ms", formDecimal},
-	StorageHealthState:  {"storage_health_state", formText},
-	SyncState:           {"sync_state", formText},
-	TagMapVersion:       {"tag_map_version", formText},
-	Target:              {"target", formMeasure},
-	TargetStepID:        {"target_step_id", formText},
-	TimeBoundMS:         {"time_bound_ms", formDecimal},
-	TimeQuality:         {"time_quality", formText},
-	TimeSource:          {"time_source", formText},
-	TimeStepCount:       {"time_step_count", formInt},
-	TimeWithinMS:        {"time_within_ms", formDecimal},
-	TimeoutMS:           {"timeout_ms", formInt},
-	TimeoutReason:       {"timeout_reason", formText},
-	ToMonoNS:            {"to_mono_ns", formCount},
-	ToVersion:           {"to_version", formText},
-	Token:               {"token", formCount},
-	Tolerance:           {"tolerance", formMeasure},
-	TotalizedValue:      {"totalized_value", formMeasure},
-	Trace:               {"trace", formTexts},
-	TreePeaks:           {"tree_peaks", formTexts},
-	TruncateTail:        {"truncate_tail", formCount},
-	TsMonoNS:            {"ts_mono_ns", formCount},
-	TsUTC:               {"ts_utc", formTime},
-	Unapproved:          {"unapproved", formBool},
-	Unit:                {"unit", formText},
-	Value:               {"value", formValue},
-	Values:              {"values", formTexts},
-	VoteWindowMS:        {"vote_window_ms", formInt},
-	WaitReason:          {"wait_reason", formText},
-	WearIndex:           {"wear_index", formInt},
-	WindowEndTsMono:     {"window_end_ts_mono", formCount},
-	WindowStartEvent:    {"window_start_event", formText},
-	WindowStartTsMono:   {"window_start_ts_mono", formCount},
-	WindowStopEvent:     {"window_stop_event", formText},
-	WriteAmplification:  {"write_amplification", formDecimal},
-	WriteID:             {"write_id", formInt},
-	ZeroFillBytes:       {"zero_fill_bytes", formCount},
+	Absent:                {"absent", formTexts},
+	AckedSeq:              {"acked_seq", formCount},
+	ActionID:              {"action_id", formText},
+	ActionState:           {"action_state", formText},
+	ActionType:            {"action_type", formText},
+	ActionVersion:         {"action_version", formInt},
+	ActiveSlot:            {"active_slot", formText},
+	ActiveSteps:           {"active_steps", formTexts},
+	Actor:                 {"actor", formText},
+	AgeMS:                 {"age_ms", formInt},
+	AlarmID:               {"alarm_id", formText},
+	AlarmState:            {"alarm_state", formText},
+	AmendedBatchID:        {"amended_batch_id", formText},
+	AmendedJournalID:      {"amended_journal_id", formText},
+	Amends:                {"amends", formCount},
+	Anchor:                {"anchor", formText},
+	AnchoredJournalID:     {"anchored_journal_id", formText},
+	Anomalies:             {"anomalies", formTexts},
+	Answer:                {"answer", formText},
+	ApprovalID:            {"approval_id", formText},
+	ApprovedBy:            {"approved_by", formText},
+	Backpressure:          {"backpressure", formInt},
+	BadBlockCount:         {"bad_block_count", formCount},
+	BatchID:               {"batch_id", formText},
+	BatchSize:             {"batch_size", formText},
+	BatchState:            {"batch_state", formText},
+	BatchTotal:            {"batch_total", formMeasure},
+	Behind:                {"behind", formCount},
+	BlockAgeMS:            {"block_age_ms", formInt},
+	BlockData:             {"block_data", formText},
+	BlockEvents:           {"block_events", formInt},
+	BlockForm:             {"block_form", formInt},
+	Boundary:              {"boundary", formTexts},
+	BudgetAssumptions:     {"budget_assumptions", formTexts},
+	BytesWrittenTotal:     {"bytes_written_total", formCount},
+	CalibVersion:          {"calib_version", formText},
+	Cause:                 {"cause", formCounts},
+	CautiousTolerance:     {"cautious_tolerance", formMeasure},
+	ChangeReason:          {"change_reason", formText},
+	CheckpointID:          {"checkpoint_id", formCount},
+	CheckpointLastSeq:     {"checkpoint_last_seq", formCount},
+	CheckpointPeriod:      {"checkpoint_period", formText},
+	CheckpointSlot:        {"checkpoint_slot", formText},
+	Choices:               {"choices", formTexts},
+	Coalesced:             {"coalesced", formCount},
+	Coefficients:          {"coefficients", formTexts},
+	Command:               {"command", formText},
+	Compared:              {"compared", formTexts},
+	Cuts:                  {"cuts", formInt},
+	DebounceMS:            {"debounce_ms", formInt},
+	DebouncedState:        {"debounced_state", formCount},
+	Delta:                 {"delta", formMeasure},
+	Detail:                {"detail", formText},
+	DeviceID:              {"device_id", formText},
+	DeviceProfileID:       {"device_profile_id", formText},
+	Digest:                {"digest", formText},
+	DispatchLatencyMS:     {"dispatch_latency_ms", formDecimal},
+	DoneMonoNS:            {"done_mono_ns", formCount},
+	EdgeFlow:              {"edge_flow", formMeasure},
+	EffectiveFrom:         {"effective_from", formTime},
+	ElapsedMS:             {"elapsed_ms", formDecimal},
+	Engine:                {"engine", formInt},
+	Epoch:                 {"epoch", formInt},
+	EquipmentBound:        {"equipment_bound", formTexts},
+	EquipmentID:           {"equipment_id", formText},
+	EraseCountMax:         {"erase_count_max", formCount},
+	EventQueueDepth:       {"event_queue_depth", formInt},
+	EventSeq:              {"event_seq", formCount},
+	EventType:             {"event_type", formText},
+	EventsPerSecond:       {"events_per_second", formTexts},
+	Expiry:                {"expiry", formTime},
+	ExportRef:             {"export_ref", formText},
+	Facts:                 {"facts", formTexts},
+	FilterDelayMS:         {"filter_delay_ms", formDecimal},
+	FilterParam:           {"filter_param", formText},
+	FilterType:            {"filter_type", formText},
+	FirstMonoNS:           {"first_mono_ns", formCount},
+	Flushes:               {"flushes", formCount},
+	FromMonoNS:            {"from_mono_ns", formCount},
+	FromVersion:           {"from_version", formText},
+	GapMS:                 {"gap_ms", formDecimal},
+	Gaps:                  {"gaps", formCount},
+	ChainVerifyResult:     {"hash_chain_verify_result", formText},
+	HeadLink:              {"head_link", formText},
+	HeadRoot:              {"head_root", formText},
+	HeadSize:              {"head_size", formCount},
+	HeldMS:                {"held_ms", formDecimal},
+	Hint:                  {"hint", formText},
+	HistorianCalibVersion: {"historian_calib_version", formText},
+	HistorianSource:       {"historian_source", formText},
+	HistorianTotal:        {"historian_total", formMeasure},
+	HoldoverAgeS:          {"holdover_age_s", formDecimal},
+	HoldoverState:         {"holdover_state", formText},
+	ImpactScope:           {"impact_scope", formText},
+	InFlight:              {"in_flight", formTexts},
+	InterlockGateState:    {"interlock_gate_state", formText},
+	InterlockID:           {"interlock_id", formText},
+	InterlockKind:         {"interlock_kind", formText},
+	JournalBytes:          {"journal_bytes", formCount},
+	JournalID:             {"journal_id", formText},
+	KeyID:                 {"key_id", formText},
+	KeyName:               {"key_name", formText},
+	KeyProtection:         {"key_protection", formText},
+	KeyState:              {"key_state", formText},
+	LastSyncTs:            {"last_sync_ts", formTime},
+	LateMS:                {"late_ms", formInt},
+	LeapSecond:            {"leap_second", formText},
+	LearnShare:            {"learn_share", formText},
+	Level:                 {"level", formText},
+	Limit:                 {"limit", formInt},
+	LogicalTag:            {"logical_tag", formText},
+	LoopLatencyMS:         {"loop_latency_ms", formDecimal},
+	LossIntervalS:         {"loss_interval_s", formDecimal},
+	MappingVersion:        {"mapping_version", formText},
+	MaxLength:             {"max_length", formInt},
+	MaxValue:              {"max_value", formMeasure},
+	Medium:                {"medium", formText},
+	Message:               {"message", formText},
+	Meter:                 {"meter", formText},
+	MeterQuality:          {"meter_quality", formText},
+	MeterTotal:            {"meter_total", formMeasure},
+	MeterWindowID:         {"meter_window_id", formText},
+	Method:                {"method", formText},
+	Milestone:             {"milestone", formText},
+	MinValue:              {"min_value", formMeasure},
+	Mode:                  {"mode", formText},
+	MovedMS:               {"moved_ms", formDecimal},
+	NewValue:              {"new_value", formValue},
+	ObjectID:              {"object_id", formText},
+	ObjectKind:            {"object_kind", formText},
+	ObjectVersion:         {"object_version", formText},
+	OffsetMS:              {"offset_ms", formDecimal},
+	OldValue:              {"old_value", formValue},
+	Omitted:               {"omitted", formInt},
+	OperatorID:            {"operator_id", formText},
+	OperatorRole:          {"operator_role", formText},
+	OrderToleranceMS:      {"order_tolerance_ms", formInt},
+	Overwritten:           {"overwritten", formCount},
+	OwnerSince:            {"owner_since", formTime},
+	OwnerStepID:           {"owner_step_id", formTexts},
+	Pairs:                 {"pairs", formTexts},
+	Parameter:             {"parameter", formText},
+	Params:                {"params", formTexts},
+	PayloadBytes:          {"payload_bytes", formCount},
+	PhaseState:            {"phase_state", formText},
+	PhysicalChannel:       {"physical_channel", formText},
+	Polarity:              {"polarity", formText},
+	Policy:                {"policy", formText},
+	PrimaryBackup:         {"primary_backup", formText},
+	Priority:              {"priority", formText},
+	ProjectedLifeDays:     {"projected_life_days", formCount},
+	PromptID:              {"prompt_id", formInt},
+	PublicKey:             {"public_key", formText},
+	Quality:               {"quality", formText},
+	QueuePlace:            {"queue_place", formInt},
+	RawState:              {"raw_state", formCount},
+	Reaction:              {"reaction", formText},
+	Readback:              {"readback", formTexts},
+	Reasons:               {"reasons", formTexts},
+	RecipeID:              {"recipe_id", formText},
+	RecipeVersion:         {"recipe_version", formText},
+	ReconcileStatus:       {"reconcile_status", formText},
+	RecoveryPath:          {"recovery_path", formText},
+	RecoveryRule:          {"recovery_rule", formText},
+	RequestID:             {"request_id", formInt},
+	Resolution:            {"resolution", formMeasure},
+	ResourceID:            {"resource_id", formTexts},
+	ResourceOwner:         {"resource_owner", formText},
+	RestartOf:             {"restart_of", formText},
+	Result:                {"result", formText},
+	RetryCount:            {"retry_count", formInt},
+	RollbackReason:        {"rollback_reason", formText},
+	Round:                 {"round", formInt},
+	SafeDirection:         {"safe_direction", formBool},
+	SafeState:             {"safe_state", formValue},
+	SafeStateReason:       {"safe_state_reason", formText},
+	SamplePeriodMS:        {"sample_period_ms", formDecimal},
+	Samples:               {"samples", formCount},
+	SamplesDigest:         {"samples_digest", formText},
+	SamplesLate:           {"samples_late", formCount},
+	SamplesMissing:        {"samples_missing", formCount},
+	SchemaVersion:         {"schema_version", formInt},
+	SecondCount:           {"second_count", formCount},
+	Seed:                  {"seed", formCount},
+	Segments:              {"segments", formCount},
+	SettledTotal:          {"settled_total", formMeasure},
+	SignLagMS:             {"sign_lag_ms", formDecimal},
+	SignedNote:            {"signed_note", formText},
+	Sink:                  {"sink", formText},
+	SinkState:             {"sink_state", formText},
+	Sinks:                 {"sinks", formTexts},
+	SourceChange:          {"source_change", formText},
+	SourceDetail:          {"source_detail", formText},
+	SourceUnit:            {"source_unit", formText},
+	StepID:                {"step_id", formText},
+	StepReason:            {"step_reason", formText},
+	StepState:             {"step_state", formText},
+	StorageCommitTimeMS:   {"storage_commit_time_ms", formDecimal},
+	StorageHealthState:    {"storage_health_state", formText},
+	SyncState:             {"sync_state", formText},
+	TagMapVersion:         {"tag_map_version", formText},
+	Tare:                  {"tare", formMeasure},
+	Target:                {"target", formMeasure},
+	TargetStepID:          {"target_step_id", formText},
+	TimeBoundMS:           {"time_bound_ms", formDecimal},
+	TimeQuality:           {"time_quality", formText},
+	TimeSource:            {"time_source", formText},
+	TimeStepCount:         {"time_step_count", formInt},
+	TimeWithinMS:          {"time_within_ms", formDecimal},
+	TimeoutMS:             {"timeout_ms", formInt},
+	TimeoutReason:         {"timeout_reason", formText},
+	ToMonoNS:              {"to_mono_ns", formCount},
+	ToVersion:             {"to_version", formText},
+	Token:                 {"token", formCount},
+	Tolerance:             {"tolerance", formMeasure},
+	TotalizedValue:        {"totalized_value", formMeasure},
+	Trace:                 {"trace", formTexts},
+	TreePeaks:             {"tree_peaks", formTexts},
+	TruncateTail:          {"truncate_tail", formCount},
+	TsMonoNS:              {"ts_mono_ns", formCount},
+	TsUTC:                 {"ts_utc", formTime},
+	Unapproved:            {"unapproved", formBool},
+	Unit:                  {"unit", formText},
+	ValidFrom:             {"valid_from", formTime},
+	Value:                 {"value", formValue},
+	Values:                {"values", formTexts},
+	VoteWindowMS:          {"vote_window_ms", formInt},
+	WaitReason:            {"wait_reason", formText},
+	WearIndex:             {"wear_index", formInt},
+	WindowEndTsMono:       {"window_end_ts_mono", formCount},
+	WindowEvent:           {"window_event", formText},
+	WindowStartEvent:      {"window_start_event", formText},
+	WindowStartTsMono:     {"window_start_ts_mono", formCount},
+	WindowStopEvent:       {"window_stop_event", formText},
+	WriteAmplification:    {"write_amplification", formDecimal},
+	WriteID:               {"write_id", formInt},
+	ZeroFillBytes:         {"zero_fill_bytes", formCount},
 }
 
 // String gives the name that stands in a body.

@@ -72,12 +72,14 @@ const (
 	KindResourceGranted       // an arbiter gives what was asked for
 	KindResourceRefused       // an arbiter does not
 	KindResourceQueue         // where a request stands in an arbiter's queue
+	KindHistorianTotal        // the historian's total of a window, or why there is none
 	KindBatchState            // state of the batch changed
 	KindStepState             // state of an element of the recipe changed
 	KindActionState           // an action began or ended
 	KindOutputWrite           // an output is to take a value
 	KindWindowStart           // a metering window opened
 	KindWindowStop            // a metering window closed
+	KindWindowEvent           // something has happened to an open metering window
 	KindReconcile             // totals compared
 	KindInFlight              // what runs in after a valve closes was learnt from a window, or not
 	KindPrompt                // an operator is asked
@@ -115,6 +117,7 @@ const (
 	KindBatchReleased         // the package of a batch may go
 	KindTraceDump             // what the shell did in detail before something went wrong
 	KindDiagnostics           // what was found when an abort came
+	KindReconcileAmended      // what a reconciliation comes to with a total that came after the end of its batch
 	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
 	kindCount
 )
@@ -173,15 +176,27 @@ var specs = [kindCount]Spec{
 		Must: []Key{LogicalTag, PhysicalChannel, Value, OldValue, RawState, Polarity, SafeDirection, WriteID, Cause},
 		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
 	KindWindowStart: {Name: "window_start", Grade: Decision,
-		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Cause},
-		May:  []Key{Tolerance, RawState, CautiousTolerance, TimeWithinMS}},
+		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Meter, Method,
+			Coefficients, FilterType, SourceUnit, Cause},
+		May: []Key{Tolerance, RawState, CautiousTolerance, TimeWithinMS, Value, ValidFrom, EffectiveFrom, Expiry, SamplePeriodMS, FilterParam, FilterDelayMS, Tare, Boundary}},
 	KindWindowStop: {Name: "window_stop", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStopEvent, WindowStartTsMono, WindowEndTsMono, TotalizedValue,
-			Unit, Target, Delta, Samples, SamplesDigest, Quality, Cause, Result},
-		May: []Key{Tolerance, RawState, TimeQuality, TimeWithinMS}},
+			Unit, Target, Delta, Samples, SamplesDigest, Quality, Method, SourceUnit, Gaps, Cause, Result},
+		May: []Key{Tolerance, RawState, TimeQuality, TimeWithinMS, SamplePeriodMS, SamplesLate, SamplesMissing, GapMS, Cuts, TimeStepCount, HeldMS, Tare, SecondCount,
+			MeterTotal, MeterQuality, Boundary, EdgeFlow, Coalesced}},
+	KindWindowEvent: {Name: "window_event", Grade: Decision,
+		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowEvent, TotalizedValue, Unit, Cause},
+		May:  []Key{OldValue, NewValue, ElapsedMS, MovedMS, Coalesced}},
 	KindReconcile: {Name: "reconcile", Grade: Decision,
 		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
-		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
+		May: []Key{MeterTotal, HistorianTotal, HistorianSource, HistorianCalibVersion, Delta, Tolerance, Hint, Pairs, Absent, Anomalies, Facts,
+			Amends, Detail}},
+	KindHistorianTotal: {Name: "historian_total", Must: []Key{MeterWindowID, HistorianSource},
+		May: []Key{Value, Unit, HistorianCalibVersion, Detail}},
+	KindReconcileAmended: {Name: "reconcile_amended", Class: System, Alone: true,
+		Must: []Key{Actor, AmendedBatchID, AmendedJournalID, Amends, HeadSize, HeadLink, ExportRef, MeterWindowID, Value, HistorianTotal, Unit,
+			HistorianSource, OldValue, NewValue, ReconcileStatus, BatchTotal, Tolerance, Compared, Pairs},
+		May: []Key{OperatorRole, ChangeReason, HistorianCalibVersion, MeterTotal, Delta, Hint, Absent, Anomalies, Facts, Detail}},
 	KindInFlight: {Name: "in_flight", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, Unit, Target, SettledTotal, Samples, Delta, OldValue, NewValue, MinValue, MaxValue, LearnShare,
 			FromVersion, ToVersion, Result, Cause},

@@ -87,7 +87,7 @@ func TestTheKindsThatMayStandOutsideABatchAreExactlyThese(t *testing.T) {
 	})
 	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "time_source_change", "engine_fault", "library_change", "object_activated",
 		"in_flight_kept", "storage_health", "medium_replaced", "key_event", "head_signed", "head_unsigned", "head_anchored", "export", "verification",
-		"export_state", "records_released", "batch_released"}, alone)
+		"export_state", "records_released", "batch_released", "reconcile_amended"}, alone)
 }
 
 func TestARecordWithABatchCarriesAllThatARecordOfABatchDoes(t *testing.T) {
