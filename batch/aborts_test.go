@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/batchkit/batchkit/timebase"
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -41,7 +42,7 @@ func aborted(t *testing.T, p *Plan, orders ...Event) (list []*record.Record, siz
 	b, err := p.Bind("B-1", "", Unapproved, nil)
 	require.NoError(t, err)
 	m, seq := b.Start(), uint64(0)
-	boot := Event{Kind: Boot, Epoch: 1}
+	boot := Event{Kind: Boot, Epoch: 1, Observation: timebase.Observation{Mono: 1, UTC: 1_750_000_000_000_000_000, Sync: timebase.RTCOnly, Source: "seed", Bound: 1}}
 	for i := range p.Map.Tags {
 		boot.Readback = append(boot.Readback, Reading{Tag: tag.ID(i), Form: p.Map.Tags[i].Form, Quality: tag.Good})
 	}

@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "2b6bee98bec921d6e2d597697454d4e92374f41fc86307c96f583d099d33c69a",
-	"testdata/engine1/faults": "dfa395d855b91063bc5d358cc9dc01ff27c93672fa7481fadb29037eeddf9c1a",
+	"testdata/engine1/demo":   "d47f1d6e4154c33e8c96f03dda01698018d11dd357692757d297ac7d5bb41dc6",
+	"testdata/engine1/faults": "1b47d5c83d135b4e8d2d56a52a8b472a86fa7ae8c84821b6af729d4601361b58",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -25,7 +25,7 @@ func Example() {
 	m := b.Start()
 	now, seq := int64(1), uint64(1)
 	for _, ev := range []batch.Event{
-		{Kind: batch.Boot, Epoch: 1, Observation: timebase.Observation{Mono: now}},
+		{Kind: batch.Boot, Epoch: 1, Observation: timebase.Observation{Mono: now, UTC: 1_780_000_000_000_000_000, Sync: timebase.NTPSync, Source: "chrony"}},
 		{Kind: batch.Told, Command: sequencer.Start, Operator: "op1", Role: "operator", Reason: "order 17"},
 	} {
 		ev.Seq = seq // the shell has recorded the event under this number

@@ -15,7 +15,6 @@ import (
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
-	"github.com/batchkit/batchkit/timebase"
 )
 
 // MaxDetail is the greatest length in bytes of what a person or a device says in one field; Clean cuts what is longer.
@@ -27,7 +26,7 @@ func (m *Machine) AppendInput(dst []byte, at int64, ev *Event) ([]byte, error) {
 	epoch, keep := m.st.Epoch, m.keep
 	switch ev.Kind {
 	case Created, Boot:
-		m.st.Epoch, keep = ev.Epoch, timebase.Keeper{}
+		m.st.Epoch, keep = ev.Epoch, m.keeper()
 		keep.Observe(ev.Observation)
 	case Observed:
 		keep.Observe(ev.Observation)
@@ -103,6 +102,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
+	observation(b, &ev.Observation)
 	b.Text(record.OperatorID, operator)
 	return b.Append(dst)
 }
@@ -366,10 +366,10 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 	switch r.Kind {
 	case record.KindTimeObserved:
 		ev.Kind = Observed
-		ev.Observation, err = readObservation(r)
+		ev.Observation, err = ReadObservation(r)
 	case record.KindBatchCreated:
 		ev.Kind, ev.Epoch = Created, uint32(r.Int(record.Epoch))
-		ev.Observation, err = readObservation(r)
+		ev.Observation, err = ReadObservation(r)
 	case record.KindObjectBound:
 		ev.Kind, ev.File = Bound, -1
 		for i := range b.Plan.Files {
@@ -392,7 +392,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		}
 	case record.KindBoot, record.KindRecovery:
 		ev.Kind, ev.Epoch, ev.Anchor = Boot, uint32(r.Int(record.Epoch)), r.Text(record.Anchor)
-		if ev.Observation, err = readObservation(r); err != nil {
+		if ev.Observation, err = ReadObservation(r); err != nil {
 			return ev, err
 		}
 		if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
@@ -438,28 +438,4 @@ func readOrder(r *record.Record, ev *Event) error {
 		ev.Name = r.Text(k)
 	}
 	return nil
-}
-
-func readObservation(r *record.Record) (o timebase.Observation, err error) {
-	var ok bool
-	o.Mono, o.Source = int64(r.Count(record.TsMonoNS)), r.Text(record.TimeSource)
-	if o.Sync, ok = timebase.ParseSync(r.Text(record.SyncState)); !ok {
-		return o, fmt.Errorf("unknown sync_state %q", r.Text(record.SyncState))
-	}
-	if o.Sync == timebase.Unset {
-		return o, nil
-	}
-	o.UTC = r.Time(record.TsUTC)
-	if o.Offset, err = readMS(r, record.OffsetMS); err == nil && r.Has(record.TimeBoundMS) {
-		o.Bound, err = readMS(r, record.TimeBoundMS)
-	}
-	return o, err
-}
-
-func readMS(r *record.Record, k record.Key) (ns int64, err error) {
-	coef, scale, err := quantity.ParseDecimal(r.Text(k))
-	if err == nil && scale != 6 {
-		err = fmt.Errorf("%s: six decimals are wanted", k)
-	}
-	return coef, err
 }

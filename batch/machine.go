@@ -53,8 +53,11 @@ type Machine struct {
 type state struct {
 	Epoch uint32
 	Ended bool
-	Last  int64 // stamp of the last event
-	Base  int64 // what the epochs before this one add to monotonic time; deadlines are kept in the sum, engine time
+
+	TimeConfirmed bool // a person has confirmed that the batch may begin though UTC is not known
+
+	Last int64 // stamp of the last event
+	Base int64 // what the epochs before this one add to monotonic time; deadlines are kept in the sum, engine time
 }
 
 // refs are the numbers of the records that later ones name as their causes, and the readings at which windows opened.
@@ -73,7 +76,7 @@ type refs struct {
 // Start makes the machine of a batch in which nothing has happened yet.
 func (b *Batch) Start() *Machine {
 	p := b.prog
-	m := &Machine{b: b, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows), form: b.bound(),
+	m := &Machine{b: b, keep: timebase.Keeper{Limit: b.Plan.Map.OrderTolerance}, io: iomap.NewMachine(b.Plan.Map), met: metering.NewMachine(p.meters, p.windows), form: b.bound(),
 		arena: make([]byte, 0, 16<<10), text: make([]byte, 0, 256)}
 	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
@@ -219,7 +222,7 @@ func (m *Machine) elem(id string) int {
 // starts begins an epoch: monotonic time begins anew, and nothing that was known of the wall clock holds any longer.
 func (m *Machine) starts(ev *Event) {
 	m.st.Epoch = ev.Epoch
-	m.keep = timebase.Keeper{}
+	m.keep = m.keeper()
 	m.keep.Observe(ev.Observation)
 	m.stamp = m.keep.Stamp(m.at)
 }
@@ -247,19 +250,4 @@ func (m *Machine) boot(ev *Event) {
 		}
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Boot})
-}
-
-// observed takes in a look at the wall clock; a step of it is a decision, for it marks what stands around it.
-func (m *Machine) observed(ev *Event, fx []Effect) []Effect {
-	moved, step := m.keep.Observe(ev.Observation)
-	m.stamp = m.keep.Stamp(m.at)
-	if !step {
-		return fx
-	}
-	m.begin(record.KindClockStep)
-	m.body.Decimal(record.MovedMS, moved, 6)
-	m.body.Int(record.TimeStepCount, m.keep.Steps())
-	m.causes(m.input)
-	fx = m.put(fx)
-	return m.stepped(moved, fx)
 }

@@ -86,8 +86,8 @@ func (m *Machine) qualities(fx []Effect) []Effect {
 	return m.happened(0, fx)
 }
 
-// stepped tells the meters that the wall clock was stepped, and the records of open windows.
-func (m *Machine) stepped(moved int64, fx []Effect) []Effect {
+// metersStepped tells the meters that the wall clock was stepped, and the records of open windows.
+func (m *Machine) metersStepped(moved int64, fx []Effect) []Effect {
 	m.meterStep(&metering.Event{Kind: metering.Stepped})
 	return m.happened(moved, fx)
 }
@@ -180,16 +180,13 @@ func (m *Machine) unusable() string {
 	cal := m.b.Plan.Calibration
 	limited := cal.ValidFrom != 0 || cal.ValidTo != 0 || cal.EffectiveFrom != 0
 	switch utc := m.stamp.UTC; {
-	case utc == 0 && limited && !m.begunUnset():
+	case utc == 0 && limited && !m.st.TimeConfirmed:
 		return "calibration " + cal.Version + " holds for a time, and nobody knows what time it is"
 	case utc != 0 && !cal.Covers(utc):
 		return "calibration " + cal.Version + " does not hold at this time"
 	}
 	return ""
 }
-
-// begunUnset tells whether a person has let the batch begin though nobody knows what time it is.
-func (m *Machine) begunUnset() bool { return false }
 
 // openWindow opens a window in the metering floor and tells the sequencer what came of it.
 func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {

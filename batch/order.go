@@ -20,6 +20,12 @@ func (m *Machine) order(ev *Event, fx []Effect) []Effect {
 		return m.answer(ev, m.remark(ev), fx)
 	case sequencer.Acknowledge, sequencer.ResetInterlock:
 		return m.guarded(ev, fx)
+	case sequencer.ConfirmTime:
+		return m.confirmTime(ev, fx)
+	case sequencer.Start:
+		if m.timeless() && m.State() == sequencer.Idle && m.elem(ev.Step) == 0 {
+			return m.answer(ev, noTime, fx)
+		}
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	return fx

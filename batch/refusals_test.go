@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/batchkit/batchkit/timebase"
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/internal/golden"
@@ -75,7 +76,8 @@ func oddBatch(t testing.TB) *Batch {
 // refusals tells a batch a number of things and returns what it says of each.
 func refusals(t *testing.T, events ...Event) (said []string) {
 	m, seq := oddBatch(t).Start(), uint64(0)
-	for _, ev := range append([]Event{{Kind: Boot, Epoch: 1, Readback: []Reading{{Form: tag.Bool, Quality: tag.Good}}}, {Kind: Told, Command: sequencer.Start},
+	known := timebase.Observation{Mono: 1, UTC: 1_750_000_000_000_000_000, Sync: timebase.RTCOnly, Source: "seed"}
+	for _, ev := range append([]Event{{Kind: Boot, Epoch: 1, Observation: known, Readback: []Reading{{Form: tag.Bool, Quality: tag.Good}}}, {Kind: Told, Command: sequencer.Start},
 		{Kind: Told, Command: sequencer.Hold}, {Kind: Tick}}, events...) {
 		seq++
 		ev.Seq, ev.Operator, ev.Role, ev.Reason = seq, "o", "r", "x"

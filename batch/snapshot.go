@@ -15,20 +15,36 @@ const SnapshotForm = 4
 
 var errSnapshot = errors.New("batch: not a snapshot of a machine of this batch")
 
-// clockState is the state of the keeper, of fixed size; the source's name follows it.
+// clockState is the state of the keeper, of fixed size; the source's name and its words follow it.
 type clockState struct {
-	Mono, UTC, Offset, Bound, Steps int64
-	Sync                            uint8
-	Source                          uint8 // length of the name
+	Mono, UTC, Offset, Bound, Counted int64
+	LastSync, Age, Steps, Moved       int64
+	Sync                              timebase.Sync
+	Role                              timebase.Role
+	Reason, Step                      timebase.Reason
+	Leap                              int8
+	Source, Why                       uint8 // lengths
+}
+
+func clockOf(k *timebase.Keeper) (c clockState, words string) {
+	o := k.Last()
+	return clockState{o.Mono, o.UTC, o.Offset, o.Bound, k.Steps(), o.LastSync, o.Age, o.Steps, o.Moved, o.Sync, o.Role, o.Reason, o.Step, o.Leap,
+		uint8(len(o.Source)), uint8(len(o.Why))}, o.Source + o.Why
+}
+
+func (c *clockState) restore(k *timebase.Keeper, words string) {
+	k.Restore(timebase.Observation{Mono: c.Mono, UTC: c.UTC, Sync: c.Sync, Source: words[:c.Source], Offset: c.Offset, Bound: c.Bound,
+		Role: c.Role, LastSync: c.LastSync, Age: c.Age, Steps: c.Steps, Moved: c.Moved, Step: c.Step, Leap: c.Leap, Reason: c.Reason,
+		Why: words[c.Source:]}, c.Counted)
 }
 
 // Snapshot appends the whole state to dst. A machine of the same batch that is given it by Restore behaves as this one.
 func (m *Machine) Snapshot(dst []byte) []byte {
 	le := binary.LittleEndian
-	o := m.keep.Last()
+	clock, words := clockOf(&m.keep)
 	dst, _ = binary.Append(dst, le, &m.st)
-	dst, _ = binary.Append(dst, le, &clockState{o.Mono, o.UTC, o.Offset, o.Bound, m.keep.Steps(), uint8(o.Sync), uint8(len(o.Source))})
-	dst = append(dst, o.Source...)
+	dst, _ = binary.Append(dst, le, &clock)
+	dst = append(dst, words...)
 	for _, part := range m.refParts() {
 		dst, _ = binary.Append(dst, le, part)
 	}
@@ -52,12 +68,12 @@ func (m *Machine) Restore(src []byte) error {
 		}
 		src = src[n:]
 	}
-	if len(src) < int(c.Source) {
+	words := int(c.Source) + int(c.Why)
+	if len(src) < words {
 		return errSnapshot
 	}
-	m.keep.Restore(timebase.Observation{Mono: c.Mono, UTC: c.UTC, Sync: timebase.Sync(c.Sync), Source: string(src[:c.Source]),
-		Offset: c.Offset, Bound: c.Bound}, c.Steps)
-	src = src[c.Source:]
+	c.restore(&m.keep, string(src[:words]))
+	src = src[words:]
 	for _, part := range m.refParts() {
 		n, err := binary.Decode(src, binary.LittleEndian, part)
 		if err != nil {

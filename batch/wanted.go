@@ -34,6 +34,9 @@ func (m *Machine) Wanted() (orders []string) {
 		}
 	}
 	if state == sequencer.Idle {
+		if m.timeless() {
+			add(sequencer.ConfirmTime, "")
+		}
 		add(sequencer.Start, "")
 		return orders
 	}

@@ -41,6 +41,8 @@ type Map struct {
 	// each name is a resource with one owner.
 	Resources []Resource
 	Trip      *Trip // what a hard abort asks of the safety chain; nil where nothing
+
+	OrderTolerance int64 // step of the wall clock in ns beyond which UTC orders nothing across it; whole ms
 }
 
 // Tag is one logical tag.

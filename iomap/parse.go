@@ -9,6 +9,7 @@ import (
 	"github.com/batchkit/batchkit/internal/strictyaml"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // Schema is the version of the map language that this package reads (schema_version).
@@ -172,6 +173,14 @@ const maxMapBytes = 4 << 20
 // time, 5 s at most; otherwise it is recorded that it is not confirmed, the request is written again and again, and the end of the
 // batch names the output. The request stands at the end. The start of the next batch on this map drives every output to its
 // safe_value, and this one too: the PLC must latch a trip and keep it until it is reset there. Nothing here resets it.
+//
+// time says how right the wall clock has to be for what the batches on this map are compared with:
+//
+//	time: {order_tolerance: 100 ms}
+//
+// order_tolerance is the step of the wall clock, 1 ms to 1 h in whole milliseconds, up to which UTC may be believed for the order of
+// events across it; a greater one marks the time between the two looks at the clock. By default it is 1 s. Nothing in a batch is
+// ordered by UTC.
 func Parse(file string, src []byte) (*Map, error) {
 	doc := strictyaml.Parse(file, src, &strictyaml.Options{MaxBytes: maxMapBytes})
 	r := reader{m: &Map{}, names: map[string]int{}, channels: map[string]int{}}
@@ -203,6 +212,10 @@ func Parse(file string, src []byte) (*Map, error) {
 	if n, ok := f.Opt("trip_request"); ok {
 		r.m.Trip = r.trip(n)
 		r.ungated(n)
+	}
+	r.m.OrderTolerance = timebase.StepLimit
+	if n, ok := f.Opt("time"); ok {
+		r.time(n)
 	}
 	f.Done()
 	if err := doc.Err(); err != nil {

@@ -86,11 +86,12 @@ const (
 	Comment                              // what a person says of the batch or an element
 	Acknowledge                          // of an alarm
 	ResetInterlock                       // of an interlock that has latched
+	ConfirmTime                          // that the batch may begin though UTC is not known
 	orderCount
 )
 
 var commandNames = [orderCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset", "hard_abort",
-	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock"}
+	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock", "confirm_time"}
 
 // String gives the name that records and people use.
 func (c Command) String() string {

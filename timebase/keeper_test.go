@@ -105,6 +105,57 @@ func TestAClockThatBecomesValidHasNotStepped(t *testing.T) {
 	require.Zero(t, k.Steps())
 }
 
+func TestAnObserverCountsWhatLiesBetweenTwoObservations(t *testing.T) {
+	at := func(mono, utc, steps, moved int64) timebase.Observation {
+		o := seen(mono, utc)
+		o.Steps, o.Moved = steps, moved
+		return o
+	}
+	k := timebase.Keeper{Limit: 100 * ms}
+	k.Observe(at(sec, utc, 7, 5*sec)) // what it has counted before is not of this epoch
+	for _, c := range []struct {
+		claim       string
+		o           timebase.Observation
+		moved       int64
+		step        bool
+		steps       int64
+		beyondLimit bool
+	}{
+		{"nothing", at(2*sec, utc+sec, 7, 5*sec), 0, false, 0, false},
+		{"a small one that nobody else would see", at(3*sec, utc+2*sec+3*ms, 8, 3*ms), 3 * ms, true, 1, false},
+		{"there and back within one look: the last of them", at(4*sec, utc+3*sec+3*ms, 10, -3600*sec), -3600 * sec, true, 3, true},
+		{"one that the observer has not counted", at(5*sec, utc+4*sec+203*ms, 10, -3600*sec), 200 * ms, true, 4, true},
+		{"the limit itself is none", at(6*sec, utc+5*sec+303*ms, 10, -3600*sec), 100 * ms, false, 4, false},
+		{"an observer that has begun anew", at(7*sec, utc+6*sec+303*ms, 0, 0), 0, false, 4, false},
+	} {
+		moved, step := k.Observe(c.o)
+		require.Equal(t, c.moved, moved, c.claim)
+		require.Equal(t, c.step, step, c.claim)
+		require.Equal(t, c.steps, k.Steps(), c.claim)
+		require.Equal(t, c.beyondLimit, k.Beyond(moved), c.claim)
+	}
+}
+
+func TestAnObservationGoesOnAfterItsTime(t *testing.T) {
+	o := seen(10*sec, utc)
+	o.LastSync, o.Age = utc-sec, sec
+	later := o.After(20 * sec)
+	require.Equal(t, 20*sec, later.Mono)
+	require.Equal(t, utc+10*sec, later.UTC)
+	require.Equal(t, 6*ms, later.Bound)
+	require.Equal(t, 11*sec, later.Age)
+	require.False(t, o.Changed(&later))
+	require.Equal(t, o, o.After(9*sec), "it does not go back")
+	require.Equal(t, timebase.Observation{Mono: 5, Source: "none"}, timebase.Observation{Mono: 1, Source: "none"}.After(5))
+	for _, change := range []func(*timebase.Observation){func(o *timebase.Observation) { o.Sync = timebase.Holdover },
+		func(o *timebase.Observation) { o.Source = "x" }, func(o *timebase.Observation) { o.Role = timebase.Backup },
+		func(o *timebase.Observation) { o.Steps++ }, func(o *timebase.Observation) { o.Leap = 1 }} {
+		p := o
+		change(&p)
+		require.True(t, o.Changed(&p))
+	}
+}
+
 func TestAKeeperIsRestoredFromLastAndSteps(t *testing.T) {
 	var k timebase.Keeper
 	for i, by := range []int64{0, 5 * ms, 2 * sec, -7 * sec, 1} {

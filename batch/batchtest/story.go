@@ -125,6 +125,10 @@ func eventWords(rec *record.Record) string {
 	case record.KindAlarm:
 		return fmt.Sprintf("alarm %s is %s, %s: %s%s", t(record.AlarmID), t(record.AlarmState), spoken(record.NewValue),
 			t(record.Message), brackets(t(record.StepID)))
+	case record.KindClockStep:
+		return fmt.Sprintf("the wall clock steps by %s ms%s", t(record.MovedMS), brackets(spoken(record.StepReason)))
+	case record.KindTimeSourceChange:
+		return fmt.Sprintf("the wall clock is %s and was %s (%s)", t(record.NewValue), t(record.OldValue), spoken(record.SourceChange))
 	case record.KindModeChange:
 		return fmt.Sprintf("%s is in %s and was in %s", t(record.StepID), spoken(record.Mode), spoken(record.OldValue))
 	case record.KindDiagnostics:

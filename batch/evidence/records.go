@@ -97,6 +97,7 @@ type records struct {
 	windows windows
 	signed  signatures
 	chip    chip
+	clock   wallClock
 }
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
@@ -142,6 +143,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		}
 		r.begun = true
 	}
+	r.clocked(n, rec)
 	r.windows.add(n, rec)
 	r.orders.add(rec)
 	switch rec.Kind {

@@ -48,7 +48,7 @@ func (t *telling) input(rec *record.Record) string {
 		return "the batch is bound to " + rec.Text(record.ObjectKind) + " " + rec.Text(record.ObjectID) + " " + rec.Text(record.ObjectVersion) +
 			also(rec, ", approval ", record.ApprovalID) + also(rec, " by ", record.ApprovedBy)
 	case record.KindTimeObserved:
-		return "a look at the wall clock: " + rec.Text(record.SyncState) + also(rec, ", ", record.TsUTC)
+		return "a look at the wall clock: " + rec.Text(record.SyncState) + also(rec, ", ", record.TsUTC) + also(rec, ", leap second: ", record.LeapSecond)
 	case record.KindTickLate:
 		return "a deadline was taken" + ago(rec, " ", record.LateMS, " late") + ago(rec, ", more than ", record.Limit, "")
 	case record.KindBoot:
@@ -172,12 +172,23 @@ func decision(rec *record.Record) string {
 			also(rec, ": ", record.Detail)
 	case record.KindMarker:
 		return step + " marks: " + rec.Text(record.Message)
-	case record.KindClockStep:
-		return "the wall clock stepped by " + rec.Text(record.MovedMS) + " ms"
+	case record.KindClockStep, record.KindTimeSourceChange:
+		return ofTheClock(rec)
 	case record.KindBatchEnd:
 		return "the run is over, " + rec.Text(record.BatchState) + ", " + rec.Text(record.Result) + listed(rec, ": ", record.Values)
 	}
 	return ""
+}
+
+// ofTheClock says what became of the wall clock.
+func ofTheClock(rec *record.Record) string {
+	if rec.Kind == record.KindClockStep {
+		return "the wall clock stepped by " + rec.Text(record.MovedMS) + " ms" + also(rec, ", ", record.StepReason) +
+			ago(rec, "; that is more than the ", record.OrderToleranceMS, " across which UTC may order events")
+	}
+	return "the wall clock is " + rec.Text(record.NewValue) + ", it was " + rec.Text(record.OldValue) + ": " +
+		spoken(rec.Text(record.SourceChange)) + also(rec, ": ", record.SourceDetail) +
+		also(rec, "; its reference was heard last at ", record.LastSyncTs)
 }
 
 // spoken makes words of a name that records use.

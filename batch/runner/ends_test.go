@@ -373,6 +373,8 @@ func TestAWallClockThatCannotBeIsUnsetAndReplays(t *testing.T) {
 				return o
 			})
 			s.opt.Manual = true
+			s.tell(63*second, sequencer.Start)
+			s.tell(64*second, sequencer.ConfirmTime)
 			s.tell(65*second, sequencer.Start)
 			s.tell(66*second, sequencer.Abort)
 			res, err := s.run()

@@ -47,8 +47,9 @@ type loop struct {
 	refused string   // why the start was refused that was given last; "" where none was
 	wants   []string // of the result
 	failed  error
-	deaf    bool   // a callback has panicked; none is called any more
-	observe int64  // when to look at the wall clock next
+	deaf    bool  // a callback has panicked; none is called any more
+	observe int64 // when to look at the wall clock next
+	seen    lookout
 	eyes    *watch // nil: nobody looks
 	out     func(e *batch.Effect)
 	waited  int64 // ns for which the event that is stepped has waited; -1: not known
@@ -87,7 +88,7 @@ func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) 
 	}
 	l.prev = max(now, 1)
 	epoch, seen := l.w.Header().Epoch, l.observation(wall)
-	l.prev = seen.Mono
+	l.prev, l.seen.last = seen.Mono, seen
 	l.take(l.prev, &batch.Event{Kind: batch.Created, Epoch: epoch, Observation: seen})
 	for i := range l.r.b.Plan.Files {
 		l.take(l.prev, &batch.Event{Kind: batch.Bound, File: i})
@@ -102,20 +103,24 @@ func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) 
 func (l *loop) observation(wall timebase.Source) timebase.Observation {
 	o := timebase.Observation{Mono: l.prev}
 	l.guest("Wall.Observe", func() { o = wall.Observe() })
-	o.Source = batch.Clean(o.Source)
-	if o.Sync > timebase.PTPLocked || o.UTC <= 0 || o.UTC > lastUTC {
-		o = timebase.Observation{Mono: o.Mono, Source: o.Source} // a wall clock that cannot be right is none
-	}
-	if late := l.prev - o.Mono; late > 0 {
-		o.Mono, o.UTC = o.Mono+late, o.UTC+late
-	}
+	o = l.seen.clean(&o).After(l.prev)
 	l.observe = o.Mono + observeEvery
 	return o
 }
 
-// look takes in an observation of the wall clock.
-func (l *loop) look(wall timebase.Source) {
+// look takes in an observation of the wall clock where it is time for one, or where something has changed.
+func (l *loop) look(now int64, wall timebase.Source) {
+	changed := l.seen.changed.Swap(false)
+	if now < l.observe && !changed {
+		return
+	}
+	due := l.observe
 	o := l.observation(wall)
+	if now < due && !l.seen.news(&o) {
+		l.observe = due // whoever called had nothing new to tell
+		return
+	}
+	l.seen.last = o
 	l.take(o.Mono, &batch.Event{Kind: batch.Observed, Observation: o})
 }
 

@@ -75,6 +75,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 	l, in := c.r.loop, c.r.in
 	alarm := c.clock.Alarm(in.wake)
 	defer alarm.Stop()
+	defer l.seen.follow(wall, in.wake)()
 	begun := c.clock.Now() - 1
 	readback := c.readback(ctx, alarm)
 	if err := l.w.Reserve(); err != nil {
@@ -114,9 +115,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		if l.pass(durable); l.stopped() {
 			break
 		}
-		if now >= l.observe {
-			l.look(wall)
-		}
+		l.look(now, wall)
 		for len(schedule) > 0 && schedule[0].At <= now-begun {
 			l.guest("Scheduled.Do", func() { schedule[0].Do(c.r) })
 			schedule = schedule[1:]

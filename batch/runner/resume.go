@@ -226,7 +226,7 @@ func (l *loop) resume(p *past) {
 func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.Reading) {
 	l.prev = max(now, 1)
 	seen := l.observation(wall)
-	l.prev = seen.Mono
+	l.prev, l.seen.last = seen.Mono, seen
 	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words,
 		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept, Checkpoint: p.from, Phases: l.m.Phases()}
 	switch {

@@ -90,6 +90,7 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	}
 	v.l.aside = func(work func() func(l *loop)) { v.r.in.finish(work()) }
 	v.port.Advance(v.now, v.emit)
+	defer v.l.seen.follow(v.wall, func() {})()
 	readback, _ := r.in.readback()
 	v.l.begin(v.now, v.wall, readback)
 	if err := r.startCommand(); err != nil {
@@ -145,9 +146,7 @@ func (v *virtual) turn(ctx context.Context) error {
 	if ctx.Err() != nil && !v.asked {
 		v.asked = v.r.shutDown(ctx)
 	}
-	if v.now >= v.l.observe {
-		v.l.look(v.wall)
-	}
+	v.l.look(v.now, v.wall)
 	if v.port.Next() <= v.now {
 		v.port.Advance(v.now, v.emit)
 	}

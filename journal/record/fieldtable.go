@@ -59,8 +59,9 @@ var sections = []section{
 		{value, "hint", "window mismatch, calibration mismatch, missing samples, time jump"},
 	}},
 	{"Time", []names{
-		{itself, "", "ts_mono_ns, ts_utc, sync_state, time_source, source_change, primary/backup, offset_ms, last_sync_ts, " +
+		{itself, "", "ts_mono_ns, ts_utc, sync_state, time_source, source_change, offset_ms, last_sync_ts, " +
 			"holdover_age_s, holdover_state, time_step_count"},
+		{another, "primary_backup", "primary/backup"},
 		{another, "last_sync_ts", "last_sync"},
 		{another, "holdover_age_s", "holdover_age"},
 		{value, "sync_state", "PTP_LOCKED, NTP_SYNC, HOLDOVER, RTC_ONLY, UNSET"},

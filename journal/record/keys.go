@@ -3,7 +3,7 @@
 package record
 
 // Key is a field name of a record. Keys are numbered in the byte order of their names, which is their order in a body.
-type Key uint8
+type Key uint16
 
 // The keys. Units are the suffix of the name. The form of each stands beside its name in the table below.
 const (
@@ -78,6 +78,7 @@ const (
 	FilterType                     // filters that stand between raw_state and the verdict
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
 	Flushes                        // flushes that the journal waited for
+	FromMonoNS                     // monotonic time of the last look at the wall clock before it stepped
 	FromVersion                    // version that was active before
 	GapMS                          // time for which a source was not GOOD while a window was open
 	Gaps                           // times that a source was not GOOD, or nobody watched, while a window was open
@@ -88,6 +89,8 @@ const (
 	HeldMS                         // time for which a window was open and its phase held
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
+	HoldoverAgeS                   // time since the reference of the wall clock was heard last
+	HoldoverState                  // of the wall clock: none, active, or ended where its bound has grown beyond the limit or it was not to be believed
 	ImpactScope                    // what a change touches
 	InterlockGateState             // permits or blocks
 	InterlockID                    // interlock of the map
@@ -98,7 +101,9 @@ const (
 	KeyName                        // name under which a key signs
 	KeyProtection                  // where a private key lies: software, tpm or secure_element
 	KeyState                       // declared, provisioned, rotated or revoked
+	LastSyncTs                     // when the reference of the wall clock was heard last
 	LateMS                         // how late a tick was taken
+	LeapSecond                     // what is announced for the end of this UTC day: insert or delete
 	Level                          // ISA-88 level of the element
 	Limit                          // limit that was met or broken
 	LogicalTag                     // tag as the map names it
@@ -127,6 +132,7 @@ const (
 	Omitted                        // entries that did not fit their record
 	OperatorID                     // operator who acts or answers for the batch
 	OperatorRole                   // role in which the operator acts
+	OrderToleranceMS               // step of the wall clock up to which order by UTC may be believed across it
 	Overwritten                    // entries of a trace before its first one, which are gone
 	OwnerSince                     // since when the owner has what is waited for
 	OwnerStepID                    // elements that hold what is waited for
@@ -137,6 +143,7 @@ const (
 	PhysicalChannel                // channel as the map names it
 	Polarity                       // normal or inverted
 	Policy                         // rule by which records may go: which sinks, and what age
+	PrimaryBackup                  // place of the source of UTC among those of its kind: primary or backup
 	Priority                       // priority of an alarm: low, medium, high or urgent
 	ProjectedLifeDays              // days until the medium is worn out, on the assumptions beside it
 	PromptID                       // number of a prompt
@@ -178,8 +185,11 @@ const (
 	Sink                           // where records are sent
 	SinkState                      // UP, CATCHING_UP or DOWN
 	Sinks                          // what each sink has acknowledged, sink=number link
+	SourceChange                   // why the state of synchronisation or its source became another
+	SourceDetail                   // the same in words of the source, or of its loss
 	SourceUnit                     // UCUM unit of raw_state, value and tare of a metering window
 	StepID                         // element of the recipe
+	StepReason                     // why the wall clock stepped: clock_step (it was set), suspended or leap_second_done
 	StepState                      // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
 	StorageCommitTimeMS            // longest time from a record to its being durable
 	StorageHealthState             // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
@@ -193,6 +203,7 @@ const (
 	TimeStepCount                  // steps of UTC seen in this epoch
 	TimeoutMS                      // time allowed
 	TimeoutReason                  // what was waited for
+	ToMonoNS                       // monotonic time of the look at the wall clock that found a step
 	ToVersion                      // version that is active from now on
 	Token                          // fencing token of a grant: it only grows
 	Tolerance                      // difference allowed
@@ -296,6 +307,7 @@ var keys = [keyCount]struct {
 	FilterType:          {"filter_type", formText},
 	FirstMonoNS:         {"first_mono_ns", formCount},
 	Flushes:             {"flushes", formCount},
+	FromMonoNS:          {"from_mono_ns", formCount},
 	FromVersion:         {"from_version", formText},
 	GapMS:               {"gap_ms", formDecimal},
 	Gaps:                {"gaps", formCount},
@@ -306,6 +318,8 @@ var keys = [keyCount]struct {
 	HeldMS:              {"held_ms", formDecimal},
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
+	HoldoverAgeS:        {"holdover_age_s", formDecimal},
+	HoldoverState:       {"holdover_state", formText},
 	ImpactScope:         {"impact_scope", formText},
 	InterlockGateState:  {"interlock_gate_state", formText},
 	InterlockID:         {"interlock_id", formText},
@@ -316,7 +330,9 @@ var keys = [keyCount]struct {
 	KeyName:             {"key_name", formText},
 	KeyProtection:       {"key_protection", formText},
 	KeyState:            {"key_state", formText},
+	LastSyncTs:          {"last_sync_ts", formTime},
 	LateMS:              {"late_ms", formInt},
+	LeapSecond:          {"leap_second", formText},
 	Level:               {"level", formText},
 	Limit:               {"limit", formInt},
 	LogicalTag:          {"logical_tag", formText},
@@ -345,6 +361,7 @@ var keys = [keyCount]struct {
 	Omitted:             {"omitted", formInt},
 	OperatorID:          {"operator_id", formText},
 	OperatorRole:        {"operator_role", formText},
+	OrderToleranceMS:    {"order_tolerance_ms", formInt},
 	Overwritten:         {"overwritten", formCount},
 	OwnerSince:          {"owner_since", formTime},
 	OwnerStepID:         {"owner_step_id", formTexts},
@@ -355,6 +372,7 @@ var keys = [keyCount]struct {
 	PhysicalChannel:     {"physical_channel", formText},
 	Polarity:            {"polarity", formText},
 	Policy:              {"policy", formText},
+	PrimaryBackup:       {"primary_backup", formText},
 	Priority:            {"priority", formText},
 	ProjectedLifeDays:   {"projected_life_days", formCount},
 	PromptID:            {"prompt_id", formInt},
@@ -396,8 +414,11 @@ var keys = [keyCount]struct {
 	Sink:                {"sink", formText},
 	SinkState:           {"sink_state", formText},
 	Sinks:               {"sinks", formTexts},
+	SourceChange:        {"source_change", formText},
+	SourceDetail:        {"source_detail", formText},
 	SourceUnit:          {"source_unit", formText},
 	StepID:              {"step_id", formText},
+	StepReason:          {"step_reason", formText},
 	StepState:           {"step_state", formText},
 	StorageCommitTimeMS: {"storage_commit_time_ms", formDecimal},
 	StorageHealthState:  {"storage_health_state", formText},
@@ -411,6 +432,7 @@ var keys = [keyCount]struct {
 	TimeStepCount:       {"time_step_count", formInt},
 	TimeoutMS:           {"timeout_ms", formInt},
 	TimeoutReason:       {"timeout_reason", formText},
+	ToMonoNS:            {"to_mono_ns", formCount},
 	ToVersion:           {"to_version", formText},
 	Token:               {"token", formCount},
 	Tolerance:           {"tolerance", formMeasure},

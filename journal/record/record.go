@@ -55,65 +55,66 @@ type Kind uint8
 
 // The kinds. Their text names are the values of event_type.
 const (
-	KindNone            Kind = iota
-	KindBatchCreated         // first record of a batch: what it is bound to
-	KindObjectBound          // one governed object that the batch is bound to
-	KindActionDeclared       // one OEM action type that the recipe may ask for
-	KindBoot                 // a start of the controller, outputs read back
-	KindRecovery             // a start on a journal that was cut short: a boot, and how the journal was recovered
-	KindTimeObserved         // a look at the wall clock
-	KindInputBlock           // packed samples and ticks
-	KindTickLate             // a tick was taken later than the limit allows
-	KindCommand              // an operator's command
-	KindPromptAnswer         // an operator's answer
-	KindWriteDone            // what became of a write
-	KindActionProgress       // progress of an OEM action
-	KindActionResult         // result of an OEM action
-	KindResourceGranted      // an arbiter gives what was asked for
-	KindResourceRefused      // an arbiter does not
-	KindResourceQueue        // where a request stands in an arbiter's queue
-	KindBatchState           // state of the batch changed
-	KindStepState            // state of an element of the recipe changed
-	KindActionState          // an action began or ended
-	KindOutputWrite          // an output is to take a value
-	KindWindowStart          // a metering window opened
-	KindWindowStop           // a metering window closed
-	KindWindowEvent          // something has happened to an open metering window
-	KindReconcile            // totals compared
-	KindPrompt               // an operator is asked
-	KindActionRequest        // an OEM action is asked for
-	KindResourceRequest      // an arbiter is asked for equipment that batches share
-	KindResourceRelease      // equipment is given back to its arbiter, or is no longer asked for
-	KindTimeout              // a time-out ran out
-	KindModeChange           // mode of a block changed
-	KindCommandResult        // what became of a command
-	KindParameterChange      // a parameter of the formula has another value from now on
-	KindQualityChange        // quality of a tag changed
-	KindOutputFault          // an output is not known to be what it should be
-	KindMarker               // a mark that the recipe sets
-	KindClockStep            // the wall clock stepped
-	KindInterlock            // an interlock came to block, to permit, tripped, or was reset
-	KindAlarm                // an alarm was raised, cleared or acknowledged
-	KindBatchEnd             // the run is over: last decision of a batch
-	KindEngineFault          // an invariant of the engine broke
-	KindLibraryChange        // a governed object changed its state
-	KindObjectActivated      // a version of a governed object is in use from now on
-	KindStorageHealth        // how the medium stands, and what was written to it
-	KindCheckpointTaken      // the state after a record lies in a slot, as a shortcut for the next start
-	KindMediumReplaced       // a medium was replaced by another
-	KindKeyEvent             // what has become of a key that signs heads
-	KindHeadSigned           // the head of this journal at some record before, signed
-	KindHeadUnsigned         // a head that the signer could not sign
-	KindHeadAnchored         // the head of another journal, kept in this one
-	KindExport               // an evidence package was exported
-	KindVerification         // an evidence package was verified
-	KindMeasures             // how the shell kept up since the last of these
-	KindExportState          // a sink of exported records came, went, or fell behind
-	KindRecordsReleased      // the first records of this journal may go: sinks hold them, and a policy says so
-	KindBatchReleased        // the package of a batch may go
-	KindTraceDump            // what the shell did in detail before something went wrong
-	KindDiagnostics          // what was found when an abort came
-	KindTripRequest          // a trip of the safety chain is requested, and whether that is seen to have come true
+	KindNone             Kind = iota
+	KindBatchCreated          // first record of a batch: what it is bound to
+	KindObjectBound           // one governed object that the batch is bound to
+	KindActionDeclared        // one OEM action type that the recipe may ask for
+	KindBoot                  // a start of the controller, outputs read back
+	KindRecovery              // a start on a journal that was cut short: a boot, and how the journal was recovered
+	KindTimeObserved          // a look at the wall clock
+	KindInputBlock            // packed samples and ticks
+	KindTickLate              // a tick was taken later than the limit allows
+	KindCommand               // an operator's command
+	KindPromptAnswer          // an operator's answer
+	KindWriteDone             // what became of a write
+	KindActionProgress        // progress of an OEM action
+	KindActionResult          // result of an OEM action
+	KindResourceGranted       // an arbiter gives what was asked for
+	KindResourceRefused       // an arbiter does not
+	KindResourceQueue         // where a request stands in an arbiter's queue
+	KindBatchState            // state of the batch changed
+	KindStepState             // state of an element of the recipe changed
+	KindActionState           // an action began or ended
+	KindOutputWrite           // an output is to take a value
+	KindWindowStart           // a metering window opened
+	KindWindowStop            // a metering window closed
+	KindWindowEvent           // something has happened to an open metering window
+	KindReconcile             // totals compared
+	KindPrompt                // an operator is asked
+	KindActionRequest         // an OEM action is asked for
+	KindResourceRequest       // an arbiter is asked for equipment that batches share
+	KindResourceRelease       // equipment is given back to its arbiter, or is no longer asked for
+	KindTimeout               // a time-out ran out
+	KindModeChange            // mode of a block changed
+	KindCommandResult         // what became of a command
+	KindParameterChange       // a parameter of the formula has another value from now on
+	KindQualityChange         // quality of a tag changed
+	KindOutputFault           // an output is not known to be what it should be
+	KindMarker                // a mark that the recipe sets
+	KindClockStep             // the wall clock stepped
+	KindTimeSourceChange      // the wall clock has another state of synchronisation, or another source
+	KindInterlock             // an interlock came to block, to permit, tripped, or was reset
+	KindAlarm                 // an alarm was raised, cleared or acknowledged
+	KindBatchEnd              // the run is over: last decision of a batch
+	KindEngineFault           // an invariant of the engine broke
+	KindLibraryChange         // a governed object changed its state
+	KindObjectActivated       // a version of a governed object is in use from now on
+	KindStorageHealth         // how the medium stands, and what was written to it
+	KindCheckpointTaken       // the state after a record lies in a slot, as a shortcut for the next start
+	KindMediumReplaced        // a medium was replaced by another
+	KindKeyEvent              // what has become of a key that signs heads
+	KindHeadSigned            // the head of this journal at some record before, signed
+	KindHeadUnsigned          // a head that the signer could not sign
+	KindHeadAnchored          // the head of another journal, kept in this one
+	KindExport                // an evidence package was exported
+	KindVerification          // an evidence package was verified
+	KindMeasures              // how the shell kept up since the last of these
+	KindExportState           // a sink of exported records came, went, or fell behind
+	KindRecordsReleased       // the first records of this journal may go: sinks hold them, and a policy says so
+	KindBatchReleased         // the package of a batch may go
+	KindTraceDump             // what the shell did in detail before something went wrong
+	KindDiagnostics           // what was found when an abort came
+	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
 	kindCount
 )
 
@@ -135,19 +136,24 @@ var stamps = []Key{EventSeq, EventType, JournalID, Epoch, TsMonoNS, SyncState, T
 var joins = []Key{TsUTC, OffsetMS, TimeBoundMS, BatchID, RecipeID, RecipeVersion, OperatorID, EquipmentID, StepID, ActionID,
 	MappingVersion, TagMapVersion, DeviceProfileID, CalibVersion, MeterWindowID, Result, Cause, Unapproved}
 
+// observed are the keys of what an observer that follows references knows of the wall clock.
+var observed = []Key{HoldoverAgeS, LastSyncTs, LeapSecond, MovedMS, PrimaryBackup, SourceChange, SourceDetail, StepReason, TimeStepCount}
+
 // inBatch are the keys that every record of a batch carries.
 var inBatch = []Key{BatchID, RecipeID, RecipeVersion, MappingVersion, OperatorID, EquipmentID}
 
 var specs = [kindCount]Spec{
 	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
-		May: []Key{RestartOf, Seed, Values, BlockAgeMS}},
+		May: slices.Concat(observed, []Key{RestartOf, Seed, Values, BlockAgeMS})},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
-	KindBoot:           {Name: "boot", Class: System, Alone: true, Must: []Key{Engine}, May: []Key{Readback, Anchor}},
+	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
+		May: slices.Concat(observed, []Key{Readback, Anchor})},
 	KindRecovery: {Name: "recovery_event", Class: System, Alone: true, Must: []Key{RecoveryPath},
-		May: []Key{Engine, Readback, Anchor, CheckpointID, CheckpointLastSeq, PhaseState, TruncateTail, LossIntervalS, Detail, Digest}},
-	KindTimeObserved: {Name: "time_observed", Class: System, Alone: true},
+		May: slices.Concat(observed, []Key{Engine, Readback, Anchor, CheckpointID, CheckpointLastSeq, PhaseState, TruncateTail,
+			LossIntervalS, Detail, Digest})},
+	KindTimeObserved: {Name: "time_observed", Class: System, Alone: true, May: observed},
 	KindInputBlock:   {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}, May: []Key{Coalesced}},
 	KindTickLate:     {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
 	KindCommand: {Name: "command", Must: []Key{Command, ChangeReason, OperatorRole},
@@ -206,7 +212,10 @@ var specs = [kindCount]Spec{
 		May: []Key{Detail, SafeState, SafeStateReason}},
 	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
-		Must: []Key{MovedMS, TimeStepCount, Cause}},
+		Must: []Key{MovedMS, TimeStepCount, Cause}, May: []Key{FromMonoNS, ToMonoNS, OrderToleranceMS, StepReason}},
+	KindTimeSourceChange: {Name: "time_source_change", Class: System, Grade: Decision, Alone: true,
+		Must: []Key{OldValue, NewValue, SourceChange, HoldoverState, TimeStepCount, Cause},
+		May:  []Key{HoldoverAgeS, LastSyncTs, PrimaryBackup, SourceDetail}},
 	KindInterlock: {Name: "interlock", Grade: Decision,
 		Must: []Key{InterlockID, InterlockKind, InterlockGateState, DebounceMS, VoteWindowMS, RawState, DebouncedState, FilterType,
 			FilterParam, Values, Result, Reaction, Cause},

@@ -85,7 +85,7 @@ func TestTheKindsThatMayStandOutsideABatchAreExactlyThese(t *testing.T) {
 			require.Equal(t, !spec.Alone, mustSets[k].has(key), "%s and %s", spec.Name, key)
 		}
 	})
-	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "engine_fault", "library_change", "object_activated",
+	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "time_source_change", "engine_fault", "library_change", "object_activated",
 		"storage_health", "medium_replaced", "key_event", "head_signed", "head_unsigned", "head_anchored", "export", "verification",
 		"export_state", "records_released", "batch_released"}, alone)
 }
