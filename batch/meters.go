@@ -181,16 +181,13 @@ func (m *Machine) unusable() string {
 	cal := m.b.Plan.Calibration
 	limited := cal.ValidFrom != 0 || cal.ValidTo != 0 || cal.EffectiveFrom != 0
 	switch utc := m.stamp.UTC; {
-	case utc == 0 && limited && !m.begunUnset():
+	case utc == 0 && limited && !m.st.TimeConfirmed:
 		return "calibration " + cal.Version + " holds for a time, and nobody knows what time it is"
 	case utc != 0 && !cal.Covers(utc):
 		return "calibration " + cal.Version + " does not hold at this time"
 	}
 	return ""
 }
-
-// begunUnset tells whether a person has let the batch begin though nobody knows what time it is.
-func (m *Machine) begunUnset() bool { return false }
 
 // openWindow opens a window in the metering floor and tells the sequencer what came of it.
 func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
