@@ -76,16 +76,6 @@ const (
 // String gives the name that map files use: switch, number or counter.
 func (t Type) String() string { return [...]string{"switch", "number", "counter"}[min(t, Counter)] }
 
-// Meter is a source of totals.
-type Meter struct {
-	Name       string            // name that recipes use
-	Source     tag.ID            // counter that is totalized
-	Bits       uint8             // width at which the counter rolls over: 16, 32 or 64
-	Totalizer  tag.ID            // the device's own total, tag.None where it has none
-	Resolution quantity.Quantity // one count of a total
-	Tolerance  quantity.Quantity // allowed difference between window and totalizer
-}
-
 // Trip is how a batch that is aborted hard requests a trip of the PLC's safety chain.
 type Trip struct {
 	Tag     tag.ID    // a Switch that is an output and is read back; no recipe may set it

@@ -39,9 +39,61 @@ const maxMapBytes = 4 << 20
 //	safe_value        output: the word or quantity that it takes when things fail
 //	min, max          number, output: limits of what may be written
 //
-// meters lists the sources of totals: meter (its name), source (a counter), bits (16, 32 or 64: where the counter rolls
-// over), resolution (one count of a total), and for a device that keeps a total of its own totalizer (a number) and tolerance
-// (allowed difference between the two).
+// meters lists the sources of totals (MaxMeters at most), each with the keys that its method has:
+//
+//	meter              its name
+//	method             pulses (default): the source counts. totalizer: it is the device's own running total. flow: it is a rate, which
+//	                   is integrated over time. weight: it is what stands on a scale
+//	source             pulses: a counter. totalizer: a counter, or a number of form int. flow, weight: a number
+//	resolution         one count of a total
+//	bits               pulses: where the counter rolls over, 16, 32 or 64
+//	most               pulses, totalizer: greatest plausible rate, such as 2000 Hz or 15 kg/s; what is faster is no count but a reset or an
+//	                   exchange. Without it half the range is the limit
+//	second             pulses: a second counter of the same flow, its bits, and how far the two may come apart in a window
+//	modulus            totalizer: where it rolls over, for example 1000000 kg
+//	integration        flow: between two readings the earlier one holds (rectangle), or the mean of both (trapezoid)
+//	low_cutoff         flow: less than this is no flow. pulses: a frequency; what is slower is not counted
+//	direction          weight: the total is what the scale has gained (gain) or lost (loss)
+//	stable             weight: within what difference, and for how long, readings stay while the scale is stable
+//	tare               weight: what must be so for a window to open: most on the scale, and whether it must be stable
+//	totalizer          not of method totalizer: a number with the device's own total, which windows are held against
+//	totalizer_modulus  where that rolls over
+//	historian          a number with the total of a historian, or external: somebody is asked for it, or tells it
+//	tolerance          allowed difference to totalizer and historian; both need it
+//	sample_period      declared time between two readings; what comes later than one and a half of it is counted as late
+//	filter             {type: none}; {type: median, samples: 3 to 9} of flow and weight; {type: device, delay: 200 ms}, which says how the
+//	                   instrument itself smooths, is recorded, and does nothing here
+//	identity           a number that tells one device from another: if it changes the device was exchanged
+//
+//	meters:
+//	  - {meter: FQ101, source: FC101, bits: 32, most: 2000 Hz, second: {source: FC102, bits: 32, within: "20 {pulse}"}, resolution: 0.01 kg}
+//	  - meter: FQ201
+//	    method: totalizer
+//	    source: FT201.total
+//	    modulus: 1000000 kg
+//	    most: 15 kg/s
+//	    identity: FT201.serial
+//	    resolution: 0.01 kg
+//	  - meter: FQ301
+//	    method: flow
+//	    source: FT301
+//	    integration: trapezoid
+//	    low_cutoff: 0.05 kg/min
+//	    sample_period: 100 ms
+//	    filter: {type: device, delay: 200 ms}
+//	    historian: external
+//	    tolerance: 0.10 kg
+//	    resolution: 0.001 kg
+//	  - meter: WQ301
+//	    method: weight
+//	    source: WT301
+//	    direction: gain
+//	    stable: {within: 0.20 kg, for: 2 s}
+//	    tare: {most: 5 kg, stable: true}
+//	    filter: {type: median, samples: 5}
+//	    resolution: 0.01 kg
+//
+// A source in another dimension than the total needs the calibration file: pulses a K-factor, kilograms against litres a density.
 //
 // units lists the equipment that recipes ask for by class: unit (its id), class, priority (1 is asked first), capabilities (name and
 // quantity or word), tags and meters (the name that recipes use behind the unit's, and the tag or meter of this map).

@@ -84,15 +84,17 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 			Resolution: q("1 /min"), Gain: q("0.5 /min"), Offset: q("-10 /min"), Scale: gain(ratio(1, 2), ratio(-10, 1))},
 	}, m.Tags)
 	require.Equal(t, []iomap.Meter{
-		{Name: "FQ101", Source: 3, Bits: 32, Totalizer: 4, Resolution: q("0.01 kg"), Tolerance: q("0.05 kg")},
-		{Name: "FQ102", Source: 3, Bits: 16, Totalizer: tag.None, Resolution: q("1 {pulse}")},
+		{Name: "FQ101", Source: 3, Bits: 32, Totalizer: 4, Resolution: q("0.01 kg"), Tolerance: q("0.05 kg"), Identity: tag.None,
+			Historian: tag.None, Second: iomap.Second{Source: tag.None}},
+		{Name: "FQ102", Source: 3, Bits: 16, Totalizer: tag.None, Resolution: q("1 {pulse}"), Identity: tag.None, Historian: tag.None,
+			Second: iomap.Second{Source: tag.None}},
 	}, m.Meters)
 }
 
 func TestWhatTheReferenceShowsIsRead(t *testing.T) {
 	src, err := os.ReadFile("parse.go")
 	require.NoError(t, err)
-	text := guardTags
+	text := strings.Replace(guardTags, "tags:\n", "calibration: cal.yaml\ntags:\n", 1) + methodTags
 	for _, name := range []string{"HS301", "XV301", "ES_REQ"} {
 		text += "  - {logical_tag: " + name + ", physical_channel: do/" + name + ", direction: out, type: switch, safe_value: off, stale_after: 2 s}\n"
 	}
@@ -106,13 +108,13 @@ func TestWhatTheReferenceShowsIsRead(t *testing.T) {
 	shown := false
 	for _, line := range strings.Split(string(src), "\n") {
 		code, ok := strings.CutPrefix(line, "//\t")
-		shown = ok && (shown || regexp.MustCompile(`^(interlocks|alarms|resources|trip_request):`).MatchString(code))
+		shown = ok && (shown || regexp.MustCompile(`^(meters|interlocks|alarms|resources|trip_request):`).MatchString(code))
 		if shown {
 			text += code + "\n"
 		}
 	}
 	m := parse(t, text)
-	require.Equal(t, []int{3, 3, 3}, []int{len(m.Interlocks), len(m.Alarms), len(m.Resources)})
+	require.Equal(t, []int{4, 3, 3, 3}, []int{len(m.Meters), len(m.Interlocks), len(m.Alarms), len(m.Resources)})
 	require.NotNil(t, m.Trip)
 }
 

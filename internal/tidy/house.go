@@ -26,6 +26,7 @@ var namedEdges = []edge{
 	{"hal/sim", "timebase", "the simulated plant runs on the house's Clock"},
 	{"timebase/*", "timebase", "they carry out the Clock that timebase declares"},
 	{"iomap", "iomap/cond", "a mapping holds interlocks, and an interlock is a condition"},
+	{"iomap", "metering", "a meter of a mapping has one of the methods of metering"},
 	{"journal/*", "journal", "they read what journal writes"},
 	{"recipe/*", "recipe", "they govern and exchange recipes"},
 	{"fieldbus/*", "fieldbus", "a device driver serves the connection that fieldbus keeps"},
