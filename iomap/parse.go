@@ -38,6 +38,8 @@ const maxMapBytes = 4 << 20
 //	debounce          switch, input: how long it must rest before its change counts
 //	safe_value        output: the word or quantity that it takes when things fail
 //	min, max          number, output: limits of what may be written
+//	display           number: unit and decimals (0 to 6) that people are shown, for example {unit: t, decimals: 1}; records keep the
+//	                  tag's own unit and all its digits
 //
 // meters lists the sources of totals (MaxMeters at most), each with the keys that its method has:
 //
@@ -46,6 +48,7 @@ const maxMapBytes = 4 << 20
 //	                   is integrated over time. weight: it is what stands on a scale
 //	source             pulses: a counter. totalizer: a counter, or a number of form int. flow, weight: a number
 //	resolution         one count of a total
+//	display            unit and decimals that people are shown, as of a tag
 //	bits               pulses: where the counter rolls over, 16, 32 or 64
 //	most               pulses, totalizer: greatest plausible rate, such as 2000 Hz or 15 kg/s; what is faster is no count but a reset or an
 //	                   exchange. Without it half the range is the limit

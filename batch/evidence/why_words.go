@@ -26,7 +26,7 @@ func (t *telling) words(rec *record.Record) string {
 	if isInput(rec) {
 		return t.input(rec)
 	}
-	if words := decision(rec); words != "" {
+	if words := t.decision(rec); words != "" {
 		return words
 	}
 	return carried(rec)
@@ -109,7 +109,7 @@ func (t *telling) block(rec *record.Record) string {
 }
 
 // decision says what a decision of a kind that is known here says; "" of another.
-func decision(rec *record.Record) string {
+func (t *telling) decision(rec *record.Record) string {
 	step := rec.Text(record.StepID)
 	switch rec.Kind {
 	case record.KindBatchState:
@@ -120,16 +120,16 @@ func decision(rec *record.Record) string {
 	case record.KindActionState:
 		return action(rec)
 	case record.KindOutputWrite:
-		return written(rec)
+		return t.written(rec)
 	case record.KindWindowStart:
-		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " + rec.Text(record.Target) +
-			" " + rec.Text(record.Unit)
+		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " +
+			t.q.b.Shown(rec, record.Target)
 	case record.KindWindowStop:
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
-			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
+			t.q.b.Shown(rec, record.TotalizedValue) + " of " + t.q.b.Shown(rec, record.Target) + ": " + rec.Text(record.Result)
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
-			rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + " " + rec.Text(record.Unit) + also(rec, "; ", record.Hint)
+			t.q.b.Shown(rec, record.BatchTotal) + t.compared(rec) + also(rec, "; ", record.Hint)
 	case record.KindPrompt:
 		return step + " asks an operator, prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Message)
 	case record.KindActionRequest:
@@ -242,10 +242,17 @@ func action(rec *record.Record) string {
 	return words
 }
 
+// compared gives what a window's total was held against.
+func (t *telling) compared(rec *record.Record) string {
+	if !rec.Has(record.MeterTotal) {
+		return ""
+	}
+	return ", meter " + t.q.b.Shown(rec, record.MeterTotal)
+}
+
 // written says which value an output is to take, and for whom or why.
-func written(rec *record.Record) string {
-	words := rec.Text(record.LogicalTag) + " is to be " + rec.Text(record.Value) + also(rec, " ", record.Unit) + ", it was " +
-		rec.Text(record.OldValue) + "; write " + rec.Text(record.WriteID)
+func (t *telling) written(rec *record.Record) string {
+	words := rec.Text(record.LogicalTag) + " is to be " + t.q.b.Shown(rec, record.Value) + ", it was " + t.q.b.Shown(rec, record.OldValue) + "; write " + rec.Text(record.WriteID)
 	switch {
 	case rec.Has(record.ActionID):
 		words += " by " + rec.Text(record.ActionID)

@@ -12,7 +12,9 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -105,7 +107,7 @@ func (v *view) record(k record.Kind, body []byte) {
 	if err != nil {
 		return
 	}
-	text := sentence(k, r)
+	text := sentence(v.b, k, r)
 	v.told, text = pair(v.told, k, r, text)
 	if text == "" {
 		return
@@ -162,8 +164,9 @@ func pair(told string, k record.Kind, r *record.Record, text string) (still, lin
 }
 
 // sentence says what a record tells a person at the plant, in one line; "" where that is nothing.
-func sentence(k record.Kind, r *record.Record) string {
+func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 	text := r.Text
+	shown := func(key record.Key) string { return b.Shown(r, key) }
 	switch k {
 	case record.KindBatchState:
 		return fmt.Sprintf("batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
@@ -187,11 +190,11 @@ func sentence(k record.Kind, r *record.Record) string {
 		if why == "" {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
-		return fmt.Sprintf("%-10s %s: %s%s", why, text(record.LogicalTag), text(record.Value), unit(r))
+		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
 	case record.KindWindowStart:
-		return fmt.Sprintf("%-10s window %s opens, target %s%s", text(record.StepID), text(record.MeterWindowID), text(record.Target), unit(r))
+		return fmt.Sprintf("%-10s window %s opens, target %s", text(record.StepID), text(record.MeterWindowID), shown(record.Target))
 	case record.KindWindowStop:
-		return fmt.Sprintf("%-10s window %s closes: %s%s, %s", text(record.StepID), text(record.MeterWindowID), text(record.TotalizedValue), unit(r), text(record.Result))
+		return fmt.Sprintf("%-10s window %s closes: %s, %s", text(record.StepID), text(record.MeterWindowID), shown(record.TotalizedValue), text(record.Result))
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -266,6 +269,15 @@ func bracket(s string) string {
 		return ""
 	}
 	return " (" + s + ")"
+}
+
+// inUnit is a number in a unit as people are shown it.
+func inUnit(d iomap.Display, number, unit string) string {
+	q, err := quantity.Parse(number + " " + unit)
+	if err != nil {
+		return number + " " + unit
+	}
+	return d.Of(q).String()
 }
 
 func unit(r *record.Record) string {
@@ -343,11 +355,12 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 	}
 	fmt.Fprintf(v.out, "\nbatch    %s is %s%s\n", s.Batch, s.State, s.short())
 	for _, w := range s.Windows {
-		fmt.Fprintf(v.out, "total %s  %s %s, target %s, delta %s, tolerance %s: %s\n", w.ID, w.Total, w.Unit, w.Target, w.Delta, w.Tolerance, w.Verdict)
+		in := func(number string) string { return inUnit(v.b.DisplayOf(w.ID), number, w.Unit) }
+		fmt.Fprintf(v.out, "total %s  %s, target %s, delta %s, tolerance %s: %s\n", w.ID, in(w.Total), in(w.Target), in(w.Delta), in(w.Tolerance), w.Verdict)
 		if w.Meter == "" {
 			fmt.Fprintf(v.out, "  reconciliation: %s, the meter's own total is not there\n", w.Reconciled)
 		} else {
-			fmt.Fprintf(v.out, "  reconciliation with the meter's own total, %s %s: %s%s; historian: none\n", w.Meter, w.Unit, w.Reconciled, bracket(w.Hint))
+			fmt.Fprintf(v.out, "  reconciliation with the meter's own total, %s: %s%s; historian: none\n", in(w.Meter), w.Reconciled, bracket(w.Hint))
 		}
 	}
 	if len(unsafe) == 0 {
