@@ -165,8 +165,7 @@ func pair(told string, k record.Kind, r *record.Record, text string) (still, lin
 
 // sentence says what a record tells a person at the plant, in one line; "" where that is nothing.
 func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
-	text := r.Text
-	shown := func(key record.Key) string { return b.Shown(r, key) }
+	text, shown := r.Text, func(key record.Key) string { return b.Shown(r, key) }
 	switch k {
 	case record.KindBatchState:
 		return fmt.Sprintf("batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
