@@ -355,7 +355,8 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 	fmt.Fprintf(v.out, "\nbatch    %s is %s%s\n", s.Batch, s.State, s.short())
 	for _, w := range s.Windows {
 		in := func(number string) string { return inUnit(v.b.DisplayOf(w.ID), number, w.Unit) }
-		fmt.Fprintf(v.out, "total %s  %s, target %s, delta %s, tolerance %s: %s\n", w.ID, in(w.Total), in(w.Target), in(w.Delta), in(w.Tolerance), w.Verdict)
+		bare := func(number string) string { number, _, _ = strings.Cut(in(number), " "); return number }
+		fmt.Fprintf(v.out, "total %s  %s, target %s, delta %s, tolerance %s: %s\n", w.ID, in(w.Total), bare(w.Target), bare(w.Delta), bare(w.Tolerance), w.Verdict)
 		if w.Meter == "" {
 			fmt.Fprintf(v.out, "  reconciliation: %s, the meter's own total is not there\n", w.Reconciled)
 		} else {
