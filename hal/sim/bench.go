@@ -43,8 +43,9 @@ const (
 	ScaleNoise = 2     // counts by which ai/3 is at rest
 	ScaleShake = 8     // and while something falls onto it
 
-	inFlight  = 30 // steps from the valve to the scale
-	pulseStep = 2 * 1_000_000_000 / stepNS
+	inFlight  = 30                     // steps from the valve to the scale
+	perSecond = 1_000_000_000 / stepNS // steps
+	pulseStep = 2 * perSecond
 )
 
 const (
@@ -113,7 +114,7 @@ type Bench struct {
 	out          bool
 	delivered    int64
 	flow, damped int64 // ug in a step; damped in 1/1024 of it
-	variation    int64
+	slope, bend  int64 // of damped: its newest change, and the sum of the changes of those
 	falling      [inFlight]int64
 	arrived      int64
 	count        [2]int64 // pulses counted, of ug carried in rest
@@ -200,17 +201,17 @@ func (b *Bench) Fallen() int64 {
 	return b.arrived
 }
 
-// Variation is the sum of all changes of the flow, up and down, in ug/s: what a flow that is read now and then is uncertain by, for each
-// second between two readings.
-func (b *Bench) Variation() int64 {
+// Bend is the sum of all changes, up and down, of how fast the damped flow grows, in ug/s/s. What is added up of readings every P seconds,
+// from rest to rest, differs from what has flowed by P*P/8 times that at most.
+func (b *Bench) Bend() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.variation * (1_000_000_000 / stepNS)
+	return b.bend / 1024 * perSecond * perSecond
 }
 
 // rate is the flow with the valve fully open, ug in a step, k steps after it was opened.
 func (b *Bench) rate(k int64) int64 {
-	const kgs = kilogram * stepNS / 1_000_000_000 // 1 kg/s
+	const kgs = kilogram / perSecond // 1 kg/s
 	switch b.opt.Profile {
 	case RampFlow:
 		return kgs/2 + min(k, 1500)*(8*kgs-kgs/2)/1500
@@ -237,9 +238,10 @@ func (b *Bench) doStep() {
 	}
 	b.valve = ramp(b.valve, b.out, openSpeed, closeSpeed)
 	flow := b.rate(b.step-b.opened) * b.valve / travel
-	b.variation += max(flow-b.flow, b.flow-flow)
 	b.flow = flow
-	b.damped += (flow<<10 - b.damped) * stepNS / (b.opt.Damping + stepNS) // all of it where there is no damping
+	slope := (flow<<10 - b.damped) * stepNS / (b.opt.Damping + stepNS) // all of it where there is no damping
+	b.bend += max(slope-b.slope, b.slope-slope)
+	b.damped, b.slope = b.damped+slope, slope
 	b.delivered += flow
 	i := b.step % inFlight
 	b.arrived, b.falling[i] = b.arrived+b.falling[i], flow

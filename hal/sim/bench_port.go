@@ -15,7 +15,6 @@ import (
 // read is what an instrument shows after the newest step.
 func (b *Bench) read(ch int) uint64 {
 	noise := func(signal uint64, span int64) int64 { return within(draw(b.opt.Seed, signal, uint64(b.step)), span) }
-	const second = 1_000_000_000 / stepNS
 	switch ch {
 	case 0:
 		return bit(b.out)
@@ -32,10 +31,10 @@ func (b *Bench) read(ch int) uint64 {
 	case 4:
 		return uint64(b.id)
 	case 5:
-		flow := b.damped * second / 1024
+		flow := b.damped * perSecond / 1024
 		return uint64(max(0, min((flow*65535+BenchSpan/2)/BenchSpan+noise(benchADC, ADCNoise), 65535)))
 	case 6:
-		flow := b.damped * second / 1024
+		flow := b.damped * perSecond / 1024
 		return uint64(float32Bits((flow+flow/1_000_000*noise(benchFloat, FloatNoise))*60, kilogram))
 	}
 	shake := int64(ScaleNoise)
