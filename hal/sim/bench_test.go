@@ -3,8 +3,11 @@
 package sim
 
 import (
+	"context"
 	"math"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,4 +111,40 @@ func TestABenchRefusesWhatItHasNotGot(t *testing.T) {
 	require.ErrorContains(t, err, "do/1")
 	require.ErrorIs(t, b.Watch(t.Context(), nil), errBench)
 	require.ErrorIs(t, b.Write(t.Context(), tag.Write{}), errBench)
+}
+
+func TestABenchInRealTimeShowsWhatItShowsInVirtualTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := realClock{time.Now().Add(-7 * time.Second)}
+		opt := BenchOptions{Profile: PulsedFlow, Seed: 2, Damping: 100 * ms}
+		live, err := NewBench(opt)
+		require.NoError(t, err)
+		live.On(clock)
+		begun := clock.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var got, want []tag.Raw
+		done := make(chan error)
+		go func() { done <- live.Watch(ctx, func(r tag.Raw) { got = append(got, r) }) }()
+		time.Sleep(1005 * time.Millisecond)
+		require.NoError(t, live.Write(t.Context(), writeOf("do/1", 1, 0)))
+		require.ErrorIs(t, live.Watch(ctx, nil), errBench)
+		time.Sleep(5 * time.Second)
+		require.NoError(t, live.Write(t.Context(), writeOf("do/1", 0, 0)))
+		require.NoError(t, <-done)
+
+		again, err := NewBench(opt)
+		require.NoError(t, err)
+		keep := func(r tag.Raw) { want = append(want, r) }
+		again.Advance(begun, keep)
+		for _, w := range []struct{ at, v int64 }{{1005 * ms, 1}, {6006 * ms, 0}} {
+			again.Advance(begun+w.at, keep)
+			_, err := again.Apply(begun+w.at, writeOf("do/1", w.v, 0))
+			require.NoError(t, err)
+		}
+		again.Advance(begun+10*second-1, keep)
+		require.GreaterOrEqual(t, len(got), len(want))
+		require.Equal(t, want, got[:len(want)])
+		require.Positive(t, again.Delivered())
+	})
 }
