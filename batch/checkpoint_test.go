@@ -12,11 +12,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 3. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "0dc6c662f6f87ff84a06b5c41cdfa60b6d635fec19b0f1efcff6e246ea460b28",
-	"testdata/engine1/faults": "809e000fc885571bd00efb7f79281c4c527ec24faa519a142969adbf25a0c7e4",
+	"testdata/engine1/demo":   "2b6bee98bec921d6e2d597697454d4e92374f41fc86307c96f583d099d33c69a",
+	"testdata/engine1/faults": "dfa395d855b91063bc5d358cc9dc01ff27c93672fa7481fadb29037eeddf9c1a",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

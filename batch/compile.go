@@ -18,6 +18,8 @@ type program struct {
 	elems     []step   // by element number
 	actions   []action // by action number
 	meters    []metering.Meter
+	sources   []*iomap.Meter // by meter number
+	inputs    [][]meterInput // by tag: the meters that it belongs to
 	windows   []metering.Window
 	wins      []window // by window number
 	outputs   []tag.ID // by output number
@@ -42,9 +44,16 @@ type action struct {
 	params []string
 }
 
+// meterInput is a meter that a tag belongs to, and what it is there.
+type meterInput struct {
+	meter int
+	role  metering.Role
+}
+
 // window is what the records of a window need.
 type window struct {
 	id    string
+	elem  int // phase that opens it
 	meter *iomap.Meter
 	tot   quantity.Ratio // counts of the window for each count of the device's totalizer
 	tol   int64          // allowed difference between window and totalizer, counts
@@ -81,7 +90,7 @@ type compiler struct {
 }
 
 func (c *compiler) compile() *program {
-	c.out = &program{}
+	c.out = &program{inputs: make([][]meterInput, len(c.plan.Map.Tags))}
 	c.named = map[string]int{}
 	for i := range c.plan.Map.Tags {
 		if t := &c.plan.Map.Tags[i]; t.Output {
@@ -101,6 +110,7 @@ func (c *compiler) compile() *program {
 	}
 	c.resources()
 	c.element(c.plan.Recipe.Root, -1, false, false)
+	c.owners()
 	c.meet()
 	c.gatedSets()
 	for i := range c.out.seq.Elems {

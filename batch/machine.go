@@ -40,6 +40,7 @@ type Machine struct {
 	cause   [4]uint64
 	ifx     []iomap.Effect
 	mfx     []metering.Effect
+	notes   []metering.Effect // of open windows, still to be recorded
 	sfx     []sequencer.Effect
 	notices []iomap.Notice
 	told    []sequencer.Event // what the sequencer is still to be told in this Step
@@ -63,6 +64,7 @@ type refs struct {
 	Actions []uint64 // by element: record that began its action
 	Windows []uint64 // by window: record that opened it
 	Outputs []uint64 // by output: record of its last write
+	Told    []uint64 // by window and metering.Note: how often that has happened
 	Totals  []int64  // by window: the device's totalizer when it opened
 	TotalQ  []uint8  // by window: quality of that reading
 	guardRefs
@@ -76,7 +78,7 @@ func (b *Batch) Start() *Machine {
 	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
-		Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
+		Told: make([]uint64, w*noteCount), Totals: make([]int64, w), TotalQ: make([]uint8, w), guardRefs: b.guardRefs()}
 	m.line = make([]line, len(p.seq.Asks))
 	return m
 }
@@ -152,7 +154,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.stamp = m.keep.Stamp(at)
 	m.told = m.told[:0]
 	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
-	m.ifx = m.ifx[:0]
+	m.ifx, m.notes = m.ifx[:0], m.notes[:0]
 	switch ev.Kind {
 	case Sample:
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
@@ -226,6 +228,7 @@ func (m *Machine) starts(ev *Event) {
 // whatever its source counted meanwhile, nobody watched it.
 func (m *Machine) boot(ev *Event) {
 	m.starts(ev)
+	m.meterStep(&metering.Event{Kind: metering.Cut})
 	m.io = iomap.NewMachine(m.b.Plan.Map)
 	for _, r := range ev.Readback {
 		e := iomap.Event{Kind: iomap.Sample, Tag: r.Tag, Form: r.Form, Bits: r.Bits, Quality: r.Quality}
@@ -246,70 +249,6 @@ func (m *Machine) boot(ev *Event) {
 	m.tell(sequencer.Event{Kind: sequencer.Boot})
 }
 
-// meter hands a sample to the meters whose source it is.
-func (m *Machine) meter(ev *Event) {
-	for w := range m.form.prog.wins {
-		if m.form.prog.wins[w].meter.Source != ev.Tag {
-			continue
-		}
-		_, q := m.io.Read(ev.Tag, m.now)
-		e := metering.Event{Kind: metering.Reading, Meter: m.form.prog.windows[w].Meter, Raw: int64(ev.Bits),
-			RawAt: m.at - ev.AgeMS*1_000_000, Quality: q}
-		m.mfx = m.met.Step(m.at, &e, m.mfx[:0])
-	}
-}
-
-// qualities records changes of quality and hands them to the meters.
-func (m *Machine) qualities(fx []Effect) []Effect {
-	for i := range m.ifx {
-		e := &m.ifx[i]
-		if e.Kind != iomap.QualityChanged {
-			continue
-		}
-		fx = m.qualityChanged(e, fx)
-		for w := range m.form.prog.wins {
-			if m.form.prog.wins[w].meter.Source == e.Tag {
-				q := metering.Event{Kind: metering.Quality, Meter: m.form.prog.windows[w].Meter, Quality: e.To}
-				m.mfx = m.met.Step(m.at, &q, m.mfx[:0])
-			}
-		}
-	}
-	return fx
-}
-
-// openWindow opens a window in the metering floor and tells the sequencer what came of it.
-func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
-	w := &m.form.prog.wins[e.Window]
-	raw, rawAt := m.io.Source(w.meter.Source)
-	_, q := m.io.Read(w.meter.Source, m.now)
-	rawAt -= m.st.Base
-	if utc := m.stamp.UTC; utc != 0 && !m.b.Plan.Calibration.Covers(utc) {
-		q = tag.Bad // no total without a calibration that is valid
-	}
-	open := metering.Event{Kind: metering.Open, Window: e.Window, Raw: raw, RawAt: rawAt, Quality: q}
-	m.mfx = m.met.Step(m.at, &open, m.mfx[:0])
-	ok := len(m.mfx) > 0 && m.mfx[0].Kind == metering.Opened
-	if w.meter.Totalizer != tag.None {
-		var tq tag.Quality
-		m.refs.Totals[e.Window], tq = m.io.Read(w.meter.Totalizer, m.now)
-		m.refs.TotalQ[e.Window] = uint8(tq)
-	}
-	if ok {
-		fx = m.windowStart(e, raw, fx)
-	}
-	m.tell(sequencer.Event{Kind: sequencer.WindowOpened, Window: e.Window, OK: ok})
-	return fx
-}
-
-func (m *Machine) closeWindow(e *sequencer.Effect, fx []Effect) []Effect {
-	ev := metering.Event{Kind: metering.Close, Window: e.Window}
-	if m.mfx = m.met.Step(m.at, &ev, m.mfx[:0]); len(m.mfx) == 0 {
-		return fx
-	}
-	fx = m.windowStop(e, fx)
-	return m.reconcile(e, fx)
-}
-
 // observed takes in a look at the wall clock; a step of it is a decision, for it marks what stands around it.
 func (m *Machine) observed(ev *Event, fx []Effect) []Effect {
 	moved, step := m.keep.Observe(ev.Observation)
@@ -321,5 +260,6 @@ func (m *Machine) observed(ev *Event, fx []Effect) []Effect {
 	m.body.Decimal(record.MovedMS, moved, 6)
 	m.body.Int(record.TimeStepCount, m.keep.Steps())
 	m.causes(m.input)
-	return m.put(fx)
+	fx = m.put(fx)
+	return m.stepped(moved, fx)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
@@ -207,7 +208,7 @@ func (m *Machine) stepChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem], m.by(e))
 	m.refs.Elems[e.Elem] = m.next
-	return m.put(fx)
+	return m.paused(e, m.put(fx))
 }
 
 func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
@@ -242,7 +243,10 @@ func (m *Machine) actionChanged(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	m.body.Decimal(record.ElapsedMS, e.Elapsed, 6)
 	m.causes(m.input, m.refs.Actions[e.Elem], m.refs.Elems[e.Elem])
-	return m.put(fx)
+	if fx = m.put(fx); a.Kind == recipe.WaitTotal && e.Reason == "" {
+		return m.windowEvent(&metering.Effect{Window: a.Window, Note: threshold}, 0, fx)
+	}
+	return fx
 }
 
 // waits says what an effect waits for, and for whom.

@@ -11,7 +11,7 @@ import (
 
 // SnapshotForm is the number of the form of a snapshot. It grows whenever a field is added, removed, moved or given another
 // meaning: a checkpoint in another form is passed over.
-const SnapshotForm = 3
+const SnapshotForm = 4
 
 var errSnapshot = errors.New("batch: not a snapshot of a machine of this batch")
 
@@ -36,9 +36,9 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [14]any {
+func (m *Machine) refParts() [15]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Totals, r.TotalQ, m.line, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Told, r.Totals, r.TotalQ, m.line, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
 		r.Late}
 }
 

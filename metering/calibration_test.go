@@ -46,8 +46,8 @@ func TestACalibrationIsReadAsItStands(t *testing.T) {
 		ID: "T301-METERS", Version: "1.10",
 		ValidFrom: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(),
 		ValidTo:   time.Date(2028, 2, 29, 23, 59, 59, 0, time.UTC).UnixNano(),
-		Factors: []metering.Factor{{"FQ101", quantityOf("100 {pulse}/kg")}, {"FQ201", quantityOf("0.0100 kg/{pulse}")},
-			{"FQ301", quantityOf("1.0025")}, {"FQ401", quantityOf("7.5 {pulse}/L")}},
+		Factors: []metering.Factor{{Meter: "FQ101", K: quantityOf("100 {pulse}/kg")}, {Meter: "FQ201", K: quantityOf("0.0100 kg/{pulse}")},
+			{Meter: "FQ301", K: quantityOf("1.0025")}, {Meter: "FQ401", K: quantityOf("7.5 {pulse}/L")}},
 	}, c)
 }
 

@@ -62,14 +62,24 @@ func TestTheDigestIsThatOfTheSampleLines(t *testing.T) {
 	for seed := range uint64(20) {
 		d := rand.New(rand.NewPCG(seed, 1))
 		m := runMachine()
-		lines := make([][]byte, len(runSpecs))
+		lines, source := make([][]byte, len(runSpecs)), make([]tag.Quality, len(runSpecs))
 		var counts [3]int64
 		for at := range int64(1000) {
 			ev := draw(d, &counts)
+			ev.RawAt = at
 			for _, e := range m.Step(at, &ev, nil) {
-				if e.Kind == metering.Opened || e.Kind == metering.Moved && ev.Kind == metering.Reading {
-					lines[e.Window] = metering.AppendSample(lines[e.Window], ev.RawAt, ev.Raw, ev.Quality)
+				switch was := source[e.Window]; {
+				case e.Kind == metering.Opened:
+					source[e.Window] = tag.Good
+				case e.Kind != metering.Moved:
+					continue
+				default:
+					source[e.Window] = ev.Quality
+					if ev.Kind == metering.Quality && (ev.Quality == tag.Good || ev.Quality == was) {
+						continue
+					}
 				}
+				lines[e.Window] = metering.AppendSample(lines[e.Window], ev.RawAt, ev.Raw, ev.Quality)
 			}
 		}
 		for w := range lines {
@@ -141,38 +151,31 @@ func TestWhatIsNoSnapshotIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStateThatNoMachineReachesIsRefused(t *testing.T) {
-	const open, used, source, quality, sum, end, samples, length = 0, 1, 2, 3, 12, 36, 44, 52 // places in the state of a window
+func TestAnyStateThatIsTakenCanBeGoneOnWith(t *testing.T) {
 	unused := single(32, factor(1, 1)).Snapshot(nil)
-	running := opened(100).Snapshot(nil)
-	for _, c := range []struct {
-		claim string
-		src   []byte
-		place int
-		to    byte
-	}{
-		{"open without having been opened", unused, open, 1},
-		{"used without a sample", unused, used, 1},
-		{"samples without having been opened", unused, samples, 1},
-		{"opened without having been used", running, used, 0},
-		{"open after its end", running, end, 1},
-		{"fewer samples than none", running, samples + 7, 0x80},
-		{"a total below zero", running, sum + 7, 0x80},
-		{"a source of a quality that there is not", running, source, 3},
-		{"a window better than its source", running, source, byte(tag.Bad)},
-		{"a window of a quality that there is not", running, quality, 3},
-		{"a digest that is longer", running, length, 109},
-		{"a digest that is shorter", running, length, 107},
-		{"another digest", running, length + 1, 'S'},
-	} {
-		src := bytes.Clone(c.src)
-		_, err := single(32, factor(1, 1)).Restore(append(src, 0))
-		require.NoError(t, err, c.claim)
-		require.NotEqual(t, c.to, src[c.place], c.claim)
-		src[c.place] = c.to
-		_, err = single(32, factor(1, 1)).Restore(append(src, 0))
-		require.Error(t, err, c.claim)
+	m := opened(100)
+	m.Step(20, &metering.Event{Kind: metering.Reading, Raw: 110, RawAt: 20, Quality: tag.Good}, nil)
+	running := m.Snapshot(nil)
+	refused := 0
+	for _, whole := range [][]byte{unused, running} {
+		_, err := single(32, factor(1, 1)).Restore(append(bytes.Clone(whole), 0))
+		require.NoError(t, err)
+		for place := range whole {
+			for _, to := range []byte{0, 1, 2, 3, 0x7F, 0x80, 0xFF} {
+				src := append(bytes.Clone(whole), 0)
+				src[place] = to
+				m := single(32, factor(1, 1))
+				if _, err := m.Restore(src); err != nil {
+					refused++
+					continue
+				}
+				m.Step(30, &metering.Event{Kind: metering.Reading, Raw: 110, RawAt: 20, Quality: tag.Good}, nil)
+				m.Step(40, &metering.Event{Kind: metering.Close}, nil)
+				m.Total(0)
+			}
+		}
 	}
+	require.Greater(t, refused, 300, "states that are refused")
 }
 
 // FuzzRestore holds any bytes against panics, and what is accepted against what a machine can be.
@@ -211,7 +214,7 @@ func ExampleMachine() {
 	var file []byte // what an evidence package holds of the window
 	step := func(at int64, ev metering.Event) {
 		for _, e := range m.Step(at, &ev, nil) {
-			if e.Kind == metering.Opened || e.Kind == metering.Moved {
+			if e.Kind == metering.Opened || e.Kind == metering.Moved { // it has readings only
 				file = metering.AppendSample(file, ev.RawAt, ev.Raw, ev.Quality)
 			}
 		}

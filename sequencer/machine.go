@@ -37,7 +37,7 @@ type Event struct {
 	ID      uint32
 	Window  int
 	OK      bool
-	Reason  string // ResourceRefused: in the arbiter's words
+	Reason  string // ResourceRefused: in the arbiter's words; WindowOpened that was refused: why
 }
 
 // EffectKind is the kind of an Effect.

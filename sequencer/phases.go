@@ -3,6 +3,8 @@
 package sequencer
 
 import (
+	"cmp"
+
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
@@ -392,7 +394,7 @@ func (m *Machine) opened(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		// The action begins anew on restart: a window that was refused may open then.
 		s.Waiting = false
-		return m.failAt(at, p, Hold, "meter not GOOD, or its calibration not valid", fx)
+		return m.failAt(at, p, Hold, cmp.Or(ev.Reason, "meter not GOOD, or its calibration not valid"), fx)
 	}
 	return fx
 }

@@ -141,9 +141,73 @@ func (r *records) opens(n uint64, rec *record.Record) {
 	if err == nil && rec.Has(record.TsUTC) && !r.cal.Covers(rec.Time(record.TsUTC)) {
 		err = fmt.Errorf("it opened at %s, and calibration %s does not hold then", rec.Text(record.TsUTC), r.cal.Version)
 	}
+	if err == nil {
+		err = differs(rec, "by mapping and calibration", r.described(a.meter)...)
+	}
+	if err == nil && !slices.Equal(rec.Texts(record.Coefficients), r.coefficients(a.meter.Name)) {
+		err = fmt.Errorf("%s is %.200q, by the calibration it is %q", record.Coefficients, rec.Texts(record.Coefficients), r.coefficients(a.meter.Name))
+	}
+	if w := r.windows.byName[id]; err == nil && w != nil && w.start == rec {
+		err = r.edges(w, rec, false, 0)
+	}
 	if err != nil {
 		r.breach("totals", n, "window %.64s: %v", id, err)
 	}
+}
+
+// described are the keys of window_start that mapping and calibration give.
+func (r *records) described(m *iomap.Meter) []said {
+	var from, effective, expiry, period, param, delay string
+	if r.cal.ValidFrom != 0 {
+		from = string(record.AppendTime(nil, r.cal.ValidFrom))
+	}
+	if r.cal.EffectiveFrom != 0 {
+		effective = string(record.AppendTime(nil, r.cal.EffectiveFrom))
+	}
+	if r.cal.ValidTo != 0 {
+		expiry = string(record.AppendTime(nil, r.cal.ValidTo))
+	}
+	if m.Period > 0 {
+		period = inMS(m.Period)
+	}
+	switch f := &m.Filter; f.Type {
+	case iomap.MedianFilter:
+		if param = fmt.Sprintf("samples=%d", f.Samples); m.Period > 0 {
+			delay = inMS(m.Period * int64(f.Samples/2))
+		}
+	case iomap.DeviceFilter:
+		delay = inMS(f.Delay)
+	}
+	return []said{{record.Meter, m.Name}, {record.Method, m.Method.String()}, {record.ValidFrom, from}, {record.EffectiveFrom, effective},
+		{record.Expiry, expiry},
+		{record.SamplePeriodMS, period}, {record.FilterType, m.Filter.Type.String()}, {record.FilterParam, param}, {record.FilterDelayMS, delay},
+		{record.SourceUnit, string(r.m.Tags[m.Source].Unit)}}
+}
+
+// coefficients words what the calibration makes of a meter's readings.
+func (r *records) coefficients(meter string) []string {
+	for i := range r.cal.Factors {
+		f := &r.cal.Factors[i]
+		var words []string
+		switch {
+		case f.Meter != meter:
+			continue
+		case f.K.Coef != 0:
+			words = []string{fmt.Sprintf("k_factor %s", f.K)}
+		case f.Gain.Coef != 0:
+			words = []string{fmt.Sprintf("linear %s %s", f.Gain, f.Offset)}
+		default:
+			words = []string{"polyline"}
+			for _, p := range f.Points {
+				words = append(words, fmt.Sprintf("%s %s", p.Source, p.True))
+			}
+		}
+		if f.Density.Coef != 0 {
+			words = append(words, fmt.Sprintf("density %s", f.Density))
+		}
+		return words
+	}
+	return []string{"none"}
 }
 
 // verdict judges a closed window by its recomputed total. There are three reasons to close one: the recipe's end of it, and a

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/journal"
+	"github.com/batchkit/batchkit/metering"
 )
 
 func FuzzLine(f *testing.F) {
@@ -62,10 +63,13 @@ func FuzzSamples(f *testing.F) {
 	f.Add(slurp(f, packed(f, "B-0001", approved{}), "samples/B.2.tsv"))
 	f.Add([]byte("1\t-9223372036854775808\tGOOD\n2\t9223372036854775807\tGOOD\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, width := range []uint8{16, 32, 64} {
-			tl := tally{bits: width}
+		for _, m := range []metering.Meter{{Bits: 16}, {Bits: 32, Most: 1000, Cutoff: 5}, {Bits: 64}, {Method: metering.Totalizer, Modulus: 1000},
+			{Method: metering.Flow, Trapezoid: true, Median: 3}, {Method: metering.Weight, Median: 5}} {
+			tl := newTally(&m, 0)
 			_ = tl.read(bytes.NewReader(data))
-			require.GreaterOrEqual(t, tl.sum.Sign(), 0)
+			if tl.counter() {
+				require.GreaterOrEqual(t, tl.sum.Sign(), 0)
+			}
 		}
 	})
 }

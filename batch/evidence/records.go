@@ -101,7 +101,7 @@ type records struct {
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
 	r := &records{files: files, breach: breach, state: sequencer.Idle.String(), cal: &metering.Calibration{}}
-	r.windows = windows{breach: breach, byName: map[string]*window{}}
+	r.windows = windows{breach: breach, meters: r.gauges, byName: map[string]*window{}}
 	r.signed.breach = breach
 	return r
 }

@@ -9,60 +9,14 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 
+	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
-	"github.com/batchkit/batchkit/metering/quantity"
 )
-
-// tally adds up the samples of one window.
-type tally struct {
-	bits    uint8 // width at which the counter rolls over
-	samples uint64
-	last    int64
-	sum     big.Int // counts of the source
-	worst   tag.Quality
-}
-
-// add takes in one sample. The first is the reading in force when the window opened. One that is not GOOD has no number; one
-// that is half the counter's range away is no count, for the counter was reset or replaced.
-func (t *tally) add(raw int64, q tag.Quality) {
-	t.samples++
-	if t.samples == 1 {
-		t.last, t.worst = raw, q
-		return
-	}
-	if t.worst = min(t.worst, q); q != tag.Good {
-		return
-	}
-	inc := uint64(raw) - uint64(t.last)
-	t.last = raw
-	if t.bits < 64 {
-		inc &= 1<<t.bits - 1
-	}
-	if inc>>(t.bits-1) != 0 {
-		t.worst = tag.Bad
-		return
-	}
-	t.sum.Add(&t.sum, new(big.Int).SetUint64(inc))
-}
-
-// total is the sum in counts of the total's resolution, rounded half to even; ok is false where 64 bits do not hold it.
-func (t *tally) total(k quantity.Ratio) (counts int64, ok bool) {
-	num := new(big.Int).Mul(&t.sum, big.NewInt(k.Num()))
-	den := big.NewInt(k.Den())
-	q, rest := new(big.Int).DivMod(num, den, new(big.Int))
-	switch twice := rest.Lsh(rest, 1).Cmp(den); {
-	case twice > 0, twice == 0 && q.Bit(0) == 1:
-		q.Add(q, big.NewInt(1))
-	}
-	if !q.IsInt64() {
-		return 0, false
-	}
-	return q.Int64(), true
-}
 
 // read takes in a sample file.
 func (t *tally) read(r io.Reader) error {
@@ -76,14 +30,17 @@ func (t *tally) read(r io.Reader) error {
 		}
 		at, _ := strconv.ParseInt(string(part[0]), 10, 64)
 		raw, _ := strconv.ParseInt(string(part[1]), 10, 64)
-		q := parseQuality(string(part[2]))
-		if again = metering.AppendSample(again[:0], at, raw, q); !bytes.Equal(again[:len(again)-1], lines.Bytes()) {
+		word := string(part[2])
+		if again = appendSample(again[:0], at, raw, word); !bytes.Equal(again[:len(again)-1], lines.Bytes()) || !slices.Contains(words, word) {
 			return fmt.Errorf("line %d is no sample", n)
 		}
-		t.add(raw, q)
+		t.add(at, raw, word)
 	}
 	return lines.Err()
 }
+
+// words are what may stand at the end of a sample line.
+var words = []string{tag.Good.String(), tag.Stale.String(), tag.Bad.String(), wordCut, wordNew}
 
 // totalFile recomputes what the record that closed a window says of it, and names the first key that differs.
 func (r *records) totalFile(w *window, samples io.Reader) error {
@@ -91,41 +48,40 @@ func (r *records) totalFile(w *window, samples io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if a.meter.Source != w.source {
+	if a.meter != w.g.meter {
 		return errors.New("recipe and mapping have no such window on that source")
 	}
-	k, err := r.cal.Ratio(a.meter.Name, r.m.Tags[w.source].Unit, a.meter.Resolution)
-	if err != nil {
+	if _, err = batch.BindMeter(r.m, r.cal, a.meter); err != nil {
 		return err
 	}
-	t := tally{bits: a.meter.Bits}
+	t := newTally(&w.g.bound, int64(w.start.Count(record.WindowStartTsMono)))
 	if err := t.read(samples); err != nil {
 		return err
 	}
-	counts, fits := t.total(k)
-	return differs(w.stop, "recomputed", a.totals(w, &t, counts, fits, r.cal.Version)...)
+	end := int64(w.stop.Count(record.TsMonoNS))
+	t.end(end)
+	counts, _ := t.total()
+	said := a.totals(w, t, counts, r.cal.Version)
+	said = append(said, r.sampled(w, t)...)
+	if err := differs(w.stop, "recomputed", append(said, r.compared(w, a)...)...); err != nil {
+		return err
+	}
+	return r.edges(w, w.stop, w.flowEnd, t.edge(end))
 }
 
 // totals are what a window's closing record must say, given what its samples add up to.
-func (a *aim) totals(w *window, t *tally, counts int64, fits bool, version string) []said {
+func (a *aim) totals(w *window, t *tally, counts int64, version string) []said {
 	res := a.meter.Resolution
-	quality, raw := min(t.worst, w.worst), int64(0)
-	if t.sum.IsInt64() {
-		raw = t.sum.Int64()
-	}
-	if !fits || !t.sum.IsInt64() {
-		quality = tag.Bad
-	}
 	delta := record.Overflow
 	if off := new(big.Int).Sub(big.NewInt(counts), big.NewInt(a.target)); off.IsInt64() {
 		delta = shown(off.Int64(), res)
 	}
+	quality := w.quality(t)
 	return []said{
 		{record.TotalizedValue, shown(counts, res)},
 		{record.Delta, delta},
 		{record.Unit, string(res.Unit)},
-		{record.RawState, strconv.FormatUint(uint64(raw), 10)},
-		{record.Samples, strconv.FormatUint(t.samples, 10)},
+		{record.Samples, strconv.FormatUint(t.lines, 10)},
 		{record.Quality, quality.String()},
 		{record.Target, shown(a.target, res)},
 		{record.Tolerance, shown(a.tolerance, res)},
@@ -134,5 +90,79 @@ func (a *aim) totals(w *window, t *tally, counts int64, fits bool, version strin
 		{record.WindowEndTsMono, w.stop.Text(record.TsMonoNS)},
 		{record.LogicalTag, w.start.Text(record.LogicalTag)},
 		{record.CalibVersion, version},
+		{record.Method, a.meter.Method.String()},
 	}
+}
+
+// sampled are what it must say of how its samples came. What there was none of is not told.
+func (r *records) sampled(w *window, t *tally) []said {
+	var raw, period, late, missing, gapTime, cuts, steps, held, coalesced string
+	if t.counter() {
+		raw = strconv.FormatUint(uint64(nearest64(&t.count)), 10)
+	}
+	if t.spaces > 0 {
+		if ns := nearest64(halfEven(&t.spread, big.NewInt(t.spaces))); ns > 0 {
+			period = inMS(ns)
+		}
+	}
+	if w.g.meter.Period > 0 {
+		late, missing = strconv.FormatUint(t.late, 10), t.missing.String()
+	}
+	if t.gaps > 0 {
+		gapTime = inMS(nearest64(&t.gapTime))
+	}
+	if t.cuts > 0 {
+		cuts = strconv.FormatInt(t.cuts, 10)
+	}
+	if w.steps > 0 {
+		steps = strconv.FormatInt(w.steps, 10)
+	}
+	if w.heldTime.Sign() > 0 {
+		held = inMS(nearest64(&w.heldTime))
+	}
+	if n := w.untold(); n > 0 {
+		coalesced = strconv.FormatUint(n, 10)
+	}
+	return []said{{record.RawState, raw}, {record.SamplePeriodMS, period}, {record.SamplesLate, late}, {record.SamplesMissing, missing},
+		{record.Gaps, strconv.FormatUint(t.gaps, 10)}, {record.GapMS, gapTime}, {record.Cuts, cuts}, {record.TimeStepCount, steps},
+		{record.HeldMS, held}, {record.Coalesced, coalesced}, {record.SourceUnit, string(r.m.Tags[w.source].Unit)}}
+}
+
+// compared are what it must say of the second counter and of the device's own total.
+func (r *records) compared(w *window, a *aim) []said {
+	var second, quality, total string
+	if a.meter.Second.Source != tag.None {
+		second = w.other.String()
+	}
+	if a.meter.Totalizer != tag.None {
+		quality = w.devWorst.String()
+		per, err := r.m.Tags[a.meter.Totalizer].Resolution.Per(a.meter.Resolution)
+		counts := halfEven(new(big.Int).Mul(&w.device, big.NewInt(per.Num())), big.NewInt(per.Den()))
+		if err == nil && w.devWorst != tag.Bad && counts.IsInt64() {
+			total = shown(counts.Int64(), a.meter.Resolution)
+		}
+	}
+	return []said{{record.SecondCount, second}, {record.MeterQuality, quality}, {record.MeterTotal, total}}
+}
+
+// edges holds what a record says of the edges of its window against what the samples show.
+func (r *records) edges(w *window, rec *record.Record, flowEnd bool, edge int64) error {
+	var flags []string
+	if w.flowStart {
+		flags = append(flags, "flow_at_start")
+	}
+	if flowEnd {
+		flags = append(flags, "flow_at_end")
+	}
+	if is := rec.Texts(record.Boundary); !slices.Equal(is, flags) {
+		return fmt.Errorf("%s is %.80q, by its samples it is %q", record.Boundary, is, flags)
+	}
+	var flow, tare string
+	if edge != 0 {
+		flow = shown(edge, w.g.meter.Resolution)
+	}
+	if w.g.bound.Method == metering.Weight {
+		tare = shown(w.t.tare, r.m.Tags[w.source].Resolution)
+	}
+	return differs(rec, "by its samples", said{record.EdgeFlow, flow}, said{record.Tare, tare})
 }

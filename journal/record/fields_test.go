@@ -16,7 +16,6 @@ import (
 const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
 I/O map, safe state, override: protocol_binding, scaling, edge/level, safe_value, recover_policy, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset, drop, hold, latch
-Metering: sample_period_ms, snapshots
 Time: source_change, primary/backup, last_sync_ts, holdover_age_s, holdover_state, last_sync, holdover_age
 Change, approval, security: effective batch range
 Buses: scaling, watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync

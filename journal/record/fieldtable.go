@@ -49,10 +49,10 @@ var sections = []section{
 	{"Metering", []names{
 		{itself, "", "meter_window_id, sample_period_ms, filter_type, filter_param, window_start_event, window_stop_event, " +
 			"window_start_ts_mono, window_end_ts_mono, totalized_value, unit, calib_version, effective_from, batch_total, meter_total, " +
-			"historian_total, reconcile_status, delta, hint, snapshots"},
+			"historian_total, reconcile_status, delta, hint"},
 		{another, "window_start_event", "window_start"},
 		{another, "window_stop_event", "window_stop"},
-		{another, "totalized_value", "totalizer"},
+		{another, "totalized_value", "totalizer, snapshots"},
 		{another, "reconcile_status", "reconcile"},
 		{another, "expiry", "validity"},
 		{value, "reconcile_status", "PASS, WARN, FAIL"},

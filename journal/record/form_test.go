@@ -21,20 +21,22 @@ var formKeys = [...]Key{formText: Detail, formValue: Value, formInt: Epoch, form
 // formsOf lists the keys of each form but text, which the others have.
 var formsOf = map[form]string{
 	formValue: "new_value, old_value, safe_state, value",
-	formInt: "action_version, age_ms, backpressure, block_age_ms, block_events, block_form, debounce_ms, engine, epoch, event_queue_depth, late_ms, " +
-		"limit, max_length, omitted, prompt_id, queue_place, request_id, retry_count, round, schema_version, time_step_count, timeout_ms, " +
-		"vote_window_ms, wear_index, write_id",
-	formCount: "acked_seq, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, coalesced, debounced_state, " +
-		"done_mono_ns, erase_count_max, event_seq, first_mono_ns, flushes, head_size, journal_bytes, overwritten, " +
-		"payload_bytes, projected_life_days, raw_state, samples, " +
-		"seed, segments, token, truncate_tail, ts_mono_ns, window_end_ts_mono, window_start_ts_mono, zero_fill_bytes",
-	formDecimal: "dispatch_latency_ms, elapsed_ms, loop_latency_ms, loss_interval_s, moved_ms, offset_ms, sign_lag_ms, " +
-		"storage_commit_time_ms, time_bound_ms, write_amplification",
-	formMeasure: "batch_total, delta, historian_total, max_value, meter_total, min_value, resolution, target, tolerance, totalized_value",
-	formTime:    "effective_from, expiry, owner_since, ts_utc",
-	formBool:    "safe_direction, unapproved",
-	formTexts: "active_steps, budget_assumptions, choices, compared, equipment_bound, events_per_second, owner_step_id, params, readback, reasons, " +
-		"resource_id, sinks, trace, tree_peaks, values",
+	formInt: "action_version, age_ms, backpressure, block_age_ms, block_events, block_form, cuts, debounce_ms, engine, epoch, " +
+		"event_queue_depth, late_ms, limit, max_length, omitted, prompt_id, queue_place, request_id, retry_count, round, " +
+		"schema_version, time_step_count, timeout_ms, vote_window_ms, wear_index, write_id",
+	formCount: "acked_seq, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, coalesced, " +
+		"debounced_state, done_mono_ns, erase_count_max, event_seq, first_mono_ns, flushes, gaps, head_size, " +
+		"journal_bytes, overwritten, payload_bytes, projected_life_days, raw_state, samples, samples_late, " +
+		"samples_missing, second_count, seed, segments, token, truncate_tail, ts_mono_ns, window_end_ts_mono, " +
+		"window_start_ts_mono, zero_fill_bytes",
+	formDecimal: "dispatch_latency_ms, elapsed_ms, filter_delay_ms, gap_ms, held_ms, loop_latency_ms, loss_interval_s, moved_ms, " +
+		"offset_ms, sample_period_ms, sign_lag_ms, storage_commit_time_ms, time_bound_ms, write_amplification",
+	formMeasure: "batch_total, delta, edge_flow, historian_total, max_value, meter_total, min_value, resolution, tare, target, " +
+		"tolerance, totalized_value",
+	formTime: "effective_from, expiry, owner_since, ts_utc, valid_from",
+	formBool: "safe_direction, unapproved",
+	formTexts: "active_steps, boundary, budget_assumptions, choices, coefficients, compared, equipment_bound, " +
+		"events_per_second, owner_step_id, params, readback, reasons, resource_id, sinks, trace, tree_peaks, values",
 	formCounts: "cause",
 }
 

@@ -34,6 +34,7 @@ const (
 	BlockData                      // packed input events, base64
 	BlockEvents                    // number of events in the block
 	BlockForm                      // coding of block_data
+	Boundary                       // what the edges of a window show: flow_at_start, flow_at_end
 	BudgetAssumptions              // what a projection takes for granted, in words
 	BytesWrittenTotal              // bytes that the medium was told to write, as far back as its system counts
 	CalibVersion                   // version of the calibration in force
@@ -45,8 +46,10 @@ const (
 	CheckpointSlot                 // where a checkpoint lies: "chip 1", "file 1" and so on
 	Choices                        // answers that a prompt takes
 	Coalesced                      // inputs or notes that were replaced by newer ones before they were taken
+	Coefficients                   // what a calibration makes of a meter's readings, in its words
 	Command                        // command given
 	Compared                       // totals that a reconciliation compared
+	Cuts                           // epochs that began while a window was open
 	DebounceMS                     // how long a raw truth must rest before it counts
 	DebouncedState                 // raw_state after the debounce
 	Delta                          // difference, in unit
@@ -56,6 +59,7 @@ const (
 	Digest                         // SHA-256 of an object's bytes, hex
 	DispatchLatencyMS              // longest time from a decision until the port was given its write
 	DoneMonoNS                     // when a write took effect, monotonic ns
+	EdgeFlow                       // what flowed in the last second of a window, in unit
 	EffectiveFrom                  // from when an object may be used
 	ElapsedMS                      // time since the start of what ended
 	Engine                         // engine number
@@ -69,15 +73,19 @@ const (
 	EventsPerSecond                // records of each kind per second, kind=rate
 	Expiry                         // until when an object may be used
 	ExportRef                      // SHA-256 of the manifest of an evidence package, hex
+	FilterDelayMS                  // by how much a filter in the instrument is late
 	FilterParam                    // what the filters in filter_type are set to
 	FilterType                     // filters that stand between raw_state and the verdict
 	FirstMonoNS                    // stamp of the first event of a block; since when measures were taken
 	Flushes                        // flushes that the journal waited for
 	FromVersion                    // version that was active before
+	GapMS                          // time for which a source was not GOOD while a window was open
+	Gaps                           // times that a source was not GOOD, or nobody watched, while a window was open
 	ChainVerifyResult              // what verifying the hash chain of a package came to: PASS or FAIL
 	HeadLink                       // link of the last record that a head covers, hex
 	HeadRoot                       // root of the tree over the records that a head covers, hex
 	HeadSize                       // number of records that a head covers, from record 1
+	HeldMS                         // time for which a window was open and its phase held
 	Hint                           // likely cause of a difference
 	HistorianTotal                 // total according to the historian
 	ImpactScope                    // what a change touches
@@ -101,8 +109,11 @@ const (
 	MaxValue                       // greatest answer, in unit
 	Medium                         // what a medium calls itself
 	Message                        // text shown or logged
+	Meter                          // meter of the map
+	MeterQuality                   // worst quality of the meter's own totalizer
 	MeterTotal                     // total according to the meter's own totalizer
 	MeterWindowID                  // metering window
+	Method                         // how a meter makes a total: pulses, totalizer, flow or weight
 	Milestone                      // why a head was to be signed
 	MinValue                       // least answer, in unit
 	Mode                           // mode of a block: automatic, semi_automatic or manual
@@ -153,9 +164,13 @@ const (
 	SafeDirection                  // whether the write goes to the safe side
 	SafeState                      // safe value that was taken
 	SafeStateReason                // why it was taken
+	SamplePeriodMS                 // time between two readings: as declared, and at the end as it was in the mean
 	Samples                        // number of samples in the window
 	SamplesDigest                  // SHA-256 of the window's sample lines, hex
+	SamplesLate                    // readings that came more than half a period late
+	SamplesMissing                 // readings that did not come
 	SchemaVersion                  // version of the recipe schema
+	SecondCount                    // counts of the second counter of a flow
 	Seed                           // seed of a simulation
 	Segments                       // segments that the journal began
 	SignLagMS                      // time from the record that a head covers last until its signature was there
@@ -163,12 +178,14 @@ const (
 	Sink                           // where records are sent
 	SinkState                      // UP, CATCHING_UP or DOWN
 	Sinks                          // what each sink has acknowledged, sink=number link
+	SourceUnit                     // UCUM unit of raw_state, value and tare of a metering window
 	StepID                         // element of the recipe
 	StepState                      // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
 	StorageCommitTimeMS            // longest time from a record to its being durable
 	StorageHealthState             // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
 	SyncState                      // state of synchronisation
 	TagMapVersion                  // version of the tag map
+	Tare                           // what a scale showed when a window opened, in source_unit
 	Target                         // value aimed at
 	TargetStepID                   // element that an order wants to come next
 	TimeBoundMS                    // greatest error of ts_utc
@@ -187,12 +204,14 @@ const (
 	TsUTC                          // UTC of the event
 	Unapproved                     // true where the batch runs without approval
 	Unit                           // UCUM unit of the values beside it
+	ValidFrom                      // from when a calibration holds
 	Value                          // value set, answered or measured
 	Values                         // name=value of each result, or of each tag that was looked at, with quality and age; of a batch_end: outputs not confirmed
 	VoteWindowMS                   // window of a vote; 0: there is none
 	WaitReason                     // what is waited for
 	WearIndex                      // life of the medium that is used up, percent, rounded up
 	WindowEndTsMono                // monotonic time at which the window closed
+	WindowEvent                    // what has happened to an open window
 	WindowStartEvent               // why the window opened
 	WindowStartTsMono              // monotonic time at which the window opened
 	WindowStopEvent                // why the window closed
@@ -233,6 +252,7 @@ var keys = [keyCount]struct {
 	BlockData:           {"block_data", formText},
 	BlockEvents:         {"block_events", formInt},
 	BlockForm:           {"block_form", formInt},
+	Boundary:            {"boundary", formTexts},
 	BudgetAssumptions:   {"budget_assumptions", formTexts},
 	BytesWrittenTotal:   {"bytes_written_total", formCount},
 	CalibVersion:        {"calib_version", formText},
@@ -244,8 +264,10 @@ var keys = [keyCount]struct {
 	CheckpointSlot:      {"checkpoint_slot", formText},
 	Choices:             {"choices", formTexts},
 	Coalesced:           {"coalesced", formCount},
+	Coefficients:        {"coefficients", formTexts},
 	Command:             {"command", formText},
 	Compared:            {"compared", formTexts},
+	Cuts:                {"cuts", formInt},
 	DebounceMS:          {"debounce_ms", formInt},
 	DebouncedState:      {"debounced_state", formCount},
 	Delta:               {"delta", formMeasure},
@@ -255,6 +277,7 @@ var keys = [keyCount]struct {
 	Digest:              {"digest", formText},
 	DispatchLatencyMS:   {"dispatch_latency_ms", formDecimal},
 	DoneMonoNS:          {"done_mono_ns", formCount},
+	EdgeFlow:            {"edge_flow", formMeasure},
 	EffectiveFrom:       {"effective_from", formTime},
 	ElapsedMS:           {"elapsed_ms", formDecimal},
 	Engine:              {"engine", formInt},
@@ -268,15 +291,19 @@ var keys = [keyCount]struct {
 	EventsPerSecond:     {"events_per_second", formTexts},
 	Expiry:              {"expiry", formTime},
 	ExportRef:           {"export_ref", formText},
+	FilterDelayMS:       {"filter_delay_ms", formDecimal},
 	FilterParam:         {"filter_param", formText},
 	FilterType:          {"filter_type", formText},
 	FirstMonoNS:         {"first_mono_ns", formCount},
 	Flushes:             {"flushes", formCount},
 	FromVersion:         {"from_version", formText},
+	GapMS:               {"gap_ms", formDecimal},
+	Gaps:                {"gaps", formCount},
 	ChainVerifyResult:   {"hash_chain_verify_result", formText},
 	HeadLink:            {"head_link", formText},
 	HeadRoot:            {"head_root", formText},
 	HeadSize:            {"head_size", formCount},
+	HeldMS:              {"held_ms", formDecimal},
 	Hint:                {"hint", formText},
 	HistorianTotal:      {"historian_total", formMeasure},
 	ImpactScope:         {"impact_scope", formText},
@@ -300,8 +327,11 @@ var keys = [keyCount]struct {
 	MaxValue:            {"max_value", formMeasure},
 	Medium:              {"medium", formText},
 	Message:             {"message", formText},
+	Meter:               {"meter", formText},
+	MeterQuality:        {"meter_quality", formText},
 	MeterTotal:          {"meter_total", formMeasure},
 	MeterWindowID:       {"meter_window_id", formText},
+	Method:              {"method", formText},
 	Milestone:           {"milestone", formText},
 	MinValue:            {"min_value", formMeasure},
 	Mode:                {"mode", formText},
@@ -352,9 +382,13 @@ var keys = [keyCount]struct {
 	SafeDirection:       {"safe_direction", formBool},
 	SafeState:           {"safe_state", formValue},
 	SafeStateReason:     {"safe_state_reason", formText},
+	SamplePeriodMS:      {"sample_period_ms", formDecimal},
 	Samples:             {"samples", formCount},
 	SamplesDigest:       {"samples_digest", formText},
+	SamplesLate:         {"samples_late", formCount},
+	SamplesMissing:      {"samples_missing", formCount},
 	SchemaVersion:       {"schema_version", formInt},
+	SecondCount:         {"second_count", formCount},
 	Seed:                {"seed", formCount},
 	Segments:            {"segments", formCount},
 	SignLagMS:           {"sign_lag_ms", formDecimal},
@@ -362,12 +396,14 @@ var keys = [keyCount]struct {
 	Sink:                {"sink", formText},
 	SinkState:           {"sink_state", formText},
 	Sinks:               {"sinks", formTexts},
+	SourceUnit:          {"source_unit", formText},
 	StepID:              {"step_id", formText},
 	StepState:           {"step_state", formText},
 	StorageCommitTimeMS: {"storage_commit_time_ms", formDecimal},
 	StorageHealthState:  {"storage_health_state", formText},
 	SyncState:           {"sync_state", formText},
 	TagMapVersion:       {"tag_map_version", formText},
+	Tare:                {"tare", formMeasure},
 	Target:              {"target", formMeasure},
 	TargetStepID:        {"target_step_id", formText},
 	TimeBoundMS:         {"time_bound_ms", formDecimal},
@@ -386,12 +422,14 @@ var keys = [keyCount]struct {
 	TsUTC:               {"ts_utc", formTime},
 	Unapproved:          {"unapproved", formBool},
 	Unit:                {"unit", formText},
+	ValidFrom:           {"valid_from", formTime},
 	Value:               {"value", formValue},
 	Values:              {"values", formTexts},
 	VoteWindowMS:        {"vote_window_ms", formInt},
 	WaitReason:          {"wait_reason", formText},
 	WearIndex:           {"wear_index", formInt},
 	WindowEndTsMono:     {"window_end_ts_mono", formCount},
+	WindowEvent:         {"window_event", formText},
 	WindowStartEvent:    {"window_start_event", formText},
 	WindowStartTsMono:   {"window_start_ts_mono", formCount},
 	WindowStopEvent:     {"window_stop_event", formText},

@@ -78,6 +78,7 @@ const (
 	KindOutputWrite          // an output is to take a value
 	KindWindowStart          // a metering window opened
 	KindWindowStop           // a metering window closed
+	KindWindowEvent          // something has happened to an open metering window
 	KindReconcile            // totals compared
 	KindPrompt               // an operator is asked
 	KindActionRequest        // an OEM action is asked for
@@ -165,12 +166,17 @@ var specs = [kindCount]Spec{
 		Must: []Key{LogicalTag, PhysicalChannel, Value, OldValue, RawState, Polarity, SafeDirection, WriteID, Cause},
 		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
 	KindWindowStart: {Name: "window_start", Grade: Decision,
-		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Cause},
-		May:  []Key{Tolerance, RawState}},
+		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Meter, Method,
+			Coefficients, FilterType, SourceUnit, Cause},
+		May: []Key{Tolerance, RawState, Value, ValidFrom, EffectiveFrom, Expiry, SamplePeriodMS, FilterParam, FilterDelayMS, Tare, Boundary}},
 	KindWindowStop: {Name: "window_stop", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStopEvent, WindowStartTsMono, WindowEndTsMono, TotalizedValue,
-			Unit, Target, Delta, Samples, SamplesDigest, Quality, Cause, Result},
-		May: []Key{Tolerance, RawState}},
+			Unit, Target, Delta, Samples, SamplesDigest, Quality, Method, SourceUnit, Gaps, Cause, Result},
+		May: []Key{Tolerance, RawState, SamplePeriodMS, SamplesLate, SamplesMissing, GapMS, Cuts, TimeStepCount, HeldMS, Tare, SecondCount,
+			MeterTotal, MeterQuality, Boundary, EdgeFlow, Coalesced}},
+	KindWindowEvent: {Name: "window_event", Grade: Decision,
+		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowEvent, TotalizedValue, Unit, Cause},
+		May:  []Key{OldValue, NewValue, ElapsedMS, MovedMS, Coalesced}},
 	KindReconcile: {Name: "reconcile", Grade: Decision,
 		Must: []Key{MeterWindowID, BatchTotal, Compared, Unit, ReconcileStatus, Cause},
 		May:  []Key{MeterTotal, HistorianTotal, Delta, Tolerance, Hint}},
@@ -288,7 +294,7 @@ func Common() []Key {
 }
 
 // keySet is a set of keys.
-type keySet [(keyCount + 63) / 64]uint64
+type keySet [(int(keyCount) + 63) / 64]uint64
 
 func (s *keySet) add(k Key)      { s[k/64] |= 1 << (k % 64) }
 func (s *keySet) has(k Key) bool { return s[k/64]&(1<<(k%64)) != 0 }

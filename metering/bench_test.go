@@ -1,0 +1,131 @@
+// What a sample costs: the bare accumulate, the sum, the whole step with its line and hash, and a file read again.
+
+package metering
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/metering/quantity"
+	"github.com/stretchr/testify/require"
+)
+
+// benchMeters are the meters of the benchmarks.
+func benchMeters() map[string]Meter {
+	k, _ := quantity.NewRatio(1, 3_600_000)
+	return map[string]Meter{
+		"pulses":    {Method: Pulses, Bits: 32, K: k, Period: 100_000_000},
+		"flow":      {Method: Flow, K: k, Period: 100_000_000},
+		"trapezoid": {Method: Flow, K: k, Trapezoid: true, Period: 100_000_000},
+		"pulses, greatest rate, polyline": {Method: Pulses, Bits: 32, Most: 5000, K: k, Period: 100_000_000,
+			Curve: Curve{X: []int64{0, 100_000, 1_000_000}, A: []int64{60, 61}, B: []int64{0, 3}}},
+		"flow, median of 5, polyline": {Method: Flow, Median: 5, Cutoff: 10, K: k, Period: 100_000_000,
+			Curve: Curve{X: []int64{0, 1000, 100_000}, A: []int64{60, 61}, B: []int64{0, 3}}},
+	}
+}
+
+func BenchmarkBareAccumulate(b *testing.B) {
+	var sum quantity.Acc
+	b.ReportAllocs()
+	for i := range int64(b.N) {
+		if !sum.AddMul(i&1023, 100_000_000+i&7) {
+			b.Fatal("it does not fit")
+		}
+	}
+}
+
+func BenchmarkAddSample(b *testing.B) {
+	for name, m := range benchMeters() {
+		b.Run(name, func(b *testing.B) {
+			var g integral
+			g.begin(&m, 0, 0, 0)
+			b.ReportAllocs()
+			for i := range int64(b.N) {
+				x := i & 1023
+				if m.Method == Pulses {
+					x = 30 * i & 0xFFFFFFFF
+				}
+				if g.add(&m, 100_000_000*i+i&7, x) >= WasReset {
+					b.Fatal("it is not added")
+				}
+			}
+			if g.Over {
+				b.Fatal("it does not fit")
+			}
+		})
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	for name, m := range benchMeters() {
+		b.Run(name, func(b *testing.B) {
+			machine := NewMachine([]Meter{m}, []Window{{}})
+			fx := machine.Step(0, &Event{Kind: Open, Quality: tag.Good}, nil)
+			ev := Event{Kind: Reading, Quality: tag.Good}
+			b.ReportAllocs()
+			for i := range int64(b.N) {
+				ev.RawAt, ev.Raw = 100_000_000*i, i&1023
+				if m.Method == Pulses {
+					ev.Raw = 30 * i & 0xFFFFFFFF
+				}
+				fx = machine.Step(ev.RawAt, &ev, fx[:0])
+			}
+		})
+	}
+}
+
+// benchFile are n lines of a meter.
+func benchFile(m *Meter, n int64) []byte {
+	file := make([]byte, 0, n*28)
+	for i := range n {
+		x := 1000 + i&1023
+		if m.Method == Pulses {
+			x = 30 * i & 0xFFFFFFFF
+		}
+		file = AppendSample(file, 100_000_000*i, x, tag.Good)
+	}
+	return file
+}
+
+func BenchmarkRecompute(b *testing.B) {
+	for name, m := range benchMeters() {
+		b.Run(name, func(b *testing.B) {
+			const lines = 1_000_000
+			file := benchFile(&m, lines)
+			b.SetBytes(int64(len(file)))
+			for b.Loop() {
+				t, _, err := Recompute(bytes.NewReader(file), &m, 0, 100_000_000*lines)
+				require.NoError(b, err)
+				require.EqualValues(b, lines, t.Samples)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/sample")
+		})
+	}
+}
+
+// TestASampleAllocatesNothing also shows what ten million samples cost, text and SHA-256 included; the time is told, not held.
+func TestASampleAllocatesNothing(t *testing.T) {
+	for name, m := range benchMeters() {
+		var g integral
+		g.begin(&m, 0, 0, 0)
+		at := int64(0)
+		require.Zero(t, testing.AllocsPerRun(1000, func() {
+			at += 100_000_000
+			g.add(&m, at, at/10_000_000)
+		}), name)
+	}
+	if testing.Short() {
+		t.Skip("ten million samples; leave out -short")
+	}
+	m := benchMeters()["flow"]
+	const lines = 1_000_000
+	file := benchFile(&m, lines)
+	begin := time.Now()
+	for range 10 {
+		_, _, err := Recompute(bytes.NewReader(file), &m, 0, 100_000_000*lines)
+		require.NoError(t, err)
+	}
+	t.Logf("10 times %d lines of %d bytes: %v", lines, len(file)/lines, time.Since(begin))
+}
