@@ -52,7 +52,8 @@ const maxMapBytes = 4 << 20
 //	bits               pulses: where the counter rolls over, 16, 32 or 64
 //	most               pulses, totalizer: greatest plausible rate, such as 2000 Hz or 15 kg/s; what is faster is no count but a reset or an
 //	                   exchange. Without it half the range is the limit
-//	second             pulses: a second counter of the same flow, its bits, and how far the two may come apart in a window
+//	second             pulses: a second counter of the same flow, its bits, and how far the two may come apart in a window: at the
+//	                   least what is counted between a reading of the one and the next reading of the other
 //	modulus            totalizer: where it rolls over, for example 1000000 kg
 //	integration        flow: between two readings the earlier one holds (rectangle), or the mean of both (trapezoid)
 //	low_cutoff         flow: less than this is no flow. pulses: a frequency; what is slower is not counted
