@@ -93,6 +93,9 @@ func eventWords(rec *record.Record) string {
 		return fmt.Sprintf("window %s opens, target %s %s", t(record.MeterWindowID), t(record.Target), t(record.Unit))
 	case record.KindWindowStop:
 		return fmt.Sprintf("window %s closes: %s %s, %s", t(record.MeterWindowID), t(record.TotalizedValue), t(record.Unit), t(record.Result))
+	case record.KindWindowEvent:
+		return fmt.Sprintf("window %s: %s at %s %s%s", t(record.MeterWindowID), spoken(record.WindowEvent), t(record.TotalizedValue), t(record.Unit),
+			brackets(strings.TrimPrefix(t(record.OldValue)+" to "+t(record.NewValue), " to ")))
 	case record.KindReconcile:
 		return fmt.Sprintf("window %s against its meter: %s%s", t(record.MeterWindowID), t(record.ReconcileStatus), brackets(t(record.Hint)))
 	case record.KindTimeout:

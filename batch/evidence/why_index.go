@@ -247,7 +247,7 @@ func (x *index) moves(n uint64) bool {
 	case record.KindTimeout, record.KindOutputFault, record.KindQualityChange:
 		return true
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
-		record.KindWindowStop, record.KindReconcile, record.KindPrompt, record.KindActionRequest, record.KindCommandResult,
+		record.KindWindowStop, record.KindWindowEvent, record.KindReconcile, record.KindPrompt, record.KindActionRequest, record.KindCommandResult,
 		record.KindMarker, record.KindClockStep, record.KindBatchEnd, record.KindResourceRequest, record.KindResourceRelease,
 		record.KindDiagnostics, record.KindAlarm: // an alarm tells, and moves nothing
 		return false

@@ -127,6 +127,10 @@ func (t *telling) decision(rec *record.Record) string {
 	case record.KindWindowStop:
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
 			t.q.b.Shown(rec, record.TotalizedValue) + " of " + t.q.b.Shown(rec, record.Target) + ": " + rec.Text(record.Result)
+	case record.KindWindowEvent:
+		return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
+			also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
+			t.q.b.Shown(rec, record.TotalizedValue) + also(rec, "; the same happened meanwhile ", record.Coalesced)
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
 			t.q.b.Shown(rec, record.BatchTotal) + t.compared(rec) + also(rec, "; ", record.Hint)
@@ -263,6 +267,12 @@ func (t *telling) written(rec *record.Record) string {
 	}
 	return words
 }
+
+// windowWords say what has happened to an open window.
+var windowWords = map[string]string{"gap": "its source is not GOOD", "gap_end": "its source is GOOD again", "rollover": "its counter has rolled over",
+	"reset": "its counter was reset", "replaced": "its counter is another one, or has jumped", "channels_differ": "its two counters have drifted apart",
+	"out_of_range": "a reading lies outside the calibration", "stable": "the scale is stable", "unstable": "the scale is not stable",
+	"time_step": "the wall clock was stepped", "held": "its step is held", "resumed": "its step goes on", "threshold": "the total waited for is there"}
 
 // also gives the text of a key behind some words, "" where the record has not got it.
 func also(rec *record.Record, words string, k record.Key) string {

@@ -1,0 +1,236 @@
+// Windows of every method: whole batches over sources that fail in every way, and what the package says of them is found again.
+
+package evidence
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
+)
+
+// meterKinds are meters of each method, with the factor that their calibration has.
+var meterKinds = []struct{ name, meter, factor string }{
+	{"pulses", "source: FC1, bits: 16, most: 400 Hz, second: {source: FC2, bits: 32, within: \"40 {pulse}\"}, totalizer: FT1, totalizer_modulus: 100 kg, " +
+		"tolerance: 0.50 kg, sample_period: 100 ms", "k_factor: \"100 {pulse}/kg\""},
+	{"pulses of a low flow", "source: FC1, bits: 16, low_cutoff: 5 Hz, sample_period: 100 ms", "k_factor: \"0.01 kg/{pulse}\""},
+	{"pulses by frequency", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [100 Hz, 61 kg/min], [400 Hz, 239 kg/min]]"},
+	{"totalizer", "method: totalizer, source: FT1, modulus: 100 kg, most: 5 kg/s, identity: ID1", ""},
+	{"totalizer without limit", "method: totalizer, source: FC1, modulus: \"65536 {pulse}\", sample_period: 50 ms", "k_factor: \"100 {pulse}/kg\""},
+	{"flow", "method: flow, source: FI1, integration: rectangle, low_cutoff: 1 kg/min, filter: {type: device, delay: 200 ms}", ""},
+	{"flow by trapezoids", "method: flow, source: FI1, integration: trapezoid, filter: {type: median, samples: 3}, sample_period: 100 ms",
+		"linear: {gain: 1.0025, offset: 0.05 kg/min}"},
+	{"flow by points", "method: flow, source: FI1, integration: trapezoid, identity: ID1", "polyline: [[-1 kg/min, 0 kg/min], [50 kg/min, 52 kg/min], [100 kg/min, 99 kg/min]]"},
+	{"weight", "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, tare: {most: 900 kg}", ""},
+	{"weight by points", "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, filter: {type: median, samples: 5}, identity: ID1",
+		"polyline: [[0 kg, 0 kg], [50 kg, 50.5 kg], [1000 kg, 1001 kg]]"},
+}
+
+// meterPlan is a plan with one meter and a window on it.
+func meterPlan(meter, factor string) fstest.MapFS {
+	if factor != "" {
+		factor = "\n  - {meter: Q, " + factor + "}"
+	} else {
+		factor = "\n  - {meter: OTHER, k_factor: \"1.5\"}"
+	}
+	number := func(name, channel, form, res string) string {
+		return fmt.Sprintf("  - {logical_tag: %s, physical_channel: %s, direction: in, type: number, form: %s, resolution: %s, gain: %s, stale_after: 500 ms}\n",
+			name, channel, form, res, strings.NewReplacer("0.001 kg/min", "1 kg/min").Replace(res))
+	}
+	counter := func(name, channel string) string {
+		return fmt.Sprintf("  - {logical_tag: %s, physical_channel: %s, direction: in, type: counter, unit: \"{pulse}\", stale_after: 500 ms}\n", name, channel)
+	}
+	return fstest.MapFS{
+		"map.yaml": {Data: []byte("mapping: M\nversion: \"1\"\nschema_version: 1\ndevice_id: C\nequipment_id: R\ncalibration: cal.yaml\ntags:\n" +
+			"  - {logical_tag: XV1, physical_channel: do/1, direction: out, type: switch, words: [closed, open], safe_value: closed}\n" +
+			counter("FC1", "ctr/1") + counter("FC2", "ctr/2") + number("FT1", "tot/1", "int", "0.01 kg") +
+			number("FI1", "ai/1", "float32", "0.001 kg/min") + number("WT1", "ai/2", "int", "0.01 kg") + number("ID1", "id/1", "int", `"1"`) +
+			"meters:\n  - {meter: Q, resolution: 0.001 kg, " + meter + "}\n")},
+		"cal.yaml": {Data: []byte("calibration: CAL\nversion: \"3\"\nschema_version: 1\nvalid_from: 2026-01-01T00:00:00Z\nvalid_to: 2027-01-01T00:00:00Z\n" +
+			"effective_from: 2026-01-01T00:00:00Z\nfactors:" + factor + "\n")},
+		"recipe.yaml": {Data: []byte("recipe: R\nversion: \"1\"\nschema_version: 1\ntitle: One charge\nbatch_size: {nominal: 1 kg, min: 1 kg, max: 1 kg}\n" +
+			"procedure:\n  id: TOP\n  level: procedure\n  sequence:\n    - id: CHARGE\n      level: phase\n      timeout: 1 h\n      actions:\n" +
+			"        - open_window: {window: A, meter: Q, target: 12 kg, tolerance: 0.5 kg}\n        - set: {XV1: open}\n        - wait_total: {window: A}\n" +
+			"        - set: {XV1: closed}\n        - delay: 1 s\n        - close_window: A\n")},
+	}
+}
+
+// rough is a plant with all of these sources, and what goes wrong with them.
+type rough struct {
+	*run
+	r      *rand.Rand
+	ug     int64 // what has flowed, in units of 0.01 g
+	first  uint64
+	total  uint64
+	serial uint64
+	quiet  int // rounds for which nothing is sent
+	jumped int64
+	wrong  bool // things go wrong
+}
+
+// values are what the sources show.
+func (l *rough) values() map[tag.ID]uint64 {
+	rate := float32(0)
+	if l.open {
+		rate = 60 + float32(l.r.IntN(1000))/100
+	}
+	return map[tag.ID]uint64{1: (l.first + uint64(l.ug/1000)) % 65536, 2: uint64(l.ug / 1000), 3: (l.total + uint64(l.ug/1000)) % 10000,
+		4: uint64(math.Float32bits(rate)), 5: uint64(3000 + l.ug/1000 + int64(l.r.IntN(5))), 6: l.serial}
+}
+
+func formOf(id tag.ID) tag.Form {
+	if id == 4 {
+		return tag.Float32
+	}
+	return tag.Int
+}
+
+// scan brings a round of values.
+func (l *rough) scan() {
+	if l.quiet > 0 {
+		l.quiet--
+		return
+	}
+	for id := tag.ID(1); id <= 6; id++ {
+		v, q, age := l.values()[id], tag.Good, int64(0)
+		switch n := l.r.IntN(400); {
+		case !l.wrong:
+		case n == 0:
+			q = tag.Bad
+		case n == 1:
+			v = uint64(l.r.IntN(20000))
+		case n < 20:
+			age = min(int64(l.r.IntN(200)), l.now/1_000_000) // nothing is older than the epoch
+		case n == 20 && id == 4:
+			v = uint64(math.Float32bits(float32(math.NaN())))
+		case n == 21 && id == 4:
+			v = uint64(math.Float32bits(1e5))
+		}
+		l.step(batch.Event{Kind: batch.Sample, Tag: id, Form: formOf(id), Bits: v, Quality: q, AgeMS: age})
+	}
+}
+
+// mishap lets something happen that concerns all of them.
+func (l *rough) mishap() {
+	switch l.r.IntN(120) {
+	case 0:
+		l.quiet = l.r.IntN(12)
+	case 1:
+		l.first, l.total = uint64(l.r.IntN(65536)), uint64(l.r.IntN(10000))
+	case 2:
+		l.serial++
+	case 3:
+		l.jumped += int64(l.r.IntN(20)-10) * 1_000 * ms
+		l.look()
+	case 4:
+		l.tell(sequencer.Hold)
+	case 5:
+		l.cut()
+	}
+}
+
+func (l *rough) seen() timebase.Observation {
+	return timebase.Observation{Mono: l.now, UTC: created + 3_600_000*ms + l.now + l.jumped, Sync: timebase.NTPSync, Source: "ntp", Bound: 5 * ms}
+}
+
+func (l *rough) look() { l.step(batch.Event{Kind: batch.Observed, Observation: l.seen()}) }
+
+// cut takes the power away, and lets the controller come up again.
+func (l *rough) cut() {
+	l.seal()
+	l.now, l.done, l.open = int64(l.r.IntN(1000))*ms+1, nil, false
+	ev := batch.Event{Kind: batch.Boot, Epoch: l.m.Epoch() + 1, Observation: l.seen(), LossMS: 15_000, Recovery: "continued", Last: l.next - 1,
+		Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}}
+	for id := tag.ID(1); id <= 6; id++ {
+		if l.r.IntN(5) > 0 {
+			ev.Readback = append(ev.Readback, batch.Reading{Tag: id, Form: formOf(id), Bits: l.values()[id], Quality: tag.Good})
+		}
+	}
+	l.step(ev)
+}
+
+// charge runs the batch to its end.
+func (l *rough) charge() {
+	for n := 0; !l.m.Ended() && n < 2000; n++ {
+		l.until(l.now + int64(80+l.r.IntN(40))*ms)
+		if l.open {
+			l.ug += int64(9_000 + l.r.IntN(2_000)) // about 1 kg/s
+		}
+		l.scan()
+		switch {
+		case n == 3:
+			l.tell(sequencer.Start)
+		case n == 600:
+			l.tell(sequencer.Abort)
+		case n > 3 && l.wrong:
+			l.mishap()
+		}
+		if l.m.State() == sequencer.Held && l.r.IntN(6) == 0 {
+			l.tell(sequencer.Restart)
+		}
+	}
+}
+
+// charged leaves the package of a charge by a meter.
+func charged(t *testing.T, meter, factor string, seed uint64, wrong bool) (dir string, l *rough) {
+	dir = t.TempDir()
+	b := bound(t, meterPlan(meter, factor), "B-1", approved{})
+	l = &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(seed, 8)), first: 65_000, total: 9_800, serial: 7, wrong: wrong}
+	l.charge()
+	require.True(t, l.m.Ended(), "seed %d: the batch is %s", seed, l.m.State())
+	l.end()
+	_, err := Pack(dir, b)
+	require.NoError(t, err, "seed %d", seed)
+	return dir, l
+}
+
+func TestAPackageOfWindowsOfEachMethodIsWholeWhateverBecomesOfTheirSources(t *testing.T) {
+	seen := map[string]int{}
+	for _, k := range meterKinds {
+		t.Run(k.name, func(t *testing.T) {
+			for seed := range uint64(12) {
+				dir, _ := charged(t, k.meter, k.factor, seed, seed > 0)
+				rep, err := Verify(dir)
+				require.NoError(t, err)
+				require.True(t, rep.OK(), "seed %d: %s", seed, rep.Verdict())
+				if stop := firstOf(t, dir, record.KindWindowStop); seed == 0 {
+					require.NotNil(t, stop)
+					require.Equal(t, "PASS", stop.Text(record.Result), string(stop.Body))
+					t.Logf("%s kg in %s samples", stop.Text(record.TotalizedValue), stop.Text(record.Samples))
+				}
+				for _, body := range bodies(t, slurp(t, dir, eventsName)) {
+					if rec, err := record.Parse(body); err == nil && rec.Kind == record.KindWindowEvent {
+						seen[rec.Text(record.WindowEvent)]++
+					}
+				}
+			}
+		})
+	}
+	t.Log(seen)
+	for _, event := range []string{"gap", "gap_end", "rollover", "reset", "replaced", "channels_differ", "out_of_range", "stable", "unstable", "time_step",
+		"held", "resumed", "threshold"} {
+		require.NotZero(t, seen[event], "nothing was ever %s", event)
+	}
+}
+
+// firstOf is the first record of a kind in a package; nil where there is none.
+func firstOf(t *testing.T, dir string, kind record.Kind) *record.Record {
+	for _, body := range bodies(t, slurp(t, dir, eventsName)) {
+		rec, err := record.Parse(body)
+		require.NoError(t, err)
+		if rec.Kind == kind {
+			return rec
+		}
+	}
+	return nil
+}
