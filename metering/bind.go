@@ -98,6 +98,9 @@ func (c *Calibration) Bind(m *Meter, meter string, one, resolution quantity.Quan
 		b.one = append(b.one, nanosecond)
 	}
 	err := b.bind()
+	if errors.Is(err, quantity.ErrOverflow) {
+		err = fmt.Errorf("%w; write fewer digits", err)
+	}
 	switch {
 	case err == nil:
 		return nil

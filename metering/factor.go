@@ -55,12 +55,13 @@ func (to *Factor) line(n strictyaml.Node) {
 
 // points reads a polyline.
 func (to *Factor) points(n strictyaml.Node) {
-	items := n.List(MaxPoints)
-	if n.Kind() == strictyaml.List && len(items) < 2 {
+	items := n.List(MaxFactors)
+	if n.Kind() == strictyaml.List && (len(items) < 2 || len(items) > MaxPoints) {
 		n.Errorf("a polyline has 2 to %d points", MaxPoints)
+		return
 	}
 	for i, item := range items {
-		pair := item.List(2)
+		pair := item.List(MaxPoints)
 		if len(pair) != 2 {
 			if item.Kind() == strictyaml.List {
 				item.Errorf("a point is two values, such as [10 Hz, 0.36 kg/min]")

@@ -133,33 +133,34 @@ func (g *integral) flow(m *Meter, at, x int64) Note {
 			return OutOfRange
 		}
 	}
-	dt := at - g.At
-	switch {
-	case dt <= 0:
-	case g.Has && !m.Trapezoid:
-		g.At = at
-		g.Over = !g.Sum.AddMul(g.Last, dt) || g.Over
-	case g.Has:
-		g.At = at
-		if both := g.Last + y; (g.Last^both)&(y^both) >= 0 {
-			g.Over = !g.Sum.AddMul(both, dt) || g.Over
-		} else {
-			g.Over = !g.Sum.AddMul(g.Last, dt) || !g.Sum.AddMul(y, dt) || g.Over
+	if dt := at - g.At; dt > 0 {
+		if g.Has && !g.area(m, y, dt) {
+			g.Over = true
 		}
-	default:
 		g.At = at
 	}
 	g.Last, g.Has, g.Outside = y, true, false
 	return NoNote
 }
 
-// hold integrates the reading in force up to at, as it is. K of a trapezoid carries the half, so it counts twice there.
+// area adds what lies between the reading before and y, dt ns later. K of a trapezoid carries the half.
+func (g *integral) area(m *Meter, y, dt int64) bool {
+	if !m.Trapezoid {
+		return g.Sum.AddMul(g.Last, dt)
+	}
+	if both := g.Last + y; (g.Last^both)&(y^both) >= 0 {
+		return g.Sum.AddMul(both, dt)
+	}
+	return g.Sum.AddMul(g.Last, dt) && g.Sum.AddMul(y, dt)
+}
+
+// hold integrates the reading in force up to at, as it is.
 func (g *integral) hold(m *Meter, at int64) {
 	if m.Method != Flow || at <= g.At {
 		return
 	}
-	if dt := at - g.At; g.Has {
-		g.Over = !g.Sum.AddMul(g.Last, dt) || m.Trapezoid && !g.Sum.AddMul(g.Last, dt) || g.Over
+	if g.Has && !g.area(m, g.Last, at-g.At) {
+		g.Over = true
 	}
 	g.At = at
 }

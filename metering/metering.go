@@ -56,6 +56,41 @@
 // A window is as good as the worst word of its lines, CUT being STALE; BAD from NEW, a counter reset or replaced, a reading outside the
 // calibration, channels that differ, and a sum, a reading after its Curve or a count that does not fit its 128 or 64 bits.
 //
+// # By hand
+//
+// Where a meter has a K-factor and no Curve, Cutoff or Median, and no counter was reset or replaced, these lines give the total from a
+// sample file; a test runs them. The method is pulses, totalizer, rectangle, trapezoid or weight; lap is 2^Bits or the Modulus, 0 where
+// there is none; K is that of the Meter, below zero for Loss. Python is exact:
+//
+//	# python3 total.py METHOD START END K LAP < samples
+//	import sys; from fractions import Fraction
+//	method, start, end, k, lap = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Fraction(sys.argv[4]), int(sys.argv[5])
+//	s, held, t = 0, None, start
+//	for line in sys.stdin.read().splitlines() + ["%d\t\tEND" % end]:
+//	    at, x, word = line.split("\t"); x = int(x) if x else None; at = int(at) if word == "CUT" else max(int(at), t)
+//	    if method in ("rectangle", "trapezoid"):
+//	        if held is not None and word != "CUT": s += (at - t) * (held if method == "rectangle" else held + (held if x is None else x))
+//	        held = x
+//	    elif x is not None: s, held = s + (0 if held is None else (x - held) % lap if lap else x - held), x
+//	    elif word == "NEW" and method != "weight": held = None
+//	    t = at
+//	print(round(s * k))
+//
+// awk counts in doubles: it is exact as long as the sum by the numerator of K stays below 2^53, and no time, number or lap is above that.
+//
+//	# awk -v method=METHOD -v start=START -v end=END -v num=NUM -v den=DEN -v lap=LAP -f total.awk samples
+//	function take(at, x, word) {
+//		if (word != "CUT" && at < t) at = t
+//		if (method != "rectangle" && method != "trapezoid") { if (x != "" && has) s += x - held + (lap && x < held ? lap : 0) }
+//		else if (has && word != "CUT") s += (at - t) * (method == "rectangle" ? held : held + (x == "" ? held : x))
+//		if (x != "") { held = x + 0; has = 1 } else if (method ~ /angle|zoid/ || word == "NEW" && method != "weight") has = 0
+//		t = at }
+//	BEGIN { FS = "\t"; t = start + 0 }
+//	{ take($1 + 0, $2 == "" ? "" : $2 + 0, $3) }
+//	END { take(end + 0, "", ""); n = s * num; n = n < 0 ? -n : n; q = int(n / den); r = 2 * (n - q * den)
+//		if (r > den || r == den && q % 2) q++
+//		printf "%s%.0f\n", s * num < 0 && q ? "-" : "", q }
+//
 // The rule that must not be broken: no total without a calibration version, no silent zero and no silent bridge over a source
 // that was not GOOD.
 //

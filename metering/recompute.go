@@ -26,6 +26,9 @@ func Recompute(r io.Reader, m *Meter, start, end int64) (Total, [sha256.Size]byt
 	if !m.usable() {
 		return Total{}, f.digest, errors.New("metering: a meter without factor, or pulses that are not of 16, 32 or 64 bits, has no total")
 	}
+	if !instant(start, end) {
+		return Total{}, f.digest, errors.New("metering: start or end is more than 146 years away; write monotonic ns")
+	}
 	err := f.read(r)
 	if err == nil {
 		err = f.end(end)

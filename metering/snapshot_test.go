@@ -20,8 +20,15 @@ import (
 
 // The meters and windows of the runs below: windows share meters.
 var (
-	runMeters = []metering.Meter{{Bits: 16}, {Bits: 32}, {Bits: 64}}
-	runSpecs  = []metering.Window{{Meter: 0}, {Meter: 1}, {Meter: 1}, {Meter: 2}, {Meter: 0}}
+	runMeters = []metering.Meter{
+		{Bits: 16},
+		{Bits: 32, Most: 100, Cutoff: 1, Period: 1, Second: metering.Pair{Has: true, Bits: 16, Within: 500}},
+		{Bits: 64, Device: metering.Check{Has: true, Modulus: 5000, Most: 100}},
+		{Method: metering.Totalizer, Modulus: 1_000_000, Curve: metering.Curve{A: []int64{3}, B: []int64{-1}, Per: 7}},
+		{Method: metering.Flow, Cutoff: 20, Median: 5, Curve: metering.Curve{X: []int64{0, 100, 4000}, A: []int64{1, 2}, B: []int64{0, -100}}},
+		{Method: metering.Weight, Within: 400, Settled: 20, Median: 3, Loss: true},
+	}
+	runSpecs = []metering.Window{{Meter: 0}, {Meter: 1}, {Meter: 1}, {Meter: 2, Target: 500}, {Meter: 0}, {Meter: 3}, {Meter: 4}, {Meter: 5}, {Meter: 5}}
 )
 
 // runMachine is a machine of these meters, each with a K of its own.
@@ -34,9 +41,12 @@ func runMachine() *metering.Machine {
 }
 
 // draw makes the next event of a run: mostly readings that count on, some that jump, and now and then an edge.
-func draw(d *rand.Rand, counts *[3]int64) metering.Event {
-	ev := metering.Event{Kind: metering.Reading, Meter: d.IntN(3), Window: d.IntN(len(runSpecs)), Quality: tag.Good}
+func draw(d *rand.Rand, counts *[6]int64) metering.Event {
+	ev := metering.Event{Kind: metering.Reading, Meter: d.IntN(len(runMeters)), Window: d.IntN(len(runSpecs)), Quality: tag.Good}
 	counts[ev.Meter] += d.Int64N(300)
+	if ev.Meter >= 4 {
+		counts[ev.Meter] = d.Int64N(600)
+	}
 	switch d.IntN(100) {
 	case 0, 1:
 		ev.Kind = metering.Open
@@ -58,12 +68,33 @@ func draw(d *rand.Rand, counts *[3]int64) metering.Event {
 	return ev
 }
 
+// drawAny is draw with all that may happen beside.
+func drawAny(d *rand.Rand, counts *[6]int64) metering.Event {
+	ev := draw(d, counts)
+	ev.On = d.IntN(2) == 0
+	switch d.IntN(60) {
+	case 0:
+		ev.Kind = metering.Cut
+	case 1:
+		ev.Kind = metering.Stepped
+	case 2, 3:
+		ev.Kind = metering.Paused
+	case 4:
+		ev.Kind, ev.Role, ev.Raw = metering.Reading, metering.Identity, d.Int64N(2)
+	case 5, 6, 7, 8:
+		ev.Kind, ev.Role, ev.Meter, ev.Raw = metering.Reading, metering.Device, 2, counts[2]%5000
+	case 9, 10, 11, 12:
+		ev.Role, ev.Meter, ev.Raw = metering.Other, 1, counts[1]
+	}
+	return ev
+}
+
 func TestTheDigestIsThatOfTheSampleLines(t *testing.T) {
 	for seed := range uint64(20) {
 		d := rand.New(rand.NewPCG(seed, 1))
 		m := runMachine()
 		lines, source := make([][]byte, len(runSpecs)), make([]tag.Quality, len(runSpecs))
-		var counts [3]int64
+		var counts [6]int64
 		for at := range int64(1000) {
 			ev := draw(d, &counts)
 			ev.RawAt = at
@@ -93,11 +124,11 @@ func TestARestoredMachineBehavesAsTheOriginal(t *testing.T) {
 	const seed = 20260106
 	d := rand.New(rand.NewPCG(seed, 1))
 	m, used := runMachine(), runMachine()
-	var counts [3]int64
+	var counts [6]int64
 	var fx, again []metering.Effect
 	var snap []byte
 	for at := range int64(3000) {
-		ev := draw(d, &counts)
+		ev := drawAny(d, &counts)
 		name := fmt.Sprintf("seed %d, event %d", seed, at)
 		restored := used // its own state is replaced whole
 		if at%2 == 0 {
@@ -121,13 +152,32 @@ func TestARestoredMachineBehavesAsTheOriginal(t *testing.T) {
 	}
 }
 
+func TestNoEventAllocates(t *testing.T) {
+	const seed = 20261201
+	d := rand.New(rand.NewPCG(seed, 1))
+	m := runMachine()
+	var counts [6]int64
+	fx := make([]metering.Effect, 0, 256)
+	at := int64(0)
+	require.Zero(t, testing.AllocsPerRun(5000, func() {
+		ev := drawAny(d, &counts)
+		fx = m.Step(at, &ev, fx[:0])
+		at++
+		for w := range runSpecs {
+			if total := m.Total(w); total.Samples < 0 {
+				panic(total)
+			}
+		}
+	}), "seed %d", seed)
+}
+
 // lived is the snapshot of a machine with some past.
 func lived(events int64) []byte {
 	d := rand.New(rand.NewPCG(uint64(events), 5))
 	m := runMachine()
-	var counts [3]int64
+	var counts [6]int64
 	for at := range events {
-		ev := draw(d, &counts)
+		ev := drawAny(d, &counts)
 		m.Step(at, &ev, nil)
 	}
 	return m.Snapshot(nil)
@@ -197,9 +247,9 @@ func FuzzRestore(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(kept, again.Snapshot(nil)))
 		d := rand.New(rand.NewPCG(1, 1))
-		var counts [3]int64
+		var counts [6]int64
 		for at := range int64(50) {
-			ev := draw(d, &counts)
+			ev := drawAny(d, &counts)
 			m.Step(at, &ev, nil)
 			m.Digest(ev.Window)
 			m.Total(ev.Window)
