@@ -5,9 +5,11 @@ package evidence_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -201,6 +203,61 @@ func rounded(v *big.Rat, decimals int) string {
 		q.Add(q, big.NewInt(1))
 	}
 	return new(big.Rat).SetFrac(q, scale).FloatString(decimals)
+}
+
+// byHandOf are the arguments of the lines of package metering for a window: its method there, K, and where its counter rolls over.
+var byHandOf = map[string][3]string{"PULSES": {"pulses", "1", "4294967296"}, "TOTALIZER": {"totalizer", "1", "1000000"},
+	"RECTANGLE": {"rectangle", "1/1000000000000", "0"}, "TRAPEZOID": {"trapezoid", "1/12000000000000", "0"}, "WEIGHT": {"weight", "1", "0"}}
+
+func TestT3TheLinesOfPythonAndAwkComeToTheSameTotals(t *testing.T) {
+	bench, err := sim.NewBench(sim.BenchOptions{Profile: sim.NoisyFlow, Seed: 7, Damping: 400_000_000, Count: 1<<32 - 50, Total: 999_500, Modulus: 1_000_000})
+	require.NoError(t, err)
+	res := benched(t, bench, "60 kg")
+	starts, stops := told(t, res.Dir, "window_start"), told(t, res.Dir, "window_stop")
+	for _, by := range []struct{ program, install, call string }{{"python3", "Python 3", "python3 total.py"}, {"awk", "mawk", "awk -v"}} {
+		t.Run(by.program, func(t *testing.T) {
+			path, err := exec.LookPath(by.program)
+			if err != nil {
+				t.Skipf("%s is not there; install %s", by.program, by.install)
+			}
+			for _, w := range res.Windows {
+				of := byHandOf[w.ID]
+				from, to := fmt.Sprint(starts[w.ID]["window_start_ts_mono"]), fmt.Sprint(stops[w.ID]["window_end_ts_mono"])
+				args := []string{"-c", lines(t, by.call), of[0], from, to, of[1], of[2]}
+				if by.program == "awk" {
+					args = []string{"-v", "method=" + of[0], "-v", "start=" + from, "-v", "end=" + to, "-v", "num=1", "-v", "den=1", "-v", "lap=" + of[2], lines(t, by.call)}
+				}
+				if by.program == "awk" && of[1] != "1" {
+					continue // what a flow adds up to is beyond its doubles
+				}
+				samples, err := os.Open(filepath.Join(res.Dir, "samples", w.ID+".tsv"))
+				require.NoError(t, err)
+				c := exec.Command(path, args...)
+				c.Stdin = samples
+				out, err := c.CombinedOutput()
+				require.NoError(t, errors.Join(err, samples.Close()), "%s", out)
+				require.Equal(t, strings.TrimLeft(strings.Replace(w.Total, ".", "", 1), "0"), strings.TrimSpace(string(out)), w.ID)
+			}
+		})
+	}
+}
+
+// lines are those of a program in the comment of package metering, behind the line that says how it is called.
+func lines(t *testing.T, call string) string {
+	t.Helper()
+	src, err := os.ReadFile("../../metering/metering.go")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(src), "//\t# "+call)
+	require.True(t, ok, call)
+	var program strings.Builder
+	for line := range strings.Lines(rest[strings.Index(rest, "\n")+1:]) {
+		code, ok := strings.CutPrefix(line, "//\t")
+		if !ok {
+			break
+		}
+		program.WriteString(code)
+	}
+	return program.String()
 }
 
 // benchBound is by how much a total may differ from what has flowed, in ug, by what is declared of meter and instrument. The window opens
