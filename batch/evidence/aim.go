@@ -148,7 +148,9 @@ func (r *records) opens(n uint64, rec *record.Record) {
 		err = fmt.Errorf("%s is %.200q, by the calibration it is %q", record.Coefficients, rec.Texts(record.Coefficients), r.coefficients(a.meter.Name))
 	}
 	if w := r.windows.byName[id]; err == nil && w != nil && w.start == rec {
-		err = r.edges(w, rec, false, 0)
+		if err = r.edges(w, rec, false, 0); err == nil {
+			err = r.factor(a.meter, &w.g.bound)
+		}
 	}
 	if err != nil {
 		r.breach("totals", n, "window %.64s: %v", id, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -195,10 +196,13 @@ func charged(t *testing.T, meter, factor string, seed uint64, wrong bool) (dir s
 }
 
 func TestAPackageOfWindowsOfEachMethodIsWholeWhateverBecomesOfTheirSources(t *testing.T) {
-	seen := map[string]int{}
+	seen, seeds := map[string]int{}, uint64(6)
+	if os.Getenv("BATCHKIT_LONG") == "1" {
+		seeds = 200
+	}
 	for _, k := range meterKinds {
 		t.Run(k.name, func(t *testing.T) {
-			for seed := range uint64(12) {
+			for seed := range seeds {
 				dir, _ := charged(t, k.meter, k.factor, seed, seed > 0)
 				rep, err := Verify(dir)
 				require.NoError(t, err)

@@ -57,9 +57,9 @@ func TestTotalsThatWereForgedAreNamedAtTheFirstRecordThatTellsThem(t *testing.T)
 		{"allowed difference", with("reconcile", 1, "tolerance", "9.00"), "reconcile/1", "tolerance"},
 		{"another total", with("reconcile", 1, "batch_total", "1.00"), "reconcile/1", "batch_total"},
 		{"another unit", with("reconcile", 1, "unit", "g"), "reconcile/1", "unit"},
-		{"reconciled twice", again(25, 26), "step_state/3", "or was reconciled before"},
+		{"reconciled twice", again(28, 29), "step_state/3", "or was reconciled before"},
 		{"reconciled and not closed", with("reconcile", 1, "meter_window_id", "B.2"), "window_stop/1", "never reconciled"},
-		{"never reconciled", again(12, 25), "window_stop/1", "never reconciled"},
+		{"never reconciled", again(12, 28), "window_stop/1", "never reconciled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := failed(t, forge(t, dir, c.edit), "totals")

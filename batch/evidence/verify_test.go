@@ -343,7 +343,7 @@ func TestRecordsThatContradictEachOtherAreNamedAlthoughTheirChainIsWhole(t *test
 		{"a file bound when the batch has begun", again(4, 8), "records", "command/1", "calibration"},
 		{"a block that does not unpack", replaced("input_block", 2, `"block_data":"`, `"block_data":"////`), "records", "input_block/2", "block"},
 		{"a block of fewer events", replaced("input_block", 1, `"block_events":3`, `"block_events":4`), "records", "input_block/1", "block_events"},
-		{"a window closed that was not open", again(24, 26), "samples", "step_state/3", "was not open"},
+		{"a window closed that was not open", again(27, 29), "samples", "step_state/3", "was not open"},
 		{"a window never closed", replaced("window_start", 1, `"meter_window_id":"A"`, `"meter_window_id":"X"`), "samples", "window_start/1", "never closed"},
 		{"an action type declared when the batch has begun", fields("command", 1, func(f map[string]any) {
 			for _, k := range []string{"change_reason", "command", "operator_role"} {
