@@ -54,8 +54,8 @@ func BenchmarkBareAccumulate(b *testing.B) {
 	require.True(b, accumulate(&sum, 0, int64(b.N)))
 }
 
-// BenchmarkAddSample shows beside each sum how many times a bare accumulate it costs: the fastest of many short runs of either, taken in
-// turns, since a machine that is shared is now fast and now slow.
+// BenchmarkAddSample shows beside each sum how many times a bare accumulate it costs: the fastest of many short runs of either,
+// taken in turns, since a machine that is shared is now fast and now slow.
 func BenchmarkAddSample(b *testing.B) {
 	const block = 2000
 	for name, m := range benchMeters() {
@@ -89,13 +89,29 @@ func BenchmarkStep(b *testing.B) {
 			fx := machine.Step(0, &Event{Kind: Open, Quality: tag.Good}, nil)
 			ev := Event{Kind: Reading, Quality: tag.Good}
 			b.ReportAllocs()
-			for i := range int64(b.N) {
-				ev.RawAt, ev.Raw = 100_000_000*i, i&1023
-				if m.Method == Pulses {
-					ev.Raw = 30 * i & 0xFFFFFFFF
+			step := func(from, n int64) {
+				for i := from; i < from+n; i++ {
+					ev.RawAt, ev.Raw = 100_000_000*i, i&1023
+					if m.Method == Pulses {
+						ev.Raw = 30 * i & 0xFFFFFFFF
+					}
+					fx = machine.Step(ev.RawAt, &ev, fx[:0])
 				}
-				fx = machine.Step(ev.RawAt, &ev, fx[:0])
 			}
+			step(0, int64(b.N))
+			b.StopTimer()
+			const block = 500
+			bare, whole := time.Hour, time.Hour
+			for i := range int64(1000) {
+				var sum quantity.Acc
+				begin := time.Now()
+				accumulate(&sum, i*block, block)
+				between := time.Now()
+				step(int64(b.N)+i*block, block)
+				bare, whole = min(bare, between.Sub(begin)), min(whole, time.Since(between))
+			}
+			b.ReportMetric(float64(whole.Nanoseconds())/block, "ns/step")
+			b.ReportMetric(float64(whole)/float64(bare), "times-bare")
 		})
 	}
 }
@@ -144,14 +160,14 @@ func TestASampleAllocatesNothing(t *testing.T) {
 		t.Skip("ten million samples; leave out -short")
 	}
 	m := benchMeters()["flow"]
-	const lines = 1_000_000
+	const lines = 20_000
 	file := benchFile(&m, lines)
 	fastest := time.Hour
-	for range 10 {
+	for range 500 {
 		begin := time.Now()
 		_, _, err := Recompute(bytes.NewReader(file), &m, 0, 100_000_000*lines)
 		require.NoError(t, err)
 		fastest = min(fastest, time.Since(begin))
 	}
-	t.Logf("10 times %d lines of %d bytes, by the fastest of ten: %v", lines, len(file)/lines, 10*fastest)
+	t.Logf("500 times %d lines of %d bytes, by the fastest of 500: %v", lines, len(file)/lines, 500*fastest)
 }

@@ -19,10 +19,10 @@ var (
 	errNoDensity = fmt.Errorf("a density is not needed here; leave it out: %w", quantity.ErrDimension)
 )
 
-// Ratio is how many counts of resolution one count of a meter's source makes, exactly, by a K-factor. counted is what the source counts,
-// for example {pulse}. A meter without factor, and every meter of a nil Calibration, must have a source whose unit converts
-// to that of the resolution by itself; a factor without dimension, such as 1.0025, corrects such a source by multiplying. A straight
-// line and a polyline are no ratio, and refused: see [Calibration.Bind].
+// Ratio is how many counts of resolution one count of a meter's source makes, exactly, by a K-factor. counted is what the source
+// counts, for example {pulse}. A meter without factor, and every meter of a nil Calibration, must have a source whose unit
+// converts to that of the resolution by itself; a factor without dimension, such as 1.0025, corrects such a source by
+// multiplying. A straight line and a polyline are no ratio, and refused: see [Calibration.Bind].
 //
 // The error wraps [quantity.ErrDimension] if factor and units do not fit together or a factor is missing, and
 // [quantity.ErrOverflow] if the ratio needs more than 64 bits.
@@ -82,12 +82,13 @@ func (f *Factor) quotient(num, den []quantity.Quantity) (quantity.Ratio, error) 
 	return r, err
 }
 
-// Bind gives a meter the K and the Curve that its factor makes of its method, exactly, and turns the limit of its tare from counts of
-// the source into what is summed. one is a count of its source: "1 {pulse}", or the resolution of its tag; resolution is a count of its
-// total. A meter without factor must have a source that converts by itself. It is to be called once for a Meter whose other fields stand.
+// Bind gives a meter the K and the Curve that its factor makes of its method, exactly, and turns the limit of its tare from
+// counts of the source into what is summed. one is a count of its source: "1 {pulse}", or the resolution of its tag; resolution
+// is a count of its total. A meter without factor must have a source that converts by itself. It is to be called once for a Meter
+// whose other fields stand.
 //
-// The error wraps [quantity.ErrDimension] where units do not fit together; where a density is missing it says so. What needs more than 64
-// bits is refused with the advice to write fewer digits. After an error the meter must not be used.
+// The error wraps [quantity.ErrDimension] where units do not fit together; where a density is missing it says so. What needs more
+// than 64 bits is refused with the advice to write fewer digits. After an error the meter must not be used.
 func (c *Calibration) Bind(m *Meter, meter string, one, resolution quantity.Quantity) error {
 	f := c.factor(meter)
 	if f == nil {

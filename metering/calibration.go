@@ -26,7 +26,7 @@ type Calibration struct {
 // Factor is the calibration of one meter: a K-factor, a straight line or a polyline.
 type Factor struct {
 	Meter   string            // name of the meter in the I/O map
-	K       quantity.Quantity // above zero; amount per count (0.01 kg/{pulse}) or counts per amount (100 {pulse}/kg); zero: another form
+	K       quantity.Quantity // above zero; 0.01 kg/{pulse}, 100 {pulse}/kg or 1.0025; zero: another form
 	Gain    quantity.Quantity // straight line: above zero; zero: another form
 	Offset  quantity.Quantity // straight line: what is to be added; of a counter a flow, while it counts
 	Points  []Point           // polyline: 2 to MaxPoints, ascending in both; nil: another form
@@ -84,16 +84,16 @@ func (c *Calibration) factor(meter string) *Factor {
 // ParseCalibration reads a calibration file, YAML or its subset JSON; file is the name that errors show. What is wrong is
 // returned all at once, each error with line, column and the line itself; then the Calibration is nil.
 //
-// Its keys are calibration (the name), version, schema_version: 1, valid_from, valid_to and effective_from (2026-01-01T00:00:00Z; left
-// out: open) and factors, a list. An entry of it has meter, one of
+// Its keys are calibration (the name), version, schema_version: 1, valid_from, valid_to and effective_from (2026-01-01T00:00:00Z;
+// left out: open) and factors, a list. An entry of it has meter, one of
 //
 //	k_factor: 100 {pulse}/kg                            # or 0.01 kg/{pulse}, or 1.0025 where units are the same
 //	linear: {gain: 1.0025, offset: 0.05 kg/min}         # what the source shows, by gain, and the offset added
-//	polyline: [[0 Hz, 0 kg/min], [10 Hz, 0.36 kg/min]]  # what the source shows, and what that is; 2 to 16 points, ascending in both
+//	polyline: [[0 Hz, 0 kg/min], [10 Hz, 0.36 kg/min]]  # 2 to 16 points, ascending in both
 //
-// and density: 0.998 kg/L where the source has litres and the total kilograms, or the other way round. Of a counter, offset and the true
-// values are flows, and the first value of a point is a frequency, of a totalizer a flow. Outside its points a polyline knows
-// nothing: one of a counter that stands still now and then begins with 0 Hz.
+// and density: 0.998 kg/L where the source has litres and the total kilograms, or the other way round. Of a counter, offset and
+// the true values are flows, and the first value of a point is a frequency, of a totalizer a flow. Outside its points a polyline
+// knows nothing: one of a counter that stands still now and then begins with 0 Hz.
 func ParseCalibration(file string, src []byte) (*Calibration, error) {
 	doc := strictyaml.Parse(file, src, nil)
 	f := doc.Root().Map()

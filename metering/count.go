@@ -7,9 +7,9 @@ import "math/bits"
 // Second is a second, ns: the slack of a greatest rate, since a reading is taken at some time within its period.
 const second = 1_000_000_000
 
-// counted is the increment of a counter of so many bits between two readings that lie dt ns apart; where timed is false nobody knows
-// how far, and the limit is half of its range as it is without most. With RolledOver the increment stands, with WasReset and WasReplaced
-// there is none.
+// counted is the increment of a counter of so many bits between two readings that lie dt ns apart; where timed is false nobody
+// knows how far, and the limit is half of its range as it is without most. With RolledOver the increment stands, with WasReset
+// and WasReplaced there is none.
 func counted(width uint8, most, old, new, dt int64, timed bool) (inc int64, note Note) {
 	mask := ^uint64(0) >> (64 - width)
 	o, n := uint64(old)&mask, uint64(new)&mask
@@ -29,9 +29,9 @@ func counted(width uint8, most, old, new, dt int64, timed bool) (inc int64, note
 	return 0, WasReplaced
 }
 
-// totalled is counted for a running total that begins anew at modulus, or never where that is 0. Without a greatest rate, or a time that it
-// could be held against, a total that has grown is believed, and one that is less has rolled over from the upper half of its range to the
-// lower or was reset.
+// totalled is counted for a running total that begins anew at modulus, or never where that is 0. Without a greatest rate, or a
+// time that it could be held against, a total that has grown is believed, and one that is less has rolled over from the upper
+// half of its range to the lower or was reset.
 func totalled(modulus, most, old, new, dt int64, timed bool) (inc int64, note Note) {
 	timed = timed && most > 0
 	if new >= old {

@@ -12,9 +12,9 @@ import (
 const MaxPoints = 16
 
 // Curve is a straight line or a polyline with whole coefficients: from X[i] to X[i+1] a reading x stands for A[i]*x + B[i]. A
-// fraction that all coefficients have in common is part of the meter's K, so nothing is rounded before the total is. A straight line
-// has one piece and no X. The zero Curve leaves a reading as it is. Outside its first and last X a polyline says nothing: such a reading
-// is not GOOD. Where two pieces meet, either gives the same.
+// fraction that all coefficients have in common is part of the meter's K, so nothing is rounded before the total is. A straight
+// line has one piece and no X. The zero Curve leaves a reading as it is. Outside its first and last X a polyline says nothing:
+// such a reading is not GOOD. Where two pieces meet, either gives the same.
 //
 // Of a counter it is the increments that are curved, by how fast they came: X are frequencies in counts per 1000 s (mHz), and an
 // increment inc that took dt ns, with X[i] * dt <= inc * 10^12 <= X[i+1] * dt, stands for A[i]*inc + B[i]*dt.

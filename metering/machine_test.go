@@ -297,3 +297,36 @@ func TestAReadingDoesNotAllocate(t *testing.T) {
 		}
 	}))
 }
+
+func TestWhatDoesNotFitIsBadAndNeverWrapped(t *testing.T) {
+	const most = 1<<63 - 1
+	steep := metering.Curve{A: []int64{most}, B: []int64{most}}
+	for _, c := range []struct {
+		claim string
+		meter metering.Meter
+		raw   [3]int64 // the first when it opens, then one every 10^18 ns
+		bad   bool
+	}{
+		{"a flow whose total fits", metering.Meter{Method: metering.Flow, K: factor(1, most)}, [3]int64{most, most, 0}, false},
+		{"a flow whose total does not", metering.Meter{Method: metering.Flow, K: factor(5, most)}, [3]int64{most, most, 0}, true},
+		{"a flow after its curve", metering.Meter{Method: metering.Flow, K: factor(1, most), Curve: steep}, [3]int64{0, 1, 0}, true},
+		{"a trapezoid of two great flows", metering.Meter{Method: metering.Flow, Trapezoid: true, K: factor(1, most)}, [3]int64{most, most, most}, false},
+		{"a weight after its curve", metering.Meter{Method: metering.Weight, K: factor(1, 1), Curve: steep}, [3]int64{0, 1, 0}, true},
+		{"a weight that has gained more than 64 bits", metering.Meter{Method: metering.Weight, K: factor(1, 4)}, [3]int64{-most, 0, most}, true},
+		{"increments after their curve", metering.Meter{Bits: 64, K: factor(1, most), Curve: steep}, [3]int64{0, most, 10}, true},
+		{"a totalizer from end to end", metering.Meter{Method: metering.Totalizer, K: factor(1, 4)}, [3]int64{-most, 0, most}, true},
+	} {
+		m := metering.NewMachine([]metering.Meter{c.meter}, []metering.Window{{}})
+		for i, raw := range c.raw {
+			ev := metering.Event{Kind: metering.Reading, Raw: raw, RawAt: int64(i) * 1e18, Quality: tag.Good}
+			if i == 0 {
+				ev.Kind = metering.Open
+			}
+			m.Step(ev.RawAt, &ev, nil)
+		}
+		m.Step(2e18, &metering.Event{Kind: metering.Close}, nil)
+		total := m.Total(0)
+		require.Equal(t, c.bad, total.Quality == tag.Bad, "%s: %+v", c.claim, total)
+		require.GreaterOrEqual(t, total.Value, int64(0), c.claim)
+	}
+}

@@ -1,66 +1,82 @@
 // Package metering turns samples into totals that can be recomputed.
 //
 // Start with [Machine]. A window has explicit edges, a calibration version and a unit; its total is a sum S over its sample lines
-// (below), times K of its [Meter], rounded half to even, once, when it is read. The samples of a window are the readings of its source:
-// the one in force when it opened and every one until it closed. Their lines are hashed as they come, so the record that closes the
-// window carries their digest, and whoever has the lines, start, end and [Meter] can add them up again (seed H2-6); [Recompute] does.
+// (below), times K of its [Meter], rounded half to even, once, when it is read. The samples of a window are the readings of its
+// source: the one in force when it opened and every one until it closed. Their lines are hashed as they come, so the record that
+// closes the window carries their digest, and whoever has the lines, start, end and [Meter] can add them up again (seed H2-6);
+// [Recompute] does.
 //
 // # Sample lines
 //
-// A line is time TAB number TAB word LF. The time is monotonic ns, never before that of the line before it in the same epoch: a reading that
-// comes with an earlier one gets that. The number is the raw reading, in counts of the source. The word is its quality, GOOD, STALE or BAD;
-// only a line with GOOD has a number. The first line is the reading in force, whose time may lie before the start. Lines are written by
+// A line is time TAB number TAB word LF. The time is monotonic ns, never before that of the line before it in the same epoch: a
+// reading that comes with an earlier one gets that. The number is the raw reading, in counts of the source. The word is its
+// quality, GOOD, STALE or BAD; only a line with GOOD has a number. The first line is the reading in force, whose time may lie
+// before the start. Lines are written by
 //
 //   - a reading of the source, GOOD or not;
 //   - a change of its quality to another one that is not GOOD: at that time, without number;
 //   - an epoch that begins: word CUT, in the time of the new epoch;
 //   - an identity that changes: word NEW.
 //
-// A line without number begins a gap, which lasts to the next number; NEW does not. Holds and steps of the wall clock write nothing: what
-// flows while a batch is held is in the total. Readings of second counters, device totals and identities are not lines of this file.
+// A line without number begins a gap, which lasts to the next number; NEW does not. Holds and steps of the wall clock write
+// nothing: what flows while a batch is held is in the total. Readings of second counters, device totals and identities are not
+// lines of this file.
 //
 // # Sums
 //
 // Below, dt is a difference of times of lines, ns; (x) is what the [Curve] makes of x, which is x itself where there is none.
 //
-//   - Pulses, Totalizer: S is the sum of the increments from one number to the next, also over gaps and CUT, since the counter went on
-//     counting. Whether there is an increment, or the counter was reset or replaced and there is none, is told below. With a Curve, each that
-//     is not 0 is curved by dt since the number at which the count last changed, the first number at the earliest; after CUT, NEW, or a
-//     reset, since the first number there. With Cutoff, an increment with dt above it is left out, except over a gap. Over CUT dt is not known:
-//     Cutoff does not apply, and with a Curve nothing is added.
-//   - Flow: x is the median, below; where it is less than Cutoff in amount, (x) is 0. S is the sum of (x) * dt, each number holding until the
-//     next line, the last one until the end, and the first one from the start. Trapezoid: the sum of ((x) + (next x)) * dt, and 2 * (x) * dt
-//     where the next line has no number or the window ends, and K has the half. From a line without number to the next number nothing is
-//     added.
+//   - Pulses, Totalizer: S is the sum of the increments from one number to the next, also over gaps and CUT, since the counter
+//     went on counting. Whether there is an increment, or the counter was reset or replaced and there is none, is told below.
+//     With a Curve, each that is not 0 is curved by dt since the number at which the count last changed, the first number at the
+//     earliest; after CUT, NEW, or a reset, since the first number there. With Cutoff, an increment with dt above it is left out,
+//     except over a gap. Over CUT dt is not known: Cutoff does not apply, and with a Curve nothing is added.
+//   - Flow: x is the median, below; where it is less than Cutoff in amount, (x) is 0. S is the sum of (x) * dt, each number
+//     holding until the next line, the last one until the end, and the first one from the start. Trapezoid: the sum of ((x) +
+//     (next x)) * dt, and 2 * (x) * dt where the next line has no number or the window ends, and K has the half. From a line
+//     without number to the next number nothing is added.
 //   - Weight: x is the median; S is (last x) - (first x), or the negative of it for Loss, gaps or not.
 //
-// The median is of the newest Median numbers since the window opened or a line without number, as many as there are; where those are
-// even in number, of all but the oldest. A reading outside the Curve, of Weight and Flow, is as one without number, and the next one is not
-// alone in its median for that; an increment outside is not added, and the time counts from it.
+// The median is of the newest Median numbers since the window opened or a line without number, as many as there are; where those
+// are even in number, of all but the oldest. A reading outside the Curve, of Weight and Flow, is as one without number, but
+// stays in the median of those that follow; an increment outside is not added, and the time counts from it.
+//
+// The total is S * K, or S * K / Per where the Curve has a Per.
 //
 // # Counters
 //
-// An increment over dt ns fits where it is not above Most * (dt + 1 s); dt is the time from one number to the next, also over a gap. From the
-// old reading to the new one, of a range of 2^Bits or Modulus:
+// An increment over dt ns fits where it is not above Most * (dt + 1 s); dt is the time from one number to the next, also over a
+// gap. From the old reading to the new one, of a range of 2^Bits or Modulus:
 //
 //   - new >= old, and new - old fits: it counts;
 //   - new < old, and (new - old) modulo the range fits: it counts, and has rolled over;
 //   - new < old, and new fits: it was reset. Otherwise it was replaced.
 //
-// Without Most, and over CUT, what is below half of 2^Bits fits. A Totalizer has then counted where new >= old; it has rolled over where old
-// lies in the upper half of Modulus and new in the lower, and was reset otherwise. What was reset or replaced adds nothing, makes the window
-// BAD, and counts on from the new reading. After NEW the next number adds nothing.
+// Without Most, and over CUT, what is below half of 2^Bits fits. A Totalizer has then counted where new >= old; it has rolled
+// over where old lies in the upper half of Modulus and new in the lower, and was reset otherwise. What was reset or replaced adds
+// nothing, makes the window BAD, and counts on from the new reading. After NEW the next number adds nothing.
 //
 // # Quality
 //
-// A window is as good as the worst word of its lines, CUT being STALE; BAD from NEW, a counter reset or replaced, a reading outside the
-// calibration, channels that differ, and a sum, a reading after its Curve or a count that does not fit its 128 or 64 bits.
+// A window is as good as the worst word of its lines, CUT being STALE; BAD from NEW, a counter reset or replaced, a reading
+// outside the calibration, channels that differ, and a sum, a reading after its Curve or a count that does not fit its 128 or 64
+// bits.
+//
+// # Regularity and edges
+//
+// Between two numbers that follow each other in one epoch, gaps or not, lies an interval. Period is the mean of them; one above 1.5
+// times the declared period is late, and interval / period, rounded half to even, less one, are missing in it. GapTime is the
+// time from a line without number to the next number, or the end, as far as it lies in one epoch: none before CUT that follows.
+//
+// EdgeFlow is what flows in 1 s at the rate at the end: of a flow that is in force, (x) * 10^9, twice that for a trapezoid; of a
+// counter whose last increment came within 1 s before the end, that increment, curved, * 10^9 / dt, rounded half to even. It is
+// made counts as S is. FlowAtEnd says whether there is such a flow; of a scale, whether it is not stable.
 //
 // # By hand
 //
-// Where a meter has a K-factor and no Curve, Cutoff or Median, and no counter was reset or replaced, these lines give the total from a
-// sample file; a test runs them. The method is pulses, totalizer, rectangle, trapezoid or weight; lap is 2^Bits or the Modulus, 0 where
-// there is none; K is that of the Meter, below zero for Loss. Python is exact:
+// Where a meter has a K-factor and no Curve, Cutoff or Median, and no counter was reset or replaced, these lines give the total
+// from a sample file; a test runs them. The method is pulses, totalizer, rectangle, trapezoid or weight; lap is 2^Bits or the
+// Modulus, 0 where there is none; K is that of the Meter, below zero for Loss. Python is exact:
 //
 //	# python3 total.py METHOD START END K LAP < samples
 //	import sys; from fractions import Fraction
@@ -69,14 +85,16 @@
 //	for line in sys.stdin.read().splitlines() + ["%d\t\tEND" % end]:
 //	    at, x, word = line.split("\t"); x = int(x) if x else None; at = int(at) if word == "CUT" else max(int(at), t)
 //	    if method in ("rectangle", "trapezoid"):
-//	        if held is not None and word != "CUT": s += (at - t) * (held if method == "rectangle" else held + (held if x is None else x))
+//	        y = 0 if held is None or word == "CUT" else held if method == "rectangle" else held + (held if x is None else x)
+//	        s += (at - t) * y
 //	        held = x
 //	    elif x is not None: s, held = s + (0 if held is None else (x - held) % lap if lap else x - held), x
 //	    elif word == "NEW" and method != "weight": held = None
 //	    t = at
 //	print(round(s * k))
 //
-// awk counts in doubles: it is exact as long as the sum by the numerator of K stays below 2^53, and no time, number or lap is above that.
+// awk counts in doubles: it is exact as long as the sum by the numerator of K stays below 2^53, and no time, number or lap is
+// above that.
 //
 //	# awk -v method=METHOD -v start=START -v end=END -v num=NUM -v den=DEN -v lap=LAP -f total.awk samples
 //	function take(at, x, word) {
@@ -178,8 +196,8 @@ type Effect struct {
 	Note   Note // Noted
 	Role   Role // Noted: of which source
 
-	// The readings of a counter that RolledOver, WasReset or WasReplaced, or the identities; both counts where ChannelsDiffer. OutOfRange:
-	// To is the reading. GapEnded: To is its length, ns, as far as it is known. Refused: From is the reading in force.
+	// The readings of a counter that RolledOver, WasReset or WasReplaced, or the identities; both counts where ChannelsDiffer.
+	// OutOfRange: To is the reading. GapEnded: To is its length, ns, as far as it is known. Refused: From is the reading in force.
 	From, To int64
 	Why      string // Refused: one of the words WhyUsed to WhyTare
 }
@@ -188,7 +206,7 @@ type Effect struct {
 type Total struct {
 	Open    bool
 	Value   int64       // counts of the meter's resolution
-	Raw     int64       // Pulses, Totalizer: counts of the source since the window opened; Weight: what the scale has gained, counts
+	Raw     int64       // Pulses, Totalizer: counts since the window opened; Weight: what the scale has gained, counts
 	StartAt int64       // monotonic ns
 	EndAt   int64       // monotonic ns; 0 while open
 	Samples int64       // lines of the sample file
@@ -214,5 +232,5 @@ type Total struct {
 	Tare          int64       // Weight: the reading when it opened, counts of the source
 	FlowAtStart   bool        // something flowed, or the scale was not stable, when it opened; of a counter: in the second before
 	FlowAtEnd     bool        // the same when it closed
-	EdgeFlow      int64       // counts of the meter's resolution that flow in one second at the rate at the close; 0 where nothing did
+	EdgeFlow      int64       // what flows in one second at the rate at the close, counts of the total; 0: nothing
 }

@@ -1,4 +1,5 @@
-// An auditor: what a window's lines and total must be by the package comment, in exact rational numbers, written without the machine.
+// An auditor: what a window's lines and total must be by the package comment, in exact rational numbers, written without the
+// machine.
 
 package metering_test
 

@@ -15,12 +15,13 @@ import (
 // maxLine is how long a sample line can be, with its end: two whole numbers of 64 bits, two tabs and a word.
 const maxLine = 20 + 1 + 20 + 1 + 5 + 1
 
-// Recompute reads the sample lines of a window that was open from start to end, monotonic ns, and gives the total that a [Machine] with
-// that meter shows, and the digest of the lines. What lines do not tell is left 0 in the total: steps and holds, the second counter, the
-// device's total and what came of them, FlowAtStart, and FlowAtEnd of a scale.
+// Recompute reads the sample lines of a window that was open from start to end, monotonic ns, and gives the total that a
+// [Machine] with that meter shows, and the digest of the lines. What lines do not tell is left 0 in the total: steps and holds,
+// the second counter, the device's total and what came of them, FlowAtStart, and FlowAtEnd of a scale.
 //
-// What is no sample file of such a window is refused with the number of its line: a line of another form, a time before the one above it
-// or after the end, a first line without number or after the start, and a reading in force that the calibration does not know.
+// What is no sample file of such a window is refused with the number of its line: a line of another form, a time before the one
+// above it or after the end, a first line without number or after the start, and a reading in force that the calibration does not
+// know.
 func Recompute(r io.Reader, m *Meter, start, end int64) (Total, [sha256.Size]byte, error) {
 	f := file{meter: m, start: start}
 	if !m.usable() {
@@ -168,8 +169,8 @@ func parseLine(b []byte) (at, raw int64, w word, n int) {
 	return 0, 0, 0, 0
 }
 
-// parseInt reads the whole number of 64 bits that b begins with, in the one form that strconv.AppendInt gives it; 0 characters where
-// there is none.
+// parseInt reads the whole number of 64 bits that b begins with, in the one form that strconv.AppendInt gives it; 0 characters
+// where there is none.
 func parseInt(b []byte) (v int64, n int) {
 	neg := len(b) > 0 && b[0] == '-'
 	if neg {

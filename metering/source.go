@@ -1,4 +1,5 @@
-// What is known of a meter's sources while nobody measures: readings are taken in always, so that a window finds at its edges what it needs.
+// What is known of a meter's sources while nobody measures: readings are taken in always, so that a window finds at its edges
+// what it needs.
 
 package metering
 

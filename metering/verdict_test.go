@@ -1,4 +1,5 @@
-// Claims about counters that roll over, are reset or replaced in the middle of a window, and about what else speaks against a total.
+// Claims about counters that roll over, are reset or replaced in the middle of a window, and about what else speaks against a
+// total.
 
 package metering_test
 
