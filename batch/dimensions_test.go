@@ -52,6 +52,7 @@ factors:
 func TestUnitsOfRecipeMapAndCalibrationThatDoNotGoTogetherAreRefused(t *testing.T) {
 	const density = "; mass and volume need a density between them: give the meter a resolution in the unit that is wanted here, and its entry in " +
 		"the calibration a density, such as density: 0.998 kg/L"
+	flow := []string{`type: counter, unit: "{pulse}"`, "type: number, form: int, resolution: 0.01 L/min, gain: 0.01 L/min", "bits: 32", "method: flow, integration: rectangle"}
 	litres := []string{"10.00 kg", "10.00 L", "0.10 kg", "0.10 L", "0.05 kg", "0.05 L"}
 	for _, row := range []struct {
 		edits       []string
@@ -67,6 +68,9 @@ func TestUnitsOfRecipeMapAndCalibrationThatDoNotGoTogetherAreRefused(t *testing.
 		{[]string{"resolution: 0.01 kg}", "resolution: 0.01 L}"}, "recipe.yaml:12:", `"10.00 kg" in counts of "0.01 L": the units measure different things` + density},
 		{[]string{`"100 {pulse}/kg"`, `"100 {pulse}/L"`}, "recipe.yaml:12:", "meter FQ1 cannot be used: "},
 		{[]string{`"100 {pulse}/kg"`, `"100 Hz/kg"`}, "recipe.yaml:12:", "meter FQ1 cannot be used: "},
+		{append(flow[:len(flow):len(flow)], `k_factor: "100 {pulse}/kg"`, `k_factor: "1.0025"`), "recipe.yaml:12:",
+			"a mass against a volume needs a density; write one in the calibration, such as density: 0.998 kg/L"},
+		{append(flow[:len(flow):len(flow)], `k_factor: "100 {pulse}/kg"`, `linear: {gain: "1.0025", offset: 0.05 kg/min}, density: 0.998 kg/h`), "cal.yaml:5:", "0.998 kg/h"},
 	} {
 		edit := func(s string) []byte { return []byte(strings.NewReplacer(row.edits...).Replace(s)) }
 		_, err := Load(fstest.MapFS{"map.yaml": {Data: edit(dimMap)}, "recipe.yaml": {Data: edit(dimRecipe)}, "cal.yaml": {Data: edit(dimCalibration)}},
@@ -75,7 +79,10 @@ func TestUnitsOfRecipeMapAndCalibrationThatDoNotGoTogetherAreRefused(t *testing.
 		require.Contains(t, err.Error(), row.where, row.edits)
 		require.Contains(t, err.Error()+"\n", row.want, row.edits)
 	}
-	_, err := Load(fstest.MapFS{"map.yaml": {Data: []byte(dimMap)}, "recipe.yaml": {Data: []byte(dimRecipe)}, "cal.yaml": {Data: []byte(dimCalibration)}},
-		"recipe.yaml", "map.yaml", nil)
-	require.NoError(t, err)
+	for _, good := range [][]string{nil, append(flow, `k_factor: "100 {pulse}/kg"`, `k_factor: "1.0025", density: 0.998 kg/L`)} {
+		edit := func(s string) []byte { return []byte(strings.NewReplacer(good...).Replace(s)) }
+		_, err := Load(fstest.MapFS{"map.yaml": {Data: edit(dimMap)}, "recipe.yaml": {Data: edit(dimRecipe)}, "cal.yaml": {Data: edit(dimCalibration)}},
+			"recipe.yaml", "map.yaml", nil)
+		require.NoError(t, err)
+	}
 }
