@@ -50,86 +50,111 @@ func fraction(q quantity.Quantity) *big.Rat {
 
 var errFactor = errors.New("what the engine makes of its factor is not what the calibration says")
 
+// factored is a meter with its factor, and what the engine has made of it.
+type factored struct {
+	meter  *iomap.Meter
+	f      metering.Factor
+	c      *metering.Curve
+	k      *big.Rat            // counts of the total for each unit of what is summed
+	one    []quantity.Quantity // a count of the source
+	source []quantity.Quantity // and over time, of a flow
+	time   []quantity.Quantity // what makes an amount of a true value
+	res    []quantity.Quantity
+}
+
 // factor holds the whole numbers by which a meter is totalized against its factor.
 func (r *records) factor(m *iomap.Meter, b *metering.Meter) error {
-	t, res := &r.m.Tags[m.Source], []quantity.Quantity{m.Resolution}
-	one, ns := []quantity.Quantity{{Coef: 1, Unit: t.Unit}}, quantity.Quantity{Coef: 1, Unit: "ns"}
+	t, ns := &r.m.Tags[m.Source], quantity.Quantity{Coef: 1, Unit: "ns"}
+	x := factored{meter: m, c: &b.Curve, f: metering.Factor{K: quantity.Quantity{Coef: 1, Unit: quantity.One}}, k: big.NewRat(b.K.Num(), b.K.Den()),
+		one: []quantity.Quantity{{Coef: 1, Unit: t.Unit}}, time: []quantity.Quantity{ns}, res: []quantity.Quantity{m.Resolution}}
 	if t.Type == iomap.Number {
-		one[0] = t.Resolution
+		x.one[0] = t.Resolution
 	}
-	time := []quantity.Quantity{ns}
-	if m.Method == metering.Weight {
-		time = nil
+	x.source = x.one
+	switch m.Method {
+	case metering.Weight:
+		x.time = nil
+	case metering.Flow:
+		x.source = append(slices.Clone(x.one), ns)
 	}
-	source := one
-	if m.Method == metering.Flow {
-		source = append(slices.Clone(one), ns)
-	}
-	f := metering.Factor{K: quantity.Quantity{Coef: 1, Unit: quantity.One}}
 	for i := range r.cal.Factors {
 		if r.cal.Factors[i].Meter == m.Name {
-			f = r.cal.Factors[i]
+			x.f = r.cal.Factors[i]
 		}
 	}
-	k := big.NewRat(b.K.Num(), b.K.Den())
-	k.Quo(k, new(big.Rat).SetInt64(max(1, b.Curve.Per)))
+	x.k.Quo(x.k, new(big.Rat).SetInt64(max(1, b.Curve.Per)))
 	if m.Method == metering.Flow && m.Trapezoid {
-		k.Mul(k, big.NewRat(2, 1))
+		x.k.Mul(x.k, big.NewRat(2, 1))
 	}
-	c := &b.Curve
-	line := func(i int, x *big.Rat) *big.Rat { // what x stands for by piece i, in counts of the total
-		if len(c.A) == 0 {
-			return x.Mul(x, k)
-		}
-		y := x.Mul(x, new(big.Rat).SetInt64(c.A[i]))
-		return y.Mul(y.Add(y, new(big.Rat).SetInt64(c.B[i])), k)
-	}
-	same := func(is, want *big.Rat, ok bool) error {
-		if !ok || is.Cmp(want) != 0 {
-			return fmt.Errorf("meter %s: %w", m.Name, errFactor)
-		}
-		return nil
-	}
+	fits := false
 	switch {
-	case f.K.Coef != 0:
-		want, ok := product(f.Density, append(slices.Clone(source), f.K), res)
-		if !ok {
-			want, ok = product(f.Density, source, append(slices.Clone(res), f.K))
-		}
-		return same(k, want, ok && len(c.A) == 0)
-	case f.Gain.Coef != 0:
-		slope, ok := product(f.Density, append(slices.Clone(source), f.Gain), res)
-		offset, fits := product(f.Density, append(slices.Clone(time), f.Offset), res)
-		if !ok || !fits || len(c.X) > 0 {
-			return same(k, k, false)
-		}
-		return errors.Join(same(line(0, new(big.Rat)), offset, true), same(line(0, big.NewRat(1, 1)), slope.Add(slope, offset), true))
+	case x.f.K.Coef != 0:
+		fits = x.ratio()
+	case x.f.Gain.Coef != 0:
+		fits = x.straight()
+	default:
+		fits = x.points(t.Type == iomap.Counter)
 	}
-	if len(c.X) != len(f.Points) || len(c.A) != len(c.X)-1 {
-		return same(k, k, false)
+	if !fits {
+		return fmt.Errorf("meter %s: %w", m.Name, errFactor)
 	}
-	for i, p := range f.Points {
-		x := new(big.Rat).SetInt64(c.X[i])
-		at := []quantity.Quantity{p.Source}
-		if b.Method == metering.Pulses || b.Method == metering.Totalizer {
+	return nil
+}
+
+// line is what a value of the source stands for by a piece, in counts of the total.
+func (x *factored) line(piece int, v *big.Rat) *big.Rat {
+	y := new(big.Rat).Set(v)
+	if len(x.c.A) > 0 {
+		y.Mul(y, new(big.Rat).SetInt64(x.c.A[piece]))
+		y.Add(y, new(big.Rat).SetInt64(x.c.B[piece]))
+	}
+	return y.Mul(y, x.k)
+}
+
+// ratio tells whether it is a K-factor.
+func (x *factored) ratio() bool {
+	want, ok := product(x.f.Density, append(slices.Clone(x.source), x.f.K), x.res)
+	if !ok {
+		want, ok = product(x.f.Density, x.source, append(slices.Clone(x.res), x.f.K))
+	}
+	return ok && len(x.c.A) == 0 && x.k.Cmp(want) == 0
+}
+
+// straight tells whether it is a straight line.
+func (x *factored) straight() bool {
+	slope, ok := product(x.f.Density, append(slices.Clone(x.source), x.f.Gain), x.res)
+	offset, fits := product(x.f.Density, append(slices.Clone(x.time), x.f.Offset), x.res)
+	return ok && fits && len(x.c.X) == 0 && x.line(0, new(big.Rat)).Cmp(offset) == 0 &&
+		x.line(0, big.NewRat(1, 1)).Cmp(slope.Add(slope, offset)) == 0
+}
+
+// points tells whether it is a polyline: each point lies where it should, on both pieces that meet in it.
+func (x *factored) points(counter bool) bool {
+	if len(x.c.X) != len(x.f.Points) || len(x.c.A) != len(x.c.X)-1 {
+		return false
+	}
+	for i, p := range x.f.Points {
+		v, at := new(big.Rat).SetInt64(x.c.X[i]), []quantity.Quantity{p.Source}
+		counts := x.meter.Method == metering.Pulses || x.meter.Method == metering.Totalizer
+		if counts {
 			at = append(at, quantity.Quantity{Coef: 1000, Unit: "s"})
 		}
-		place, ok := product(quantity.Quantity{}, at, one)
-		if !ok && t.Type == iomap.Counter {
+		place, ok := product(quantity.Quantity{}, at, x.one)
+		if !ok && counter {
 			place, ok = product(quantity.Quantity{}, at, []quantity.Quantity{{Coef: 1, Unit: quantity.One}})
 		}
-		if err := same(x, place, ok); err != nil {
-			return err
+		want, fits := product(x.f.Density, append(slices.Clone(x.time), p.True), x.res)
+		if !ok || !fits || v.Cmp(place) != 0 {
+			return false
 		}
-		if len(at) > 1 { // counts in a nanosecond
-			x.Quo(x, new(big.Rat).SetInt64(1000*nsOfSecond))
+		if counts { // in a nanosecond
+			v.Quo(v, new(big.Rat).SetInt64(1000*nsOfSecond))
 		}
-		want, fits := product(f.Density, append(slices.Clone(time), p.True), res)
-		for piece := max(0, i-1); piece <= min(i, len(c.A)-1); piece++ {
-			if err := same(line(piece, new(big.Rat).Set(x)), want, fits); err != nil {
-				return err
+		for piece := max(0, i-1); piece <= min(i, len(x.c.A)-1); piece++ {
+			if x.line(piece, v).Cmp(want) != 0 {
+				return false
 			}
 		}
 	}
-	return nil
+	return true
 }

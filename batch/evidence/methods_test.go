@@ -238,3 +238,177 @@ func firstOf(t *testing.T, dir string, kind record.Kind) *record.Record {
 	}
 	return nil
 }
+
+func TestWhatRecordsSayOfAWindowBesideItsTotalCannotBeForged(t *testing.T) {
+	dir := packed(t, "B-0001", approved{})
+	for _, c := range []struct{ name, kind, key, value, says string }{
+		{"another meter", "window_start", "meter", "FQ2", "which is meter"},
+		{"another method", "window_start", "method", "flow", `method is "flow", by mapping and calibration it is "pulses"`},
+		{"another validity", "window_start", "valid_from", "2020-01-01T00:00:00.000000000Z", "valid_from"},
+		{"a filter", "window_start", "filter_type", "median", "filter_type"},
+		{"a declared period", "window_start", "sample_period_ms", "100.000000", "sample_period_ms"},
+		{"another unit of the source", "window_start", "source_unit", "kg", "source_unit"},
+		{"an event that was none", "window_event", "window_event", "reset", `window_event is "reset", by its samples it is "rollover"`},
+		{"a snapshot", "window_event", "totalized_value", "9.00", "totalized_value"},
+		{"a reading before", "window_event", "old_value", "1", "old_value"},
+		{"a reading after", "window_event", "new_value", "1", "new_value"},
+		{"events that were counted", "window_event", "coalesced", "4", "coalesced"},
+		{"another source", "window_event", "logical_tag", "FT1", "logical_tag"},
+		{"another step", "window_event", "step_id", "TOP_UP", "step_id"},
+		{"another period", "window_stop", "sample_period_ms", "1.000000", "sample_period_ms"},
+		{"gaps", "window_stop", "gaps", "7", `gaps is "7", recomputed it is "0"`},
+		{"time of gaps", "window_stop", "gap_ms", "7.000000", "gap_ms"},
+		{"cuts", "window_stop", "held_ms", "7.000000", "held_ms"},
+		{"readings that were late", "window_stop", "samples_late", "0", "samples_late"},
+		{"the device's total", "window_stop", "meter_total", "9.00", "meter_total"},
+		{"how good that is", "window_stop", "meter_quality", "STALE", "meter_quality"},
+		{"a second counter", "window_stop", "second_count", "9", "second_count"},
+		{"a tare", "window_stop", "tare", "9.00", "tare"},
+		{"what flowed at the end", "window_stop", "edge_flow", "9.00", "edge_flow"},
+		{"untold events", "window_stop", "coalesced", "3", "coalesced"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rep, err := Verify(forge(t, dir, with(c.kind, 1, c.key, c.value)))
+			require.NoError(t, err)
+			require.False(t, rep.OK(), "nothing was found")
+			require.Contains(t, rep.Verdict()+found(rep, "totals").String()+found(rep, "samples").String(), c.says)
+		})
+	}
+	failed(t, forge(t, dir, fields("window_start", 1, func(f map[string]any) { f["coefficients"] = []string{"k_factor 99 {pulse}/kg"} })), "totals")
+	failed(t, forge(t, dir, fields("window_stop", 1, func(f map[string]any) { f["boundary"] = []string{"flow_at_start"} })), "totals")
+}
+
+func TestABatchOfEachMethodReplaysByteForByteFromASnapshotBeforeEveryEvent(t *testing.T) {
+	for _, k := range meterKinds {
+		dir, l := charged(t, k.meter, k.factor, 3, true)
+		r := l.b.Replay()
+		var snap []byte
+		r.Before = func(int64, *batch.Event) {
+			snap = r.Machine.Snapshot(snap[:0])
+			next := l.b.Start()
+			require.NoError(t, next.Restore(snap), k.name)
+			require.Equal(t, snap, next.Snapshot(nil), k.name)
+			r.Machine = next
+		}
+		for _, body := range bodies(t, slurp(t, dir, eventsName)) {
+			rec, err := record.Parse(body)
+			require.NoError(t, err)
+			require.NoError(t, r.Record(rec), k.name)
+		}
+		require.NoError(t, r.End(), k.name)
+		require.True(t, r.Machine.Ended(), k.name)
+	}
+}
+
+// eventsOf are the records of a kind in a package.
+func eventsOf(t *testing.T, dir string, kind record.Kind) (list []*record.Record) {
+	for _, body := range bodies(t, slurp(t, dir, eventsName)) {
+		rec, err := record.Parse(body)
+		require.NoError(t, err)
+		if rec.Kind == kind {
+			list = append(list, rec)
+		}
+	}
+	return list
+}
+
+func TestASourceThatChattersIsToldEverLessOftenAndCounted(t *testing.T) {
+	dir := t.TempDir()
+	k := meterKinds[0]
+	b := bound(t, meterPlan(k.meter, k.factor), "B-1", approved{})
+	l := &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(1, 8)), first: 65_000}
+	for n := range 2 {
+		l.until(l.now + 100*ms)
+		if l.scan(); n == 0 {
+			l.tell(sequencer.Start)
+		}
+	}
+	for n := range 200 {
+		l.until(l.now + 10*ms)
+		q := tag.Quality(uint8(tag.Good) * uint8(n%2))
+		l.step(batch.Event{Kind: batch.Sample, Tag: 1, Form: tag.Int, Bits: 65_000, Quality: q})
+	}
+	l.tell(sequencer.Abort)
+	l.until(l.now + 5_000*ms)
+	require.True(t, l.m.Ended())
+	l.end()
+	_, err := Pack(dir, b)
+	require.NoError(t, err)
+	rep, err := Verify(dir)
+	require.NoError(t, err)
+	require.True(t, rep.OK(), rep.Verdict())
+	gaps, counted := 0, uint64(0)
+	for _, rec := range eventsOf(t, dir, record.KindWindowEvent) {
+		if rec.Text(record.WindowEvent) == "gap" {
+			gaps, counted = gaps+1, counted+1+rec.Count(record.Coalesced)
+		}
+	}
+	require.Equal(t, 11, gaps, "eight times, then the 16th, the 32nd and the 64th")
+	require.EqualValues(t, 64, counted)
+	stop := firstOf(t, dir, record.KindWindowStop)
+	require.Equal(t, "100", stop.Text(record.Gaps))
+	require.EqualValues(t, 2*36, stop.Count(record.Coalesced), "gaps and their ends")
+}
+
+func TestAWindowThatStaysShutHoldsItsStepAndSaysWhy(t *testing.T) {
+	weight := "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, tare: "
+	for _, c := range []struct {
+		name, meter string
+		before      func(l *rough)
+		says        string
+	}{
+		{"its source was never read", "method: flow, source: FI1, integration: rectangle", func(*rough) {},
+			"window A stays shut: its source is not GOOD"},
+		{"there is too much on the scale", weight + "{most: 10 kg}", func(l *rough) { l.scan() },
+			"window A stays shut: the tare is above its limit, 30.0"},
+		{"the scale is not stable", weight + "{stable: true}", func(l *rough) { l.scan() }, "window A stays shut: the scale is not stable"},
+		{"its calibration is over", "method: flow, source: FI1, integration: rectangle", func(l *rough) {
+			l.jumped = 2 * 366 * 86_400_000 * ms
+			l.look()
+		}, "calibration 3 does not hold at this time"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			b := bound(t, meterPlan(c.meter, ""), "B-1", approved{})
+			l := &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(1, 8))}
+			c.before(l)
+			l.tell(sequencer.Start)
+			l.until(l.now + 3_000*ms)
+			require.Equal(t, sequencer.Held, l.m.State())
+			l.tell(sequencer.Abort)
+			l.until(l.now + 5_000*ms)
+			l.end()
+			_, err := Pack(dir, b)
+			require.NoError(t, err)
+			require.Empty(t, eventsOf(t, dir, record.KindWindowStart))
+			for _, rec := range eventsOf(t, dir, record.KindStepState) {
+				if rec.Text(record.StepID) == "CHARGE" && rec.Text(record.PhaseState) == "Holding" {
+					require.Contains(t, rec.Text(record.Detail), c.says)
+					return
+				}
+			}
+			t.Fatal("the step was never held")
+		})
+	}
+}
+
+func TestACalibrationWithLimitsOpensNoWindowWhileNobodyKnowsTheTime(t *testing.T) {
+	dir := t.TempDir()
+	b := bound(t, meterPlan("method: flow, source: FI1, integration: rectangle", ""), "B-1", approved{})
+	l := &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(1, 8))}
+	l.tell(sequencer.Start) // its source was not read yet
+	l.until(l.now + 3_000*ms)
+	require.Equal(t, sequencer.Held, l.m.State())
+	l.seal()
+	l.now, l.done = 1, nil
+	l.step(batch.Event{Kind: batch.Boot, Epoch: l.m.Epoch() + 1, Observation: timebase.Observation{Mono: 1, Sync: timebase.Unset, Source: "none"}})
+	l.scan()
+	l.tell(sequencer.Restart)
+	l.until(l.now + 3_000*ms)
+	l.end()
+	_, err := Pack(dir, b)
+	require.NoError(t, err)
+	require.Empty(t, eventsOf(t, dir, record.KindWindowStart))
+	list := eventsOf(t, dir, record.KindStepState)
+	require.Contains(t, string(list[len(list)-2].Body)+string(list[len(list)-1].Body), "calibration 3 holds for a time, and nobody knows what time it is")
+}

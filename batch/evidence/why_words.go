@@ -128,9 +128,7 @@ func (t *telling) decision(rec *record.Record) string {
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
 			t.q.b.Shown(rec, record.TotalizedValue) + " of " + t.q.b.Shown(rec, record.Target) + ": " + rec.Text(record.Result)
 	case record.KindWindowEvent:
-		return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
-			also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
-			t.q.b.Shown(rec, record.TotalizedValue) + also(rec, "; the same happened meanwhile ", record.Coalesced)
+		return t.windowHad(rec)
 	case record.KindReconcile:
 		return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
 			t.q.b.Shown(rec, record.BatchTotal) + t.compared(rec) + also(rec, "; ", record.Hint)
@@ -266,6 +264,13 @@ func (t *telling) written(rec *record.Record) string {
 		words += also(rec, ": ", record.Detail)
 	}
 	return words
+}
+
+// windowHad says what has happened to an open window.
+func (t *telling) windowHad(rec *record.Record) string {
+	return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
+		also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
+		t.q.b.Shown(rec, record.TotalizedValue) + also(rec, "; the same happened meanwhile ", record.Coalesced)
 }
 
 // windowWords say what has happened to an open window.
