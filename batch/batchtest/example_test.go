@@ -32,18 +32,21 @@ func Example() {
 	r.WantTotal("A", "20 kg", "0.5 kg")
 	r.WantTotal("A", "25 kg", "0.5 kg")
 	r.WantReplay()
-	for _, line := range strings.Split(r.Story(), "\n")[10:20] {
+	for _, line := range strings.Split(r.Story(), "\n")[10:23] {
 		fmt.Println(strings.TrimSpace(line))
 	}
 	// Output:
 	// batchtest: window A: total 19.99 kg (NOT_GOOD), want 25 kg within 0.5 kg
 	// 1.5 s  FC101 is STALE
+	// 1.5 s  window A: gap at 9.02 kg
 	// 1.5 s  CHARGE_A is Holding (meter not GOOD)
+	// 1.5 s  window A: held at 9.02 kg
 	// 1.5 s  XV101: closed (meter not GOOD)
 	// 1.5 s  batch is Holding
 	// 1.5 s  CHARGE_A is Held
 	// 1.5 s  batch is Held
 	// 4.1 s  FC101 is GOOD
+	// 4.1 s  window A: gap end at 15.46 kg
 	// 8.0 s  op1 tells: restart "meter is back"
 	// 8.0 s  restart is accepted
 	// 8.0 s  CHARGE_A is Restarting (restart)
