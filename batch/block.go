@@ -1,6 +1,6 @@
 // Input blocks: samples and ticks, packed.
 //
-// A block of form 2 is a row of entries. Each begins with one byte:
+// A block is a row of entries. Each begins with one byte. Form 2 has these:
 //
 //	0x00        ticks on schedule: a uvarint, how many
 //	0x01..0x3F  one sample: bit 0 is set, then the parts that bits 1 to 5 announce, in this order:
@@ -19,7 +19,8 @@
 //	0x80..0xFF  1 to 128 scans at the same distance, none of whose values differs
 //
 // A scan is what came at one time: samples without bit 1 behind one with it, or behind ticks, or at the beginning. The first sample
-// counts from the block's first_mono_ns. Ticks carry no time: theirs is the deadline that the engine gives. Form 1 has no scans.
+// counts from the block's first_mono_ns. Ticks carry no time: theirs is the deadline that the engine gives. Form 1 has no scans. Form 3
+// has ticks and samples of form 2, and tells scans in runs: see block_run.go.
 //
 // No part is announced that says what holds without it: a distance or an age of 0, a form, a distance of scans or a value as before,
 // entries of ticks or of equal scans that one could hold. A uvarint has no leading zeros, and time does not run backwards.
@@ -28,14 +29,12 @@ package batch
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// BlockForm is the coding of input blocks that this build writes (block_form); it reads form 1, too.
-const BlockForm = 2
+// BlockForm is the coding of input blocks that this build writes (block_form); it reads forms 1 and 2, too.
+const BlockForm = 3
 
 // Limits of a block. It is closed when it has reached either.
 const (
@@ -86,12 +85,17 @@ type Block struct {
 	ahead  uint64   // ns before it
 	part   bool     // it is too long for one: a part of it is in buf
 	before []tag.ID // tags of the scan before it
+	runs   runs     // of form 3
+	acc    uint64   // bits of the run that is being written that are no byte yet
+	accs   uint     // and how many
+	run    int      // place of its number of scans in buf, 0 where there is none
 }
 
 // sample is what a tag had before.
 type sample struct {
 	bits uint64
 	form tag.Form
+	mean uint64 // in runs: four times how much its values differ, zigzag, lately
 }
 
 // packed is a sample beside what its tag had before.
@@ -107,13 +111,15 @@ type packed struct {
 // NewBlock makes an empty block for a map with a number of tags.
 func NewBlock(tags int) *Block {
 	return &Block{form: BlockForm, buf: make([]byte, 0, BlockBytes+maxScan*24), seen: make([]sample, tags), scan: make([]packed, 0, maxScan),
-		before: make([]tag.ID, 0, maxScan+1)}
+		before: make([]tag.ID, 0, maxScan+1), runs: newRuns()}
 }
 
 // Reset empties the block.
 func (b *Block) Reset() {
 	b.Events, b.Lost, b.ticks, b.scans, b.step, b.ahead, b.buf = 0, 0, 0, 0, 0, 0, b.buf[:0]
 	b.scan, b.before, b.part = b.scan[:0], b.before[:0], false
+	b.run, b.acc, b.accs = 0, 0, 0
+	b.runs.clear()
 	clear(b.seen)
 }
 
@@ -154,6 +160,10 @@ func (b *Block) Add(at int64, ev *Event) {
 // endScan packs the scan that has come to its end.
 func (b *Block) endScan() {
 	if len(b.scan) == 0 {
+		return
+	}
+	if b.form == BlockForm {
+		b.endOfRuns()
 		return
 	}
 	if diffs, ok := b.again(); ok {
@@ -220,6 +230,7 @@ func (b *Block) repeated(diffs uint64) {
 // plain packs the samples of a scan, or of a part of it, one by one.
 func (b *Block) plain() {
 	b.flushScans()
+	b.endRun()
 	if !b.part {
 		b.before = b.before[:0]
 	}
@@ -259,6 +270,7 @@ func (b *Block) plain() {
 func (b *Block) flushTicks() {
 	if b.ticks > 0 {
 		b.flushScans()
+		b.endRun()
 		b.buf = append(b.buf, 0)
 		b.buf = binary.AppendUvarint(b.buf, b.ticks)
 		b.ticks = 0
@@ -277,224 +289,6 @@ func (b *Block) Data() []byte {
 	b.endScan()
 	b.flushScans()
 	b.flushTicks()
+	b.endRun()
 	return b.buf
-}
-
-var errBlock = errors.New("batch: input block does not unpack")
-
-// Unpack calls fn for every event of a block of form 1 or 2. For a tick at is 0: its stamp is the engine's own deadline. Ev is valid
-// during the call. It stops at the first error, which is fn's or says that the block does not unpack; what Block does not write does not,
-// unless it is samples that could be told as a scan.
-func Unpack(form int64, data []byte, first int64, tags int, fn func(at int64, ev *Event) error) error {
-	switch {
-	case form != 1 && form != BlockForm:
-		return fmt.Errorf("batch: an input block of form %d cannot be read by this build", form)
-	case first < 0 || first > maxMono:
-		return errBlock
-	}
-	u := unpacker{reader: reader{data: data}, form: form, mono: first, seen: make([]sample, tags), fn: fn, fresh: true, last: sampleBit}
-	for len(u.data) > 0 {
-		if err := u.entry(); err != nil {
-			return err
-		}
-	}
-	if u.bad {
-		return errBlock
-	}
-	return nil
-}
-
-// unpacker is a block that is being unpacked.
-type unpacker struct {
-	reader
-	form  int64
-	mono  int64
-	step  uint64
-	seen  []sample
-	scan  []tag.ID
-	fresh bool // the next sample begins a scan
-	last  byte // with which the entry before began
-	ticks uint64
-	scans int // samples that came by scans
-	fn    func(at int64, ev *Event) error
-}
-
-// entry unpacks the next entry.
-func (u *unpacker) entry() error {
-	head, last := u.byte(), u.last
-	u.last = head
-	switch {
-	case head == 0 && last != 0:
-		return u.tickRun()
-	case u.form == 1 && head >= scanBit:
-		return errBlock
-	case head >= sameScans:
-		if last >= sameScans && last < 0xFF {
-			return errBlock // that one had room for it
-		}
-		for n := head - sameScans + 1; n > 0; n-- {
-			if err := u.again(0); err != nil {
-				return err
-			}
-		}
-		return nil
-	case head >= scanBit:
-		diffs := uint64(head & diffsMask)
-		if head&stepBit != 0 {
-			u.steps(u.step)
-		} else if diffs == 0 {
-			return errBlock // it is one that does not differ
-		}
-		if diffs == diffsMask {
-			diffs += min(u.uvarint(), maxScan)
-		}
-		return u.again(diffs)
-	case head&sampleBit == 0:
-		return errBlock
-	}
-	return u.sample(head)
-}
-
-// steps reads a distance, which is another one than an entry need not tell.
-func (u *unpacker) steps(untold uint64) {
-	u.step = u.uvarint()
-	u.bad = u.bad || u.step == untold
-}
-
-// advance moves time on by the distance.
-func (u *unpacker) advance() {
-	if u.step == 0 || u.step > uint64(maxMono-u.mono) {
-		u.bad = true
-		return
-	}
-	u.mono += int64(u.step)
-	u.fresh = true
-}
-
-func (u *unpacker) tickRun() error {
-	n := u.uvarint()
-	if u.ticks += min(n, BlockEvents+1); u.ticks > BlockEvents || n == 0 {
-		return errBlock
-	}
-	u.fresh = true
-	for ; n > 0; n-- {
-		if err := u.fn(0, &Event{Kind: Tick}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sample unpacks one sample.
-func (u *unpacker) sample(head byte) error {
-	if head&timeBit != 0 {
-		u.steps(0)
-		u.advance()
-	}
-	id := u.uvarint()
-	if id >= uint64(len(u.seen)) {
-		return errBlock
-	}
-	if u.fresh {
-		u.scan, u.fresh = u.scan[:0], false
-	}
-	if len(u.scan) <= maxScan {
-		u.scan = append(u.scan, tag.ID(id))
-	}
-	s := &u.seen[id]
-	ev := Event{Kind: Sample, Tag: tag.ID(id), Quality: tag.Good}
-	if head&formBit != 0 {
-		form := tag.Form(u.byte())
-		u.bad = u.bad || form == s.form || form > tag.Float64
-		s.form = form
-	}
-	if head&ageBit != 0 {
-		age := u.uvarint()
-		if age == 0 || age > uint64(u.mono)/1_000_000 {
-			return errBlock
-		}
-		ev.AgeMS = int64(age)
-	}
-	if head&badBit != 0 {
-		ev.Quality = tag.Bad
-	}
-	if head&sameBit == 0 {
-		diff := u.uvarint()
-		u.bad = u.bad || diff == 0
-		s.bits += unzigzag(diff)
-	}
-	ev.Form, ev.Bits = s.form, s.bits
-	if u.bad {
-		return errBlock
-	}
-	return u.fn(u.mono, &ev)
-}
-
-// again unpacks a scan of which so many values differ from those before.
-func (u *unpacker) again(diffs uint64) error {
-	u.advance()
-	u.scans += len(u.scan)
-	if u.bad || len(u.scan) == 0 || len(u.scan) > maxScan || u.scans > BlockEvents || diffs > uint64(len(u.scan)) {
-		return errBlock
-	}
-	gap, diff := uint64(len(u.scan)), uint64(0)
-	next := func() {
-		if gap, diff = uint64(len(u.scan)), 0; diffs == 0 {
-			return
-		}
-		x := u.uvarint()
-		if gap, diff = x&gapMask, x>>4+1; gap == gapMask {
-			gap += min(u.uvarint(), maxScan)
-		}
-		u.bad = u.bad || diff > maxDiff
-	}
-	next()
-	for _, id := range u.scan {
-		s := &u.seen[id]
-		if gap == 0 {
-			s.bits += unzigzag(diff)
-			diffs--
-			next()
-		} else {
-			gap--
-		}
-		if u.bad {
-			return errBlock
-		}
-		if err := u.fn(u.mono, &Event{Kind: Sample, Tag: id, Form: s.form, Bits: s.bits, Quality: tag.Good}); err != nil {
-			return err
-		}
-	}
-	if diffs > 0 { // behind the scan
-		return errBlock
-	}
-	return nil
-}
-
-func unzigzag(v uint64) uint64 { return v>>1 ^ -(v & 1) }
-
-// reader takes numbers off a block; after the first that is not there, bad is set and all are 0.
-type reader struct {
-	data []byte
-	bad  bool
-}
-
-func (r *reader) byte() byte {
-	if len(r.data) == 0 {
-		r.bad = true
-		return 0
-	}
-	b := r.data[0]
-	r.data = r.data[1:]
-	return b
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.data)
-	if n <= 0 || n > 1 && r.data[n-1] == 0 { // it is not there, or has leading zeros
-		r.data, r.bad = nil, true
-		return 0
-	}
-	r.data = r.data[n:]
-	return v
 }

@@ -22,7 +22,7 @@ func TestABlockUnpacksToWhatWasPacked(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		const tags = 7
 		b := NewBlock(tags)
-		b.form = 1 + int(seed%2)
+		b.form = 1 + int(seed%3)
 		at := 1_000_000_000 + rng.Int64N(1<<60)
 		var want []stamped
 		for n := 1 + rng.IntN(200); n > 0; n-- {
@@ -91,7 +91,7 @@ func TestScansUnpackToWhatWasPackedAndTakeLessThanSamples(t *testing.T) {
 			tags = maxScan - 2 + rng.IntN(5) // about as many as fit a scan, and more
 		}
 		want := scans(rng, tags)
-		var size [3]int
+		var size [BlockForm + 1]int
 		for form := 1; form <= BlockForm; form++ {
 			b := NewBlock(tags)
 			b.form = form
@@ -122,6 +122,7 @@ func TestScansUnpackToWhatWasPackedAndTakeLessThanSamples(t *testing.T) {
 
 func TestAnEqualScanTakesABitAndOneThatMovesAByteForEachValue(t *testing.T) {
 	b := NewBlock(16)
+	b.form = 2
 	scan := func(n int, at int64) {
 		for id := range 16 {
 			b.Add(at, &Event{Kind: Sample, Tag: tag.ID(id), Form: tag.Int, Bits: uint64(n), Quality: tag.Good})
@@ -190,9 +191,9 @@ func TestABlockThatIsNotAsBlocksAreWrittenDoesNotUnpack(t *testing.T) {
 		"an entry that is none":              two(2),
 		"a distance that is cut off":         two(scanBit|stepBit, 0x87),
 	} {
-		require.ErrorIs(t, Unpack(BlockForm, data, 10_000_000, 2, func(int64, *Event) error { return nil }), errBlock, name)
+		require.ErrorIs(t, Unpack(2, data, 10_000_000, 2, func(int64, *Event) error { return nil }), errBlock, name)
 	}
-	require.NoError(t, Unpack(BlockForm, two(scanBit|stepBit|1, 1, 1, 0x80, scanBit|2, 0, 0, 0, 3, sampleBit|timeBit|formBit|ageBit, 1, 0, 1, 2, 9), 10_000_000, 2,
+	require.NoError(t, Unpack(2, two(scanBit|stepBit|1, 1, 1, 0x80, scanBit|2, 0, 0, 0, 3, sampleBit|timeBit|formBit|ageBit, 1, 0, 1, 2, 9), 10_000_000, 2,
 		func(int64, *Event) error { return nil }))
 }
 
@@ -204,6 +205,13 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(b.Data(), int64(5_000_000), int64(1))
 	f.Add([]byte{0, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}, int64(0), int64(1))
 	f.Add([]byte{3, 9, 1, 1, 2, 0xFF, 0x61, 9, 0x1F, 0, 0x80}, int64(5), int64(2))
+	for seed := range uint64(8) {
+		b := NewBlock(3)
+		for _, one := range scans(rand.New(rand.NewPCG(seed, 2)), 3) {
+			b.Add(one.at, &one.ev)
+		}
+		f.Add(b.Data(), b.First, int64(BlockForm))
+	}
 	f.Fuzz(func(t *testing.T, data []byte, first, form int64) {
 		n, last := 0, first
 		_ = Unpack(form, data, first, 3, func(at int64, ev *Event) error {

@@ -159,9 +159,22 @@ func (c *compiler) atLeast(least int64, key string, a *recipe.Amount, res quanti
 func (c *compiler) convert(n noder, q, res quantity.Quantity) int64 {
 	v, err := q.Counts(res)
 	if err != nil {
-		c.report(n, "%s", strings.TrimPrefix(err.Error(), "quantity: "))
+		c.report(n, "%s%s", strings.TrimPrefix(err.Error(), "quantity: "), density(q.Unit, res.Unit))
 	}
 	return v
+}
+
+// density says what stands between a mass and a volume, or rates of them; "" of other units.
+func density(u, v quantity.Unit) string {
+	one, perL := []quantity.Quantity{{Coef: 1, Unit: u}}, quantity.Quantity{Coef: 1, Unit: "kg/L"}
+	other := quantity.Quantity{Coef: 1, Unit: v}
+	_, up := quantity.Quotient(append(one, perL), []quantity.Quantity{other})
+	_, down := quantity.Quotient(one, []quantity.Quantity{perL, other})
+	if up != nil && down != nil {
+		return ""
+	}
+	return "; mass and volume need a density between them: give the meter a resolution in the unit that is wanted here, and its entry in " +
+		"the calibration a density, such as density: 0.998 kg/L"
 }
 
 func (c *compiler) duration(a *recipe.Amount) int64 {

@@ -249,7 +249,7 @@ func (w *w1) seal() {
 // TestAnHourOfW1TakesLittleEvidence prints what each kind of record costs: go test ./batch -run W1 -v.
 func TestAnHourOfW1TakesLittleEvidence(t *testing.T) {
 	for _, row := range []struct{ changes, age, most int }{{20, 1, 1_900_000}, {20, 10, 320_000}, {20, 15, 300_000}, {20, 60, 160_000},
-		{1, 1, 2_200_000}, {1, 5, 1_000_000}, {1, 60, 500_000}} {
+		{1, 1, 2_000_000}, {1, 5, 700_000}, {1, 60, 350_000}} {
 		w := newW1(t, int64(row.age)*1_000_000_000, row.changes)
 		w.hour(t)
 		require.Equal(t, sequencer.Complete, w.m.State())

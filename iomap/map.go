@@ -63,6 +63,7 @@ type Tag struct {
 	Debounce   int64             // ns that a Switch must rest before its change counts
 	Safe       int64             // safe_value of an output, scaled
 	Min, Max   int64             // limits of a Number output, scaled
+	Display    Display           // of a Number: how people are shown it
 }
 
 // Type is what a scaled value is.

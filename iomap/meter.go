@@ -18,6 +18,7 @@ type Meter struct {
 	Most       int64             // Pulses, Totalizer: greatest plausible counts in a second; 0: not told
 	Second     Second            // Pulses: a second counter of the same flow
 	Resolution quantity.Quantity // one count of a total
+	Display    Display           // how people are shown a total
 
 	Trapezoid bool          // Flow: between two readings the mean of both holds, not the earlier one
 	Cutoff    int64         // Flow: a reading of fewer counts is none. Pulses: pulses further apart than so many ns are none. 0: not given

@@ -39,6 +39,8 @@ const maxMapBytes = 4 << 20
 //	debounce          switch, input: how long it must rest before its change counts
 //	safe_value        output: the word or quantity that it takes when things fail
 //	min, max          number, output: limits of what may be written
+//	display           number: unit and decimals (0 to 6) that people are shown, for example {unit: t, decimals: 1}; records keep the
+//	                  tag's own unit and all its digits
 //
 // meters lists the sources of totals (MaxMeters at most), each with the keys that its method has:
 //
@@ -47,10 +49,12 @@ const maxMapBytes = 4 << 20
 //	                   is integrated over time. weight: it is what stands on a scale
 //	source             pulses: a counter. totalizer: a counter, or a number of form int. flow, weight: a number
 //	resolution         one count of a total
+//	display            unit and decimals that people are shown, as of a tag
 //	bits               pulses: where the counter rolls over, 16, 32 or 64
 //	most               pulses, totalizer: greatest plausible rate, such as 2000 Hz or 15 kg/s; what is faster is no count but a reset or an
 //	                   exchange. Without it half the range is the limit
-//	second             pulses: a second counter of the same flow, its bits, and how far the two may come apart in a window
+//	second             pulses: a second counter of the same flow, its bits, and how far the two may come apart in a window: at the
+//	                   least what is counted between a reading of the one and the next reading of the other
 //	modulus            totalizer: where it rolls over, for example 1000000 kg
 //	integration        flow: between two readings the earlier one holds (rectangle), or the mean of both (trapezoid)
 //	low_cutoff         flow: less than this is no flow. pulses: a frequency; what is slower is not counted

@@ -111,6 +111,9 @@ func (r *reader) meter(n strictyaml.Node, seen map[string]int) Meter {
 	}
 	r.compared(n, f, &m, at[meterTotalizer])
 	r.sampled(f, &m)
+	if shown, ok := f.Opt("display"); ok {
+		m.Display = displayOf(shown, m.Resolution.Unit)
+	}
 	f.Done()
 	if m.Resolution.Unit != "" {
 		r.fits(&m, source, at[meterTotalizer])

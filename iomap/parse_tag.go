@@ -22,6 +22,7 @@ const (
 	keySafe
 	keyMin
 	keyMax
+	keyDisplay
 	keyCount
 )
 
@@ -44,6 +45,7 @@ var keys = [keyCount]struct {
 	keySafe:       {"safe_value", "an output", isOutput, isOutput},
 	keyMin:        {"min", "a number that is an output", isNumberOutput, isNumberOutput},
 	keyMax:        {"max", "a number that is an output", isNumberOutput, isNumberOutput},
+	keyDisplay:    {"display", "a number", isNumber, noTag},
 }
 
 func anyTag(*Tag) bool           { return true }
@@ -137,6 +139,7 @@ func (t *Tag) read(at *[keyCount]strictyaml.Node) {
 		}
 	case Number:
 		scaled := t.scaling(at[keyResolution], at[keyGain], at[keyOffset])
+		t.Display = displayOf(at[keyDisplay], t.Unit)
 		if t.Output {
 			t.limits(at, scaled)
 		}

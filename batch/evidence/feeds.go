@@ -276,4 +276,6 @@ func (l *learning) next(old int64, off *big.Int) *big.Int {
 }
 
 // flowed tells whether a closing record says that something flowed.
-func flowed(rec *record.Record) bool { return slices.Contains(rec.Texts(record.Boundary), "flow_at_end") }
+func flowed(rec *record.Record) bool {
+	return slices.Contains(rec.Texts(record.Boundary), "flow_at_end")
+}

@@ -26,7 +26,7 @@ func (t *telling) words(rec *record.Record) string {
 	if isInput(rec) {
 		return t.input(rec)
 	}
-	if words := decision(rec); words != "" {
+	if words := t.decision(rec); words != "" {
 		return words
 	}
 	return carried(rec)
@@ -116,7 +116,7 @@ func (t *telling) block(rec *record.Record) string {
 }
 
 // decision says what a decision of a kind that is known here says; "" of another.
-func decision(rec *record.Record) string {
+func (t *telling) decision(rec *record.Record) string {
 	step := rec.Text(record.StepID)
 	switch rec.Kind {
 	case record.KindBatchState:
@@ -127,17 +127,17 @@ func decision(rec *record.Record) string {
 	case record.KindActionState:
 		return action(rec)
 	case record.KindOutputWrite:
-		return written(rec)
+		return t.written(rec)
 	case record.KindWindowStart:
-		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " + rec.Text(record.Target) +
-			" " + rec.Text(record.Unit)
+		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " +
+			t.q.b.Shown(rec, record.Target)
 	case record.KindWindowStop:
 		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
-			rec.Text(record.TotalizedValue) + " of " + rec.Text(record.Target) + " " + rec.Text(record.Unit) + ": " + rec.Text(record.Result)
+			t.q.b.Shown(rec, record.TotalizedValue) + " of " + t.q.b.Shown(rec, record.Target) + ": " + rec.Text(record.Result)
 	case record.KindWindowEvent:
-		return windowHad(rec)
+		return t.windowHad(rec)
 	case record.KindReconcile:
-		return reconciledWords(rec)
+		return t.reconciled(rec)
 	case record.KindInFlight:
 		return taught(rec)
 	case record.KindPrompt:
@@ -263,10 +263,22 @@ func action(rec *record.Record) string {
 	return words
 }
 
+// reconciled says what totals came to.
+func (t *telling) reconciled(rec *record.Record) string {
+	total := func(before string, k record.Key) string {
+		if !rec.Has(k) {
+			return ""
+		}
+		return before + t.q.b.Shown(rec, k)
+	}
+	return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + total(", batch ", record.BatchTotal) +
+		total(", meter ", record.MeterTotal) + total(", historian ", record.HistorianTotal) + also(rec, "; ", record.Hint) +
+		listed(rec, "; absent: ", record.Absent) + also(rec, "; in the place of record ", record.Amends) + also(rec, "; ", record.Detail)
+}
+
 // written says which value an output is to take, and for whom or why.
-func written(rec *record.Record) string {
-	words := rec.Text(record.LogicalTag) + " is to be " + rec.Text(record.Value) + also(rec, " ", record.Unit) + ", it was " +
-		rec.Text(record.OldValue) + "; write " + rec.Text(record.WriteID)
+func (t *telling) written(rec *record.Record) string {
+	words := rec.Text(record.LogicalTag) + " is to be " + t.q.b.Shown(rec, record.Value) + ", it was " + t.q.b.Shown(rec, record.OldValue) + "; write " + rec.Text(record.WriteID)
 	switch {
 	case rec.Has(record.ActionID):
 		words += " by " + rec.Text(record.ActionID)
@@ -279,10 +291,10 @@ func written(rec *record.Record) string {
 }
 
 // windowHad says what has happened to an open window.
-func windowHad(rec *record.Record) string {
+func (t *telling) windowHad(rec *record.Record) string {
 	return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
 		also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
-		rec.Text(record.TotalizedValue) + " " + rec.Text(record.Unit) + also(rec, "; the same happened meanwhile ", record.Coalesced)
+		t.q.b.Shown(rec, record.TotalizedValue) + also(rec, "; the same happened meanwhile ", record.Coalesced)
 }
 
 // windowWords say what has happened to an open window.
@@ -342,12 +354,4 @@ func taught(rec *record.Record) string {
 	return "window " + rec.Text(record.MeterWindowID) + ", what runs in: " + rec.Text(record.Result) + ", " + rec.Text(record.OldValue) + " -> " +
 		rec.Text(record.NewValue) + " " + rec.Text(record.Unit) + ", version " + rec.Text(record.FromVersion) + " -> " + rec.Text(record.ToVersion) +
 		", by an error of " + rec.Text(record.Delta) + also(rec, ": ", record.Detail)
-}
-
-// reconciledWords says what totals came to.
-func reconciledWords(rec *record.Record) string {
-	return "window " + rec.Text(record.MeterWindowID) + " reconciled: " + rec.Text(record.ReconcileStatus) + ", batch " +
-		rec.Text(record.BatchTotal) + also(rec, ", meter ", record.MeterTotal) + also(rec, ", historian ", record.HistorianTotal) + " " +
-		rec.Text(record.Unit) + also(rec, "; ", record.Hint) + listed(rec, "; absent: ", record.Absent) +
-		also(rec, "; in the place of record ", record.Amends) + also(rec, "; ", record.Detail)
 }

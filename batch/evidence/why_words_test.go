@@ -51,12 +51,12 @@ func TestTimesAreSecondsSinceTheStartToTheNearestMillisecond(t *testing.T) {
 
 func TestAModeIsToldInWords(t *testing.T) {
 	rec := recordOf(t, record.KindModeChange, map[record.Key]string{record.StepID: "MAIN", record.Mode: "semi_automatic", record.OldValue: "manual"})
-	require.Equal(t, "MAIN is in semi automatic; it was in manual", decision(rec))
+	require.Equal(t, "MAIN is in semi automatic; it was in manual", new(telling).decision(rec))
 }
 
 func TestAnInterlockThatTripsOnAValueThatIsNotGoodSaysSo(t *testing.T) {
 	gated := func(kind, result, quality, value, filter string) string {
-		return decision(recordOf(t, record.KindInterlock, map[record.Key]string{record.InterlockID: "IL", record.InterlockKind: kind,
+		return new(telling).decision(recordOf(t, record.KindInterlock, map[record.Key]string{record.InterlockID: "IL", record.InterlockKind: kind,
 			record.Result: result, record.InterlockGateState: "blocks", record.Quality: quality, record.Detail: "LT301 < 20 L",
 			record.FilterParam: filter}, value))
 	}

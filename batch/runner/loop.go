@@ -62,6 +62,7 @@ type loop struct {
 	medium  medium
 
 	consults consults
+	grain    int64                                              // ns of which the stamps of samples are multiples; 0: they are as the clock was
 	desk     *errands                                           // calls of the arbiter; nil: they are made on the loop
 	abroad   func(work func(ctx context.Context) func(l *loop)) // has a historian asked, likewise
 	aside    func(work func() func(l *loop))                    // has work done beside the loop, which then calls what it returns
@@ -172,7 +173,11 @@ func (l *loop) sample(now, at int64, ev *batch.Event) {
 	if age := (now - at) / 1_000_000; age > 0 {
 		ev.AgeMS = age
 	}
-	l.admit(now, ev, max(now-at, 0))
+	waited := max(now-at, 0)
+	if l.grain > 0 {
+		now = max(now-now%l.grain, l.prev)
+	}
+	l.admit(now, ev, waited)
 }
 
 // admit takes in an event that has waited for so many ns, -1 where that is not known.

@@ -23,6 +23,10 @@ const readbackTime = 2_000_000_000
 // retryWatch is the time in ns after which a port that was lost is watched again.
 const retryWatch = 1_000_000_000
 
+// stampGrain is how fine, in ns, the stamps of samples are in real time: a poll wakes late by about that much, their age is in ms, and what
+// is finer would take more bytes in the evidence than the value.
+const stampGrain = 100_000
+
 // crew is what runs beside the loop.
 type crew struct {
 	r     *Runner
@@ -64,7 +68,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	}
 	r.loop.aside = func(one func() func(l *loop)) { c.work <- one }
 	r.loop.abroad = c.abroad(work)
-	r.loop.desk = &errands{fail: r.in.fail}
+	r.loop.desk, r.loop.grain = &errands{fail: r.in.fail}, stampGrain
 	c.run(ctx, logged, wall)
 	if r.loop.failed != nil {
 		c.safeAll(work)

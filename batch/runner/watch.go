@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
@@ -33,6 +34,7 @@ type Reading struct {
 type Reached struct {
 	ID         string
 	Resolution quantity.Quantity
+	Display    iomap.Display // how people are shown its total
 	Total      metering.Total
 	Target     int64 // by the values that parameters have now
 }
@@ -58,7 +60,7 @@ func (w *watch) windows(r *Runner, e *recipe.Element) {
 		}
 		one := Reached{ID: a.Window}
 		if m := r.b.Equipment.Meter(a.Meter); m != nil {
-			one.Resolution = m.Resolution
+			one.Resolution, one.Display = m.Resolution, m.Display
 		}
 		w.snap.Windows = append(w.snap.Windows, one)
 	}

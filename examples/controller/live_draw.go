@@ -194,7 +194,7 @@ func (s *scene) bars(w, n int) (lines []line) {
 	name, amount, over := 1, 1, len(s.windows)-n
 	for i := range s.windows {
 		m := &s.windows[i]
-		name, amount = max(name, width(harmless(m.id))), max(amount, width(m.amount()), width(m.target)+1+width(m.unit))
+		name, amount = max(name, width(harmless(m.id))), max(amount, width(m.amount()), width(m.goal()))
 	}
 	name = min(name, w/4)
 	for i := range s.windows {
@@ -216,7 +216,7 @@ func (s *scene) bars(w, n int) (lines []line) {
 		}
 		l = append(l, span{plain, fmt.Sprintf("%*s", amount, m.amount())})
 		if m.target != "" {
-			l = append(l, span{plain, fmt.Sprintf(" of %s %s", m.target, m.unit)})
+			l = append(l, span{plain, " of " + m.goal()})
 		}
 		lines = append(lines, append(l, m.judged()))
 	}

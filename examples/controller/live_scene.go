@@ -35,6 +35,7 @@ type scene struct {
 	steps    []step // of the whole recipe, in its order
 	busiest  int    // how many of them may be under way at once
 	windows  []meter
+	bound    *batch.Batch
 	plan     *iomap.Map
 	values   []runner.Reading // by tag; empty before the first snapshot
 	events   []happening      // the newest last
@@ -66,6 +67,7 @@ type meter struct {
 	id, unit      string
 	target        string // as its record has it; "" where none was seen
 	res           quantity.Quantity
+	display       iomap.Display
 	total         int64
 	begun, open   bool
 	source, worst tag.Quality // of the source: now, and the worst since the window opened
@@ -90,7 +92,7 @@ type question struct {
 // newScene makes the scene of a batch in which nothing has happened yet. Answered tells that prompts wait for what is typed.
 func newScene(b *batch.Batch, answered bool) *scene {
 	p := b.Plan
-	s := &scene{batch: b.ID, plan: p.Map, answered: answered,
+	s := &scene{batch: b.ID, bound: b, plan: p.Map, answered: answered,
 		about: p.Recipe.ID + " " + p.Recipe.Version + ", " + b.Size.String() + ", on " + p.Map.Equipment + ", operator " + b.Operator}
 	for i := range b.Approvals {
 		if b.Approvals[i].ID == "" {
@@ -133,7 +135,7 @@ func (s *scene) look(n *runner.Snapshot) {
 	for i := range n.Windows {
 		from := &n.Windows[i]
 		m := s.meter(from.ID)
-		m.res, m.unit = from.Resolution, string(from.Resolution.Unit)
+		m.res, m.unit, m.display = from.Resolution, string(from.Resolution.Unit), from.Display
 		m.open, m.total, m.source, m.worst = from.Total.Open, from.Total.Value, from.Total.Source, from.Total.Quality
 		m.begun = m.begun || from.Total.Open || from.Total.EndAt > 0
 		if q, ok := quantity.FromCounts(from.Target, m.res); ok && m.open && from.Target > 0 { // a parameter may have been changed
@@ -171,7 +173,7 @@ func (s *scene) record(k record.Kind, body []byte) {
 	if s.begun == 0 {
 		s.begun = at
 	}
-	text := sentence(k, r)
+	text := sentence(s.bound, k, r)
 	s.told, text = pair(s.told, k, r, text)
 	if text != "" {
 		s.note(text, grave(k, r))
@@ -327,8 +329,8 @@ func (s *scene) value(id tag.ID) string {
 	case iomap.Switch:
 		return t.Words[v&1]
 	case iomap.Number:
-		if q, ok := quantity.FromCounts(v, t.Resolution); ok {
-			return q.String()
+		if text, ok := t.Display.Text(v, t.Resolution); ok {
+			return text
 		}
 		return record.Overflow
 	}
@@ -371,11 +373,14 @@ func (s *scene) shows(p *step) string {
 
 // amount gives the total of a window, with its unit.
 func (m *meter) amount() string {
-	if q, ok := quantity.FromCounts(m.total, m.res); ok {
-		return q.String()
+	if text, ok := m.display.Text(m.total, m.res); ok {
+		return text
 	}
 	return record.Overflow
 }
+
+// goal gives the target of a window, with its unit.
+func (m *meter) goal() string { return inUnit(m.display, m.target, m.unit) }
 
 // percent is how much of the target a window has reached; ok is false where its target is not known.
 func (m *meter) percent() (n int64, ok bool) {

@@ -12,7 +12,9 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -105,7 +107,7 @@ func (v *view) record(k record.Kind, body []byte) {
 	if err != nil {
 		return
 	}
-	text := sentence(k, r)
+	text := sentence(v.b, k, r)
 	v.told, text = pair(v.told, k, r, text)
 	if text == "" {
 		return
@@ -162,8 +164,8 @@ func pair(told string, k record.Kind, r *record.Record, text string) (still, lin
 }
 
 // sentence says what a record tells a person at the plant, in one line; "" where that is nothing.
-func sentence(k record.Kind, r *record.Record) string {
-	text := r.Text
+func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
+	text, shown := r.Text, func(key record.Key) string { return b.Shown(r, key) }
 	switch k {
 	case record.KindBatchState:
 		return fmt.Sprintf("batch is %s (it was %s)", text(record.BatchState), text(record.OldValue))
@@ -187,9 +189,9 @@ func sentence(k record.Kind, r *record.Record) string {
 		if why == "" {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
-		return fmt.Sprintf("%-10s %s: %s%s", why, text(record.LogicalTag), text(record.Value), unit(r))
+		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
 	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight:
-		return windowed(r)
+		return windowed(b, r)
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -249,16 +251,16 @@ func lost(r *record.Record) string {
 }
 
 // windowed says what has become of a window.
-func windowed(r *record.Record) string {
-	text := r.Text
+func windowed(b *batch.Batch, r *record.Record) string {
+	text, shown := r.Text, func(k record.Key) string { return b.Shown(r, k) }
 	window := fmt.Sprintf("%-10s window %s", text(record.StepID), text(record.MeterWindowID))
 	switch r.Kind {
 	case record.KindWindowStart:
-		return fmt.Sprintf("%s opens, target %s%s", window, text(record.Target), unit(r))
+		return window + " opens, target " + shown(record.Target)
 	case record.KindWindowStop:
-		return fmt.Sprintf("%s closes: %s%s, %s", window, text(record.TotalizedValue), unit(r), text(record.Result))
+		return window + " closes: " + shown(record.TotalizedValue) + ", " + text(record.Result)
 	}
-	return fmt.Sprintf("%s, what runs in: %s, error %s%s%s", window, text(record.Result), text(record.Delta), unit(r), bracket(text(record.Detail)))
+	return fmt.Sprintf("%s, what runs in: %s, error %s%s", window, text(record.Result), shown(record.Delta), bracket(text(record.Detail)))
 }
 
 func shown(k record.Kind) bool {
@@ -277,6 +279,15 @@ func bracket(s string) string {
 		return ""
 	}
 	return " (" + s + ")"
+}
+
+// inUnit is a number in a unit as people are shown it.
+func inUnit(d iomap.Display, number, unit string) string {
+	q, err := quantity.Parse(number + " " + unit)
+	if err != nil {
+		return number + " " + unit
+	}
+	return d.Of(q).String()
 }
 
 func unit(r *record.Record) string {
@@ -331,15 +342,15 @@ func (s *summary) short() (words string) {
 }
 
 // reconciliation says what the totals of a window come to.
-func (w *window) reconciliation() string {
+func (w *window) reconciliation(in func(number string) string) string {
 	words, historian := "  reconciliation", "none"
 	if w.Historian != "" {
-		historian = w.Historian + " " + w.Unit
+		historian = in(w.Historian)
 	}
 	if w.Meter == "" {
 		words += ", the meter's own total is not there: " + w.Reconciled
 	} else {
-		words += " with the meter's own total, " + w.Meter + " " + w.Unit + ": " + w.Reconciled
+		words += " with the meter's own total, " + in(w.Meter) + ": " + w.Reconciled
 	}
 	return words + bracket(w.Hint) + "; historian: " + historian
 }
@@ -369,8 +380,10 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 	}
 	fmt.Fprintf(v.out, "\nbatch    %s is %s%s\n", s.Batch, s.State, s.short())
 	for _, w := range s.Windows {
-		fmt.Fprintf(v.out, "total %s  %s %s, target %s, delta %s, tolerance %s: %s\n", w.ID, w.Total, w.Unit, w.Target, w.Delta, w.Tolerance, w.Verdict)
-		fmt.Fprintln(v.out, w.reconciliation())
+		in := func(number string) string { return inUnit(v.b.DisplayOf(w.ID), number, w.Unit) }
+		bare := func(number string) string { number, _, _ = strings.Cut(in(number), " "); return number }
+		fmt.Fprintf(v.out, "total %s  %s, target %s, delta %s, tolerance %s: %s\n", w.ID, in(w.Total), bare(w.Target), bare(w.Delta), bare(w.Tolerance), w.Verdict)
+		fmt.Fprintln(v.out, w.reconciliation(in))
 	}
 	if len(unsafe) == 0 {
 		fmt.Fprintln(v.out, "outputs  all at their safe values")

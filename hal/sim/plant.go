@@ -1,7 +1,8 @@
 // Package sim is a simulated board and a simulated process plant, exact to the bit for a given seed.
 //
 // Start with [NewPlant]: two dosing lines, a heated and stirred tank and a drain, reached as a tag.Port in real time, or in
-// virtual time through Next, Advance and Apply. [NewBoard] has the devices of package hal, with power cuts.
+// virtual time through Next, Advance and Apply. [NewBench] is one line that every kind of meter measures, with its true total.
+// [NewBoard] has the devices of package hal, with power cuts.
 //
 // The rule that must not be broken: what comes out is a function of seed, outputs, faults and time alone. It does not depend
 // on the size of the steps in which time is advanced, on the processor, or on how goroutines are scheduled.

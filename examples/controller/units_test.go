@@ -1,0 +1,67 @@
+// Units: records have codes of the table, and people are shown what the map says.
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
+
+func TestEveryUnitInTheRecordsOfTheDemoIsACodeOfTheTable(t *testing.T) {
+	workplace(t)
+	done(t, "-virtual")
+	src, err := os.ReadFile("out/B-0001/events.tsv")
+	require.NoError(t, err)
+	seen := map[string]int{}
+	for line := range strings.Lines(string(src)) {
+		var rec struct{ Unit *string }
+		body := strings.SplitN(line, "\t", 4)[3]
+		require.NoError(t, json.Unmarshal([]byte(body), &rec))
+		if rec.Unit == nil {
+			continue
+		}
+		_, err := quantity.ParseUnit(*rec.Unit)
+		require.NoError(t, err, body)
+		seen[*rec.Unit]++
+	}
+	require.Positive(t, seen["kg"])
+	require.Positive(t, seen["Cel"])
+}
+
+func TestPeopleAreShownTonnesAndTheRecordsKeepKilograms(t *testing.T) {
+	where, err := os.Getwd()
+	require.NoError(t, err)
+	workplace(t)
+	require.NoError(t, os.CopyFS("line", os.DirFS(filepath.Join(where, "demo"))))
+	src, err := os.ReadFile("line/map.yaml")
+	require.NoError(t, err)
+	shown := strings.Replace(string(src), "    resolution: 0.01 kg\n", "    resolution: 0.01 kg\n    display: {unit: t, decimals: 3}\n", 1)
+	require.NotEqual(t, string(src), shown)
+	require.NoError(t, os.WriteFile("line/map.yaml", []byte(shown), 0o600))
+	o := done(t, "-virtual", "-unapproved", "-map", "line/map.yaml", "-recipe", "line/recipe.yaml")
+	require.Contains(t, o.out, "window A opens, target 0.120 t\n")
+	require.Contains(t, o.out, " t, target 0.120, delta 0.000, tolerance 0.000: PASS\n")
+	require.Contains(t, o.out, "own total, 0.120 t: PASS")
+	require.Contains(t, o.out, "window B opens, target 80.00 kg\n")
+	events, err := os.ReadFile("out/B-0001/events.tsv")
+	require.NoError(t, err)
+	require.Contains(t, string(events), `"target":"120.00"`)
+	require.NotContains(t, string(events), `"unit":"t"`)
+	dir, seq := "out/B-0001", uint64(0)
+	for line := range strings.Lines(string(events)) {
+		if seq++; strings.Contains(line, `"event_type":"window_stop"`) && strings.Contains(line, `"meter_window_id":"A"`) {
+			break
+		}
+	}
+	why, err := evidence.Why(dir, seq)
+	require.NoError(t, err)
+	require.Contains(t, why.Words, " of 0.120 t: PASS")
+}
