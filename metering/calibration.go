@@ -1,12 +1,8 @@
-// Calibrations: versioned K-factors of meters, and the file that they are read from.
+// Calibrations: versioned factors of meters, and the file that they are read from.
 
 package metering
 
 import (
-	"errors"
-	"fmt"
-	"strings"
-
 	"github.com/batchkit/batchkit/internal/strictyaml"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
@@ -17,69 +13,87 @@ const CalibrationSchema = 1
 // MaxFactors is how many factors a calibration may hold.
 const MaxFactors = 256
 
-// Calibration is one version of the K-factors of a plant's meters. It is never changed after ParseCalibration.
+// Calibration is one version of the factors of a plant's meters. It is never changed after ParseCalibration.
 type Calibration struct {
-	ID        string
-	Version   string // calib_version, verbatim
-	ValidFrom int64  // ns since 1970-01-01 UTC, the first instant at which it holds; 0: open
-	ValidTo   int64  // ns since 1970-01-01 UTC, the first instant at which it holds no more; 0: open
-	Factors   []Factor
+	ID            string
+	Version       string // calib_version, verbatim
+	ValidFrom     int64  // ns since 1970-01-01 UTC, the first instant at which it holds; 0: open
+	ValidTo       int64  // ns since 1970-01-01 UTC, the first instant at which it holds no more; 0: open
+	EffectiveFrom int64  // ns since 1970-01-01 UTC, when it was approved to take effect: it does not hold before; 0: open
+	Factors       []Factor
 }
 
-// Factor is the K-factor of one meter.
+// Factor is the calibration of one meter: a K-factor, a straight line or a polyline.
 type Factor struct {
-	Meter string            // name of the meter in the I/O map
-	K     quantity.Quantity // above zero; amount per count (0.01 kg/{pulse}) or counts per amount (100 {pulse}/kg)
+	Meter   string            // name of the meter in the I/O map
+	K       quantity.Quantity // above zero; 0.01 kg/{pulse}, 100 {pulse}/kg or 1.0025; zero: another form
+	Gain    quantity.Quantity // straight line: above zero; zero: another form
+	Offset  quantity.Quantity // straight line: what is to be added; of a counter a flow, while it counts
+	Points  []Point           // polyline: 2 to MaxPoints, ascending in both; nil: another form
+	Density quantity.Quantity // makes a mass of a volume, or the other way round; zero: none
 }
 
-// Covers tells whether the calibration is valid at utc, ns since 1970-01-01.
+// Point is one point of a polyline.
+type Point struct {
+	Source quantity.Quantity // what the source shows; of a counter its frequency, of a totalizer its flow
+	True   quantity.Quantity // what that is; of a counter and a totalizer a flow
+}
+
+// Covers tells whether the calibration is valid, and in effect, at utc, ns since 1970-01-01.
 func (c *Calibration) Covers(utc int64) bool {
-	return (c.ValidFrom == 0 || utc >= c.ValidFrom) && (c.ValidTo == 0 || utc < c.ValidTo)
+	return (c.ValidFrom == 0 || utc >= c.ValidFrom) && (c.ValidTo == 0 || utc < c.ValidTo) &&
+		(c.EffectiveFrom == 0 || utc >= c.EffectiveFrom)
 }
 
-// Ratio is how many counts of resolution one count of a meter's source makes, exactly. counted is what the source counts,
-// for example {pulse}. A meter without factor, and every meter of a nil Calibration, must have a source whose unit converts
-// to that of the resolution by itself; a factor without dimension, such as 1.0025, corrects such a source by multiplying.
-//
-// The error wraps [quantity.ErrDimension] if factor and units do not fit together or a factor is missing, and
-// [quantity.ErrOverflow] if the ratio needs more than 64 bits.
-func (c *Calibration) Ratio(meter string, counted quantity.Unit, resolution quantity.Quantity) (quantity.Ratio, error) {
-	one := quantity.Quantity{Coef: 1, Unit: counted}
-	k, ok := c.factor(meter)
-	if !ok {
-		r, err := one.Per(resolution)
-		if err != nil {
-			err = fmt.Errorf("metering: meter %q: no K-factor from %s to %s: %w", meter, counted, resolution.Unit, err)
+// Words are the coefficients of a meter, as they are written: ["k_factor 100 {pulse}/kg"], ["linear 1.0025 0.05 kg/min"] or
+// ["polyline", "10 Hz 0.36 kg/min", "100 Hz 3.61 kg/min"], and "density 0.998 kg/L" behind each; nil for a meter without factor.
+func (c *Calibration) Words(meter string) []string {
+	f := c.factor(meter)
+	if f == nil {
+		return nil
+	}
+	var words []string
+	switch {
+	case f.K.Coef != 0:
+		words = append(words, "k_factor "+f.K.String())
+	case f.Gain.Coef != 0:
+		words = append(words, "linear "+f.Gain.String()+" "+f.Offset.String())
+	default:
+		words = append(words, "polyline")
+		for _, p := range f.Points {
+			words = append(words, p.Source.String()+" "+p.True.String())
 		}
-		return r, err
 	}
-	r, err := quantity.Quotient([]quantity.Quantity{one, k}, []quantity.Quantity{resolution})
-	if errors.Is(err, quantity.ErrDimension) {
-		r, err = quantity.Quotient([]quantity.Quantity{one}, []quantity.Quantity{k, resolution})
+	if f.Density.Coef != 0 {
+		words = append(words, "density "+f.Density.String())
 	}
-	if err != nil {
-		err = fmt.Errorf("metering: calibration %q, meter %q: K %q from %s to counts of %q: %w",
-			c.ID, meter, k, counted, resolution, err)
-	}
-	return r, err
+	return words
 }
 
-func (c *Calibration) factor(meter string) (quantity.Quantity, bool) {
+func (c *Calibration) factor(meter string) *Factor {
 	if c != nil {
 		for i := range c.Factors {
 			if c.Factors[i].Meter == meter {
-				return c.Factors[i].K, true
+				return &c.Factors[i]
 			}
 		}
 	}
-	return quantity.Quantity{}, false
+	return nil
 }
 
 // ParseCalibration reads a calibration file, YAML or its subset JSON; file is the name that errors show. What is wrong is
 // returned all at once, each error with line, column and the line itself; then the Calibration is nil.
 //
-// Its keys are calibration (the name), version, schema_version: 1, valid_from and valid_to (2026-01-01T00:00:00Z; left out:
-// open) and factors, a list of meter and k_factor.
+// Its keys are calibration (the name), version, schema_version: 1, valid_from, valid_to and effective_from (2026-01-01T00:00:00Z;
+// left out: open) and factors, a list. An entry of it has meter, one of
+//
+//	k_factor: 100 {pulse}/kg                            # or 0.01 kg/{pulse}, or 1.0025 where units are the same
+//	linear: {gain: 1.0025, offset: 0.05 kg/min}         # what the source shows, by gain, and the offset added
+//	polyline: [[0 Hz, 0 kg/min], [10 Hz, 0.36 kg/min]]  # 2 to 16 points, ascending in both
+//
+// and density: 0.998 kg/L where the source has litres and the total kilograms, or the other way round. Of a counter, offset and
+// the true values are flows, and the first value of a point is a frequency, of a totalizer a flow. Outside its points a polyline
+// knows nothing: one of a counter that stands still now and then begins with 0 Hz.
 func ParseCalibration(file string, src []byte) (*Calibration, error) {
 	doc := strictyaml.Parse(file, src, nil)
 	f := doc.Root().Map()
@@ -93,6 +107,9 @@ func ParseCalibration(file string, src []byte) (*Calibration, error) {
 			n.Errorf("valid_to is not after valid_from")
 		}
 	}
+	if n, ok := f.Opt("effective_from"); ok {
+		c.EffectiveFrom = dateOf(n)
+	}
 	seen := map[string]int{}
 	for _, item := range f.Req("factors").List(MaxFactors) {
 		c.Factors = append(c.Factors, factorOf(item, seen))
@@ -102,33 +119,6 @@ func ParseCalibration(file string, src []byte) (*Calibration, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// factorOf reads one entry of factors; seen has the lines of the meters before it.
-func factorOf(n strictyaml.Node, seen map[string]int) Factor {
-	f := n.Map()
-	meter, k := f.Req("meter"), f.Req("k_factor")
-	f.Done()
-	factor := Factor{Meter: meter.Ident()}
-	if line, ok := seen[factor.Meter]; ok {
-		meter.Errorf("meter %q stands twice; the first is in line %d", factor.Meter, line)
-	} else if factor.Meter != "" {
-		seen[factor.Meter] = meter.Pos().Line
-	}
-	text := k.Str()
-	if text == "" {
-		return factor
-	}
-	q, err := quantity.Parse(text)
-	switch {
-	case err != nil:
-		k.Errorf("%s", strings.TrimPrefix(err.Error(), "quantity: "))
-	case q.Coef <= 0:
-		k.Errorf("k_factor %q is not above zero", q)
-	default:
-		factor.K = q
-	}
-	return factor
 }
 
 // dateOf reads an instant such as 2026-01-01T00:00:00Z as ns since 1970-01-01 UTC; 0 where it is refused.

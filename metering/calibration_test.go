@@ -46,15 +46,15 @@ func TestACalibrationIsReadAsItStands(t *testing.T) {
 		ID: "T301-METERS", Version: "1.10",
 		ValidFrom: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(),
 		ValidTo:   time.Date(2028, 2, 29, 23, 59, 59, 0, time.UTC).UnixNano(),
-		Factors: []metering.Factor{{"FQ101", quantityOf("100 {pulse}/kg")}, {"FQ201", quantityOf("0.0100 kg/{pulse}")},
-			{"FQ301", quantityOf("1.0025")}, {"FQ401", quantityOf("7.5 {pulse}/L")}},
+		Factors: []metering.Factor{{Meter: "FQ101", K: quantityOf("100 {pulse}/kg")}, {Meter: "FQ201", K: quantityOf("0.0100 kg/{pulse}")},
+			{Meter: "FQ301", K: quantityOf("1.0025")}, {Meter: "FQ401", K: quantityOf("7.5 {pulse}/L")}},
 	}, c)
 }
 
 func TestEveryErrorOfAWrongCalibrationIsToldAtOnce(t *testing.T) {
 	files, err := filepath.Glob("testdata/wrong/calibration_*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 3)
 	for _, file := range files {
 		src, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -154,7 +154,8 @@ func TestDemoCalibrationIsRead(t *testing.T) {
 // FuzzParseCalibration holds any source against panics, and what is accepted against the promises of a Calibration.
 func FuzzParseCalibration(f *testing.F) {
 	f.Add([]byte(goodCalibration))
-	for _, file := range []string{"header", "factors"} {
+	f.Add([]byte(curvedCalibration))
+	for _, file := range []string{"header", "factors", "curves"} {
 		src, err := os.ReadFile("testdata/wrong/calibration_" + file + ".yaml")
 		require.NoError(f, err)
 		f.Add(src)
@@ -165,10 +166,19 @@ func FuzzParseCalibration(f *testing.F) {
 		if err != nil {
 			return
 		}
+		require.GreaterOrEqual(t, c.EffectiveFrom, int64(0))
 		require.True(t, c.ID != "" && c.Version != "" && c.ValidFrom >= 0 && (c.ValidTo == 0 || c.ValidTo > c.ValidFrom))
 		for i := range c.Factors {
-			require.True(t, c.Factors[i].Meter != "" && c.Factors[i].K.Coef > 0)
-			_, _ = c.Ratio(c.Factors[i].Meter, "{pulse}", quantityOf("0.01 kg"))
+			f := &c.Factors[i]
+			require.True(t, f.Meter != "" && f.K.Coef >= 0 && f.Gain.Coef >= 0 && f.Density.Coef >= 0 && len(f.Points) <= metering.MaxPoints)
+			require.NotEmpty(t, c.Words(f.Meter))
+			_, _ = c.Ratio(f.Meter, "{pulse}", quantityOf("0.01 kg"))
+			for method, one := range []string{"1 {pulse}", "0.01 kg", "0.1 kg/h", "0.01 kg"} {
+				m := metering.Meter{Method: metering.Method(method), Trapezoid: true, Tare: metering.Tare{Limited: true, Most: 100}}
+				if c.Bind(&m, f.Meter, quantityOf(one), quantityOf("0.01 kg")) == nil {
+					require.NotZero(t, m.K.Num())
+				}
+			}
 		}
 	})
 }

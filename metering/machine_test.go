@@ -166,10 +166,12 @@ func TestABadReadingIsASampleWithoutANumberAndTheCounterBridgesIt(t *testing.T) 
 	m.Step(20, &metering.Event{Kind: metering.Reading, Raw: 110, RawAt: 20, Quality: tag.Good}, nil)
 	m.Step(30, &metering.Event{Kind: metering.Reading, Raw: 9_999, RawAt: 30, Quality: tag.Bad}, nil)
 	total := m.Total(0)
-	require.Equal(t, metering.Total{Open: true, Value: 10, Raw: 10, StartAt: 10, Samples: 3, Source: tag.Bad, Quality: tag.Bad}, total)
+	require.Equal(t, metering.Total{Open: true, Value: 10, Raw: 10, StartAt: 10, Samples: 3, Source: tag.Bad, Quality: tag.Bad,
+		Period: factor(11, 1), Gaps: 1}, total)
 	m.Step(40, &metering.Event{Kind: metering.Reading, Raw: 150, RawAt: 40, Quality: tag.Good}, nil)
 	m.Step(41, &metering.Event{Kind: metering.Close}, nil)
-	require.Equal(t, metering.Total{Value: 50, Raw: 50, StartAt: 10, EndAt: 41, Samples: 4, Source: tag.Good, Quality: tag.Bad}, m.Total(0))
+	require.Equal(t, metering.Total{Value: 50, Raw: 50, StartAt: 10, EndAt: 41, Samples: 4, Source: tag.Good, Quality: tag.Bad,
+		Period: factor(31, 2), Gaps: 1, GapTime: 10, FlowAtEnd: true, EdgeFlow: 2_000_000_000}, m.Total(0))
 	require.Equal(t, sha256.Sum256([]byte("9\t100\tGOOD\n20\t110\tGOOD\n30\t\tBAD\n40\t150\tGOOD\n")), m.Digest(0))
 }
 
@@ -183,7 +185,7 @@ func TestAStaleSourceMarksTheWindowForGood(t *testing.T) {
 		require.Equal(t, []tag.Quality{source, window}, []tag.Quality{m.Total(0).Source, m.Total(0).Quality}, claim)
 	}
 	source(tag.Good, tag.Good, "opened")
-	require.Equal(t, []metering.Effect{{Kind: metering.Moved}}, quality(20, tag.Stale))
+	require.Equal(t, []metering.Effect{{Kind: metering.Noted, Note: metering.GapBegan}, {Kind: metering.Moved}}, quality(20, tag.Stale))
 	source(tag.Stale, tag.Stale, "stale")
 	m.Step(30, reading(120), nil)
 	source(tag.Good, tag.Stale, "a reading restores the source only")
@@ -196,7 +198,7 @@ func TestAStaleSourceMarksTheWindowForGood(t *testing.T) {
 	m.Step(65, &metering.Event{Kind: metering.Reading, Raw: 1, Quality: tag.Stale}, nil)
 	source(tag.Stale, tag.Bad, "a reading that was too old on arrival")
 	require.EqualValues(t, 20, m.Total(0).Raw, "which is not added")
-	require.EqualValues(t, 3, m.Total(0).Samples, "a change of quality is no sample")
+	require.EqualValues(t, 6, m.Total(0).Samples, "a change to a quality that is not GOOD is a line, one to GOOD is none")
 	m.Step(70, &metering.Event{Kind: metering.Close}, nil)
 	require.Empty(t, quality(80, tag.Good))
 	source(tag.Stale, tag.Bad, "after the end nothing changes")
@@ -208,20 +210,24 @@ func TestAWindowOpensOnceAndOnlyOverAGoodSource(t *testing.T) {
 		return m.Step(at, &metering.Event{Kind: kind, Raw: at, Quality: q}, nil)
 	}
 	one := func(kind metering.EffectKind) []metering.Effect { return []metering.Effect{{Kind: kind}} }
+	refused := func(raw int64, why string) []metering.Effect {
+		return []metering.Effect{{Kind: metering.Refused, From: raw, Why: why}}
+	}
 	require.Empty(t, step(1, metering.Reading, tag.Good), "not open")
 	require.Empty(t, step(2, metering.Close, tag.Good), "not open")
-	require.Equal(t, one(metering.Refused), step(3, metering.Open, tag.Bad))
-	require.Equal(t, one(metering.Refused), step(4, metering.Open, tag.Stale))
+	require.Equal(t, refused(3, metering.WhyNotGood), step(3, metering.Open, tag.Bad))
+	require.Equal(t, refused(4, metering.WhyNotGood), step(4, metering.Open, tag.Stale))
 	require.Equal(t, metering.Total{}, m.Total(0), "a window that was refused shows nothing")
 	require.Equal(t, one(metering.Opened), step(5, metering.Open, tag.Good))
-	require.Equal(t, one(metering.Refused), step(6, metering.Open, tag.Good), "open already")
+	require.Equal(t, refused(6, metering.WhyUsed), step(6, metering.Open, tag.Good), "open already")
 	require.Equal(t, one(metering.Moved), step(7, metering.Reading, tag.Good))
 	require.Equal(t, one(metering.Closed), step(8, metering.Close, tag.Good))
 	closed, digest := m.Total(0), m.Digest(0)
-	require.Equal(t, metering.Total{Value: 2, Raw: 2, StartAt: 5, EndAt: 8, Samples: 2, Source: tag.Good, Quality: tag.Good}, closed)
+	require.Equal(t, metering.Total{Value: 2, Raw: 2, StartAt: 5, EndAt: 8, Samples: 2, Source: tag.Good, Quality: tag.Good,
+		FlowAtEnd: true}, closed)
 	require.Empty(t, step(9, metering.Close, tag.Good), "closed already")
 	require.Empty(t, step(10, metering.Reading, tag.Good), "closed")
-	require.Equal(t, one(metering.Refused), step(11, metering.Open, tag.Good), "used already")
+	require.Equal(t, refused(11, metering.WhyUsed), step(11, metering.Open, tag.Good), "used already")
 	require.Empty(t, step(12, 77, tag.Good), "no event")
 	require.Equal(t, closed, m.Total(0))
 	require.Equal(t, digest, m.Digest(0))
@@ -276,7 +282,7 @@ func TestASampleIsOneLine(t *testing.T) {
 func TestAReadingDoesNotAllocate(t *testing.T) {
 	meters := []metering.Meter{{Bits: 32, K: factor(4, 3)}}
 	m := metering.NewMachine(meters, []metering.Window{{}, {}})
-	fx := make([]metering.Effect, 0, 8)
+	fx := make([]metering.Effect, 0, 16)
 	for w := range 2 {
 		fx = m.Step(1, &metering.Event{Kind: metering.Open, Window: w, Raw: -1 << 63, RawAt: -1 << 63, Quality: tag.Good}, fx[:0])
 	}
@@ -286,8 +292,41 @@ func TestAReadingDoesNotAllocate(t *testing.T) {
 		fx = m.Step(at, &metering.Event{Kind: metering.Reading, Raw: -1<<63 + at, RawAt: -1<<63 + at, Quality: tag.Good}, fx[:0])
 		fx = m.Step(at, &metering.Event{Kind: metering.Reading, Raw: at, RawAt: at, Quality: tag.Bad}, fx)
 		fx = m.Step(at, &metering.Event{Kind: metering.Quality, Quality: tag.Stale}, fx)
-		if len(fx) != 6 || m.Total(1).Value == -1 {
+		if len(fx) < 8 || m.Total(1).Value == -1 {
 			panic(fmt.Sprint("effects: ", fx))
 		}
 	}))
+}
+
+func TestWhatDoesNotFitIsBadAndNeverWrapped(t *testing.T) {
+	const most = 1<<63 - 1
+	steep := metering.Curve{A: []int64{most}, B: []int64{most}}
+	for _, c := range []struct {
+		claim string
+		meter metering.Meter
+		raw   [3]int64 // the first when it opens, then one every 10^18 ns
+		bad   bool
+	}{
+		{"a flow whose total fits", metering.Meter{Method: metering.Flow, K: factor(1, most)}, [3]int64{most, most, 0}, false},
+		{"a flow whose total does not", metering.Meter{Method: metering.Flow, K: factor(5, most)}, [3]int64{most, most, 0}, true},
+		{"a flow after its curve", metering.Meter{Method: metering.Flow, K: factor(1, most), Curve: steep}, [3]int64{0, 1, 0}, true},
+		{"a trapezoid of two great flows", metering.Meter{Method: metering.Flow, Trapezoid: true, K: factor(1, most)}, [3]int64{most, most, most}, false},
+		{"a weight after its curve", metering.Meter{Method: metering.Weight, K: factor(1, 1), Curve: steep}, [3]int64{0, 1, 0}, true},
+		{"a weight that has gained more than 64 bits", metering.Meter{Method: metering.Weight, K: factor(1, 4)}, [3]int64{-most, 0, most}, true},
+		{"increments after their curve", metering.Meter{Bits: 64, K: factor(1, most), Curve: steep}, [3]int64{0, most, 10}, true},
+		{"a totalizer from end to end", metering.Meter{Method: metering.Totalizer, K: factor(1, 4)}, [3]int64{-most, 0, most}, true},
+	} {
+		m := metering.NewMachine([]metering.Meter{c.meter}, []metering.Window{{}})
+		for i, raw := range c.raw {
+			ev := metering.Event{Kind: metering.Reading, Raw: raw, RawAt: int64(i) * 1e18, Quality: tag.Good}
+			if i == 0 {
+				ev.Kind = metering.Open
+			}
+			m.Step(ev.RawAt, &ev, nil)
+		}
+		m.Step(2e18, &metering.Event{Kind: metering.Close}, nil)
+		total := m.Total(0)
+		require.Equal(t, c.bad, total.Quality == tag.Bad, "%s: %+v", c.claim, total)
+		require.GreaterOrEqual(t, total.Value, int64(0), c.claim)
+	}
 }

@@ -27,11 +27,11 @@ type Meter struct {
 	Bits    uint8          // Pulses: width at which the counter rolls over, 16, 32 or 64
 	Modulus int64          // Totalizer: counts at which it rolls over; 0: it does not
 	Most    int64          // Pulses, Totalizer: greatest plausible counts in a second; 0: not told, and half the range is the limit
-	K       quantity.Ratio // counts of the total's resolution for each unit of what is summed; see Curve
+	K       quantity.Ratio // counts of the total's resolution for each unit of what is summed; of a Trapezoid half; see Curve
 	Curve   Curve          // what a reading stands for; the zero Curve: itself
 
 	Trapezoid bool  // Flow: between two readings the mean of both holds; otherwise the earlier one
-	Cutoff    int64 // Flow: a reading that is less, in amount, counts as 0. Pulses: so do pulses further apart than so many ns. 0: none
+	Cutoff    int64 // Flow: a reading that is less, in amount, counts as 0. Pulses: ns; pulses further apart count apart. 0: none
 	Loss      bool  // Weight: the total is what the scale has lost
 	Tare      Tare  // Weight: what the scale must show for a window to open
 	Median    int   // Flow, Weight: each reading stands for the median of so many, an odd number to 9; 0 or 1: for itself
@@ -46,7 +46,7 @@ type Meter struct {
 // Tare is what a scale must show for a window to open.
 type Tare struct {
 	Limited bool
-	Most    int64 // greatest reading, counts of the source, after Curve; where Limited
+	Most    int64 // greatest reading, after Curve, in what is summed; Calibration.Bind makes it of counts of the source
 	Stable  bool  // it must be stable
 }
 

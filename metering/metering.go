@@ -1,9 +1,113 @@
 // Package metering turns samples into totals that can be recomputed.
 //
-// Start with [Machine]. A window has explicit edges, a calibration version and a unit; its total is the sum of the counter's
-// increments between its edges, rounded once, when it is read. The samples of a window are the readings of its source: the one
-// in force when it opened and every one until it closed. Their lines are hashed as they come, so the record that closes the
-// window carries their digest, and anyone can add the increments up again (seed H2-6).
+// Start with [Machine]. A window has explicit edges, a calibration version and a unit; its total is a sum S over its sample lines
+// (below), times K of its [Meter], rounded half to even, once, when it is read. The samples of a window are the readings of its
+// source: the one in force when it opened and every one until it closed. Their lines are hashed as they come, so the record that
+// closes the window carries their digest, and whoever has the lines, start, end and [Meter] can add them up again (seed H2-6);
+// [Recompute] does.
+//
+// # Sample lines
+//
+// A line is time TAB number TAB word LF. The time is monotonic ns, never before that of the line before it in the same epoch: a
+// reading that comes with an earlier one gets that. The number is the raw reading, in counts of the source. The word is its
+// quality, GOOD, STALE or BAD; only a line with GOOD has a number. The first line is the reading in force, whose time may lie
+// before the start. Lines are written by
+//
+//   - a reading of the source, GOOD or not;
+//   - a change of its quality to another one that is not GOOD: at that time, without number;
+//   - an epoch that begins: word CUT, in the time of the new epoch;
+//   - an identity that changes: word NEW.
+//
+// A line without number begins a gap, which lasts to the next number; NEW does not. Holds and steps of the wall clock write
+// nothing: what flows while a batch is held is in the total. Readings of second counters, device totals and identities are not
+// lines of this file.
+//
+// # Sums
+//
+// Below, dt is a difference of times of lines, ns; (x) is what the [Curve] makes of x, which is x itself where there is none.
+//
+//   - Pulses, Totalizer: S is the sum of the increments from one number to the next, also over gaps and CUT, since the counter
+//     went on counting. Whether there is an increment, or the counter was reset or replaced and there is none, is told below.
+//     With a Curve, each that is not 0 is curved by dt since the number at which the count last changed, the first number at the
+//     earliest; after CUT, NEW, or a reset, since the first number there. With Cutoff, an increment with dt above it is left out,
+//     except over a gap. Over CUT dt is not known: Cutoff does not apply, and with a Curve nothing is added.
+//   - Flow: x is the median, below; where it is less than Cutoff in amount, (x) is 0. S is the sum of (x) * dt, each number
+//     holding until the next line, the last one until the end, and the first one from the start. Trapezoid: the sum of ((x) +
+//     (next x)) * dt, and 2 * (x) * dt where the next line has no number or the window ends, and K has the half. From a line
+//     without number to the next number nothing is added.
+//   - Weight: x is the median; S is (last x) - (first x), or the negative of it for Loss, gaps or not.
+//
+// The median is of the newest Median numbers since the window opened or a line without number, as many as there are; where those
+// are even in number, of all but the oldest. A reading outside the Curve, of Weight and Flow, is as one without number, but
+// stays in the median of those that follow; an increment outside is not added, and the time counts from it.
+//
+// The total is S * K, or S * K / Per where the Curve has a Per.
+//
+// # Counters
+//
+// An increment over dt ns fits where it is not above Most * (dt + 1 s); dt is the time from one number to the next, also over a
+// gap. From the old reading to the new one, of a range of 2^Bits or Modulus:
+//
+//   - new >= old, and new - old fits: it counts;
+//   - new < old, and (new - old) modulo the range fits: it counts, and has rolled over;
+//   - new < old, and new fits: it was reset. Otherwise it was replaced.
+//
+// Without Most, and over CUT, what is below half of 2^Bits fits. A Totalizer has then counted where new >= old; it has rolled
+// over where old lies in the upper half of Modulus and new in the lower, and was reset otherwise. What was reset or replaced adds
+// nothing, makes the window BAD, and counts on from the new reading. After NEW the next number adds nothing.
+//
+// # Quality
+//
+// A window is as good as the worst word of its lines, CUT being STALE; BAD from NEW, a counter reset or replaced, a reading
+// outside the calibration, channels that differ, and a sum, a reading after its Curve or a count that does not fit its 128 or 64
+// bits.
+//
+// # Regularity and edges
+//
+// Between two numbers that follow each other in one epoch, gaps or not, lies an interval. Period is the mean of them; one above 1.5
+// times the declared period is late, and interval / period, rounded half to even, less one, are missing in it. GapTime is the
+// time from a line without number to the next number, or the end, as far as it lies in one epoch: none before CUT that follows.
+//
+// EdgeFlow is what flows in 1 s at the rate at the end: of a flow that is in force, (x) * 10^9, twice that for a trapezoid; of a
+// counter whose last increment came within 1 s before the end, that increment, curved, * 10^9 / dt, rounded half to even. It is
+// made counts as S is. FlowAtEnd says whether there is such a flow; of a scale, whether it is not stable.
+//
+// # By hand
+//
+// Where a meter has a K-factor and no Curve, Cutoff or Median, and no counter was reset or replaced, these lines give the total
+// from a sample file; a test runs them. The method is pulses, totalizer, rectangle, trapezoid or weight; lap is 2^Bits or the
+// Modulus, 0 where there is none; K is that of the Meter, below zero for Loss. Python is exact:
+//
+//	# python3 total.py METHOD START END K LAP < samples
+//	import sys; from fractions import Fraction
+//	method, start, end, k, lap = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Fraction(sys.argv[4]), int(sys.argv[5])
+//	s, held, t = 0, None, start
+//	for line in sys.stdin.read().splitlines() + ["%d\t\tEND" % end]:
+//	    at, x, word = line.split("\t"); x = int(x) if x else None; at = int(at) if word == "CUT" else max(int(at), t)
+//	    if method in ("rectangle", "trapezoid"):
+//	        y = 0 if held is None or word == "CUT" else held if method == "rectangle" else held + (held if x is None else x)
+//	        s += (at - t) * y
+//	        held = x
+//	    elif x is not None: s, held = s + (0 if held is None else (x - held) % lap if lap else x - held), x
+//	    elif word == "NEW" and method != "weight": held = None
+//	    t = at
+//	print(round(s * k))
+//
+// awk counts in doubles: it is exact as long as the sum by the numerator of K stays below 2^53, and no time, number or lap is
+// above that.
+//
+//	# awk -v method=METHOD -v start=START -v end=END -v num=NUM -v den=DEN -v lap=LAP -f total.awk samples
+//	function take(at, x, word) {
+//		if (word != "CUT" && at < t) at = t
+//		if (method != "rectangle" && method != "trapezoid") { if (x != "" && has) s += x - held + (lap && x < held ? lap : 0) }
+//		else if (has && word != "CUT") s += (at - t) * (method == "rectangle" ? held : held + (x == "" ? held : x))
+//		if (x != "") { held = x + 0; has = 1 } else if (method ~ /angle|zoid/ || word == "NEW" && method != "weight") has = 0
+//		t = at }
+//	BEGIN { FS = "\t"; t = start + 0 }
+//	{ take($1 + 0, $2 == "" ? "" : $2 + 0, $3) }
+//	END { take(end + 0, "", ""); n = s * num; n = n < 0 ? -n : n; q = int(n / den); r = 2 * (n - q * den)
+//		if (r > den || r == den && q % 2) q++
+//		printf "%s%.0f\n", s * num < 0 && q ? "-" : "", q }
 //
 // The rule that must not be broken: no total without a calibration version, no silent zero and no silent bridge over a source
 // that was not GOOD.
@@ -12,13 +116,6 @@
 package metering
 
 import (
-	"crypto/sha256"
-	"encoding"
-	"encoding/binary"
-	"errors"
-	"hash"
-	"strconv"
-
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
@@ -94,22 +191,25 @@ const (
 
 // Effect is one consequence of an event.
 type Effect struct {
-	Kind     EffectKind
-	Window   int
-	Note     Note   // Noted
-	Role     Role   // Noted: of which source
-	From, To int64  // Noted: RolledOver, WasReset, WasReplaced: the readings; ChannelsDiffer: both counts; GapEnded: To is its length in ns
-	Why      string // Refused
+	Kind   EffectKind
+	Window int
+	Note   Note // Noted
+	Role   Role // Noted: of which source
+
+	// The readings of a counter that RolledOver, WasReset or WasReplaced, or the identities; both counts where ChannelsDiffer.
+	// OutOfRange: To is the reading. GapEnded: To is its length, ns, as far as it is known. Refused: From is the reading in force.
+	From, To int64
+	Why      string // Refused: one of the words WhyUsed to WhyTare
 }
 
 // Total is what a window shows.
 type Total struct {
 	Open    bool
-	Value   int64 // counts of the meter's resolution
-	Raw     int64 // Pulses, Totalizer: counts of the source since the window opened; Weight: what the scale has gained, counts
-	StartAt int64 // monotonic ns
-	EndAt   int64 // monotonic ns; 0 while open
-	Samples int64
+	Value   int64       // counts of the meter's resolution
+	Raw     int64       // Pulses, Totalizer: counts since the window opened; Weight: what the scale has gained, counts
+	StartAt int64       // monotonic ns
+	EndAt   int64       // monotonic ns; 0 while open
+	Samples int64       // lines of the sample file
 	Source  tag.Quality // that the source has now
 	Quality tag.Quality // worst that the source had since the window opened
 
@@ -128,171 +228,9 @@ type Total struct {
 	DeviceHalf    int64       // Device when Value passed half of the target; 0 before
 	Half          int64       // Value then
 	Other         int64       // counts of the second counter
-	Tare          int64       // Weight: the reading when it opened, counts
-	FlowAtStart   bool        // something flowed, or the scale was not stable, when it opened
+	Apart         int64       // Pulses: counts that Cutoff leaves out of Value; Raw has them
+	Tare          int64       // Weight: the reading when it opened, counts of the source
+	FlowAtStart   bool        // something flowed, or the scale was not stable, when it opened; of a counter: in the second before
 	FlowAtEnd     bool        // the same when it closed
-	EdgeFlow      int64       // counts of the meter's resolution that flowed in the last second before it closed; 0 where nothing did
-}
-
-// window is the state of one window, of fixed size.
-type window struct {
-	Open    bool
-	Used    bool
-	Source  uint8
-	Quality uint8
-	Last    int64
-	Sum     quantity.Acc
-	StartAt int64
-	EndAt   int64
-	Samples int64
-}
-
-// Machine holds the windows of one batch. It is a pure machine.
-type Machine struct {
-	meters []Meter
-	spec   []Window
-	st     []window
-	sums   []hash.Hash
-	line   []byte
-}
-
-// NewMachine makes a machine whose windows are all closed.
-func NewMachine(meters []Meter, windows []Window) *Machine {
-	m := &Machine{meters: meters, spec: windows, st: make([]window, len(windows)), sums: make([]hash.Hash, len(windows)),
-		line: make([]byte, 0, 64)}
-	for i := range m.sums {
-		m.sums[i] = sha256.New()
-	}
-	return m
-}
-
-// Total returns what a window shows now.
-func (m *Machine) Total(w int) Total {
-	s := &m.st[w]
-	t := Total{Open: s.Open, StartAt: s.StartAt, EndAt: s.EndAt, Samples: s.Samples,
-		Source: tag.Quality(s.Source), Quality: tag.Quality(s.Quality)}
-	var whole, fits bool
-	t.Raw, whole = s.Sum.Int64()
-	t.Value, fits = s.Sum.ScaleRound(m.meters[m.spec[w].Meter].K)
-	if !whole || !fits {
-		t.Quality = tag.Bad
-	}
-	return t
-}
-
-// Source tells whether a window is open, and which quality its source has; it costs less than a Total.
-func (m *Machine) Source(w int) (open bool, q tag.Quality) {
-	return m.st[w].Open, tag.Quality(m.st[w].Source)
-}
-
-// Digest returns the SHA-256 of the window's sample lines so far.
-func (m *Machine) Digest(w int) (d [sha256.Size]byte) {
-	m.sums[w].Sum(d[:0])
-	return d
-}
-
-// AppendSample appends the line of one sample: monotonic ns when it was true, raw value, quality, parted by tabs, ended by a
-// line feed. Where the quality is not GOOD the place of the raw value is empty: no total may rest on it. The line is what
-// Digest is taken over and what a package's sample file holds.
-func AppendSample(dst []byte, at, raw int64, q tag.Quality) []byte {
-	dst = append(strconv.AppendInt(dst, at, 10), '\t')
-	if q == tag.Good {
-		dst = strconv.AppendInt(dst, raw, 10)
-	}
-	dst = append(append(dst, '\t'), q.String()...)
-	return append(dst, '\n')
-}
-
-// Step takes in one event at monotonic time at and appends its effects to fx. It allocates nothing.
-func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
-	switch ev.Kind {
-	case Reading, Quality:
-		for w := range m.st {
-			if m.st[w].Open && m.spec[w].Meter == ev.Meter {
-				m.read(w, ev)
-				fx = append(fx, Effect{Kind: Moved, Window: w})
-			}
-		}
-	case Open:
-		s := &m.st[ev.Window]
-		if s.Used || ev.Quality != tag.Good {
-			return append(fx, Effect{Kind: Refused, Window: ev.Window})
-		}
-		*s = window{Open: true, Used: true, Source: uint8(tag.Good), Quality: uint8(tag.Good), Last: ev.Raw, StartAt: at}
-		m.hash(ev.Window, ev.RawAt, ev.Raw, ev.Quality)
-		fx = append(fx, Effect{Kind: Opened, Window: ev.Window})
-	case Close:
-		if s := &m.st[ev.Window]; s.Open {
-			s.Open, s.EndAt = false, at
-			fx = append(fx, Effect{Kind: Closed, Window: ev.Window})
-		}
-	}
-	return fx
-}
-
-// read takes one reading into a window. A reading that is not GOOD leaves its mark in the window's quality and is a sample
-// without a number; the next good one is bridged by the counter itself, which went on counting.
-func (m *Machine) read(w int, ev *Event) {
-	s := &m.st[w]
-	s.Source = uint8(ev.Quality)
-	s.Quality = min(s.Quality, s.Source)
-	if ev.Kind == Quality {
-		return
-	}
-	m.hash(w, ev.RawAt, ev.Raw, ev.Quality)
-	if ev.Quality != tag.Good {
-		return
-	}
-	bits := m.meters[m.spec[w].Meter].Bits
-	inc := ev.Raw - s.Last
-	if bits < 64 {
-		inc &= 1<<bits - 1
-	}
-	s.Last = ev.Raw
-	// Half the range in one step is no rollover: the counter was reset or replaced, and what flowed cannot be told.
-	if inc>>(bits-1) != 0 || !s.Sum.Add(inc) {
-		s.Quality = uint8(tag.Bad)
-	}
-}
-
-func (m *Machine) hash(w int, at, raw int64, q tag.Quality) {
-	m.st[w].Samples++
-	m.line = AppendSample(m.line[:0], at, raw, q)
-	m.sums[w].Write(m.line)
-}
-
-var errSnapshot = errors.New("metering: not a snapshot of a machine with these windows")
-
-// Snapshot appends the whole state to dst.
-func (m *Machine) Snapshot(dst []byte) []byte {
-	for w := range m.st {
-		dst, _ = binary.Append(dst, binary.LittleEndian, &m.st[w])
-		at := len(dst)
-		dst = append(dst, 0)
-		dst, _ = m.sums[w].(encoding.BinaryAppender).AppendBinary(dst)
-		dst[at] = byte(len(dst) - at - 1)
-	}
-	return dst
-}
-
-// Restore puts back a state that Snapshot gave and returns what follows it. After an error the machine must not be used.
-func (m *Machine) Restore(src []byte) ([]byte, error) {
-	for w := range m.st {
-		n, err := binary.Decode(src, binary.LittleEndian, &m.st[w])
-		if err != nil || len(src) <= n || len(src) <= n+int(src[n]) {
-			return nil, errSnapshot
-		}
-		end := n + 1 + int(src[n])
-		if !m.st[w].sound() || m.sums[w].(encoding.BinaryUnmarshaler).UnmarshalBinary(src[n+1:end]) != nil {
-			return nil, errSnapshot
-		}
-		src = src[end:]
-	}
-	return src, nil
-}
-
-// sound tells whether a window can have come into this state.
-func (s *window) sound() bool {
-	return s.Used == (s.Samples > 0) && s.Samples >= 0 && (s.Used || !s.Open) && (s.EndAt == 0 || !s.Open) && s.Sum.Hi >= 0 &&
-		s.Source <= uint8(tag.Good) && s.Quality <= s.Source
+	EdgeFlow      int64       // what flows in one second at the rate at the close, counts of the total; 0: nothing
 }

@@ -20,8 +20,15 @@ import (
 
 // The meters and windows of the runs below: windows share meters.
 var (
-	runMeters = []metering.Meter{{Bits: 16}, {Bits: 32}, {Bits: 64}}
-	runSpecs  = []metering.Window{{Meter: 0}, {Meter: 1}, {Meter: 1}, {Meter: 2}, {Meter: 0}}
+	runMeters = []metering.Meter{
+		{Bits: 16},
+		{Bits: 32, Most: 100, Cutoff: 1, Period: 1, Second: metering.Pair{Has: true, Bits: 16, Within: 500}},
+		{Bits: 64, Device: metering.Check{Has: true, Modulus: 5000, Most: 100}},
+		{Method: metering.Totalizer, Modulus: 1_000_000, Curve: metering.Curve{A: []int64{3}, B: []int64{-1}, Per: 7}},
+		{Method: metering.Flow, Cutoff: 20, Median: 5, Curve: metering.Curve{X: []int64{0, 100, 4000}, A: []int64{1, 2}, B: []int64{0, -100}}},
+		{Method: metering.Weight, Within: 400, Settled: 20, Median: 3, Loss: true},
+	}
+	runSpecs = []metering.Window{{Meter: 0}, {Meter: 1}, {Meter: 1}, {Meter: 2, Target: 500}, {Meter: 0}, {Meter: 3}, {Meter: 4}, {Meter: 5}, {Meter: 5}}
 )
 
 // runMachine is a machine of these meters, each with a K of its own.
@@ -34,9 +41,12 @@ func runMachine() *metering.Machine {
 }
 
 // draw makes the next event of a run: mostly readings that count on, some that jump, and now and then an edge.
-func draw(d *rand.Rand, counts *[3]int64) metering.Event {
-	ev := metering.Event{Kind: metering.Reading, Meter: d.IntN(3), Window: d.IntN(len(runSpecs)), Quality: tag.Good}
+func draw(d *rand.Rand, counts *[6]int64) metering.Event {
+	ev := metering.Event{Kind: metering.Reading, Meter: d.IntN(len(runMeters)), Window: d.IntN(len(runSpecs)), Quality: tag.Good}
 	counts[ev.Meter] += d.Int64N(300)
+	if ev.Meter >= 4 {
+		counts[ev.Meter] = d.Int64N(600)
+	}
 	switch d.IntN(100) {
 	case 0, 1:
 		ev.Kind = metering.Open
@@ -58,18 +68,49 @@ func draw(d *rand.Rand, counts *[3]int64) metering.Event {
 	return ev
 }
 
+// drawAny is draw with all that may happen beside.
+func drawAny(d *rand.Rand, counts *[6]int64) metering.Event {
+	ev := draw(d, counts)
+	ev.On = d.IntN(2) == 0
+	switch d.IntN(60) {
+	case 0:
+		ev.Kind = metering.Cut
+	case 1:
+		ev.Kind = metering.Stepped
+	case 2, 3:
+		ev.Kind = metering.Paused
+	case 4:
+		ev.Kind, ev.Role, ev.Raw = metering.Reading, metering.Identity, d.Int64N(2)
+	case 5, 6, 7, 8:
+		ev.Kind, ev.Role, ev.Meter, ev.Raw = metering.Reading, metering.Device, 2, counts[2]%5000
+	case 9, 10, 11, 12:
+		ev.Role, ev.Meter, ev.Raw = metering.Other, 1, counts[1]
+	}
+	return ev
+}
+
 func TestTheDigestIsThatOfTheSampleLines(t *testing.T) {
 	for seed := range uint64(20) {
 		d := rand.New(rand.NewPCG(seed, 1))
 		m := runMachine()
-		lines := make([][]byte, len(runSpecs))
-		var counts [3]int64
+		lines, source := make([][]byte, len(runSpecs)), make([]tag.Quality, len(runSpecs))
+		var counts [6]int64
 		for at := range int64(1000) {
 			ev := draw(d, &counts)
+			ev.RawAt = at
 			for _, e := range m.Step(at, &ev, nil) {
-				if e.Kind == metering.Opened || e.Kind == metering.Moved && ev.Kind == metering.Reading {
-					lines[e.Window] = metering.AppendSample(lines[e.Window], ev.RawAt, ev.Raw, ev.Quality)
+				switch was := source[e.Window]; {
+				case e.Kind == metering.Opened:
+					source[e.Window] = tag.Good
+				case e.Kind != metering.Moved:
+					continue
+				default:
+					source[e.Window] = ev.Quality
+					if ev.Kind == metering.Quality && (ev.Quality == tag.Good || ev.Quality == was) {
+						continue
+					}
 				}
+				lines[e.Window] = metering.AppendSample(lines[e.Window], ev.RawAt, ev.Raw, ev.Quality)
 			}
 		}
 		for w := range lines {
@@ -83,11 +124,11 @@ func TestARestoredMachineBehavesAsTheOriginal(t *testing.T) {
 	const seed = 20260106
 	d := rand.New(rand.NewPCG(seed, 1))
 	m, used := runMachine(), runMachine()
-	var counts [3]int64
+	var counts [6]int64
 	var fx, again []metering.Effect
 	var snap []byte
 	for at := range int64(3000) {
-		ev := draw(d, &counts)
+		ev := drawAny(d, &counts)
 		name := fmt.Sprintf("seed %d, event %d", seed, at)
 		restored := used // its own state is replaced whole
 		if at%2 == 0 {
@@ -111,13 +152,32 @@ func TestARestoredMachineBehavesAsTheOriginal(t *testing.T) {
 	}
 }
 
+func TestNoEventAllocates(t *testing.T) {
+	const seed = 20261201
+	d := rand.New(rand.NewPCG(seed, 1))
+	m := runMachine()
+	var counts [6]int64
+	fx := make([]metering.Effect, 0, 256)
+	at := int64(0)
+	require.Zero(t, testing.AllocsPerRun(5000, func() {
+		ev := drawAny(d, &counts)
+		fx = m.Step(at, &ev, fx[:0])
+		at++
+		for w := range runSpecs {
+			if total := m.Total(w); total.Samples < 0 {
+				panic(total)
+			}
+		}
+	}), "seed %d", seed)
+}
+
 // lived is the snapshot of a machine with some past.
 func lived(events int64) []byte {
 	d := rand.New(rand.NewPCG(uint64(events), 5))
 	m := runMachine()
-	var counts [3]int64
+	var counts [6]int64
 	for at := range events {
-		ev := draw(d, &counts)
+		ev := drawAny(d, &counts)
 		m.Step(at, &ev, nil)
 	}
 	return m.Snapshot(nil)
@@ -141,38 +201,31 @@ func TestWhatIsNoSnapshotIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStateThatNoMachineReachesIsRefused(t *testing.T) {
-	const open, used, source, quality, sum, end, samples, length = 0, 1, 2, 3, 12, 36, 44, 52 // places in the state of a window
+func TestAnyStateThatIsTakenCanBeGoneOnWith(t *testing.T) {
 	unused := single(32, factor(1, 1)).Snapshot(nil)
-	running := opened(100).Snapshot(nil)
-	for _, c := range []struct {
-		claim string
-		src   []byte
-		place int
-		to    byte
-	}{
-		{"open without having been opened", unused, open, 1},
-		{"used without a sample", unused, used, 1},
-		{"samples without having been opened", unused, samples, 1},
-		{"opened without having been used", running, used, 0},
-		{"open after its end", running, end, 1},
-		{"fewer samples than none", running, samples + 7, 0x80},
-		{"a total below zero", running, sum + 7, 0x80},
-		{"a source of a quality that there is not", running, source, 3},
-		{"a window better than its source", running, source, byte(tag.Bad)},
-		{"a window of a quality that there is not", running, quality, 3},
-		{"a digest that is longer", running, length, 109},
-		{"a digest that is shorter", running, length, 107},
-		{"another digest", running, length + 1, 'S'},
-	} {
-		src := bytes.Clone(c.src)
-		_, err := single(32, factor(1, 1)).Restore(append(src, 0))
-		require.NoError(t, err, c.claim)
-		require.NotEqual(t, c.to, src[c.place], c.claim)
-		src[c.place] = c.to
-		_, err = single(32, factor(1, 1)).Restore(append(src, 0))
-		require.Error(t, err, c.claim)
+	m := opened(100)
+	m.Step(20, &metering.Event{Kind: metering.Reading, Raw: 110, RawAt: 20, Quality: tag.Good}, nil)
+	running := m.Snapshot(nil)
+	refused := 0
+	for _, whole := range [][]byte{unused, running} {
+		_, err := single(32, factor(1, 1)).Restore(append(bytes.Clone(whole), 0))
+		require.NoError(t, err)
+		for place := range whole {
+			for _, to := range []byte{0, 1, 2, 3, 0x7F, 0x80, 0xFF} {
+				src := append(bytes.Clone(whole), 0)
+				src[place] = to
+				m := single(32, factor(1, 1))
+				if _, err := m.Restore(src); err != nil {
+					refused++
+					continue
+				}
+				m.Step(30, &metering.Event{Kind: metering.Reading, Raw: 110, RawAt: 20, Quality: tag.Good}, nil)
+				m.Step(40, &metering.Event{Kind: metering.Close}, nil)
+				m.Total(0)
+			}
+		}
 	}
+	require.Greater(t, refused, 300, "states that are refused")
 }
 
 // FuzzRestore holds any bytes against panics, and what is accepted against what a machine can be.
@@ -194,9 +247,9 @@ func FuzzRestore(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(kept, again.Snapshot(nil)))
 		d := rand.New(rand.NewPCG(1, 1))
-		var counts [3]int64
+		var counts [6]int64
 		for at := range int64(50) {
-			ev := draw(d, &counts)
+			ev := drawAny(d, &counts)
 			m.Step(at, &ev, nil)
 			m.Digest(ev.Window)
 			m.Total(ev.Window)
@@ -211,7 +264,7 @@ func ExampleMachine() {
 	var file []byte // what an evidence package holds of the window
 	step := func(at int64, ev metering.Event) {
 		for _, e := range m.Step(at, &ev, nil) {
-			if e.Kind == metering.Opened || e.Kind == metering.Moved {
+			if e.Kind == metering.Opened || e.Kind == metering.Moved { // it has readings only
 				file = metering.AppendSample(file, ev.RawAt, ev.Raw, ev.Quality)
 			}
 		}

@@ -96,11 +96,11 @@ func (d *Discipline) weigh(i int, l *Look) Reason {
 		return NoAnswer
 	case !v.Good:
 		return Lost
-	case v.Heard <= 0 || v.Heard > d.st.Mono || v.Bound <= 0 || v.Bound > latestInterval || magnitude(v.Offset) > latestInterval:
+	case v.Heard == 0 || v.Heard < -latestMono || v.Heard > d.st.Mono || v.Bound <= 0 || v.Bound > latestInterval || magnitude(v.Offset) > latestInterval:
 		return NoAnswer // it cannot be right, or says nothing of how right it is
 	case d.now()-d.sleepless(v.Heard) > ref.MaxAge:
 		return Silent
-	case v.Heard <= d.st.FarMono:
+	case d.st.FarMono > 0 && v.Heard <= d.st.FarMono:
 		return ClockStep
 	case int64(magnitude(v.Offset))+v.Bound > ref.MaxBound:
 		return BoundExceeded

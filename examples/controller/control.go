@@ -170,12 +170,19 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	if j.was != nil && j.was.Last > 0 && f.speed > 1 {
 		rig.Wall = fastWall{rig.Clock, j.was.Last, written(j.dir), int64(f.speed)}
 	}
+	unwatch := func() {}
+	if f.time != "" {
+		if rig.Wall, unwatch, err = watchTime(ctx, rig.Clock, f.time); err != nil {
+			return nil, nil, err
+		}
+	}
 	w, err := connect(ctx, p, rig.Clock)
 	if err != nil {
+		unwatch()
 		return nil, nil, err
 	}
 	rig.Port = w
-	return func() []string { return w.unsafe(j.b.Plan.Map) }, func() { _ = w.Close() }, nil
+	return func() []string { return w.unsafe(j.b.Plan.Map) }, func() { _ = w.Close(); unwatch() }, nil
 }
 
 // health says how the medium of a directory stands, as far as this system tells.

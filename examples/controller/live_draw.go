@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/sequencer"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // section is a part of the picture.
@@ -70,7 +73,7 @@ func (p section) append(all []line, spacing int, titled bool) []line {
 	return append(all, p.lines...)
 }
 
-// header says which batch this is, what state it is in, and since when.
+// header says which batch this is, what state it is in, how far the wall clock may be believed, and since when.
 func (s *scene) header(w int) []line {
 	left := line{{bold, s.batch + "  "}, {colourOf(s.state), strings.ToUpper(s.state.String())}}
 	if s.warning != "" {
@@ -81,8 +84,33 @@ func (s *scene) header(w int) []line {
 		used += width(harmless(p.text))
 	}
 	clock := seconds(s.at - s.begun)
-	left = append(left, span{plain, strings.Repeat(" ", max(w-used-len(clock), 1))}, span{bold, clock})
+	sync := s.sync.span(w - used - len(clock) - 4)
+	left = append(left, span{plain, strings.Repeat(" ", max(w-used-len(clock)-width(sync.text), 1))}, sync, span{bold, clock})
 	return []line{left, {{dim, s.about}}}
+}
+
+// span says how far the wall clock may be believed, in at most w columns.
+func (s synced) span(w int) (p span) {
+	p.colour = dim
+	switch s.state {
+	case timebase.Holdover.String():
+		p.colour = yellow
+	case timebase.Unset.String():
+		p.colour = red
+	}
+	bound := ""
+	if ms, err := strconv.ParseFloat(s.bound, 64); err == nil && ms >= 1000 {
+		bound = fmt.Sprintf(" +-%.1f s", math.Ceil(ms/100)/10)
+	} else if err == nil {
+		bound = fmt.Sprintf(" +-%.1f ms", math.Ceil(ms*10)/10)
+	}
+	for _, text := range []string{s.state + " " + s.source + bound, s.state + " " + s.source, s.state} {
+		if text = harmless(text) + "  "; s.state != "" && width(text) <= w {
+			p.text = text
+			break
+		}
+	}
+	return p
 }
 
 // follows says what the batch follows on, in at most n lines. Where there is no room for all of it, what was said first goes.

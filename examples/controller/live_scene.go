@@ -30,6 +30,7 @@ type scene struct {
 	history  []string // what the batch follows on, and what may be lost of it; empty for a new one
 	begun    int64    // monotonic ns of the first record
 	at       int64    // monotonic ns now
+	sync     synced   // of the newest record
 	state    sequencer.State
 	steps    []step // of the whole recipe, in its order
 	busiest  int    // how many of them may be under way at once
@@ -43,6 +44,9 @@ type scene struct {
 	dialogue string           // question about what is to become of the batch; "" if there is none
 	typed    string           // of an answer that is under way
 }
+
+// synced is how far the wall clock may be believed.
+type synced struct{ state, source, bound string } // bound in ms; "" where none is known
 
 // step is one element of the recipe.
 type step struct {
@@ -151,11 +155,15 @@ func (s *scene) meter(id string) *meter {
 
 // record takes in a record.
 func (s *scene) record(k record.Kind, body []byte) {
-	if k != record.KindBatchCreated && !shown(k) {
+	if k != record.KindBatchCreated && k != record.KindTimeObserved && !shown(k) {
 		return
 	}
 	r, err := record.Parse(body)
 	if err != nil {
+		return
+	}
+	s.sync = synced{r.Text(record.SyncState), r.Text(record.TimeSource), r.Text(record.TimeBoundMS)}
+	if k == record.KindTimeObserved {
 		return
 	}
 	at := int64(r.Count(record.TsMonoNS))

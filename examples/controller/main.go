@@ -31,7 +31,7 @@
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
 // that they lie on (medium.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go); cuts
-// of its power (power.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
+// of its power (power.go), references of the wall clock (time.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
 package main
 
 import (
@@ -68,6 +68,7 @@ const (
 // flags are the command line.
 type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
+	time                                                string
 	key, oldKey, fram, export, replaced                 string
 	virtual, json, unapproved, prompt, plain            bool
 	speed                                               int
@@ -119,6 +120,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.out, "out", "out", "`DIR`ectory for evidence: DIR/ID is the package of the batch, DIR/device the device journal")
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
+	set.StringVar(&f.time, "time", "", timeHelp)
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
@@ -190,6 +192,10 @@ func (f *flags) wrong(rest []string) string {
 		return "-powercut and -virtual: what is cut is the power of a real process; leave one out"
 	case f.virtual && f.replaced != "":
 		return "-medium-replaced and -virtual: a virtual batch looks at no medium; leave one out"
+	case f.time != "" && (f.virtual || f.speed != 1):
+		return "-time: what references say is of real time; leave out -virtual and -speed, or -time"
+	case f.time != "" && watchable(f.time) != nil:
+		return fmt.Sprintf("-time %s: %v", f.time, watchable(f.time))
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}
@@ -199,7 +205,7 @@ func (f *flags) wrong(rest []string) string {
 // empty names a flag that was given without a value.
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
-		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced} {
+		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time} {
 		if f.given[name] && value == "" {
 			return name
 		}

@@ -106,11 +106,17 @@ func (a Acc) DivFloor(den int64) (q, rem int64, ok bool) {
 
 // ScaleRound is a*r rounded half to even, once: a sum of flow counts by nanoseconds becomes counts of a total. It is
 // false if the result does not fit.
-func (a Acc) ScaleRound(r Ratio) (int64, bool) {
+func (a Acc) ScaleRound(r Ratio) (int64, bool) { return a.ScaleRoundBy(r, 1) }
+
+// ScaleRoundBy is a*r/per rounded half to even, once. It is false if per is not above zero or the result does not fit.
+func (a Acc) ScaleRoundBy(r Ratio, per int64) (int64, bool) {
+	if per <= 0 {
+		return 0, false
+	}
 	m := a.magnitude()
 	num := wide{m.Lo, uint64(m.Hi)}
 	num.mul(magnitude(r.num))
-	q, ok := divRoundWide(num, wideOf(uint64(r.Den())))
+	q, ok := divRoundWide(num, wideOf(uint64(r.Den()), uint64(per)))
 	if !ok {
 		return 0, false
 	}

@@ -1,12 +1,14 @@
-// Package system has the real clock and the source of the wall clock, from the operating system this process runs on.
+// Package system has the real clock, the wall clock and its references, from the operating system this process runs on.
 //
-// Start with [NewClock], which every shell is handed, and [Wall], which tells how far its UTC may be believed.
+// Start with [NewClock], which every shell is handed, and [Wall], which tells how far its UTC may be believed by what the kernel says.
+// Who wants to know better has a [Watch] follow the references that [ParseRefs] or [NewKernel], [NewChrony], [NewPTP] and [NewChip]
+// make.
 //
-// The rule that must not be broken: Now never decreases, whatever is done to the wall clock, and a wall clock that cannot be
-// right is reported as UNSET and not as a time.
+// The rule that must not be broken: Now never decreases, whatever is done to the wall clock; a wall clock that cannot be right is
+// reported as UNSET and not as a time; and no reference is good by its own word alone, but by what was heard of it and when.
 //
-// It disciplines no clock and talks to no daemon. It waits with the timers of package time, which on Linux fire about half a
-// millisecond late; where that matters a Clock on timerfd takes this one's place.
+// It asks daemons and sets no clock. It waits with the timers of package time, which on Linux fire about half a millisecond late;
+// where that matters a Clock on timerfd takes this one's place.
 package system
 
 import (

@@ -15,8 +15,9 @@ const firstYear = 2024
 // discipline is what the operating system knows of its own wall clock.
 type discipline struct {
 	synced bool
-	offset int64 // last measured, ns
+	offset int64 // last measured, ns; above zero where the wall clock is ahead
 	bound  int64 // greatest error, ns
+	leap   int8  // 1: a second will be inserted, -1: one will be left out
 }
 
 type wall struct{ clock timebase.Clock }
@@ -42,7 +43,7 @@ func (w wall) Observe() timebase.Observation {
 		}
 		return o
 	}
-	d := kernel()
+	d, _ := kernel()
 	now := time.Now()
 	if own {
 		// One reading holds both times, so that nothing comes between them.
