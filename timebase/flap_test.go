@@ -22,8 +22,7 @@ type storm struct {
 	begun  int64
 	raised map[string]int // by reference: how often it came to be believed
 	synced bool
-	kept   bool  // the chip has been read, and was good
-	steps  int64 // that somebody has made, of those that must be found
+	kept   bool // the chip has been read, and was good
 }
 
 func newStorm(seed uint64) *storm {

@@ -160,7 +160,8 @@ type again struct {
 }
 
 func (a *again) run() {
-	ev := batch.Event{Kind: batch.Boot, Epoch: 2, Recovery: "test", LossMS: -1}
+	now := int64(1)
+	ev := batch.Event{Kind: batch.Boot, Epoch: 2, Recovery: "test", LossMS: -1, Observation: seeded{virtualUTC, &now}.Observe()}
 	for _, id := range []tag.ID{0, 1, 2} {
 		ev.Readback = append(ev.Readback, batch.Reading{Tag: id, Form: tag.Bool, Quality: tag.Good})
 	}
