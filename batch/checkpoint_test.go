@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "727b086a5618290a10b71349e09bc8cccc62a28031880077679d6e4e1d89bd0a",
-	"testdata/engine1/faults": "229bf7c7bf0d6d2621e56cdec240b96cb399d3eb0744eca19ae2f1df06e16eba",
+	"testdata/engine1/demo":   "25ef4fbdcd624fc54cc303e9d67c14990c77b33adf405d0cb6409f1c8cf661cc",
+	"testdata/engine1/faults": "6a897e26a12b307c82df66a2dee244dba9a09a08f46c108dc66c1c2937b27e61",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

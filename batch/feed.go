@@ -204,6 +204,7 @@ type feedState struct {
 	Jog     uint64 // record of the first write of its first jog, 0 before it
 	Settled int64  // total before that, counts
 	Samples int64  // samples before that
+	Flowing bool   // something flowed then
 	Done    bool   // it was looked at what could be learnt
 	Value   int64  // learnt, counts
 	Version int64
@@ -233,10 +234,10 @@ func (m *Machine) tolerance(n int) (tolerance int64, why string) {
 
 // jogged notes what a window had come to before its first jog.
 func (m *Machine) jogged(e *sequencer.Effect) {
-	f := &m.feeds[m.form.prog.seq.Actions[e.Action].Window]
-	if f.Jog == 0 {
-		t := m.met.Total(m.form.prog.seq.Actions[e.Action].Window)
-		f.Jog, f.Settled, f.Samples = m.next, t.Value, t.Samples
+	w := m.form.prog.seq.Actions[e.Action].Window
+	if f := &m.feeds[w]; f.Jog == 0 {
+		t := m.met.Total(w)
+		f.Jog, f.Settled, f.Samples, f.Flowing = m.next, t.Value, t.Samples, m.met.Flows(w, m.at)
 	}
 }
 
@@ -274,14 +275,16 @@ func (m *Machine) learn(e *sequencer.Effect, t *metering.Total, fx []Effect) []E
 		return fx
 	}
 	if f.Done = true; f.Jog == 0 {
-		f.Settled, f.Samples = t.Value, t.Samples
+		f.Settled, f.Samples, f.Flowing = t.Value, t.Samples, t.FlowAtEnd
 	}
 	off, ok := minus(f.Settled, target)
 	value, result, why := l.value, "not_learnt", ""
 	switch {
 	case t.Quality != tag.Good:
 		why = "the total is not GOOD"
-	case t.FlowAtEnd:
+	case f.Flowing && f.Jog != 0:
+		why = "something flowed before its first jog"
+	case f.Flowing:
 		why = "something flowed when it closed"
 	case !ok || off > l.max-l.min || off < l.min-l.max:
 		why = "the error is greater than max less min: something else than what runs in"

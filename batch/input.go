@@ -46,19 +46,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		start(record.KindTimeObserved)
 	case Created:
 		start(record.KindBatchCreated)
-		b.Int(record.Engine, Engine)
-		b.Int(record.SchemaVersion, recipe.Schema)
-		b.Text(record.BatchSize, m.b.Size.String())
-		b.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
-		if m.b.Seed != 0 {
-			b.Count(record.Seed, m.b.Seed)
-		}
-		if m.b.BlockAge != BlockAge {
-			b.Int(record.BlockAgeMS, m.b.BlockAge/1_000_000)
-		}
-		if m.b.RestartOf != "" {
-			b.Text(record.RestartOf, m.b.RestartOf)
-		}
+		m.created()
 		m.history()
 	case Bound:
 		start(record.KindObjectBound)
@@ -108,6 +96,24 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	observation(b, &ev.Observation)
 	b.Text(record.OperatorID, operator)
 	return b.Append(dst)
+}
+
+// created writes what a batch is.
+func (m *Machine) created() {
+	b := &m.body
+	b.Int(record.Engine, Engine)
+	b.Int(record.SchemaVersion, recipe.Schema)
+	b.Text(record.BatchSize, m.b.Size.String())
+	b.Text(record.CalibVersion, m.b.Plan.Calibration.Version)
+	if m.b.Seed != 0 {
+		b.Count(record.Seed, m.b.Seed)
+	}
+	if m.b.BlockAge != BlockAge {
+		b.Int(record.BlockAgeMS, m.b.BlockAge/1_000_000)
+	}
+	if m.b.RestartOf != "" {
+		b.Text(record.RestartOf, m.b.RestartOf)
+	}
 }
 
 // nameKeys are the keys under which the name in an order stands.

@@ -282,9 +282,16 @@ func (m *Machine) close(at int64, w int, fx []Effect) []Effect {
 		sum(&s.HeldTime, max(0, at-s.HeldAt))
 	}
 	s.Open, s.Held, s.EndAt = false, false, at
-	s.FlowAtEnd = s.Tally.Integral.flows(mt, at) || mt.Method == Weight && !m.sources[n].Stable
+	s.FlowAtEnd = m.Flows(w, at)
 	s.EdgeFlow = s.Tally.Integral.edge(mt, at)
 	return append(fx, Effect{Kind: Closed, Window: w})
+}
+
+// Flows tells whether, of a window that is open at time at, something flows, or its scale is not stable: what FlowAtEnd would say.
+func (m *Machine) Flows(w int, at int64) bool {
+	n := m.spec[w].Meter
+	mt := &m.meters[n]
+	return m.st[w].Tally.Integral.flows(mt, at) || mt.Method == Weight && !m.sources[n].Stable
 }
 
 // settle judges whether the scale of a meter is stable at time at, and tells every open window where that has changed.

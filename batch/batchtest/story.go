@@ -26,7 +26,7 @@ func (p *passage) story() string {
 func (p *passage) told(recs []*record.Record, most int) (lines []string) {
 	for _, rec := range recs {
 		if text := words(rec); text != "" {
-			lines = append(lines, fmt.Sprintf("%10s %s", clock(p.at(rec)), text))
+			lines = append(lines, fmt.Sprintf("%10s  %s", clock(p.at(rec)), text))
 		}
 	}
 	switch {

@@ -14,6 +14,7 @@ import (
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 )
@@ -141,6 +142,7 @@ func (r *records) jogged(n uint64, rec *record.Record) {
 	}
 	if w := r.windows.byName[j.window]; w != nil && w.jogged == 0 {
 		w.jogged, w.settled = n, w.samples
+		w.rushed = w.t.flows(int64(rec.Count(record.TsMonoNS))) || w.g.bound.Method == metering.Weight && !w.g.stable
 	}
 }
 
@@ -248,7 +250,9 @@ func (r *records) learnt(a *aim, w *window, rec *record.Record) ([]said, error) 
 	switch {
 	case w.stop.Text(record.Quality) != tag.Good.String():
 		why = "the total is not GOOD"
-	case flowed(w.stop):
+	case w.jogged != 0 && w.rushed:
+		why = "something flowed before its first jog"
+	case w.jogged == 0 && flowed(w.stop):
 		why = "something flowed when it closed"
 	case !told || off.CmpAbs(big.NewInt(l.max-l.min)) > 0:
 		why = "the error is greater than max less min: something else than what runs in"

@@ -158,6 +158,18 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		if tail := int64(rec.Count(record.TruncateTail)); tail > 0 {
 			r.tails = append(r.tails, setAside{n, tail})
 		}
+	case record.KindParameterChange:
+		r.changes(n, rec)
+	}
+	r.totals(n, rec)
+	r.chip.add(rec)
+	r.signed.add(n, rec)
+	return rec
+}
+
+// totals takes in what a record says of windows and their totals.
+func (r *records) totals(n uint64, rec *record.Record) {
+	switch rec.Kind {
 	case record.KindWindowStart:
 		r.opens(n, rec)
 		r.begins(rec)
@@ -175,12 +187,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		if w := r.windows.byName[rec.Text(record.MeterWindowID)]; w != nil && w.stop == rec {
 			w.changed = r.changed
 		}
-	case record.KindParameterChange:
-		r.changes(n, rec)
 	}
-	r.chip.add(rec)
-	r.signed.add(n, rec)
-	return rec
 }
 
 // mayFollow tells whether a kind may stand behind the record that ends a journal: what the shell has left to say of itself.

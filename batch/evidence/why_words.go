@@ -128,13 +128,7 @@ func (t *telling) decision(rec *record.Record) string {
 		return action(rec)
 	case record.KindOutputWrite:
 		return t.written(rec)
-	case record.KindWindowStart:
-		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " +
-			t.q.b.Shown(rec, record.Target)
-	case record.KindWindowStop:
-		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
-			t.q.b.Shown(rec, record.TotalizedValue) + " of " + t.q.b.Shown(rec, record.Target) + ": " + rec.Text(record.Result)
-	case record.KindWindowEvent:
+	case record.KindWindowStart, record.KindWindowStop, record.KindWindowEvent:
 		return t.windowHad(rec)
 	case record.KindReconcile:
 		return t.reconciled(rec)
@@ -290,8 +284,16 @@ func (t *telling) written(rec *record.Record) string {
 	return words
 }
 
-// windowHad says what has happened to an open window.
+// windowHad says what has become of a window, or has happened to it.
 func (t *telling) windowHad(rec *record.Record) string {
+	switch rec.Kind {
+	case record.KindWindowStart:
+		return "window " + rec.Text(record.MeterWindowID) + " opened on " + rec.Text(record.LogicalTag) + ", target " +
+			t.q.b.Shown(rec, record.Target)
+	case record.KindWindowStop:
+		return "window " + rec.Text(record.MeterWindowID) + " closed (" + rec.Text(record.WindowStopEvent) + ") at " +
+			t.q.b.Shown(rec, record.TotalizedValue) + " of " + t.q.b.Shown(rec, record.Target) + ": " + rec.Text(record.Result)
+	}
 	return "window " + rec.Text(record.MeterWindowID) + ": " + windowWords[rec.Text(record.WindowEvent)] + " (" + rec.Text(record.LogicalTag) +
 		also(rec, ", from ", record.OldValue) + also(rec, " to ", record.NewValue) + ago(rec, ", after ", record.ElapsedMS, "") + "), at " +
 		t.q.b.Shown(rec, record.TotalizedValue) + also(rec, "; the same happened meanwhile ", record.Coalesced)

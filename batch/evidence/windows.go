@@ -42,6 +42,7 @@ type window struct {
 	changed  recipe.Formula // that was in force when it closed; nil: that of the batch size
 	jogged   uint64         // record of the first write of its first jog; 0: none
 	settled  uint64         // samples before that
+	rushed   bool           // something flowed then
 	learnt   *record.Record // in_flight; nil before it
 
 	g         *gauge

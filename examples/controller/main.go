@@ -107,12 +107,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	f := flags{given: map[string]bool{}}
-	set := newFlags("controller", "controller [flags] run one batch on the simulated plant\n"+
-		" controller approve [flags] approve and publish recipe, map and calibration; see controller approve -help\n"+
-		" controller activate [flags] have batches use them that name no files\n"+
-		" controller rollback [flags] go back to the version that was active before\n"+
-		" controller versions [flags] list what is active and what was\n"+
-		" controller extract [flags] take an extract of a batch, on record", stderr)
+	set := newFlags("controller", "controller [flags]           run one batch on the simulated plant\n"+
+		"       controller approve [flags]   approve and publish recipe, map and calibration; see controller approve -help\n"+
+		"       controller activate [flags]  have batches use them that name no files\n"+
+		"       controller rollback [flags]  go back to the version that was active before\n"+
+		"       controller versions [flags]  list what is active and what was\n"+
+		"       controller extract [flags]   take an extract of a batch, on record", stderr)
 	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`, or active:ID; the active one, or the built-in demo, if not given")
 	set.StringVar(&f.mapping, "map", "", "I/O map `FILE`, or active:ID; the active one, or that of the demo plant, if not given")
 	set.StringVar(&f.size, "size", "", "batch size, a `QUANTITY` such as \"200 kg\"; the recipe's nominal size if not given")

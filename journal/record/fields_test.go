@@ -32,7 +32,7 @@ func TestEveryNameOfEvidenceHasThePlaceThatTheGoldenFileShows(t *testing.T) {
 			fmt.Fprintf(&out, "%s\n", section)
 			last = section
 		}
-		fmt.Fprintf(&out, " %s: %s\n", name, place)
+		fmt.Fprintf(&out, "  %s: %s\n", name, place)
 	})
 	t.Log(out.String())
 	golden.Check(t, "testdata/fields.golden", []byte(out.String()))
