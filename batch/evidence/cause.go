@@ -171,13 +171,14 @@ func (g *weighing) factsAre(want map[string]int64) error {
 
 // course is what the records say of the course of an open window, besides its samples.
 type course struct {
-	cut      bool        // an epoch began
-	moved    big.Int     // ns by which the wall clock was stepped, all steps added without their signs
-	quality  tag.Quality // that the source has
-	atStart  bool        // it was not GOOD within a period after the window opened
-	stale    bool        // the reading in force when it opened was more than a period and a half old
-	timedOut bool        // a step was aborted because it ran out of time, before it closed
-	period   int64       // declared, ns; 0: not declared
+	cut      bool    // an epoch began
+	early    bool    // and it did so within a period after the window opened, as far as the epoch before tells
+	latest   int64   // time of the last record of the epoch in which the window opened
+	moved    big.Int // ns by which the wall clock was stepped, all steps added without their signs
+	atStart  bool    // it was not GOOD within a period after the window opened
+	stale    bool    // the reading in force when it opened was more than a period and a half old
+	timedOut bool    // a step was aborted because it ran out of time, before it closed
+	period   int64   // declared, ns; 0: not declared
 	openedAt int64
 	rolled   []roll
 	untold   bool     // there were more than are on record
@@ -190,8 +191,20 @@ type roll struct {
 	from *big.Int
 }
 
+// within is for how long after the opening a gap is one at the start, ns.
+func (c *course) within() int64 {
+	if c.period == 0 {
+		return nsOfSecond
+	}
+	return c.period
+}
+
 // passes takes in a record that stands between the edges of a window.
-func (c *course) passes(rec *record.Record, window, source string) {
+func (c *course) passes(rec *record.Record, window string) {
+	at := int64(rec.Count(record.TsMonoNS))
+	if !c.cut && rec.Kind != record.KindBoot && rec.Kind != record.KindRecovery {
+		c.latest = max(c.latest, at)
+	}
 	switch rec.Kind {
 	case record.KindWindowEvent:
 		event := rec.Text(record.WindowEvent)
@@ -203,25 +216,19 @@ func (c *course) passes(rec *record.Record, window, source string) {
 			c.reset = append(c.reset, rec.Text(record.LogicalTag))
 		}
 	case record.KindBoot, record.KindRecovery:
+		c.early = c.early || !c.cut && c.latest-c.openedAt <= c.within()
 		c.cut = true
 	case record.KindClockStep:
 		if coef, scale, err := quantity.ParseDecimal(rec.Text(record.MovedMS)); err == nil && scale <= 6 {
 			ns := new(big.Int).Mul(big.NewInt(coef), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(6-scale)), nil))
 			c.moved.Add(&c.moved, ns.Abs(ns))
 		}
-	case record.KindQualityChange:
-		if rec.Text(record.LogicalTag) != source {
-			return
-		}
-		c.quality = parseQuality(rec.Text(record.Quality))
-		within := c.period
-		if within == 0 {
-			within = 1_000_000_000
-		}
-		if c.quality != tag.Good && int64(rec.Count(record.TsMonoNS))-c.openedAt <= within {
-			c.atStart = true
-		}
 	}
+}
+
+// gap takes in that the source is not GOOD from now on.
+func (c *course) gap(now int64) {
+	c.atStart = c.atStart || !c.cut && now-c.openedAt <= c.within()
 }
 
 // knows holds facts and anomalies of a reconciliation against map, calibration and the records before it. What none of them tells is the
@@ -232,7 +239,7 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 		return err
 	}
 	g, c := &weighing{a: a, facts: facts, anomalies: rec.Texts(record.Anomalies)}, &w.course
-	want := r.declaredFacts(a)
+	want := r.declaredFacts(a, &w.g.bound)
 	if moved := &c.moved; moved.IsInt64() {
 		want["moved_ns"] = moved.Int64()
 	}
@@ -253,8 +260,8 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 	}
 	event := w.stop.Text(record.WindowStopEvent)
 	for name, is := range map[string]bool{"closed_by_stop": event == "stop", "closed_by_abort": event == "abort",
-		"closed_by_timeout": event == "abort" && c.timedOut, "clock_step": c.moved.Sign() != 0, "gap_at_end": c.quality == tag.Bad,
-		"stale_at_end": c.quality == tag.Stale, "stale_at_start": c.stale, "gap_at_start": c.atStart || c.cut && g.unusual("gap_at_start")} {
+		"closed_by_timeout": event == "abort" && c.timedOut, "clock_step": c.moved.Sign() != 0, "gap_at_end": w.t.source == tag.Bad,
+		"stale_at_end": w.t.source == tag.Stale, "stale_at_start": c.stale, "gap_at_start": c.atStart || c.early && g.unusual("gap_at_start")} {
 		if g.unusual(name) != is {
 			return fmt.Errorf("%s is %.200q, and of %s the records before it say %v", record.Anomalies, g.anomalies, name, is)
 		}
@@ -284,7 +291,7 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 	if want["edge"], _ = a.counts(w.stop.Text(record.EdgeFlow)); w.stop.Text(record.EdgeFlow) == record.Overflow {
 		delete(want, "edge")
 	}
-	r.rollovers(a, &w.course, want)
+	r.rollovers(a, &w.g.bound, &w.course, want)
 	named := func(ids ...tag.ID) (is int64) {
 		for _, id := range ids {
 			if id != tag.None && slices.Contains(w.course.reset, r.m.Tags[id].Name) {
@@ -297,7 +304,7 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 }
 
 // rollovers adds by how much totals are too great if rollovers that are on record were set-backs.
-func (r *records) rollovers(a *aim, c *course, want map[string]int64) {
+func (r *records) rollovers(a *aim, b *metering.Meter, c *course, want map[string]int64) {
 	if c.untold {
 		return
 	}
@@ -321,17 +328,21 @@ func (r *records) rollovers(a *aim, c *course, want map[string]int64) {
 			add("meter_excess", m.Totalizer, k, big.NewInt(m.TotalizerModulus))
 		}
 	}
-	span := big.NewInt(m.Modulus)
-	if m.Method == metering.Pulses && m.Bits < 63 {
-		span = new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
-	}
-	if k, err := r.cal.Ratio(m.Name, r.m.Tags[m.Source].Unit, m.Resolution); err == nil && m.Method <= metering.Totalizer {
-		add("excess", m.Source, k, span)
+	if len(b.Curve.A) == 0 && m.Method <= metering.Totalizer {
+		add("excess", m.Source, b.K, spanOf(b))
 	}
 }
 
+// spanOf is after how many counts of its source a counter begins anew; 0: it does not, or no number of 64 bits holds them.
+func spanOf(b *metering.Meter) *big.Int {
+	if b.Method == metering.Pulses && b.Bits < 63 {
+		return new(big.Int).Lsh(big.NewInt(1), uint(b.Bits))
+	}
+	return big.NewInt(b.Modulus)
+}
+
 // declaredFacts are the facts that follow from map and calibration alone.
-func (r *records) declaredFacts(a *aim) map[string]int64 {
+func (r *records) declaredFacts(a *aim, b *metering.Meter) map[string]int64 {
 	m, want := a.meter, map[string]int64{}
 	one := int64(1)
 	upTo := func(k quantity.Ratio) {
@@ -347,17 +358,10 @@ func (r *records) declaredFacts(a *aim) map[string]int64 {
 			want[name] = 0
 		}
 	}
-	k, err := r.cal.Ratio(m.Name, r.m.Tags[m.Source].Unit, m.Resolution)
-	if m.Method == metering.Pulses || m.Method == metering.Totalizer {
-		if err != nil {
-			return want
+	if want["modulus"] = 0; m.Method <= metering.Totalizer {
+		if upTo(b.K); len(b.Curve.A) == 0 {
+			apply("modulus", b.K, spanOf(b))
 		}
-		upTo(k)
-		span := big.NewInt(m.Modulus)
-		if m.Method == metering.Pulses && m.Bits < 63 {
-			span = new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
-		}
-		apply("modulus", k, span)
 	}
 	if m.Totalizer != tag.None {
 		t := &r.m.Tags[m.Totalizer]

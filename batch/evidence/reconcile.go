@@ -408,7 +408,7 @@ func (r *records) begins(rec *record.Record) {
 	if w == nil || w.start != rec {
 		return
 	}
-	w.course.quality, w.course.openedAt = tag.Good, int64(rec.Count(record.TsMonoNS))
+	w.course.openedAt = int64(rec.Count(record.TsMonoNS))
 	if a, err := r.aim(w.id, r.changed); err == nil {
 		p := a.meter.Period
 		w.course.period = p

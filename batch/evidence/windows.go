@@ -105,7 +105,7 @@ func (ws *windows) add(n uint64, rec *record.Record) {
 		ws.timedOut = true
 	}
 	for _, w := range ws.open {
-		w.course.passes(rec, w.id, ws.m.Tags[w.source].Name)
+		w.course.passes(rec, w.id)
 	}
 	at := int64(rec.Count(record.TsMonoNS))
 	switch rec.Kind {
@@ -256,6 +256,9 @@ func (ws *windows) write(w *window, at, raw int64, word string) {
 		_, ws.err = w.out.Write(ws.line)
 	}
 	for _, h := range w.t.add(at, raw, word) {
+		if h.event == "gap" {
+			w.course.gap(ws.now)
+		}
 		w.happen(h, mainRole)
 	}
 }
