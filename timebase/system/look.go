@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"sync/atomic"
@@ -18,9 +19,20 @@ import (
 func look(c timebase.Clock) (mono, utc int64) {
 	now := time.Now()
 	if own, ok := c.(*clock); ok {
-		return own.at(now), now.UnixNano()
+		return own.at(now), unixNano(now)
 	}
-	return c.Now(), now.UnixNano()
+	return c.Now(), unixNano(now)
+}
+
+// unixNano is a time of the wall clock in ns since 1970, UTC; one that 64 bits do not hold is held at their ends.
+func unixNano(t time.Time) int64 {
+	switch s := t.Unix(); {
+	case s > math.MaxInt64/1_000_000_000-1:
+		return math.MaxInt64
+	case s < 0:
+		return 0
+	}
+	return t.UnixNano()
 }
 
 // trail finds when something was last heard of a source that shows a mark, such as the time of its last update: between the look that

@@ -12,6 +12,10 @@ import (
 // firstYear is the first year in which this code can run: a wall clock that is before it was never set.
 const firstYear = 2024
 
+// lastYear is the last whole year that a Discipline takes for one: what is later no wall clock was set to on purpose, and UTC in ns ends
+// in 2262.
+const lastYear = 2115
+
 // discipline is what the operating system knows of its own wall clock.
 type discipline struct {
 	synced bool
@@ -24,7 +28,7 @@ type wall struct{ clock timebase.Clock }
 
 // Wall returns the wall clock as seen against clock. On Linux it is NTP_SYNC of source "ntp", with the kernel's offset and
 // maximum error, as long as the kernel calls its clock synchronised; else, and everywhere else, RTC_ONLY of source "host"; before
-// 2024 it is UNSET of source "none". The kernel notices the loss of its reference only after hours, when its maximum error
+// 2024 or after 2115 it is UNSET of source "none". The kernel notices the loss of its reference only after hours, when its maximum error
 // reaches 16 s: believe the bound, not the state. Inside containers, and with daemons that do not tell the kernel, it may
 // never hear of a reference at all.
 //
@@ -55,7 +59,7 @@ func (w wall) Observe() timebase.Observation {
 // judge turns a time and what is known of it into an observation.
 func judge(mono int64, utc time.Time, d discipline) timebase.Observation {
 	o := timebase.Observation{Mono: mono, Sync: timebase.Unset, Source: "none"}
-	if utc.UTC().Year() < firstYear {
+	if year := utc.UTC().Year(); year < firstYear || year > lastYear {
 		return o
 	}
 	o.UTC, o.Sync, o.Source = utc.UnixNano(), timebase.RTCOnly, "host"

@@ -4,6 +4,7 @@ package system
 
 import (
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +64,18 @@ func TestAWallClockBeforeItsTimeIsUnset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a bubble begins in the year 2000
 		require.Equal(t, timebase.Observation{Mono: 1, Source: "none"}, Wall(NewClock(1)).Observe())
 	})
+}
+
+func TestAWallClockBeyondItsTimeIsUnsetAndItsNumberIsHeld(t *testing.T) {
+	for year, want := range map[int]timebase.Sync{2023: timebase.Unset, 2024: timebase.RTCOnly, 2115: timebase.RTCOnly, 2116: timebase.Unset,
+		2262: timebase.Unset, 2263: timebase.Unset, 2609: timebase.Unset, 9999: timebase.Unset} {
+		o := judge(7, time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC), discipline{})
+		require.Equal(t, want, o.Sync, "in %d", year)
+		require.Equal(t, want == timebase.Unset, o.UTC == 0, "in %d", year)
+	}
+	require.Equal(t, int64(math.MaxInt64), unixNano(time.Date(2609, 1, 1, 0, 0, 0, 0, time.UTC)), "which would else be in 2024")
+	require.Equal(t, int64(0), unixNano(time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC)))
+	require.Equal(t, int64(5), unixNano(time.Unix(0, 5)))
 }
 
 func TestTheWallClockOfAFastClockAdvancesWithIt(t *testing.T) {
