@@ -29,6 +29,9 @@ type InFlight struct {
 	Seq     uint64            // number of the record there
 }
 
+// MaxInFlightVersion is the greatest version of a learnt value that is taken: who learnt once a second for a million years has fewer.
+const MaxInFlightVersion = 1 << 50
+
 // MaxInFlight is how many of these a batch may be bound with.
 const MaxInFlight = 4096
 
@@ -77,8 +80,8 @@ func (i *InFlight) check() string {
 		return "the name of a meter is wanted"
 	case i.Value.Unit == "":
 		return "a value with its unit is wanted"
-	case i.Version < 1:
-		return "a version from 1 on is wanted"
+	case i.Version < 1 || i.Version > MaxInFlightVersion:
+		return fmt.Sprintf("a version from 1 to %d is wanted", int64(MaxInFlightVersion))
 	case !isName(i.Batch) || i.Seq == 0:
 		return "the batch and the record where it was learnt are wanted"
 	}

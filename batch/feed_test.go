@@ -225,7 +225,8 @@ func TestHistoryIsHeldAgainstTheRecipe(t *testing.T) {
 		{"recipe", func(i *InFlight) { i.Recipe = "Q" }, `it belongs to recipe "Q", and this is R`},
 		{"window", func(i *InFlight) { i.Window = "A B" }, "the name of a window is wanted"},
 		{"meter", func(i *InFlight) { i.Meter = "" }, "the name of a meter is wanted"},
-		{"version", func(i *InFlight) { i.Version = 0 }, "a version from 1 on is wanted"},
+		{"version", func(i *InFlight) { i.Version = 0 }, "a version from 1 to 1125899906842624 is wanted"},
+		{"version far ahead", func(i *InFlight) { i.Version = 1<<63 - 1 }, "a version from 1 to 1125899906842624 is wanted"},
 		{"batch", func(i *InFlight) { i.Seq = 0 }, "the batch and the record where it was learnt are wanted"},
 	} {
 		i := known(t, "0.35 kg")
