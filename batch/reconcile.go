@@ -139,11 +139,15 @@ func (m *Machine) closesFacts(n int, reason string) {
 	f.Historian.Expected = meter.External || meter.Historian != tag.None
 	if meter.Historian != tag.None {
 		now, q := m.io.Read(meter.Historian, m.now)
-		total, ok := w.hist.Apply(now - m.refs.Hist[n].Value)
-		f.Historian.Has = ok && q == tag.Good && tag.Quality(m.refs.Hist[n].Quality) == tag.Good
+		gained, fits := minus(now, m.refs.Hist[n].Value)
+		total, ok := w.hist.Apply(gained)
+		f.Historian.Has = ok && fits && q == tag.Good && tag.Quality(m.refs.Hist[n].Quality) == tag.Good
 		f.Historian.Value, f.Historian.Lag = total, m.b.Plan.Map.Tags[meter.Historian].StaleAfter
 	}
 	f.Anomalies |= m.atEdges(&t, spec.Method, reason)
+	if p := spec.Period; p > 0 && t.Source == tag.Good && m.met.Tail(n)-p > p/2 {
+		f.Anomalies |= metering.StaleAtEnd
+	}
 }
 
 // closesDevice takes in the device's own total of a window that has just closed.

@@ -78,6 +78,9 @@ func (m *Machine) Total(w int) Total {
 	return t
 }
 
+// Tail is the time from the last reading with a number of a window that has closed to its end, ns; 0 where there is none in that epoch.
+func (m *Machine) Tail(w int) int64 { return m.st[w].Tally.Tail }
+
 // Source tells whether a window is open, and which quality its source has; it costs less than a Total.
 func (m *Machine) Source(w int) (open bool, q tag.Quality) {
 	return m.st[w].Open, tag.Quality(m.st[w].Tally.Source)

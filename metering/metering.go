@@ -65,7 +65,8 @@
 // # Regularity and edges
 //
 // Between two numbers that follow each other in one epoch, gaps or not, lies an interval. Period is the mean of them; one above 1.5
-// times the declared period is late, and interval / period, rounded half to even, less one, are missing in it. GapTime is the
+// times the declared period is late, and interval / period, rounded half to even, less one, are missing in it. As many are missing
+// between the last number, where it is of the epoch of the end, and the end. GapTime is the
 // time from a line without number to the next number, or the end, as far as it lies in one epoch: none before CUT that follows.
 //
 // EdgeFlow is what flows in 1 s at the rate at the end: of a flow that is in force, (x) * 10^9, twice that for a trapezoid; of a

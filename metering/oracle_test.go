@@ -156,6 +156,10 @@ func (a *auditor) regularity(lines []sampleLine, end int64, out *answer) {
 	if inGap {
 		out.gapTime += end - lines[len(lines)-1].at
 	}
+	if last >= 0 && a.m.Period > 0 && 2*(end-lines[last].at) > 3*a.m.Period {
+		n, _ := rounded(big.NewRat(end-lines[last].at, a.m.Period))
+		out.missing += n - 1
+	}
 }
 
 // filtered are the readings after the median, where a line has a number.

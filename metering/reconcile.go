@@ -54,7 +54,7 @@ const (
 	StaleAtStart    // the reading in force when it opened was more than a period and a half old
 	GapAtStart      // its source was not GOOD within a period after it opened
 	GapAtEnd        // its source was BAD when it closed
-	StaleAtEnd      // the same, STALE
+	StaleAtEnd      // the same, STALE; or the last reading was more than a period and a half old
 	ClockStepInside // the wall clock was stepped while it was open
 	NotStable       // the scale was not stable when it closed
 	anomalyEnd

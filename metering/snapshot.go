@@ -66,7 +66,7 @@ func (s *window) sound() bool {
 	return s.Used == (t.Lines > 0) && t.Lines >= 0 && (s.Used || !s.Open) && (s.EndAt == 0 || !s.Open) && (s.Open || !s.Held) &&
 		t.Source <= uint8(tag.Good) && t.Quality <= t.Source && s.DevQuality <= uint8(tag.Good) &&
 		g.Read <= maxMedian && g.Next < maxMedian && s.Device >= 0 && s.Other >= 0 && s.Steps >= 0 && s.HeldTime >= 0 &&
-		(!t.InGap || t.Gaps > 0) && min(t.Spread, t.Spaces, t.Late, t.Missing, t.Gaps, t.GapTime, t.Gap, t.Cuts) >= 0 && t.Spaces < t.Lines+1 &&
+		(!t.InGap || t.Gaps > 0) && min(t.Spread, t.Spaces, t.Late, t.Missing, t.Gaps, t.GapTime, t.Gap, t.Tail, t.Cuts) >= 0 && t.Spaces < t.Lines+1 &&
 		instant(s.StartAt, s.EndAt, s.HeldAt, t.Line, t.Number, g.At, g.Changed) && g.Took >= 0
 }
 

@@ -21,6 +21,7 @@ type tally struct {
 	Missing  int64
 	Gaps     int64
 	GapTime  int64
+	Tail     int64 // time from the last line with a number to the end, ns; 0 before it, and where there is none in this epoch
 	Gap      int64 // length of the gap that is open, or was last
 	Cuts     int64
 	Quality  uint8 // worst
@@ -55,12 +56,19 @@ func (t *tally) number(m *Meter, at, x int64) Note {
 func (t *tally) space(period, ns int64) {
 	t.Spaces++
 	sum(&t.Spread, ns)
-	if period <= 0 || ns-period <= period/2 {
-		return
+	if n := missing(period, ns); n > 0 {
+		t.Late++
+		sum(&t.Missing, n)
 	}
-	t.Late++
+}
+
+// missing is how many readings did not come in a time.
+func missing(period, ns int64) int64 {
+	if period <= 0 || ns-period <= period/2 {
+		return 0
+	}
 	n, _ := quantity.MulDivRound(ns, 1, period)
-	sum(&t.Missing, n-1)
+	return n - 1
 }
 
 // blank takes in a line without number.
@@ -112,6 +120,10 @@ func (t *tally) end(m *Meter, at int64) {
 	t.Integral.hold(m, at)
 	if t.Integral.Over {
 		t.Quality = uint8(tag.Bad)
+	}
+	if t.Numbered {
+		t.Tail = max(0, at-t.Number)
+		sum(&t.Missing, missing(m.Period, t.Tail))
 	}
 }
 

@@ -306,3 +306,16 @@ func TestLimitsBelongToWhatTheyLimit(t *testing.T) {
 	total := apart.close(120)
 	require.Equal(t, []int64{2, 3, 1}, []int64{total.Value, total.Raw, total.Apart}, "what is left out is counted apart")
 }
+
+func TestReadingsThatDoNotComeBeforeTheEndAreMissing(t *testing.T) {
+	for tail, want := range map[int64]int64{99: 0, 150: 0, 151: 1, 160: 1, 249: 1, 250: 1, 251: 2, 1_000: 9} {
+		m := metering.NewMachine([]metering.Meter{{Method: metering.Flow, K: factor(1, 1), Period: 100}}, []metering.Window{{}})
+		m.Step(10, &metering.Event{Kind: metering.Reading, Raw: 1, RawAt: 10, Quality: tag.Good}, nil)
+		m.Step(10, &metering.Event{Kind: metering.Open, Raw: 1, RawAt: 10, Quality: tag.Good}, nil)
+		m.Step(110, &metering.Event{Kind: metering.Reading, Raw: 1, RawAt: 110, Quality: tag.Good}, nil)
+		m.Step(110+tail, &metering.Event{Kind: metering.Close}, nil)
+		require.Equal(t, want, m.Total(0).Missing, "%d ns before the end", tail)
+		require.Equal(t, int64(0), m.Total(0).Late)
+		require.Equal(t, tail, m.Tail(0))
+	}
+}

@@ -261,7 +261,7 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 	event := w.stop.Text(record.WindowStopEvent)
 	for name, is := range map[string]bool{"closed_by_stop": event == "stop", "closed_by_abort": event == "abort",
 		"closed_by_timeout": event == "abort" && c.timedOut, "clock_step": c.moved.Sign() != 0, "gap_at_end": w.t.source == tag.Bad,
-		"stale_at_end": w.t.source == tag.Stale, "stale_at_start": c.stale, "gap_at_start": c.atStart || c.early && g.unusual("gap_at_start")} {
+		"stale_at_end": w.t.source == tag.Stale || w.t.source == tag.Good && w.t.mute, "stale_at_start": c.stale, "gap_at_start": c.atStart || c.early && g.unusual("gap_at_start")} {
 		if g.unusual(name) != is {
 			return fmt.Errorf("%s is %.200q, and of %s the records before it say %v", record.Anomalies, g.anomalies, name, is)
 		}

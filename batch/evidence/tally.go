@@ -63,6 +63,7 @@ type tally struct {
 	whole   bool    // no line without number since changed
 	fresh   bool    // the next number is the first of another device
 	outside bool
+	mute    bool // at the end readings were missing
 
 	until uint64 // lines after which the total is noted; 0: it is not
 	noted int64
@@ -185,11 +186,21 @@ func (t *tally) numbered(at, raw int64) (told []happened) {
 func (t *tally) space(dt int64) {
 	t.spaces++
 	t.spread.Add(&t.spread, big.NewInt(dt))
-	if p := t.m.Period; p > 0 && dt-p > p/2 {
+	if t.overdue(dt) {
 		t.late++
-		t.missing.Add(&t.missing, halfEven(big.NewInt(dt), big.NewInt(p)))
-		t.missing.Sub(&t.missing, big.NewInt(1))
+		t.lacks(dt)
 	}
+}
+
+// overdue tells whether a time without a reading is more than a period and a half; lacks counts the readings that did not come in it.
+func (t *tally) overdue(dt int64) bool {
+	p := t.m.Period
+	return p > 0 && dt-p > p/2
+}
+
+func (t *tally) lacks(dt int64) {
+	t.missing.Add(&t.missing, halfEven(big.NewInt(dt), big.NewInt(t.m.Period)))
+	t.missing.Sub(&t.missing, big.NewInt(1))
 }
 
 // counts takes in a reading of a counter and names what it says of the counter, "" where it has just counted.
@@ -364,6 +375,10 @@ func (t *tally) weigh(raw int64) string {
 func (t *tally) end(at int64) {
 	t.reach(at)
 	t.hold(at)
+	if dt := at - t.number; t.counted && t.overdue(dt) {
+		t.lacks(dt)
+		t.mute = true
+	}
 }
 
 // quality is the worst of the lines and of the sum.
