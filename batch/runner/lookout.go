@@ -16,6 +16,22 @@ type lookout struct {
 	counted int64                // steps by the source's own count, at the last look
 	steps   int64                // of them in this life of the batch
 	begun   bool
+	level   int64 // looks that were taken in, less one for each earlyEvery since; at drained
+	drained int64
+}
+
+// Of a source that calls again and again so many looks are taken in at once, and then one in so many ns: what it says is not lost, since
+// steps are counted, but it cannot fill the journal.
+const (
+	earlyMost  = 16
+	earlyEvery = 10_000_000_000
+)
+
+// early tells whether a look may be taken in before its time.
+func (s *lookout) early(now int64) bool {
+	past := max(now-s.drained, 0) / earlyEvery
+	s.level, s.drained = max(s.level-past, 0), s.drained+past*earlyEvery
+	return s.level < earlyMost
 }
 
 // follow has the loop wake when a source tells that something has changed; stop ends that.

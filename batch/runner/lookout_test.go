@@ -64,6 +64,31 @@ func TestAChangeOfTheWallClockIsOnRecordAtOnceAndNothingElseIs(t *testing.T) {
 	})
 }
 
+func TestASourceOfTimeThatChattersIsTakenInEverMoreSeldomAndNoStepIsLost(t *testing.T) {
+	inBubble(t, func(s *site) {
+		wall, steps := s.rig.Wall, int64(0)
+		source := &telling{wallFunc: func() timebase.Observation {
+			o := wall.Observe()
+			return timebase.Observation{Mono: o.Mono, UTC: virtualUTC + o.Mono, Sync: timebase.NTPSync, Source: "chrony", Bound: 5_000_000,
+				Steps: steps, Moved: 2_000_000, Step: timebase.ClockStep}
+		}}
+		s.rig.Wall = source
+		for n := range int64(1000) {
+			s.at(second+n*second/10, func(*Runner) {
+				steps++
+				source.fire()
+			})
+		}
+		s.opt.Ask = nil
+		s.at(150*second, func(r *Runner) { require.NoError(t, r.Answer(1, "ok", "op1", "operator")) })
+		s.complete()
+		looks, stepped := s.of(record.KindTimeObserved), s.of(record.KindClockStep)
+		require.Less(t, len(looks), 35, "of 1000 calls")
+		require.Greater(t, len(looks), 16)
+		require.Equal(t, int64(1000), stepped[len(stepped)-1].Int(record.TimeStepCount))
+	})
+}
+
 func TestAWildWallClockDisturbsNoOrderAndNoReplay(t *testing.T) {
 	var calm []string
 	for seed := range uint64(6) {

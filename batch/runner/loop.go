@@ -120,12 +120,17 @@ func (l *loop) look(now int64, wall timebase.Source) {
 		return
 	}
 	due := l.observe
+	if early := l.seen.early(now); now < due && !early {
+		l.observe = min(due, now+earlyEvery)
+		return
+	}
 	o := l.observation(wall)
 	if now < due && !l.seen.news(&o) {
 		l.observe = due // whoever called had nothing new to tell
 		return
 	}
 	l.seen.last = o
+	l.seen.level++
 	l.take(o.Mono, &batch.Event{Kind: batch.Observed, Observation: o})
 }
 
