@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
@@ -239,7 +240,7 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 		return err
 	}
 	g, c := &weighing{a: a, facts: facts, anomalies: rec.Texts(record.Anomalies)}, &w.course
-	want := r.declaredFacts(a, &w.g.bound)
+	want := r.declaredFacts(a, w)
 	if moved := &c.moved; moved.IsInt64() {
 		want["moved_ns"] = moved.Int64()
 	}
@@ -261,7 +262,8 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 	event := w.stop.Text(record.WindowStopEvent)
 	for name, is := range map[string]bool{"closed_by_stop": event == "stop", "closed_by_abort": event == "abort",
 		"closed_by_timeout": event == "abort" && c.timedOut, "clock_step": c.moved.Sign() != 0, "gap_at_end": w.t.source == tag.Bad,
-		"stale_at_end": w.t.source == tag.Stale || w.t.source == tag.Good && w.t.mute, "stale_at_start": c.stale, "gap_at_start": c.atStart || c.early && g.unusual("gap_at_start")} {
+		"stale_at_end": w.t.source == tag.Stale || w.t.source == tag.Good && w.t.mute, "stale_at_start": c.stale,
+		"gap_at_start": c.atStart || c.early && g.unusual("gap_at_start")} {
 		if g.unusual(name) != is {
 			return fmt.Errorf("%s is %.200q, and of %s the records before it say %v", record.Anomalies, g.anomalies, name, is)
 		}
@@ -291,7 +293,7 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 	if want["edge"], _ = a.counts(w.stop.Text(record.EdgeFlow)); w.stop.Text(record.EdgeFlow) == record.Overflow {
 		delete(want, "edge")
 	}
-	r.rollovers(a, &w.g.bound, &w.course, want)
+	r.rollovers(a, w, want)
 	named := func(ids ...tag.ID) (is int64) {
 		for _, id := range ids {
 			if id != tag.None && slices.Contains(w.course.reset, r.m.Tags[id].Name) {
@@ -304,7 +306,8 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 }
 
 // rollovers adds by how much totals are too great if rollovers that are on record were set-backs.
-func (r *records) rollovers(a *aim, b *metering.Meter, c *course, want map[string]int64) {
+func (r *records) rollovers(a *aim, w *window, want map[string]int64) {
+	c, bound := &w.course, &w.g.bound
 	if c.untold {
 		return
 	}
@@ -328,22 +331,22 @@ func (r *records) rollovers(a *aim, b *metering.Meter, c *course, want map[strin
 			add("meter_excess", m.Totalizer, k, big.NewInt(m.TotalizerModulus))
 		}
 	}
-	if len(b.Curve.A) == 0 && m.Method <= metering.Totalizer {
-		add("excess", m.Source, b.K, spanOf(b))
+	if want["excess"] = 0; len(bound.Curve.A) == 0 && m.Method <= metering.Totalizer {
+		add("excess", m.Source, bound.K, spanOf(m))
 	}
 }
 
-// spanOf is after how many counts of its source a counter begins anew; 0: it does not, or no number of 64 bits holds them.
-func spanOf(b *metering.Meter) *big.Int {
-	if b.Method == metering.Pulses && b.Bits < 63 {
-		return new(big.Int).Lsh(big.NewInt(1), uint(b.Bits))
+// spanOf is where the counter of a meter begins anew.
+func spanOf(m *iomap.Meter) *big.Int {
+	if m.Method == metering.Pulses && m.Bits < 63 {
+		return new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
 	}
-	return big.NewInt(b.Modulus)
+	return big.NewInt(m.Modulus)
 }
 
 // declaredFacts are the facts that follow from map and calibration alone.
-func (r *records) declaredFacts(a *aim, b *metering.Meter) map[string]int64 {
-	m, want := a.meter, map[string]int64{}
+func (r *records) declaredFacts(a *aim, w *window) map[string]int64 {
+	m, bound, want := a.meter, &w.g.bound, map[string]int64{"modulus": 0}
 	one := int64(1)
 	upTo := func(k quantity.Ratio) {
 		v := new(big.Int).Add(big.NewInt(k.Num()), big.NewInt(k.Den()-1))
@@ -358,9 +361,9 @@ func (r *records) declaredFacts(a *aim, b *metering.Meter) map[string]int64 {
 			want[name] = 0
 		}
 	}
-	if want["modulus"] = 0; m.Method <= metering.Totalizer {
-		if upTo(b.K); len(b.Curve.A) == 0 {
-			apply("modulus", b.K, spanOf(b))
+	if m.Method == metering.Pulses || m.Method == metering.Totalizer {
+		if upTo(bound.K); len(bound.Curve.A) == 0 {
+			apply("modulus", bound.K, spanOf(m))
 		}
 	}
 	if m.Totalizer != tag.None {
