@@ -142,9 +142,44 @@ func (r *records) clocked(n uint64, rec *record.Record) {
 	case record.KindCommand, record.KindCommandResult:
 		err = c.begins(rec)
 	}
+	if err == nil {
+		err = c.stamped(rec)
+	}
 	if err != nil {
 		r.breach("records", n, "%v", err)
 	}
+}
+
+// stamped holds what a record says of the wall clock against the newest look: UTC has gone on since, and its bound has grown.
+func (c *wallClock) stamped(rec *record.Record) error {
+	if c.last == nil || rec == c.last || rec.Int(record.Epoch) != c.last.Int(record.Epoch) {
+		return nil
+	}
+	want := []said{{record.SyncState, c.last.Text(record.SyncState)}, {record.TimeSource, c.last.Text(record.TimeSource)},
+		{record.OffsetMS, c.last.Text(record.OffsetMS)}}
+	age := new(big.Int).Sub(new(big.Int).SetUint64(rec.Count(record.TsMonoNS)), new(big.Int).SetUint64(c.last.Count(record.TsMonoNS)))
+	bound := ""
+	if c.last.Has(record.TimeBoundMS) {
+		ns, err := nanos(c.last.Text(record.TimeBoundMS))
+		if err != nil {
+			return err
+		}
+		grown := new(big.Int).Add(new(big.Int).Abs(age), big.NewInt(999_999))
+		grown.Quo(grown, big.NewInt(1_000_000))
+		bound = millis(ns.Add(ns, grown.Mul(grown, big.NewInt(timebase.DriftPPM))))
+	}
+	want = append(want, said{record.TimeBoundMS, bound})
+	if err := differs(rec, "by the look at the wall clock before it", want...); err != nil {
+		return err
+	}
+	if known(rec) != known(c.last) {
+		return fmt.Errorf("%s is %q, and the look at the wall clock before it has %q", record.TsUTC, rec.Text(record.TsUTC), c.last.Text(record.TsUTC))
+	}
+	if utc := age.Add(age, big.NewInt(c.last.Time(record.TsUTC))); known(rec) && utc.Cmp(big.NewInt(rec.Time(record.TsUTC))) != 0 {
+		return fmt.Errorf("%s is %s, by the look at the wall clock before it and monotonic time it is %s ns since 1970", record.TsUTC,
+			rec.Text(record.TsUTC), utc)
+	}
+	return nil
 }
 
 // begins holds the start of a batch against what was known of UTC.

@@ -142,3 +142,16 @@ func TestNumbersOfNanosecondsAreSpelledAsRecordsSpellThem(t *testing.T) {
 		require.Error(t, err, text)
 	}
 }
+
+func TestAStampThatDoesNotFollowFromTheLookBeforeItIsFound(t *testing.T) {
+	dir := fed(t)
+	for _, kind := range []string{"window_start", "window_stop", "reconcile", "in_flight"} {
+		for key, value := range map[string]any{"sync_state": "PTP_LOCKED", "time_source": "gps", "offset_ms": "0.000009", "time_bound_ms": "0.000001",
+			"ts_utc": "2026-03-01T00:00:00.000000001Z"} {
+			got := failed(t, forge(t, dir, with(kind, 1, key, value)), "records")
+			require.Equal(t, place(t, dir, kind+"/1"), got.Seq, "%s of %s", key, kind)
+			require.Contains(t, got.String(), key)
+			require.Contains(t, got.String(), "the look at the wall clock before it")
+		}
+	}
+}
