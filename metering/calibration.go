@@ -93,7 +93,8 @@ func (c *Calibration) factor(meter string) *Factor {
 //
 // and density: 0.998 kg/L where the source has litres and the total kilograms, or the other way round. Of a counter, offset and
 // the true values are flows, and the first value of a point is a frequency, of a totalizer a flow. Outside its points a polyline
-// knows nothing: one of a counter that stands still now and then begins with 0 Hz.
+// knows nothing. That of a counter or totalizer begins at [0 Hz, 0 kg/min], since its first increment comes slowly: another is
+// refused where it is bound.
 func ParseCalibration(file string, src []byte) (*Calibration, error) {
 	doc := strictyaml.Parse(file, src, nil)
 	f := doc.Root().Map()

@@ -228,13 +228,11 @@ func (g *integral) edge(m *Meter, at int64) int64 {
 		g.hold(m, second)
 		one = g.Sum
 	} else {
-		var inc quantity.Acc
-		if i := m.Curve.pieceOf(g.Inc, g.Took); i < 0 || !m.Curve.amount(&inc, i, g.Inc, g.Took) {
+		i := m.Curve.pieceOf(g.Inc, g.Took)
+		if i < 0 || !m.Curve.amount(&one, i, g.Inc, g.Took) {
 			return 0
 		}
-		units, _ := inc.Int64()
-		rate, _ := quantity.MulDivRound(units, second, g.Took) // false where it took no time
-		one.Add(rate)
+		one, _ = one.MulDivRound(second, g.Took) // 0 where it took no time
 	}
 	v, _ := m.scale(one)
 	return v

@@ -26,15 +26,27 @@ var meterKinds = []struct{ name, meter, factor string }{
 		"tolerance: 0.50 kg, sample_period: 100 ms", "k_factor: \"100 {pulse}/kg\""},
 	{"pulses of a low flow", "source: FC1, bits: 16, low_cutoff: 5 Hz, sample_period: 100 ms", "k_factor: \"0.01 kg/{pulse}\""},
 	{"pulses by frequency", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [100 Hz, 61 kg/min], [400 Hz, 239 kg/min]]"},
+	{"pulses by a certificate", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [47.31 Hz, 28.97 kg/min], [101.93 Hz, 62.27 kg/min], [397.1 Hz, 237.31 kg/min]]"},
 	{"totalizer", "method: totalizer, source: FT1, modulus: 100 kg, most: 5 kg/s, identity: ID1", ""},
 	{"totalizer without limit", "method: totalizer, source: FC1, modulus: \"65536 {pulse}\", sample_period: 50 ms", "k_factor: \"100 {pulse}/kg\""},
 	{"flow", "method: flow, source: FI1, integration: rectangle, low_cutoff: 1 kg/min, filter: {type: device, delay: 200 ms}", ""},
 	{"flow by trapezoids", "method: flow, source: FI1, integration: trapezoid, filter: {type: median, samples: 3}, sample_period: 100 ms",
 		"linear: {gain: 1.0025, offset: 0.05 kg/min}"},
 	{"flow by points", "method: flow, source: FI1, integration: trapezoid, identity: ID1", "polyline: [[-1 kg/min, 0 kg/min], [50 kg/min, 52 kg/min], [100 kg/min, 99 kg/min]]"},
+	{"flow by a certificate", "method: flow, source: FI1, integration: trapezoid", certificate("kg/min")},
+	{"weight by a certificate", "method: weight, source: WT1, direction: gain", certificate("kg")},
 	{"weight", "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, tare: {most: 900 kg}", ""},
 	{"weight by points", "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, filter: {type: median, samples: 5}, identity: ID1",
 		"polyline: [[0 kg, 0 kg], [50 kg, 50.5 kg], [1000 kg, 1001 kg]]"},
+}
+
+// certificate is a polyline of 16 measured points, whose distances have nothing in common.
+func certificate(unit string) string {
+	var points []string
+	for i := range int64(16) {
+		points = append(points, fmt.Sprintf("[%d.%02d %s, %d.%03d %s]", 7*i*i, 13*i%100, unit, 7*i*i, 171*i%1000, unit))
+	}
+	return "polyline: [" + strings.Join(points, ", ") + "]"
 }
 
 // meterPlan is a plan with one meter and a window on it.
