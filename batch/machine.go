@@ -196,7 +196,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case HistorianSaid:
 		fx = m.heardTotal(ev, fx)
 	}
-	fx = m.guards(ev.Kind == Boot, m.qualities(fx))
+	fx = m.guards(ev.Kind == Boot, m.qualities(ev.Kind == Boot, fx))
 	for i := 0; i < len(m.told); i++ {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
