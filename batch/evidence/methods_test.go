@@ -462,11 +462,5 @@ func TestHalfOfATargetThatWasChangedIsThatOfTheNewOne(t *testing.T) {
 	rep, err := Verify(dir)
 	require.NoError(t, err)
 	require.True(t, rep.OK(), rep.Verdict())
-	var half string
-	for _, fact := range firstOf(t, dir, record.KindReconcile).Texts(record.Facts) {
-		if v, ok := strings.CutPrefix(fact, "half_batch "); ok {
-			half = v
-		}
-	}
-	require.Regexp(t, `^1[23]\.\d\d\d kg$`, half)
+	require.Contains(t, firstOf(t, dir, record.KindReconcile).Texts(record.Facts), "half_batch=12.000")
 }
