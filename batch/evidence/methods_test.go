@@ -159,13 +159,16 @@ func (l *rough) seen() timebase.Observation {
 func (l *rough) look() { l.step(batch.Event{Kind: batch.Observed, Observation: l.seen()}) }
 
 // cut takes the power away, and lets the controller come up again.
-func (l *rough) cut() {
+func (l *rough) cut() { l.cutWith(func(tag.ID) bool { return l.r.IntN(5) > 0 }) }
+
+// cutWith is cut where the sources that answer are read back.
+func (l *rough) cutWith(answers func(id tag.ID) bool) {
 	l.seal()
 	l.now, l.done, l.open = int64(l.r.IntN(1000))*ms+1, nil, false
 	ev := batch.Event{Kind: batch.Boot, Epoch: l.m.Epoch() + 1, Observation: l.seen(), LossMS: 15_000, Recovery: "continued", Last: l.next - 1,
 		Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}}
 	for id := tag.ID(1); id <= 6; id++ {
-		if l.r.IntN(5) > 0 {
+		if answers(id) {
 			ev.Readback = append(ev.Readback, batch.Reading{Tag: id, Form: formOf(id), Bits: l.values()[id], Quality: tag.Good})
 		}
 	}
@@ -463,4 +466,38 @@ func TestHalfOfATargetThatWasChangedIsThatOfTheNewOne(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, rep.OK(), rep.Verdict())
 	require.Contains(t, firstOf(t, dir, record.KindReconcile).Texts(record.Facts), "half_batch=12.000")
+}
+
+func TestABootThatReadsTheSourceIsOneGap(t *testing.T) {
+	for _, k := range meterKinds {
+		dir := t.TempDir()
+		b := bound(t, meterPlan(k.meter, k.factor), "B-1", approved{})
+		l := &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(1, 8)), first: 65_000, total: 9_800, serial: 7}
+		booted := false
+		for n := 0; !l.m.Ended() && n < 600; n++ {
+			l.until(l.now + 100*ms)
+			if l.open {
+				l.ug += 10_000
+			}
+			l.scan()
+			switch {
+			case n == 3:
+				l.tell(sequencer.Start)
+			case n == 40:
+				l.cutWith(func(tag.ID) bool { return true })
+				booted = true
+			case booted && l.m.State() == sequencer.Held:
+				l.tell(sequencer.Restart)
+			}
+		}
+		require.True(t, l.m.Ended(), k.name)
+		l.end()
+		_, err := Pack(dir, b)
+		require.NoError(t, err)
+		rep, err := Verify(dir)
+		require.NoError(t, err)
+		require.True(t, rep.OK(), "%s: %s", k.name, rep.Verdict())
+		stop := firstOf(t, dir, record.KindWindowStop)
+		require.Equal(t, []string{"1", "1", "STALE"}, []string{stop.Text(record.Gaps), stop.Text(record.Cuts), stop.Text(record.Quality)}, k.name)
+	}
 }
