@@ -65,3 +65,16 @@ func TestPeopleAreShownTonnesAndTheRecordsKeepKilograms(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, why.Words, " of 0.120 t: PASS")
 }
+
+func TestASummaryTellsAHistoriansTotalThatIsAbsentFromOneThatNobodyExpects(t *testing.T) {
+	in := func(number string) string { return number + " kg" }
+	for want, w := range map[string]window{
+		"  reconciliation with the meter's own total, 119.94 kg: PASS; historian: none":      {Meter: "119.94", Reconciled: "PASS"},
+		"  reconciliation with the meter's own total, 119.94 kg: PASS; historian: 119.98 kg": {Meter: "119.94", Reconciled: "PASS", Historian: "119.98"},
+		"  reconciliation, the meter's own total is not there: WARN; historian: none":        {Reconciled: "WARN", Absent: "meter_total"},
+		"  reconciliation with the meter's own total, 119.94 kg: WARN; historian: absent, which is no PASS; when its total is there: evidence reconcile": {
+			Meter: "119.94", Reconciled: "WARN", Absent: "historian_total"},
+	} {
+		require.Equal(t, want, w.reconciliation(in))
+	}
+}

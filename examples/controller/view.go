@@ -329,6 +329,7 @@ type window struct {
 	Historian  string `json:"historian_total"`
 	Reconciled string `json:"reconcile_status"`
 	Hint       string `json:"hint"`
+	Absent     string `json:"absent"`
 }
 
 // short names the windows of a complete batch that are not as the recipe wants them. A verdict is on record and stops nothing.
@@ -346,6 +347,8 @@ func (w *window) reconciliation(in func(number string) string) string {
 	words, historian := "  reconciliation", "none"
 	if w.Historian != "" {
 		historian = in(w.Historian)
+	} else if strings.Contains(w.Absent, "historian_total") {
+		historian = "absent, which is no PASS; when its total is there: evidence reconcile"
 	}
 	if w.Meter == "" {
 		words += ", the meter's own total is not there: " + w.Reconciled
