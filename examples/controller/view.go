@@ -190,8 +190,12 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
-	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight:
+	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight, record.KindWindowEvent, record.KindHistorianTotal:
 		return windowed(b, r)
+	case record.KindClockStep:
+		return fmt.Sprintf("the wall clock was moved by %s ms%s", text(record.MovedMS), bracket(text(record.StepReason)))
+	case record.KindTimeSourceChange:
+		return fmt.Sprintf("wall clock: %s (it was %s), %s", text(record.NewValue), text(record.OldValue), text(record.SourceChange))
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -259,6 +263,16 @@ func windowed(b *batch.Batch, r *record.Record) string {
 		return window + " opens, target " + shown(record.Target)
 	case record.KindWindowStop:
 		return window + " closes: " + shown(record.TotalizedValue) + ", " + text(record.Result)
+	case record.KindWindowEvent:
+		if text(record.WindowEvent) == "threshold" { // a step says that it goes on
+			return ""
+		}
+		return window + " at " + shown(record.TotalizedValue) + ": " + text(record.WindowEvent)
+	case record.KindHistorianTotal:
+		if !r.Has(record.Value) {
+			return window + ", historian: none yet" + bracket(text(record.Detail))
+		}
+		return window + ", historian: " + shown(record.Value) + bracket(text(record.HistorianSource))
 	}
 	return fmt.Sprintf("%s, what runs in: %s, error %s%s", window, text(record.Result), shown(record.Delta), bracket(text(record.Detail)))
 }
@@ -268,7 +282,8 @@ func shown(k record.Kind) bool {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
-		record.KindRecovery, record.KindInterlock, record.KindAlarm:
+		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
+		record.KindTimeSourceChange:
 		return true
 	}
 	return false
