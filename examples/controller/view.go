@@ -192,10 +192,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
 	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight, record.KindWindowEvent, record.KindHistorianTotal:
 		return windowed(b, r)
-	case record.KindClockStep:
-		return fmt.Sprintf("the wall clock was moved by %s ms%s", text(record.MovedMS), bracket(text(record.StepReason)))
-	case record.KindTimeSourceChange:
-		return fmt.Sprintf("wall clock: %s (it was %s), %s", text(record.NewValue), text(record.OldValue), text(record.SourceChange))
+	case record.KindClockStep, record.KindTimeSourceChange:
+		return clocked(k, r)
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -252,6 +250,14 @@ func lost(r *record.Record) string {
 		return "nothing was recorded for " + away + " s, in which nobody controlled the plant"
 	}
 	return "for how long nothing was recorded is not known; meanwhile nobody controlled the plant"
+}
+
+// clocked says what has become of the wall clock.
+func clocked(k record.Kind, r *record.Record) string {
+	if k == record.KindClockStep {
+		return fmt.Sprintf("the wall clock was moved by %s ms%s", r.Text(record.MovedMS), bracket(r.Text(record.StepReason)))
+	}
+	return fmt.Sprintf("wall clock: %s (it was %s), %s", r.Text(record.NewValue), r.Text(record.OldValue), r.Text(record.SourceChange))
 }
 
 // windowed says what has become of a window.
