@@ -107,6 +107,13 @@ func (c *Calibration) Bind(m *Meter, meter string, one, resolution quantity.Quan
 		return nil
 	case c.factor(meter) == nil:
 		return fmt.Errorf("metering: meter %q: no factor from %s to counts of %q: %w", meter, one.Unit, resolution, err)
+	case f.K.Coef != 0 && errors.Is(err, quantity.ErrDimension) && !errors.Is(err, errDensity) && !errors.Is(err, errNoDensity):
+		want := "as a plain number, such as 1.0025"
+		if m.Method == Pulses {
+			want = fmt.Sprintf("in %s/%s", one.Unit, resolution.Unit)
+		}
+		return fmt.Errorf("metering: calibration %q, meter %q: k_factor %q makes no %s of %s; write it %s: %w",
+			c.ID, meter, f.K, resolution.Unit, one.Unit, want, quantity.ErrDimension)
 	}
 	return fmt.Errorf("metering: calibration %q, meter %q: %s from %s to counts of %q: %w",
 		c.ID, meter, c.Words(meter)[0], one.Unit, resolution, err)

@@ -54,7 +54,7 @@ func TestACalibrationIsReadAsItStands(t *testing.T) {
 func TestEveryErrorOfAWrongCalibrationIsToldAtOnce(t *testing.T) {
 	files, err := filepath.Glob("testdata/wrong/calibration_*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for _, file := range files {
 		src, err := os.ReadFile(file)
 		require.NoError(t, err)
