@@ -232,7 +232,7 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 		return err
 	}
 	g, c := &weighing{a: a, facts: facts, anomalies: rec.Texts(record.Anomalies)}, &w.course
-	want := r.declaredFacts(a)
+	want := r.declaredFacts(a, &w.g.bound)
 	if moved := &c.moved; moved.IsInt64() {
 		want["moved_ns"] = moved.Int64()
 	}
@@ -284,7 +284,7 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 	if want["edge"], _ = a.counts(w.stop.Text(record.EdgeFlow)); w.stop.Text(record.EdgeFlow) == record.Overflow {
 		delete(want, "edge")
 	}
-	r.rollovers(a, &w.course, want)
+	r.rollovers(a, w, want)
 	named := func(ids ...tag.ID) (is int64) {
 		for _, id := range ids {
 			if id != tag.None && slices.Contains(w.course.reset, r.m.Tags[id].Name) {
@@ -297,7 +297,8 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 }
 
 // rollovers adds by how much totals are too great if rollovers that are on record were set-backs.
-func (r *records) rollovers(a *aim, c *course, want map[string]int64) {
+func (r *records) rollovers(a *aim, w *window, want map[string]int64) {
+	c, b := &w.course, &w.g.bound
 	if c.untold {
 		return
 	}
@@ -321,18 +322,22 @@ func (r *records) rollovers(a *aim, c *course, want map[string]int64) {
 			add("meter_excess", m.Totalizer, k, big.NewInt(m.TotalizerModulus))
 		}
 	}
-	span := big.NewInt(m.Modulus)
-	if m.Method == metering.Pulses && m.Bits < 63 {
-		span = new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
-	}
-	if k, err := r.cal.Ratio(m.Name, r.m.Tags[m.Source].Unit, m.Resolution); err == nil && m.Method <= metering.Totalizer {
-		add("excess", m.Source, k, span)
+	if b.Method <= metering.Totalizer && len(b.Curve.A) == 0 {
+		add("excess", m.Source, b.K, span(b))
 	}
 }
 
-// declaredFacts are the facts that follow from map and calibration alone.
-func (r *records) declaredFacts(a *aim) map[string]int64 {
-	m, want := a.meter, map[string]int64{}
+// span is the range of a counter, 0 where there is none that can be told from a reading.
+func span(b *metering.Meter) *big.Int {
+	if b.Method == metering.Pulses && b.Bits < 63 {
+		return new(big.Int).Lsh(big.NewInt(1), uint(b.Bits))
+	}
+	return big.NewInt(b.Modulus)
+}
+
+// declaredFacts are the facts that follow from map and calibration alone, by the factor that was held against them.
+func (r *records) declaredFacts(a *aim, b *metering.Meter) map[string]int64 {
+	m, want := a.meter, map[string]int64{"modulus": 0}
 	one := int64(1)
 	upTo := func(k quantity.Ratio) {
 		v := new(big.Int).Add(big.NewInt(k.Num()), big.NewInt(k.Den()-1))
@@ -347,17 +352,10 @@ func (r *records) declaredFacts(a *aim) map[string]int64 {
 			want[name] = 0
 		}
 	}
-	k, err := r.cal.Ratio(m.Name, r.m.Tags[m.Source].Unit, m.Resolution)
-	if m.Method == metering.Pulses || m.Method == metering.Totalizer {
-		if err != nil {
-			return want
+	if b.Method <= metering.Totalizer {
+		if upTo(b.K); len(b.Curve.A) == 0 {
+			apply("modulus", b.K, span(b))
 		}
-		upTo(k)
-		span := big.NewInt(m.Modulus)
-		if m.Method == metering.Pulses && m.Bits < 63 {
-			span = new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
-		}
-		apply("modulus", k, span)
 	}
 	if m.Totalizer != tag.None {
 		t := &r.m.Tags[m.Totalizer]
