@@ -255,6 +255,7 @@ func (m *Machine) boot(ev *Event) {
 		m.ifx = append(m.ifx, iomap.Effect{Kind: iomap.QualityChanged, Tag: id, From: tag.Good, To: tag.Stale, AgeMS: ev.LossMS})
 		if _, q := m.io.Read(id, m.now); q != tag.Stale {
 			m.ifx = append(m.ifx, iomap.Effect{Kind: iomap.QualityChanged, Tag: id, From: tag.Stale, To: q})
+			m.io.Told(id, q)
 		}
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Boot})

@@ -97,6 +97,9 @@ func (k *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) {
 // Source returns the raw value in force and when it was true.
 func (k *Machine) Source(id tag.ID) (raw, at int64) { return k.st[id].Raw, k.st[id].At }
 
+// Told takes in that somebody was told of the quality of a tag, so that a change from there is an effect.
+func (k *Machine) Told(id tag.ID, q tag.Quality) { k.st[id].Told = uint8(q) }
+
 // Step takes in one event at monotonic time at and appends its effects to fx. What came due up to at counts as having come
 // before the event, whether a Tick told of it or not. It allocates nothing.
 func (k *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {

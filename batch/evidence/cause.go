@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
@@ -218,7 +219,7 @@ func (c *course) passes(rec *record.Record, window, source string) {
 		if within == 0 {
 			within = 1_000_000_000
 		}
-		if c.quality != tag.Good && int64(rec.Count(record.TsMonoNS))-c.openedAt <= within {
+		if c.quality != tag.Good && !c.cut && int64(rec.Count(record.TsMonoNS))-c.openedAt <= within {
 			c.atStart = true
 		}
 	}
@@ -232,7 +233,7 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 		return err
 	}
 	g, c := &weighing{a: a, facts: facts, anomalies: rec.Texts(record.Anomalies)}, &w.course
-	want := r.declaredFacts(a, &w.g.bound)
+	want := r.declaredFacts(a, w)
 	if moved := &c.moved; moved.IsInt64() {
 		want["moved_ns"] = moved.Int64()
 	}
@@ -298,7 +299,7 @@ func (r *records) stopped(a *aim, w *window, want map[string]int64) {
 
 // rollovers adds by how much totals are too great if rollovers that are on record were set-backs.
 func (r *records) rollovers(a *aim, w *window, want map[string]int64) {
-	c, b := &w.course, &w.g.bound
+	c, bound := &w.course, &w.g.bound
 	if c.untold {
 		return
 	}
@@ -322,22 +323,22 @@ func (r *records) rollovers(a *aim, w *window, want map[string]int64) {
 			add("meter_excess", m.Totalizer, k, big.NewInt(m.TotalizerModulus))
 		}
 	}
-	if b.Method <= metering.Totalizer && len(b.Curve.A) == 0 {
-		add("excess", m.Source, b.K, span(b))
+	if want["excess"] = 0; len(bound.Curve.A) == 0 && m.Method <= metering.Totalizer {
+		add("excess", m.Source, bound.K, spanOf(m))
 	}
 }
 
-// span is the range of a counter, 0 where there is none that can be told from a reading.
-func span(b *metering.Meter) *big.Int {
-	if b.Method == metering.Pulses && b.Bits < 63 {
-		return new(big.Int).Lsh(big.NewInt(1), uint(b.Bits))
+// spanOf is where the counter of a meter begins anew.
+func spanOf(m *iomap.Meter) *big.Int {
+	if m.Method == metering.Pulses && m.Bits < 63 {
+		return new(big.Int).Lsh(big.NewInt(1), uint(m.Bits))
 	}
-	return big.NewInt(b.Modulus)
+	return big.NewInt(m.Modulus)
 }
 
-// declaredFacts are the facts that follow from map and calibration alone, by the factor that was held against them.
-func (r *records) declaredFacts(a *aim, b *metering.Meter) map[string]int64 {
-	m, want := a.meter, map[string]int64{"modulus": 0}
+// declaredFacts are the facts that follow from map and calibration alone.
+func (r *records) declaredFacts(a *aim, w *window) map[string]int64 {
+	m, bound, want := a.meter, &w.g.bound, map[string]int64{"modulus": 0}
 	one := int64(1)
 	upTo := func(k quantity.Ratio) {
 		v := new(big.Int).Add(big.NewInt(k.Num()), big.NewInt(k.Den()-1))
@@ -352,9 +353,9 @@ func (r *records) declaredFacts(a *aim, b *metering.Meter) map[string]int64 {
 			want[name] = 0
 		}
 	}
-	if b.Method <= metering.Totalizer {
-		if upTo(b.K); len(b.Curve.A) == 0 {
-			apply("modulus", b.K, span(b))
+	if m.Method == metering.Pulses || m.Method == metering.Totalizer {
+		if upTo(bound.K); len(bound.Curve.A) == 0 {
+			apply("modulus", bound.K, spanOf(m))
 		}
 	}
 	if m.Totalizer != tag.None {
