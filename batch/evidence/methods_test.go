@@ -297,6 +297,33 @@ func TestDeclaredFactsOfEveryCounterCannotBeForged(t *testing.T) {
 	}
 }
 
+func TestASampleThatDecidesNothingAllocatesNothingWhateverTheMethod(t *testing.T) {
+	for _, k := range meterKinds {
+		l := &rough{run: begin(t, t.TempDir(), bound(t, meterPlan(k.meter, k.factor), "B-1", approved{})), r: rand.New(rand.NewPCG(5, 8)),
+			first: 65_000, total: 9_800, serial: 7}
+		for n := range 20 {
+			l.until(l.now + 100*ms)
+			if l.open {
+				l.ug += 10_000
+			}
+			if l.scan(); n == 3 {
+				l.tell(sequencer.Start)
+			}
+		}
+		require.True(t, l.m.Total(0).Open, k.name)
+		steady, now, fx := l.values(), l.now, make([]batch.Effect, 0, 64)
+		require.Zero(t, testing.AllocsPerRun(20, func() {
+			for id := tag.ID(1); id <= 6; id++ {
+				now++
+				ev := batch.Event{Kind: batch.Sample, Tag: id, Form: formOf(id), Bits: steady[id], Quality: tag.Good}
+				if fx = l.m.Step(now, &ev, fx[:0]); len(fx) > 0 {
+					t.Fatalf("%s: the step was not steady: %s", k.name, fx[0].Body)
+				}
+			}
+		}), k.name)
+	}
+}
+
 func TestABatchOfEachMethodReplaysByteForByteFromASnapshotBeforeEveryEvent(t *testing.T) {
 	for _, k := range meterKinds {
 		dir, l := charged(t, k.meter, k.factor, 3, true)
