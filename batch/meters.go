@@ -207,9 +207,8 @@ func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 			}
 		}
 		if w.meter.Totalizer != tag.None {
-			var tq tag.Quality
-			m.refs.Totals[e.Window], tq = m.io.Read(w.meter.Totalizer, m.now)
-			m.refs.TotalQ[e.Window] = uint8(tq)
+			_, q := m.io.Read(w.meter.Totalizer, m.now)
+			m.refs.TotalQ[e.Window] = uint8(q)
 		}
 		if opened {
 			m.opensFacts(e.Window, at)

@@ -51,7 +51,11 @@ func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Text(record.Unit, string(w.meter.Resolution.Unit))
 	m.decimal(record.TotalizedValue, t.Value, w.meter.Resolution)
 	m.decimal(record.Target, spec.Target, w.meter.Resolution)
-	m.decimal(record.Delta, t.Value-spec.Target, w.meter.Resolution)
+	if d, ok := minus(t.Value, spec.Target); ok {
+		m.decimal(record.Delta, d, w.meter.Resolution)
+	} else {
+		m.body.Text(record.Delta, record.Overflow)
+	}
 	tolerance, why := m.tolerance(e.Window)
 	m.decimal(record.Tolerance, tolerance, w.meter.Resolution)
 	if why != "" {
@@ -178,12 +182,12 @@ func (m *Machine) edges(n int) {
 
 // verdict judges a closed window.
 func verdict(t *metering.Total, target, tolerance int64, reason string) string {
-	switch d := t.Value - target; {
+	switch d, ok := minus(t.Value, target); {
 	case reason != "end":
 		return "INCOMPLETE"
 	case t.Quality != tag.Good:
 		return "NOT_GOOD"
-	case d > tolerance || -d > tolerance:
+	case !ok || d > tolerance || d < -tolerance:
 		return "OUT_OF_TOLERANCE"
 	}
 	return "PASS"

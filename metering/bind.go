@@ -20,34 +20,6 @@ var (
 	errNoDensity = fmt.Errorf("a density is not needed here; leave it out: %w", quantity.ErrDimension)
 )
 
-// Ratio is how many counts of resolution one count of a meter's source makes, exactly, by a K-factor. counted is what the source
-// counts, for example {pulse}. A meter without factor, and every meter of a nil Calibration, must have a source whose unit
-// converts to that of the resolution by itself; a factor without dimension, such as 1.0025, corrects such a source by
-// multiplying. A straight line and a polyline are no ratio, and refused: see [Calibration.Bind].
-//
-// The error wraps [quantity.ErrDimension] if factor and units do not fit together or a factor is missing, and
-// [quantity.ErrOverflow] if the ratio needs more than 64 bits.
-func (c *Calibration) Ratio(meter string, counted quantity.Unit, resolution quantity.Quantity) (quantity.Ratio, error) {
-	one := quantity.Quantity{Coef: 1, Unit: counted}
-	f := c.factor(meter)
-	if f == nil {
-		r, err := one.Per(resolution)
-		if err != nil {
-			err = fmt.Errorf("metering: meter %q: no K-factor from %s to %s: %w", meter, counted, resolution.Unit, err)
-		}
-		return r, err
-	}
-	if f.K.Coef == 0 {
-		return quantity.Ratio{}, fmt.Errorf("metering: calibration %q, meter %q: it has no K-factor but a curve", c.ID, meter)
-	}
-	r, err := f.ratio([]quantity.Quantity{one}, resolution)
-	if err != nil {
-		err = fmt.Errorf("metering: calibration %q, meter %q: K %q from %s to counts of %q: %w",
-			c.ID, meter, f.K, counted, resolution, err)
-	}
-	return r, err
-}
-
 // ratio is a source by the K-factor over a resolution.
 func (f *Factor) ratio(source []quantity.Quantity, resolution quantity.Quantity) (quantity.Ratio, error) {
 	r, err := f.quotient(append(source[:len(source):len(source)], f.K), []quantity.Quantity{resolution})
@@ -110,6 +82,13 @@ func (c *Calibration) Bind(m *Meter, meter string, one, resolution quantity.Quan
 		return nil
 	case c.factor(meter) == nil:
 		return fmt.Errorf("metering: meter %q: no factor from %s to counts of %q: %w", meter, one.Unit, resolution, err)
+	case f.K.Coef != 0 && errors.Is(err, quantity.ErrDimension) && !errors.Is(err, errDensity) && !errors.Is(err, errNoDensity):
+		want := "as a plain number, such as 1.0025"
+		if m.Method == Pulses {
+			want = fmt.Sprintf("in %s/%s", one.Unit, resolution.Unit)
+		}
+		return fmt.Errorf("metering: calibration %q, meter %q: k_factor %q makes no %s of %s; write it %s: %w",
+			c.ID, meter, f.K, resolution.Unit, one.Unit, want, quantity.ErrDimension)
 	}
 	return fmt.Errorf("metering: calibration %q, meter %q: %s from %s to counts of %q: %w",
 		c.ID, meter, c.Words(meter)[0], one.Unit, resolution, err)

@@ -73,18 +73,15 @@ func (c *Curve) pieceOf(inc, dt int64) int {
 		return 0
 	}
 	hi, lo := bits.Mul64(uint64(inc), thousand)
-	below := func(x int64) bool { // inc is slower than x
+	for i, x := range c.X {
 		xHi, xLo := bits.Mul64(uint64(x), uint64(dt))
-		return hi < xHi || hi == xHi && lo < xLo
-	}
-	if below(c.X[0]) {
-		return -1
-	}
-	for i := 1; i < len(c.X); i++ {
-		xHi, xLo := bits.Mul64(uint64(c.X[i]), uint64(dt))
-		if hi < xHi || hi == xHi && lo <= xLo {
-			return i - 1
+		if hi > xHi || hi == xHi && lo > xLo {
+			continue
 		}
+		if i == 0 && (hi != xHi || lo != xLo) {
+			return -1
+		}
+		return max(i-1, 0)
 	}
 	return -1
 }

@@ -33,7 +33,7 @@ procedure:
         - set: {XV1: open}
         - wait_total: {window: A, short_by: 0.90 kg, learn: {min: 0 kg, max: 1.50 kg, share: 50 %}}
         - set: {XV1: closed}
-        - jog: {window: A, set: {XV1: open}, for: 150 ms, settle: 300 ms, at_most: 9}
+        - jog: {window: A, set: {XV1: open}, for: 150 ms, settle: 1500 ms, at_most: 9}
         - close_window: A
     - {id: AFTER, level: phase, actions: [{mark: charged}]}
 `

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -28,6 +29,9 @@ var meterKinds = []struct{ name, meter, factor string }{
 	{"pulses by frequency", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [100 Hz, 61 kg/min], [400 Hz, 239 kg/min]]"},
 	{"pulses by a certificate", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [47.31 Hz, 28.97 kg/min], [101.93 Hz, 62.27 kg/min], [397.1 Hz, 237.31 kg/min]]"},
 	{"totalizer", "method: totalizer, source: FT1, modulus: 100 kg, most: 5 kg/s, identity: ID1", ""},
+	{"totalizer and a historian", "method: totalizer, source: FT1, modulus: 100 kg, historian: external, tolerance: 0.50 kg", ""},
+	{"pulses by frequency and a device", "source: FC1, bits: 16, totalizer: FT1, totalizer_modulus: 100 kg, tolerance: 0.50 kg",
+		"polyline: [[0 Hz, 0 kg/min], [100 Hz, 61 kg/min], [400 Hz, 239 kg/min]]"},
 	{"totalizer without limit", "method: totalizer, source: FC1, modulus: \"65536 {pulse}\", sample_period: 50 ms", "k_factor: \"100 {pulse}/kg\""},
 	{"flow", "method: flow, source: FI1, integration: rectangle, low_cutoff: 1 kg/min, filter: {type: device, delay: 200 ms}", ""},
 	{"flow by trapezoids", "method: flow, source: FI1, integration: trapezoid, filter: {type: median, samples: 3}, sample_period: 100 ms",
@@ -293,6 +297,48 @@ func TestWhatRecordsSayOfAWindowBesideItsTotalCannotBeForged(t *testing.T) {
 	failed(t, forge(t, dir, fields("window_stop", 1, func(f map[string]any) { f["boundary"] = []string{"flow_at_start"} })), "totals")
 }
 
+func TestDeclaredFactsOfEveryCounterCannotBeForged(t *testing.T) {
+	for _, k := range meterKinds {
+		if !strings.Contains(k.meter, "tolerance") {
+			continue
+		}
+		dir, _ := charged(t, k.meter, k.factor, 3, false)
+		forged := slices.Clone(firstOf(t, dir, record.KindReconcile).Texts(record.Facts))
+		grain := slices.IndexFunc(forged, func(f string) bool { return strings.HasPrefix(f, "grain=") })
+		require.NotEqual(t, -1, grain, k.name)
+		forged[grain] = "grain=0.777"
+		got := failed(t, forge(t, dir, with("reconcile", 1, "facts", forged)), "totals")
+		require.Contains(t, got.String(), "grain", k.name)
+	}
+}
+
+func TestASampleThatDecidesNothingAllocatesNothingWhateverTheMethod(t *testing.T) {
+	for _, k := range meterKinds {
+		l := &rough{run: begin(t, t.TempDir(), bound(t, meterPlan(k.meter, k.factor), "B-1", approved{})), r: rand.New(rand.NewPCG(5, 8)),
+			first: 65_000, total: 9_800, serial: 7}
+		for n := range 20 {
+			l.until(l.now + 100*ms)
+			if l.open {
+				l.ug += 10_000
+			}
+			if l.scan(); n == 3 {
+				l.tell(sequencer.Start)
+			}
+		}
+		require.True(t, l.m.Total(0).Open, k.name)
+		steady, now, fx := l.values(), l.now, make([]batch.Effect, 0, 64)
+		require.Zero(t, testing.AllocsPerRun(20, func() {
+			for id := tag.ID(1); id <= 6; id++ {
+				now++
+				ev := batch.Event{Kind: batch.Sample, Tag: id, Form: formOf(id), Bits: steady[id], Quality: tag.Good}
+				if fx = l.m.Step(now, &ev, fx[:0]); len(fx) > 0 {
+					t.Fatalf("%s: the step was not steady: %s", k.name, fx[0].Body)
+				}
+			}
+		}), k.name)
+	}
+}
+
 func TestABatchOfEachMethodReplaysByteForByteFromASnapshotBeforeEveryEvent(t *testing.T) {
 	for _, k := range meterKinds {
 		dir, l := charged(t, k.meter, k.factor, 3, true)
@@ -426,78 +472,4 @@ func TestACalibrationWithLimitsOpensNoWindowWhileNobodyKnowsTheTime(t *testing.T
 	require.Empty(t, eventsOf(t, dir, record.KindWindowStart))
 	list := eventsOf(t, dir, record.KindStepState)
 	require.Contains(t, string(list[len(list)-2].Body)+string(list[len(list)-1].Body), "calibration 3 holds for a time, and nobody knows what time it is")
-}
-
-func TestHalfOfATargetThatWasChangedIsThatOfTheNewOne(t *testing.T) {
-	files := meterPlan(meterKinds[0].meter, meterKinds[0].factor)
-	recipe := strings.Replace(string(files["recipe.yaml"].Data), "procedure:", "formula:\n  - {name: charge, value: 12 kg, min: 1 kg, max: 50 kg}\nprocedure:", 1)
-	files["recipe.yaml"].Data = []byte(strings.Replace(recipe, "target: 12 kg", "target: $charge", 1))
-	dir := t.TempDir()
-	b := bound(t, files, "B-1", approved{})
-	l := &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(1, 8)), first: 65_000, total: 9_800, serial: 7}
-	changed := false
-	for n := 0; !l.m.Ended() && n < 600; n++ {
-		l.until(l.now + 100*ms)
-		if l.open {
-			l.ug += 10_000
-		}
-		l.scan()
-		switch {
-		case n == 3:
-			l.tell(sequencer.Start)
-		case n == 20:
-			l.tell(sequencer.Hold)
-		case l.m.State() == sequencer.Held && !changed:
-			changed = true
-			l.step(batch.Event{Kind: batch.Told, Command: sequencer.Change, Name: "charge", Value: "24 kg", Operator: "o.shift", Role: "operator", Reason: "more"})
-			snapshot := l.m.Snapshot(nil)
-			again := b.Start()
-			require.NoError(t, again.Restore(snapshot))
-			require.Equal(t, snapshot, again.Snapshot(nil))
-			l.m = again
-			l.tell(sequencer.Restart)
-		}
-	}
-	require.True(t, changed && l.m.Ended())
-	l.end()
-	_, err := Pack(dir, b)
-	require.NoError(t, err)
-	rep, err := Verify(dir)
-	require.NoError(t, err)
-	require.True(t, rep.OK(), rep.Verdict())
-	require.Contains(t, firstOf(t, dir, record.KindReconcile).Texts(record.Facts), "half_batch=12.000")
-}
-
-func TestABootThatReadsTheSourceIsOneGap(t *testing.T) {
-	for _, k := range meterKinds {
-		dir := t.TempDir()
-		b := bound(t, meterPlan(k.meter, k.factor), "B-1", approved{})
-		l := &rough{run: begin(t, dir, b), r: rand.New(rand.NewPCG(1, 8)), first: 65_000, total: 9_800, serial: 7}
-		booted := false
-		for n := 0; !l.m.Ended() && n < 600; n++ {
-			l.until(l.now + 100*ms)
-			if l.open {
-				l.ug += 10_000
-			}
-			l.scan()
-			switch {
-			case n == 3:
-				l.tell(sequencer.Start)
-			case n == 40:
-				l.cutWith(func(tag.ID) bool { return true })
-				booted = true
-			case booted && l.m.State() == sequencer.Held:
-				l.tell(sequencer.Restart)
-			}
-		}
-		require.True(t, l.m.Ended(), k.name)
-		l.end()
-		_, err := Pack(dir, b)
-		require.NoError(t, err)
-		rep, err := Verify(dir)
-		require.NoError(t, err)
-		require.True(t, rep.OK(), "%s: %s", k.name, rep.Verdict())
-		stop := firstOf(t, dir, record.KindWindowStop)
-		require.Equal(t, []string{"1", "1", "STALE"}, []string{stop.Text(record.Gaps), stop.Text(record.Cuts), stop.Text(record.Quality)}, k.name)
-	}
 }

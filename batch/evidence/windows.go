@@ -86,7 +86,6 @@ type windows struct {
 	all    []*window // in the order in which they opened
 	open   []*window
 	now    int64  // when a meter was last told something
-	moved  string // by how much the last clock_step moved UTC
 	booted uint64 // number of the last boot
 	waited uint64 // number of the last record of a wait for a total that ended
 	line   []byte
