@@ -164,6 +164,7 @@ func (m *Machine) adopt(next *form, name string, ev *Event, reason string, promp
 	scope := m.scope(name) // as all stands now
 	m.form = *next
 	m.seq.Adopt(m.now, &m.form.prog.seq)
+	m.met.Adopt(m.form.prog.windows)
 	m.begin(record.KindParameterChange)
 	m.body.Text(record.Parameter, name)
 	m.body.Decimal(record.OldValue, was.Coef, was.Scale)
@@ -258,5 +259,6 @@ func (m *Machine) restoreForm(src []byte) ([]byte, error) {
 		}
 	}
 	m.seq = sequencer.New(&m.form.prog.seq, image{m})
+	m.met.Adopt(m.form.prog.windows)
 	return src[n:], nil
 }

@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "25ef4fbdcd624fc54cc303e9d67c14990c77b33adf405d0cb6409f1c8cf661cc",
-	"testdata/engine1/faults": "6a897e26a12b307c82df66a2dee244dba9a09a08f46c108dc66c1c2937b27e61",
+	"testdata/engine1/demo":   "dbc81c13a5388f8a5e7bab65c7e0f2e0cc6607ded88645835d6861a4eb653f8d",
+	"testdata/engine1/faults": "f2fd1bc9f3a0428615a4d3660cdef90967a5b1ba180c0cdd6c177f0ea1e24866",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -258,14 +258,9 @@ func (m *Machine) judged(e *sequencer.Effect, t *metering.Total, verdict string,
 		ev.Verdict = sequencer.NotGood
 	}
 	if ev.Verdict != sequencer.Passed {
-		show := func(n int64) string {
-			if q, ok := quantity.FromCounts(n, w.meter.Resolution); ok {
-				return q.String()
-			}
-			return record.Overflow
-		}
-		ev.Reason = fmt.Sprintf("window %s is %s: total %s, target %s, tolerance %s", w.id, verdict, show(t.Value),
-			show(m.form.prog.windows[e.Window].Target), show(tolerance))
+		ev.Reason = fmt.Sprintf("window %s is %s: total %s, target %s, tolerance %s", w.id, verdict,
+			amountOf(t.Value, w.meter.Resolution), amountOf(m.form.prog.windows[e.Window].Target, w.meter.Resolution),
+			amountOf(tolerance, w.meter.Resolution))
 	}
 	m.tell(ev)
 }

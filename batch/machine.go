@@ -71,8 +71,7 @@ type refs struct {
 	Windows []uint64 // by window: record that opened it
 	Outputs []uint64 // by output: record of its last write
 	Told    []uint64 // by window and metering.Note: how often that has happened
-	Totals  []int64  // by window: the device's totalizer when it opened
-	TotalQ  []uint8  // by window: quality of that reading
+	TotalQ  []uint8  // by window: quality of the device's totalizer when it opened
 	recRefs
 	guardRefs
 }
@@ -85,7 +84,7 @@ func (b *Batch) Start() *Machine {
 	m.seq, m.guard = sequencer.New(&p.seq, image{m}), iomap.NewGuard(b.Plan.Map)
 	n, w := len(p.elems), len(p.wins)
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
-		Told: make([]uint64, w*noteCount), Totals: make([]int64, w), TotalQ: make([]uint8, w), recRefs: newRecRefs(w), guardRefs: b.guardRefs()}
+		Told: make([]uint64, w*noteCount), TotalQ: make([]uint8, w), recRefs: newRecRefs(w), guardRefs: b.guardRefs()}
 	m.line, m.feeds = make([]line, len(p.seq.Asks)), make([]feedState, w)
 	return m
 }
@@ -196,7 +195,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case HistorianSaid:
 		fx = m.heardTotal(ev, fx)
 	}
-	fx = m.guards(ev.Kind == Boot, m.qualities(fx))
+	fx = m.guards(ev.Kind == Boot, m.qualities(ev.Kind == Boot, fx))
 	for i := 0; i < len(m.told); i++ {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {

@@ -71,14 +71,18 @@ func (m *Machine) meter(ev *Event) {
 	}
 }
 
-// qualities records changes of quality, hands them to the meters, and records what has happened to open windows.
-func (m *Machine) qualities(fx []Effect) []Effect {
+// qualities records changes of quality, hands them to the meters, and records what has happened to open windows. That a boot makes
+// sources STALE meters know already, by the epoch that began: what was read then came after that.
+func (m *Machine) qualities(boot bool, fx []Effect) []Effect {
 	for i := range m.ifx {
 		e := &m.ifx[i]
 		if e.Kind != iomap.QualityChanged {
 			continue
 		}
 		fx = m.qualityChanged(e, fx)
+		if boot && e.To == tag.Stale {
+			continue
+		}
 		for _, f := range m.form.prog.inputs[e.Tag] {
 			m.meterStep(&metering.Event{Kind: metering.Quality, Meter: f.meter, Role: f.role, RawAt: m.at, Quality: e.To})
 		}
@@ -203,9 +207,8 @@ func (m *Machine) openWindow(e *sequencer.Effect, fx []Effect) []Effect {
 			}
 		}
 		if w.meter.Totalizer != tag.None {
-			var tq tag.Quality
-			m.refs.Totals[e.Window], tq = m.io.Read(w.meter.Totalizer, m.now)
-			m.refs.TotalQ[e.Window] = uint8(tq)
+			_, q := m.io.Read(w.meter.Totalizer, m.now)
+			m.refs.TotalQ[e.Window] = uint8(q)
 		}
 		if opened {
 			m.opensFacts(e.Window, at)

@@ -52,9 +52,9 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [22]any {
+func (m *Machine) refParts() [21]any {
 	r := &m.refs
-	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Told, r.Totals, r.TotalQ, r.Facts, r.Opened, r.Edges, r.Heard,
+	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Told, r.TotalQ, r.Facts, r.Opened, r.Edges, r.Heard,
 		r.Recons, r.Hist, m.line, m.feeds, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
 		r.Late}
 }

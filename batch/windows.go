@@ -29,7 +29,7 @@ func (m *Machine) windowStart(e *sequencer.Effect, raw int64, fx []Effect) []Eff
 		m.body.Decimal(record.TimeWithinMS, w.within, 6)
 	}
 	m.body.Text(record.Quality, tag.Good.String())
-	m.described(w, raw)
+	m.described(w, &m.form.prog.meters[m.form.prog.windows[e.Window].Meter], raw)
 	m.edges(e.Window)
 	m.causes(m.input, m.refs.Elems[e.Elem])
 	m.refs.Windows[e.Window] = m.next
@@ -51,7 +51,11 @@ func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Text(record.Unit, string(w.meter.Resolution.Unit))
 	m.decimal(record.TotalizedValue, t.Value, w.meter.Resolution)
 	m.decimal(record.Target, spec.Target, w.meter.Resolution)
-	m.decimal(record.Delta, t.Value-spec.Target, w.meter.Resolution)
+	if d, ok := minus(t.Value, spec.Target); ok {
+		m.decimal(record.Delta, d, w.meter.Resolution)
+	} else {
+		m.body.Text(record.Delta, record.Overflow)
+	}
 	tolerance, why := m.tolerance(e.Window)
 	m.decimal(record.Tolerance, tolerance, w.meter.Resolution)
 	if why != "" {
@@ -74,12 +78,12 @@ func (m *Machine) windowStop(e *sequencer.Effect, fx []Effect) []Effect {
 }
 
 // described says how a window that opens is metered: method, calibration, sampling and filter, and the reading that it begins with.
-func (m *Machine) described(w *window, raw int64) {
+func (m *Machine) described(w *window, bound *metering.Meter, raw int64) {
 	b, meter, cal := &m.body, w.meter, m.b.Plan.Calibration
 	source := &m.b.Plan.Map.Tags[meter.Source]
 	b.Text(record.Meter, meter.Name)
 	b.Text(record.Method, meter.Method.String())
-	b.Texts(record.Coefficients, coefficients(cal, meter.Name))
+	b.Texts(record.Coefficients, coefficients(cal, bound, meter.Name))
 	if cal.ValidFrom != 0 {
 		b.Time(record.ValidFrom, cal.ValidFrom)
 	}
@@ -178,21 +182,22 @@ func (m *Machine) edges(n int) {
 
 // verdict judges a closed window.
 func verdict(t *metering.Total, target, tolerance int64, reason string) string {
-	switch d := t.Value - target; {
+	switch d, ok := minus(t.Value, target); {
 	case reason != "end":
 		return "INCOMPLETE"
 	case t.Quality != tag.Good:
 		return "NOT_GOOD"
-	case d > tolerance || -d > tolerance:
+	case !ok || d > tolerance || d < -tolerance:
 		return "OUT_OF_TOLERANCE"
 	}
 	return "PASS"
 }
 
-// coefficients words what a calibration makes of a meter's readings; of a meter without factor it says none.
-func coefficients(cal *metering.Calibration, meter string) []string {
+// coefficients words what a calibration makes of a meter's readings, and the whole numbers that were used where they are rounded; of
+// a meter without factor it says none.
+func coefficients(cal *metering.Calibration, bound *metering.Meter, meter string) []string {
 	if words := cal.Words(meter); words != nil {
-		return words
+		return append(words, bound.Curve.Words()...)
 	}
 	return []string{"none"}
 }

@@ -71,7 +71,7 @@ const maxMapBytes = 4 << 20
 //	identity           a number that tells one device from another: if it changes the device was exchanged
 //
 //	meters:
-//	  - {meter: FQ101, source: FC101, bits: 32, most: 2000 Hz, second: {source: FC102, bits: 32, within: "20 {pulse}"}, resolution: 0.01 kg}
+//	  - {meter: FQ101, source: FC101, bits: 32, most: 2000 Hz, second: {source: FC102, bits: 32, within: "200 {pulse}"}, resolution: 0.01 kg}
 //	  - meter: FQ201
 //	    method: totalizer
 //	    source: FT201.total

@@ -5,6 +5,7 @@ package metering
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 
 	"github.com/batchkit/batchkit/metering/quantity"
@@ -12,40 +13,12 @@ import (
 
 // What is wrong with a factor.
 var (
-	errDigits = errors.New("it needs more than 64 bits; write fewer digits, and points whose distances have factors in common, " +
-		"such as 10, 20, 50 and 100")
+	errDigits  = errors.New("it needs more than 64 bits; write fewer digits")
+	errBegin   = errors.New("a counter begins from rest, and so does its polyline; begin it at 0, for example [0 Hz, 0 kg/min]")
 	errDensity = fmt.Errorf("a mass against a volume needs a density; write one in the calibration, such as density: 0.998 kg/L: %w",
 		quantity.ErrDimension)
 	errNoDensity = fmt.Errorf("a density is not needed here; leave it out: %w", quantity.ErrDimension)
 )
-
-// Ratio is how many counts of resolution one count of a meter's source makes, exactly, by a K-factor. counted is what the source
-// counts, for example {pulse}. A meter without factor, and every meter of a nil Calibration, must have a source whose unit
-// converts to that of the resolution by itself; a factor without dimension, such as 1.0025, corrects such a source by
-// multiplying. A straight line and a polyline are no ratio, and refused: see [Calibration.Bind].
-//
-// The error wraps [quantity.ErrDimension] if factor and units do not fit together or a factor is missing, and
-// [quantity.ErrOverflow] if the ratio needs more than 64 bits.
-func (c *Calibration) Ratio(meter string, counted quantity.Unit, resolution quantity.Quantity) (quantity.Ratio, error) {
-	one := quantity.Quantity{Coef: 1, Unit: counted}
-	f := c.factor(meter)
-	if f == nil {
-		r, err := one.Per(resolution)
-		if err != nil {
-			err = fmt.Errorf("metering: meter %q: no K-factor from %s to %s: %w", meter, counted, resolution.Unit, err)
-		}
-		return r, err
-	}
-	if f.K.Coef == 0 {
-		return quantity.Ratio{}, fmt.Errorf("metering: calibration %q, meter %q: it has no K-factor but a curve", c.ID, meter)
-	}
-	r, err := f.ratio([]quantity.Quantity{one}, resolution)
-	if err != nil {
-		err = fmt.Errorf("metering: calibration %q, meter %q: K %q from %s to counts of %q: %w",
-			c.ID, meter, f.K, counted, resolution, err)
-	}
-	return r, err
-}
 
 // ratio is a source by the K-factor over a resolution.
 func (f *Factor) ratio(source []quantity.Quantity, resolution quantity.Quantity) (quantity.Ratio, error) {
@@ -87,8 +60,10 @@ func (f *Factor) quotient(num, den []quantity.Quantity) (quantity.Ratio, error) 
 // is a count of its total. A meter without factor must have a source that converts by itself. It is to be called once for a Meter
 // whose other fields stand.
 //
-// The error wraps [quantity.ErrDimension] where units do not fit together; where a density is missing it says so. What needs more
-// than 64 bits is refused with the advice to write fewer digits. After an error the meter must not be used.
+// The error wraps [quantity.ErrDimension] where units do not fit together; where a density is missing it says so. A polyline of a
+// counter or totalizer begins at 0 or below. A K-factor or straight line that needs more than 64 bits is refused with the advice to
+// write fewer digits; a polyline that does is rounded as [Curve] tells, and refused where that would be coarse. After an error the
+// meter must not be used.
 func (c *Calibration) Bind(m *Meter, meter string, one, resolution quantity.Quantity) error {
 	f := c.factor(meter)
 	if f == nil {
@@ -107,6 +82,13 @@ func (c *Calibration) Bind(m *Meter, meter string, one, resolution quantity.Quan
 		return nil
 	case c.factor(meter) == nil:
 		return fmt.Errorf("metering: meter %q: no factor from %s to counts of %q: %w", meter, one.Unit, resolution, err)
+	case f.K.Coef != 0 && errors.Is(err, quantity.ErrDimension) && !errors.Is(err, errDensity) && !errors.Is(err, errNoDensity):
+		want := "as a plain number, such as 1.0025"
+		if m.Method == Pulses {
+			want = fmt.Sprintf("in %s/%s", one.Unit, resolution.Unit)
+		}
+		return fmt.Errorf("metering: calibration %q, meter %q: k_factor %q makes no %s of %s; write it %s: %w",
+			c.ID, meter, f.K, resolution.Unit, one.Unit, want, quantity.ErrDimension)
 	}
 	return fmt.Errorf("metering: calibration %q, meter %q: %s from %s to counts of %q: %w",
 		c.ID, meter, c.Words(meter)[0], one.Unit, resolution, err)
@@ -135,7 +117,9 @@ func (b *binder) bind() error {
 		}
 	default:
 		if err = b.points(); err == nil {
-			err = b.whole()
+			if err = b.whole(); errors.Is(err, errDigits) || err == nil && !b.holds() {
+				err = b.round()
+			}
 		}
 	}
 	if err == nil && b.m.Method == Flow && b.m.Trapezoid {
@@ -191,6 +175,9 @@ func (b *binder) points() error {
 			return fmt.Errorf("point %q: %w", p.True, err)
 		}
 		b.x, y = append(b.x, x), append(y, rat(v))
+	}
+	if b.m.Method <= Totalizer && b.x[0] > 0 {
+		return errBegin
 	}
 	for i := range len(y) - 1 {
 		from := new(big.Rat).Mul(new(big.Rat).SetInt64(b.x[i]), scale)
@@ -260,6 +247,20 @@ func (b *binder) whole() error {
 	return nil
 }
 
+// holds tells whether what a polyline's readings stand for fits 64 bits; of a counter it is added in 128.
+func (b *binder) holds() bool {
+	c := &b.m.Curve
+	for i := range c.A {
+		for _, x := range b.x[i : i+2] {
+			y := new(big.Int).Mul(big.NewInt(c.A[i]), big.NewInt(x))
+			if b.m.Method >= Flow && !y.Add(y, big.NewInt(c.B[i])).IsInt64() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // split takes from a K whose denominator does not fit what has come in by the points.
 func (b *binder) split(k *big.Rat) (per int64, err error) {
 	if k.Num().IsInt64() && k.Denom().IsInt64() {
@@ -288,10 +289,14 @@ func (b *binder) tare() error {
 	most.Quo(most.Mul(most, rat(one)), rat(b.m.K))
 	most.Mul(most, new(big.Rat).SetInt64(max(1, b.m.Curve.Per)))
 	floor := new(big.Int).Div(most.Num(), most.Denom())
-	if !floor.IsInt64() {
+	switch {
+	case floor.IsInt64():
+		b.m.Tare.Most = floor.Int64()
+	case floor.Sign() > 0: // whatever a window may begin with is below it
+		b.m.Tare.Most = math.MaxInt64
+	default:
 		return errDigits
 	}
-	b.m.Tare.Most = floor.Int64()
 	return nil
 }
 

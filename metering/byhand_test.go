@@ -123,3 +123,23 @@ func (h *byHand) run(t *testing.T, dir string, d *rand.Rand, name string, python
 	require.Equal(t, want, run(exec.Command("awk", "-v", "method="+h.method, "-v", "start="+start, "-v", "end="+end,
 		"-v", fmt.Sprint("num=", k.Num()), "-v", fmt.Sprint("den=", k.Den()), "-v", "lap="+lap, "-f", filepath.Join(dir, "awk"))), name)
 }
+
+func TestTheKOfTheCommentIsThatOfABoundMeter(t *testing.T) {
+	src, err := os.ReadFile("metering.go")
+	require.NoError(t, err)
+	require.Contains(t, string(src), "// 100 {pulse}/kg over 0.01 kg is 1, and 0.01 kg/min by 1 ns over 0.001 kg is 1/6000000000, or 1/12000000000 for a trapezoid.\n")
+	cal := &metering.Calibration{Factors: []metering.Factor{{Meter: "P", K: quantityOf("100 {pulse}/kg")}}}
+	for _, c := range []struct {
+		meter           string
+		m               metering.Meter
+		one, resolution string
+		want            string
+	}{
+		{"P", metering.Meter{Method: metering.Pulses, Bits: 32}, "1 {pulse}", "0.01 kg", "1"},
+		{"F", metering.Meter{Method: metering.Flow}, "0.01 kg/min", "0.001 kg", "1/6000000000"},
+		{"F", metering.Meter{Method: metering.Flow, Trapezoid: true}, "0.01 kg/min", "0.001 kg", "1/12000000000"},
+	} {
+		require.NoError(t, cal.Bind(&c.m, c.meter, quantityOf(c.one), quantityOf(c.resolution)))
+		require.Equal(t, c.want, c.m.K.String())
+	}
+}

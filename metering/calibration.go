@@ -87,13 +87,15 @@ func (c *Calibration) factor(meter string) *Factor {
 // Its keys are calibration (the name), version, schema_version: 1, valid_from, valid_to and effective_from (2026-01-01T00:00:00Z;
 // left out: open) and factors, a list. An entry of it has meter, one of
 //
-//	k_factor: 100 {pulse}/kg                            # or 0.01 kg/{pulse}, or 1.0025 where units are the same
+//	k_factor: 100 {pulse}/kg                            # or 0.01 kg/{pulse}, or 1.0025 where units are the same, 1 beside a density alone
 //	linear: {gain: 1.0025, offset: 0.05 kg/min}         # what the source shows, by gain, and the offset added
 //	polyline: [[0 Hz, 0 kg/min], [10 Hz, 0.36 kg/min]]  # 2 to 16 points, ascending in both
 //
 // and density: 0.998 kg/L where the source has litres and the total kilograms, or the other way round. Of a counter, offset and
 // the true values are flows, and the first value of a point is a frequency, of a totalizer a flow. Outside its points a polyline
-// knows nothing: one of a counter that stands still now and then begins with 0 Hz.
+// knows nothing. That of a counter or totalizer begins at [0 Hz, 0 kg/min], since its first increment comes slowly: another is
+// refused where it is bound. Where an entry stands in braces, a value with braces of its own stands in quotes:
+// {meter: FQ101, k_factor: "100 {pulse}/kg"}.
 func ParseCalibration(file string, src []byte) (*Calibration, error) {
 	doc := strictyaml.Parse(file, src, nil)
 	f := doc.Root().Map()
@@ -108,7 +110,9 @@ func ParseCalibration(file string, src []byte) (*Calibration, error) {
 		}
 	}
 	if n, ok := f.Opt("effective_from"); ok {
-		c.EffectiveFrom = dateOf(n)
+		if c.EffectiveFrom = dateOf(n); c.ValidTo != 0 && c.EffectiveFrom >= c.ValidTo {
+			n.Errorf("effective_from is not before valid_to; it would never hold")
+		}
 	}
 	seen := map[string]int{}
 	for _, item := range f.Req("factors").List(MaxFactors) {

@@ -1,4 +1,4 @@
-// This file tests calibrations: what a file becomes, the exact messages of wrong ones, dates, and the ratios of K-factors.
+// This file tests calibrations: what a file becomes, the exact messages of wrong ones, dates, and what K-factors make of meters.
 
 package metering_test
 
@@ -54,7 +54,7 @@ func TestACalibrationIsReadAsItStands(t *testing.T) {
 func TestEveryErrorOfAWrongCalibrationIsToldAtOnce(t *testing.T) {
 	files, err := filepath.Glob("testdata/wrong/calibration_*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for _, file := range files {
 		src, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -96,47 +96,54 @@ func TestDatesAreThoseOfTheCalendar(t *testing.T) {
 	}
 }
 
-func TestARatioTurnsCountsOfTheSourceIntoCountsOfTheResolution(t *testing.T) {
+// factorOf is the K that a calibration binds to a meter: of pulses where one is a count, otherwise of a scale.
+func factorOf(c *metering.Calibration, meter, one, resolution string) (quantity.Ratio, error) {
+	m := metering.Meter{Method: metering.Weight}
+	if strings.HasSuffix(one, "{pulse}") {
+		m = metering.Meter{Method: metering.Pulses, Bits: 32}
+	}
+	err := c.Bind(&m, meter, quantityOf(one), quantityOf(resolution))
+	return m.K, err
+}
+
+func TestAKFactorTurnsCountsOfTheSourceIntoCountsOfTheResolution(t *testing.T) {
 	c, err := metering.ParseCalibration("calibration.yaml", []byte(goodCalibration))
 	require.NoError(t, err)
 	for _, k := range []struct {
-		meter      string
-		counted    quantity.Unit
-		resolution string
-		want       string
+		c                            *metering.Calibration
+		meter, one, resolution, want string
 	}{
-		{"FQ101", "{pulse}", "0.01 kg", "1"},
-		{"FQ101", "{pulse}", "0.001 kg", "10"},
-		{"FQ201", "{pulse}", "1 g", "10"},
-		{"FQ301", "kg", "0.01 kg", "401/4"},
-		{"FQ401", "{pulse}", "0.01 L", "40/3"},
-		{"none", "g", "0.01 kg", "1/10"},
+		{c, "FQ101", "1 {pulse}", "0.01 kg", "1"},
+		{c, "FQ101", "1 {pulse}", "0.001 kg", "10"},
+		{c, "FQ201", "1 {pulse}", "1 g", "10"},
+		{c, "FQ301", "1 kg", "0.01 kg", "401/4"},
+		{c, "FQ401", "1 {pulse}", "0.01 L", "40/3"},
+		{c, "none", "1 g", "0.01 kg", "1/10"},
+		{nil, "FQ101", "1 kg", "1 g", "1000"},
 	} {
-		r, err := c.Ratio(k.meter, k.counted, quantityOf(k.resolution))
+		r, err := factorOf(k.c, k.meter, k.one, k.resolution)
 		require.NoError(t, err)
 		require.Equal(t, k.want, r.String(), k)
 	}
-	r, err := (*metering.Calibration)(nil).Ratio("FQ101", "kg", quantityOf("1 g"))
-	require.NoError(t, err)
-	require.Equal(t, "1000", r.String())
 }
 
-func TestARatioIsRefusedWhereUnitsDoNotFit(t *testing.T) {
+func TestAKFactorIsRefusedWhereUnitsDoNotFit(t *testing.T) {
 	c, err := metering.ParseCalibration("calibration.yaml", []byte(goodCalibration))
 	require.NoError(t, err)
-	_, err = c.Ratio("FQ101", "{pulse}", quantityOf("0.01 L"))
+	_, err = factorOf(c, "FQ101", "1 {pulse}", "0.01 L")
 	require.ErrorIs(t, err, quantity.ErrDimension)
-	require.ErrorContains(t, err, `metering: calibration "T301-METERS", meter "FQ101": K "100 {pulse}/kg" from {pulse} to counts of "0.01 L"`)
-	_, err = c.Ratio("FQ101", "kg", quantityOf("0.01 kg"))
+	require.ErrorContains(t, err, `metering: calibration "T301-METERS", meter "FQ101": k_factor 100 {pulse}/kg from {pulse} to counts of "0.01 L"`)
+	_, err = factorOf(c, "FQ101", "1 kg", "0.01 kg")
 	require.ErrorIs(t, err, quantity.ErrDimension)
-	_, err = c.Ratio("FQ999", "{pulse}", quantityOf("0.01 kg"))
+	_, err = factorOf(c, "FQ999", "1 {pulse}", "0.01 kg")
 	require.ErrorIs(t, err, quantity.ErrDimension)
-	require.ErrorContains(t, err, `metering: meter "FQ999": no K-factor from {pulse} to kg`)
-	_, err = c.Ratio("FQ101", "{pulse}", quantityOf("0.000000000001 mg"))
+	require.ErrorContains(t, err, `metering: meter "FQ999": no factor from {pulse} to counts of "0.01 kg"`)
+	_, err = factorOf(c, "FQ101", "1 {pulse}", "0.000000000001 mg")
 	require.NoError(t, err)
 	c.Factors[0].K = quantityOf("9223372036854775807 kg/{pulse}")
-	_, err = c.Ratio("FQ101", "{pulse}", quantityOf("0.01 kg"))
+	_, err = factorOf(c, "FQ101", "1 {pulse}", "0.01 kg")
 	require.ErrorIs(t, err, quantity.ErrOverflow)
+	require.ErrorContains(t, err, "write fewer digits")
 }
 
 func TestDemoCalibrationIsRead(t *testing.T) {
@@ -145,7 +152,7 @@ func TestDemoCalibrationIsRead(t *testing.T) {
 	c, err := metering.ParseCalibration("calibration.yaml", src)
 	require.NoError(t, err)
 	for _, meter := range []string{"FQ101", "FQ201"} {
-		r, err := c.Ratio(meter, "{pulse}", quantityOf("0.01 kg"))
+		r, err := factorOf(c, meter, "1 {pulse}", "0.01 kg")
 		require.NoError(t, err)
 		require.Equal(t, "1", r.String())
 	}
@@ -172,7 +179,6 @@ func FuzzParseCalibration(f *testing.F) {
 			f := &c.Factors[i]
 			require.True(t, f.Meter != "" && f.K.Coef >= 0 && f.Gain.Coef >= 0 && f.Density.Coef >= 0 && len(f.Points) <= metering.MaxPoints)
 			require.NotEmpty(t, c.Words(f.Meter))
-			_, _ = c.Ratio(f.Meter, "{pulse}", quantityOf("0.01 kg"))
 			for method, one := range []string{"1 {pulse}", "0.01 kg", "0.1 kg/h", "0.01 kg"} {
 				m := metering.Meter{Method: metering.Method(method), Trapezoid: true, Tare: metering.Tare{Limited: true, Most: 100}}
 				if c.Bind(&m, f.Meter, quantityOf(one), quantityOf("0.01 kg")) == nil {
@@ -196,9 +202,11 @@ factors:
 		fmt.Println(err)
 		return
 	}
+	one, _ := quantity.Parse("1 {pulse}")
 	resolution, _ := quantity.Parse("0.01 kg")
-	r, err := c.Ratio("FQ101", "{pulse}", resolution)
-	fmt.Println(r, err)
+	m := metering.Meter{Method: metering.Pulses, Bits: 32}
+	err = c.Bind(&m, "FQ101", one, resolution)
+	fmt.Println(m.K, err)
 	// Output:
 	// 4/3 <nil>
 }

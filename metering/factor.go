@@ -31,8 +31,8 @@ func factorOf(n strictyaml.Node, seen map[string]int) Factor {
 		factor.points(polyline)
 	case isK:
 		factor.K = above(k, "k_factor")
-	default:
-		f.Req("k_factor")
+	case n.Kind() == strictyaml.Mapping:
+		n.Errorf("an entry has one of k_factor, linear and polyline; where a density alone is known, write k_factor: 1 beside it")
 	}
 	if d, ok := f.Opt("density"); ok {
 		if factor.Density = above(d, "density"); factor.Density.Coef > 0 && !factor.Density.Unit.Compatible("kg/L") {

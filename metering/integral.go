@@ -31,7 +31,7 @@ type integral struct {
 	Outside bool  // the last reading lay outside the curve
 	Over    bool  // the sum does not fit, or something on the way to it
 	Read    uint8 // readings in Ring
-	Next    uint8 // place of the next one
+	Next    uint8 // place of the next one; 0 while Read is
 }
 
 // begin takes in the reading in force when the window opened. It is false where that lies outside the curve.
@@ -191,12 +191,12 @@ func (g *integral) weigh(m *Meter, x int64) Note {
 // gap takes in a line without number: nothing is integrated until the next one with a number, and a median begins anew.
 func (g *integral) gap(m *Meter, at int64) {
 	g.hold(m, at)
-	g.Has, g.Read, g.Bridged = false, 0, false
+	g.Has, g.Read, g.Next, g.Bridged = false, 0, 0, false
 }
 
 // cut takes in that an epoch began: no time is known from the one before to this one.
 func (g *integral) cut(at int64) {
-	g.Has, g.Read, g.Timed, g.Bridged, g.Inc = false, 0, false, false, 0
+	g.Has, g.Read, g.Next, g.Timed, g.Bridged, g.Inc = false, 0, 0, false, false, 0
 	g.At, g.Changed = at, at
 }
 
@@ -228,13 +228,11 @@ func (g *integral) edge(m *Meter, at int64) int64 {
 		g.hold(m, second)
 		one = g.Sum
 	} else {
-		var inc quantity.Acc
-		if i := m.Curve.pieceOf(g.Inc, g.Took); i < 0 || !m.Curve.amount(&inc, i, g.Inc, g.Took) {
+		i := m.Curve.pieceOf(g.Inc, g.Took)
+		if i < 0 || !m.Curve.amount(&one, i, g.Inc, g.Took) {
 			return 0
 		}
-		units, _ := inc.Int64()
-		rate, _ := quantity.MulDivRound(units, second, g.Took) // false where it took no time
-		one.Add(rate)
+		one, _ = one.MulDivRound(second, g.Took) // 0 where it took no time
 	}
 	v, _ := m.scale(one)
 	return v
@@ -265,21 +263,25 @@ func (g *integral) median(m *Meter, x int64) int64 {
 	if m.Median <= 1 {
 		return x
 	}
-	n := uint8(min(m.Median, maxMedian))
-	g.Ring[g.Next%n] = x
-	g.Next = (g.Next%n + 1) % n
+	n := uint8(min(m.Median, maxMedian)-1) | 1 // of an even number all but the oldest
+	if g.Next >= n {
+		g.Next = 0
+	}
+	g.Ring[g.Next] = x
+	if g.Next++; g.Next == n {
+		g.Next = 0
+	}
 	g.Read = min(g.Read+1, n)
-	var sorted [maxMedian]int64
-	odd := g.Read - (1 - g.Read%2)
-	for k := range odd {
-		v := g.Ring[(g.Next+2*n-1-k)%n]
-		at := k
+	ring := g.Ring
+	sorted := ring[1-g.Read%2 : g.Read] // an even number is not full, and begins with its oldest
+	for i := 1; i < len(sorted); i++ {
+		v, at := sorted[i], i
 		for ; at > 0 && sorted[at-1] > v; at-- {
 			sorted[at] = sorted[at-1]
 		}
 		sorted[at] = v
 	}
-	return sorted[odd/2]
+	return sorted[len(sorted)/2]
 }
 
 // total is the sum in counts of the total's resolution; BAD where it does not fit.

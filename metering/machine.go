@@ -65,6 +65,10 @@ func NewMachine(meters []Meter, windows []Window) *Machine {
 	return m
 }
 
+// Adopt gives the windows other targets and tolerances. They must be the same windows of the same meters otherwise. What a target has
+// brought about already stays.
+func (m *Machine) Adopt(windows []Window) { m.spec = windows }
+
 // Total returns what a window shows now.
 func (m *Machine) Total(w int) Total {
 	s := &m.st[w]

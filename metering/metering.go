@@ -79,6 +79,12 @@
 // from a sample file; a test runs them. The method is pulses, totalizer, rectangle, trapezoid or weight; lap is 2^Bits or the
 // Modulus, 0 where there is none; K is that of the Meter, below zero for Loss. Python is exact:
 //
+// From a package, START and END are window_start_ts_mono and window_end_ts_mono of the window_stop record, the samples are
+// samples/ID.tsv, and what is printed is totalized_value in counts of the resolution that the meter has on files/map.yaml. K is a
+// count of the source (1 of what a counter counts, else the resolution of its tag), times 1 ns for a flow and half of that for a
+// trapezoid, by the k_factor and density in coefficients of window_start, over the resolution of the meter. So 1 pulse by
+// 100 {pulse}/kg over 0.01 kg is 1, and 0.01 kg/min by 1 ns over 0.001 kg is 1/6000000000, or 1/12000000000 for a trapezoid.
+//
 //	# python3 total.py METHOD START END K LAP < samples
 //	import sys; from fractions import Fraction
 //	method, start, end, k, lap = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Fraction(sys.argv[4]), int(sys.argv[5])

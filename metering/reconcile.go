@@ -85,6 +85,11 @@ type Side struct {
 }
 
 // Facts are what a reconciliation rests on. Amounts are counts of the meter's resolution.
+//
+// The records reconcile and reconcile_amended have in facts, as name=value, what is not 0 of them besides totals and anomalies. In
+// the unit of the record: edge, excess, grain, half_batch (Half), half_meter (DeviceHalf), modulus, and of the device meter_excess
+// and meter_modulus. In ns: lag_ns, length_ns, lost_ns, moved_ns, meter_lag_ns and historian_lag_ns (Lag of the sides). A number:
+// gaps. Yes: blind, reset (Marked) and, of the device, meter_reset.
 type Facts struct {
 	Total     int64 // of the window
 	Good      bool  // the window is GOOD

@@ -68,3 +68,10 @@ func TestAStateThatNoMachineReachesIsRefused(t *testing.T) {
 		require.Error(t, err, claim)
 	}
 }
+
+func TestAPlaceBehindTheMedianOfItsMeterIsItsFirst(t *testing.T) {
+	m := Meter{Method: Flow, Median: 3}
+	g := integral{Next: maxMedian - 1, Read: 2, Ring: [maxMedian]int64{5, 6, 7}}
+	require.EqualValues(t, 7, g.median(&m, 9), "of 9, 6 and 7")
+	require.EqualValues(t, 1, g.Next)
+}

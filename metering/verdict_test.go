@@ -153,6 +153,23 @@ func TestTwoCountersOfOneFlowMustAgree(t *testing.T) {
 	require.Equal(t, tag.Bad, b.Total(0).Quality)
 }
 
+func TestHalfOfATargetIsThatOfTheTargetInForce(t *testing.T) {
+	b := newBench(metering.Meter{Bits: 32, Device: metering.Check{Has: true}}, 1_000)
+	b.read(0, metering.Device, 0)
+	b.open(10, 0)
+	b.read(100, metering.Main, 400)
+	b.Adopt([]metering.Window{{Target: 1_600}})
+	for at := int64(2); at < 12; at++ {
+		b.read(at*100, metering.Device, at*200-10)
+		b.read(at*100+1, metering.Main, at*200)
+	}
+	total := b.Total(0)
+	require.Equal(t, []int64{800, 790}, []int64{total.Half, total.DeviceHalf})
+	b.Adopt([]metering.Window{{Target: 3_000}})
+	b.read(1_300, metering.Main, 2_500)
+	require.EqualValues(t, 800, b.Total(0).Half, "what was half then stays")
+}
+
 func TestTheDevicesOwnTotalIsFollowedBeside(t *testing.T) {
 	meter := metering.Meter{Bits: 32, Device: metering.Check{Has: true, Modulus: 10_000, Most: 1_000}}
 	b := newBench(meter, 1_000)

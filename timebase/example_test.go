@@ -1,4 +1,4 @@
-// The examples of package timebase: a dual stamp, and deadlines in their order.
+// The examples of package timebase: a dual stamp, a reference that is lost, and deadlines in their order.
 
 package timebase_test
 
@@ -29,6 +29,35 @@ func Example() {
 	// 12000000000 NTP_SYNC ntp 12:00:10 5ms
 	// moved by -10s true 1
 	// 13000000000 RTC_ONLY host 12:00:01 0s
+}
+
+// A reference is good for long enough, falls silent although it still calls itself good, and how far the wall clock may be wrong grows.
+func ExampleDiscipline() {
+	d, err := timebase.NewDiscipline(&timebase.Config{Refs: []timebase.Ref{{Name: "chrony", Kind: timebase.NTP, MaxAge: int64(time.Minute)}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	second := int64(time.Second)
+	start := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC).UnixNano()
+	heard := int64(0)
+	var told []timebase.Change
+	for at := int64(100); at < 600; at++ {
+		if at < 200 {
+			heard = at * second // later nothing comes from behind chronyd, whatever it says
+		}
+		told = d.Step(&timebase.Look{Mono: at * second, UTC: start + at*second, Reading: timebase.Reading{
+			Mono: at * second, UTC: start + at*second, Good: true, Heard: heard, Bound: 2_000_000}}, told[:0])
+		for _, c := range told {
+			fmt.Println(at, c.Ref, c.Reason, "from", c.From.Sync, "to", c.To.Sync, time.Duration(c.To.Bound).Round(time.Millisecond))
+		}
+	}
+	now := d.Status()
+	fmt.Println(now.Sync, now.Source, time.Duration(now.Age), time.Duration(now.Bound).Round(time.Millisecond))
+	// Output:
+	// 105 chrony raised from UNSET to NTP_SYNC 2ms
+	// 260 chrony silent from NTP_SYNC to HOLDOVER 8ms
+	// HOLDOVER chrony 6m40s 42ms
 }
 
 func ExampleQueue() {

@@ -12,6 +12,7 @@ import (
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/recipe"
 )
@@ -157,10 +158,13 @@ func (r *records) opens(n uint64, rec *record.Record) {
 	if err == nil {
 		err = differs(rec, "by mapping and calibration", r.described(a.meter)...)
 	}
-	if err == nil && !slices.Equal(rec.Texts(record.Coefficients), r.coefficients(a.meter.Name)) {
-		err = fmt.Errorf("%s is %.200q, by the calibration it is %q", record.Coefficients, rec.Texts(record.Coefficients), r.coefficients(a.meter.Name))
+	w := r.windows.byName[id]
+	if err == nil && w != nil && w.start == rec {
+		if words := r.coefficients(a.meter.Name, &w.g.bound.Curve); !slices.Equal(rec.Texts(record.Coefficients), words) {
+			err = fmt.Errorf("%s is %.200q, by the calibration it is %q", record.Coefficients, rec.Texts(record.Coefficients), words)
+		}
 	}
-	if w := r.windows.byName[id]; err == nil && w != nil && w.start == rec {
+	if err == nil && w != nil && w.start == rec {
 		if err = r.edges(w, rec, false, 0); err == nil {
 			err = r.factor(a.meter, &w.g.bound)
 		}
@@ -199,8 +203,8 @@ func (r *records) described(m *iomap.Meter) []said {
 		{record.SourceUnit, string(r.m.Tags[m.Source].Unit)}}
 }
 
-// coefficients words what the calibration makes of a meter's readings.
-func (r *records) coefficients(meter string) []string {
+// coefficients words what the calibration makes of a meter's readings, and the whole numbers of a curve that is rounded.
+func (r *records) coefficients(meter string, c *metering.Curve) []string {
 	for i := range r.cal.Factors {
 		f := &r.cal.Factors[i]
 		var words []string
@@ -219,6 +223,12 @@ func (r *records) coefficients(meter string) []string {
 		}
 		if f.Density.Coef != 0 {
 			words = append(words, fmt.Sprintf("density %s", f.Density))
+		}
+		if c.Rounded {
+			words = append(words, fmt.Sprintf("rounded 1/%d", c.Per))
+			for i := range c.A {
+				words = append(words, fmt.Sprintf("piece %d %d %d", c.X[i], c.A[i], c.B[i]))
+			}
 		}
 		return words
 	}

@@ -105,7 +105,8 @@ func (r *records) amended(a *aim, w *window, total, calib string) (*weighing, er
 	}
 	counts, ok := a.given(total)
 	if !ok {
-		return nil, fmt.Errorf("historian total %.80q is no quantity that is not below zero and converts to %s", total, a.meter.Resolution.Unit)
+		return nil, fmt.Errorf("historian total %.80q: write a quantity that is not below zero and converts to %s, such as %q", total,
+			a.meter.Resolution.Unit, "119.98 "+string(a.meter.Resolution.Unit))
 	}
 	g := &weighing{a: a, good: w.stop.Text(record.Quality) == "GOOD", otherCalib: calib != "" && calib != r.cal.Version,
 		anomalies: was.Texts(record.Anomalies), historian: big.NewInt(counts), noMeter: false}

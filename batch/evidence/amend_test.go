@@ -78,7 +78,7 @@ func TestATotalThatComesAfterTheEndAmendsTheReconciliationInTheDeviceJournalOnly
 	require.Equal(t, a.Words(), rep.Amended[0].Words())
 	require.Equal(t, "window A: WARN, with the historian's total 9.40 kg of file historian.csv, line 2 it is FAIL, unexplained (record 2, by q.person)",
 		rep.Amended[1].Words())
-	for total, why := range map[string]string{"10.02 L": "converts to kg", "-1.00 kg": "converts to kg", "ten": "converts to kg"} {
+	for total, why := range map[string]string{"10.02 L": "converts to kg", "-1.00 kg": "converts to kg", "ten": `converts to kg, such as "119.98 kg"`} {
 		_, err = Amend(log, dir, late(total))
 		require.ErrorIs(t, err, ErrAmend)
 		require.ErrorContains(t, err, why)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/metering"
@@ -128,33 +129,108 @@ func (x *factored) straight() bool {
 		x.line(0, big.NewRat(1, 1)).Cmp(slope.Add(slope, offset)) == 0
 }
 
-// points tells whether it is a polyline: each point lies where it should, on both pieces that meet in it.
+// points tells whether it is a polyline: each point lies where it should, on both pieces that meet in it, or what is rounded is
+// rounded by its rule.
 func (x *factored) points(counter bool) bool {
-	if len(x.c.X) != len(x.f.Points) || len(x.c.A) != len(x.c.X)-1 {
+	if len(x.c.X) != len(x.f.Points) || len(x.c.A) != len(x.c.X)-1 || len(x.c.B) != len(x.c.A) {
 		return false
 	}
+	var at, want []*big.Rat
+	counts := x.meter.Method == metering.Pulses || x.meter.Method == metering.Totalizer
 	for i, p := range x.f.Points {
-		v, at := new(big.Rat).SetInt64(x.c.X[i]), []quantity.Quantity{p.Source}
-		counts := x.meter.Method == metering.Pulses || x.meter.Method == metering.Totalizer
+		v, shows := new(big.Rat).SetInt64(x.c.X[i]), []quantity.Quantity{p.Source}
 		if counts {
-			at = append(at, quantity.Quantity{Coef: 1000, Unit: "s"})
+			shows = append(shows, quantity.Quantity{Coef: 1000, Unit: "s"})
 		}
-		place, ok := product(quantity.Quantity{}, at, x.one)
+		place, ok := product(quantity.Quantity{}, shows, x.one)
 		if !ok && counter {
-			place, ok = product(quantity.Quantity{}, at, []quantity.Quantity{{Coef: 1, Unit: quantity.One}})
+			place, ok = product(quantity.Quantity{}, shows, []quantity.Quantity{{Coef: 1, Unit: quantity.One}})
 		}
-		want, fits := product(x.f.Density, append(slices.Clone(x.time), p.True), x.res)
+		y, fits := product(x.f.Density, append(slices.Clone(x.time), p.True), x.res)
 		if !ok || !fits || v.Cmp(place) != 0 {
 			return false
 		}
 		if counts { // in a nanosecond
 			v.Quo(v, new(big.Rat).SetInt64(1000*nsOfSecond))
 		}
+		at, want = append(at, v), append(want, y)
+	}
+	if x.c.Rounded {
+		return x.rounded(at, want, counts)
+	}
+	for i := range at {
 		for piece := max(0, i-1); piece <= min(i, len(x.c.A)-1); piece++ {
-			if x.line(piece, v).Cmp(want) != 0 {
+			if x.line(piece, at[i]).Cmp(want[i]) != 0 {
 				return false
 			}
 		}
 	}
 	return true
 }
+
+// rounded tells whether coefficients are those of the rule of a rounded curve, whose points lie at these places and true values, and
+// no finer ones fit.
+func (x *factored) rounded(at, want []*big.Rat, counts bool) bool {
+	u, long := big.NewRat(1, 1), new(big.Rat).SetInt64(1000*nsOfSecond) // 1000 s
+	if !counts {
+		switch own, ok := product(x.f.Density, x.source, x.res); {
+		case ok:
+			u = own
+		case x.meter.Method == metering.Flow:
+			u.Inv(long)
+		}
+	}
+	per := new(big.Int).SetInt64(x.c.Per)
+	if x.k.Cmp(new(big.Rat).Quo(u, new(big.Rat).SetInt(per))) != 0 {
+		return false
+	}
+	a, b, fits := coefficientsOf(at, want, u, per)
+	if !fits || !slices.Equal(a, x.c.A) || !slices.Equal(b, x.c.B) {
+		return false
+	}
+	if digits := per.String(); len(digits) > 19 || strings.Trim(digits[1:], "0") != "" || digits[0] != '1' {
+		return false
+	} else if len(digits) < 19 {
+		if _, _, finer := coefficientsOf(at, want, u, new(big.Int).Mul(per, big.NewInt(10))); finer {
+			return false
+		}
+	}
+	limit := new(big.Rat).SetFrac(per, big.NewInt(1000))
+	if counts {
+		if least := new(big.Rat).SetFrac(big.NewInt(slices.Min(a)), big.NewInt(1000)); least.Cmp(limit) > 0 {
+			limit = least
+		}
+		limit.Quo(limit, long)
+	}
+	for i := range a {
+		off := new(big.Rat).Sub(at[i+1], at[i])
+		if off.Add(off, big.NewRat(1, 1)).Cmp(new(big.Rat).Mul(limit, big.NewRat(2, 1))) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// coefficientsOf are the coefficients of the pieces between points in units of u/per, rounded half to even; fits is false where one of them, or
+// what they make of an end of their piece, is above 2^62 in amount.
+func coefficientsOf(at, want []*big.Rat, u *big.Rat, per *big.Int) (as, bs []int64, fits bool) {
+	fine := new(big.Rat).SetInt(per)
+	fine.Quo(fine, u)
+	most := new(big.Rat).SetInt64(1 << 62)
+	for i := range len(at) - 1 {
+		slope := new(big.Rat).Sub(want[i+1], want[i])
+		slope.Quo(slope, new(big.Rat).Sub(at[i+1], at[i]))
+		a := halfEvenOf(slope.Mul(slope, fine))
+		left := new(big.Rat).Mul(a, at[i])
+		b := halfEvenOf(left.Sub(new(big.Rat).Mul(want[i], fine), left))
+		for _, v := range []*big.Rat{a, b, new(big.Rat).Add(new(big.Rat).Mul(a, at[i]), b), new(big.Rat).Add(new(big.Rat).Mul(a, at[i+1]), b)} {
+			if new(big.Rat).Abs(v).Cmp(most) > 0 {
+				return nil, nil, false
+			}
+		}
+		as, bs = append(as, a.Num().Int64()), append(bs, b.Num().Int64())
+	}
+	return as, bs, true
+}
+
+func halfEvenOf(r *big.Rat) *big.Rat { return new(big.Rat).SetInt(halfEven(r.Num(), r.Denom())) }

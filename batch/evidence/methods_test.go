@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -26,15 +27,30 @@ var meterKinds = []struct{ name, meter, factor string }{
 		"tolerance: 0.50 kg, sample_period: 100 ms", "k_factor: \"100 {pulse}/kg\""},
 	{"pulses of a low flow", "source: FC1, bits: 16, low_cutoff: 5 Hz, sample_period: 100 ms", "k_factor: \"0.01 kg/{pulse}\""},
 	{"pulses by frequency", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [100 Hz, 61 kg/min], [400 Hz, 239 kg/min]]"},
+	{"pulses by a certificate", "source: FC1, bits: 16", "polyline: [[0 Hz, 0 kg/min], [47.31 Hz, 28.97 kg/min], [101.93 Hz, 62.27 kg/min], [397.1 Hz, 237.31 kg/min]]"},
 	{"totalizer", "method: totalizer, source: FT1, modulus: 100 kg, most: 5 kg/s, identity: ID1", ""},
+	{"totalizer and a historian", "method: totalizer, source: FT1, modulus: 100 kg, historian: external, tolerance: 0.50 kg", ""},
+	{"pulses by frequency and a device", "source: FC1, bits: 16, totalizer: FT1, totalizer_modulus: 100 kg, tolerance: 0.50 kg",
+		"polyline: [[0 Hz, 0 kg/min], [100 Hz, 61 kg/min], [400 Hz, 239 kg/min]]"},
 	{"totalizer without limit", "method: totalizer, source: FC1, modulus: \"65536 {pulse}\", sample_period: 50 ms", "k_factor: \"100 {pulse}/kg\""},
 	{"flow", "method: flow, source: FI1, integration: rectangle, low_cutoff: 1 kg/min, filter: {type: device, delay: 200 ms}", ""},
 	{"flow by trapezoids", "method: flow, source: FI1, integration: trapezoid, filter: {type: median, samples: 3}, sample_period: 100 ms",
 		"linear: {gain: 1.0025, offset: 0.05 kg/min}"},
 	{"flow by points", "method: flow, source: FI1, integration: trapezoid, identity: ID1", "polyline: [[-1 kg/min, 0 kg/min], [50 kg/min, 52 kg/min], [100 kg/min, 99 kg/min]]"},
+	{"flow by a certificate", "method: flow, source: FI1, integration: trapezoid", certificate("kg/min")},
+	{"weight by a certificate", "method: weight, source: WT1, direction: gain", certificate("kg")},
 	{"weight", "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, tare: {most: 900 kg}", ""},
 	{"weight by points", "method: weight, source: WT1, direction: gain, stable: {within: 0.05 kg, for: 300 ms}, filter: {type: median, samples: 5}, identity: ID1",
 		"polyline: [[0 kg, 0 kg], [50 kg, 50.5 kg], [1000 kg, 1001 kg]]"},
+}
+
+// certificate is a polyline of 16 measured points, whose distances have nothing in common.
+func certificate(unit string) string {
+	var points []string
+	for i := range int64(16) {
+		points = append(points, fmt.Sprintf("[%d.%02d %s, %d.%03d %s]", 7*i*i, 13*i%100, unit, 7*i*i, 171*i%1000, unit))
+	}
+	return "polyline: [" + strings.Join(points, ", ") + "]"
 }
 
 // meterPlan is a plan with one meter and a window on it.
@@ -147,13 +163,16 @@ func (l *rough) seen() timebase.Observation {
 func (l *rough) look() { l.step(batch.Event{Kind: batch.Observed, Observation: l.seen()}) }
 
 // cut takes the power away, and lets the controller come up again.
-func (l *rough) cut() {
+func (l *rough) cut() { l.cutWith(func(tag.ID) bool { return l.r.IntN(5) > 0 }) }
+
+// cutWith is cut where the sources that answer are read back.
+func (l *rough) cutWith(answers func(id tag.ID) bool) {
 	l.seal()
 	l.now, l.done, l.open = int64(l.r.IntN(1000))*ms+1, nil, false
 	ev := batch.Event{Kind: batch.Boot, Epoch: l.m.Epoch() + 1, Observation: l.seen(), LossMS: 15_000, Recovery: "continued", Last: l.next - 1,
 		Readback: []batch.Reading{{Form: tag.Bool, Quality: tag.Good}}}
 	for id := tag.ID(1); id <= 6; id++ {
-		if l.r.IntN(5) > 0 {
+		if answers(id) {
 			ev.Readback = append(ev.Readback, batch.Reading{Tag: id, Form: formOf(id), Bits: l.values()[id], Quality: tag.Good})
 		}
 	}
@@ -276,6 +295,48 @@ func TestWhatRecordsSayOfAWindowBesideItsTotalCannotBeForged(t *testing.T) {
 	}
 	failed(t, forge(t, dir, fields("window_start", 1, func(f map[string]any) { f["coefficients"] = []string{"k_factor 99 {pulse}/kg"} })), "totals")
 	failed(t, forge(t, dir, fields("window_stop", 1, func(f map[string]any) { f["boundary"] = []string{"flow_at_start"} })), "totals")
+}
+
+func TestDeclaredFactsOfEveryCounterCannotBeForged(t *testing.T) {
+	for _, k := range meterKinds {
+		if !strings.Contains(k.meter, "tolerance") {
+			continue
+		}
+		dir, _ := charged(t, k.meter, k.factor, 3, false)
+		forged := slices.Clone(firstOf(t, dir, record.KindReconcile).Texts(record.Facts))
+		grain := slices.IndexFunc(forged, func(f string) bool { return strings.HasPrefix(f, "grain=") })
+		require.NotEqual(t, -1, grain, k.name)
+		forged[grain] = "grain=0.777"
+		got := failed(t, forge(t, dir, with("reconcile", 1, "facts", forged)), "totals")
+		require.Contains(t, got.String(), "grain", k.name)
+	}
+}
+
+func TestASampleThatDecidesNothingAllocatesNothingWhateverTheMethod(t *testing.T) {
+	for _, k := range meterKinds {
+		l := &rough{run: begin(t, t.TempDir(), bound(t, meterPlan(k.meter, k.factor), "B-1", approved{})), r: rand.New(rand.NewPCG(5, 8)),
+			first: 65_000, total: 9_800, serial: 7}
+		for n := range 20 {
+			l.until(l.now + 100*ms)
+			if l.open {
+				l.ug += 10_000
+			}
+			if l.scan(); n == 3 {
+				l.tell(sequencer.Start)
+			}
+		}
+		require.True(t, l.m.Total(0).Open, k.name)
+		steady, now, fx := l.values(), l.now, make([]batch.Effect, 0, 64)
+		require.Zero(t, testing.AllocsPerRun(20, func() {
+			for id := tag.ID(1); id <= 6; id++ {
+				now++
+				ev := batch.Event{Kind: batch.Sample, Tag: id, Form: formOf(id), Bits: steady[id], Quality: tag.Good}
+				if fx = l.m.Step(now, &ev, fx[:0]); len(fx) > 0 {
+					t.Fatalf("%s: the step was not steady: %s", k.name, fx[0].Body)
+				}
+			}
+		}), k.name)
+	}
 }
 
 func TestABatchOfEachMethodReplaysByteForByteFromASnapshotBeforeEveryEvent(t *testing.T) {

@@ -456,7 +456,12 @@ func (t *tally) edge(at int64) int64 {
 			n.Mul(n, big.NewInt(c.A[piece]))
 			n.Add(n, new(big.Int).Mul(big.NewInt(c.B[piece]), big.NewInt(t.took)))
 		}
-		rate = halfEven(n.Mul(n, big.NewInt(nsOfSecond)), big.NewInt(t.took))
+		if wide(n) {
+			return 0
+		}
+		if rate = halfEven(n.Mul(n, big.NewInt(nsOfSecond)), big.NewInt(t.took)); wide(rate) {
+			return 0
+		}
 	}
 	v, _ := t.scaled(rate)
 	return v

@@ -86,7 +86,7 @@ type windows struct {
 	all    []*window // in the order in which they opened
 	open   []*window
 	now    int64  // when a meter was last told something
-	moved  string // by how much the last clock_step moved UTC
+	booted uint64 // number of the last boot
 	waited uint64 // number of the last record of a wait for a total that ended
 	line   []byte
 	err    error // of writing lines
@@ -114,10 +114,14 @@ func (ws *windows) add(n uint64, rec *record.Record) {
 			ws.breach("records", n, "%v", err)
 		}
 	case record.KindBoot, record.KindRecovery:
+		ws.booted = n
 		ws.boot(at, rec)
 	case record.KindWindowStart:
 		ws.begin(n, at, rec)
 	case record.KindQualityChange:
+		if ws.booted != 0 && parseQuality(rec.Text(record.Quality)) == tag.Stale && slices.Contains(rec.Counts(record.Cause), ws.booted) {
+			return // the epoch that began has told it, and what was read then came after that
+		}
 		id, ok := ws.m.Lookup(rec.Text(record.LogicalTag))
 		for _, g := range ws.gauges {
 			for r := range g.tags {

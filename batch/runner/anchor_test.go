@@ -137,7 +137,7 @@ func TestCheckpointsOnTheChipGoOnWhileTheDiskStallsAndWaitWhereTheirRecordsDo(t 
 	for ring, least := range map[bool]int{true: 4, false: 0} {
 		inBubble(t, func(s *site) {
 			cells := journaltest.NewCells(256 << 10)
-			require.NoError(t, journal.FormatChip(cells, 1, 4<<10, ""))
+			require.NoError(t, journal.FormatChip(cells, 1, 8<<10, ""))
 			s.chip(cells)
 			s.opt.CheckpointPeriod = second
 			s.disk.stall = span{3 * second, 9 * second}
@@ -146,7 +146,7 @@ func TestCheckpointsOnTheChipGoOnWhileTheDiskStallsAndWaitWhereTheirRecordsDo(t 
 				s.disk.anchor = nil
 				s.at(2*second, func(*Runner) {
 					cells.Fault = func(write bool, off int64, _ int) error {
-						if write && off < 250<<10-4096 { // heads and ring, and no checkpoint
+						if write && off < 250<<10-16384 { // heads and ring, and no checkpoint
 							return syscall.EIO
 						}
 						return nil

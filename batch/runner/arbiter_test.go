@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -423,7 +422,7 @@ func TestTwoBatchesShareALineAndNeverHaveItTogether(t *testing.T) {
 	dir, err := os.MkdirTemp("", "share")
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
-	synctest.Test(t, func(t *testing.T) {
+	inOurTime(t, func(t *testing.T) {
 		clock := system.NewClock(1)
 		d, wg := &desk{}, sync.WaitGroup{}
 		var mu sync.Mutex

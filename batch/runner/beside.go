@@ -91,8 +91,11 @@ func (l *loop) mark(now int64) int64 {
 		l.note(record.KindCheckpointTaken, m.fill(l.r.opt.CheckpointPeriod))
 		m.done, m.err, m.last = nil, nil, l.next-1
 	}
-	if m.busy || now < m.due || l.failed != nil {
-		return max(m.due, now+1)
+	switch {
+	case m.busy || l.failed != nil: // finish wakes the loop
+		return timebase.Never
+	case now < m.due:
+		return m.due
 	}
 	if v := l.r.opt.Virtual; (v == nil || v.Sync) && l.w.Durable() < m.last { // without Sync nothing is durable before the end
 		return now + measureLeast
@@ -144,8 +147,11 @@ func (l *loop) examine(now int64) int64 {
 		m.now = nil
 		l.note(record.KindStorageHealth, fill)
 	}
-	if m.busy || now < m.due {
-		return max(m.due, now+1)
+	switch {
+	case m.busy:
+		return timebase.Never
+	case now < m.due:
+		return m.due
 	}
 	m.busy, m.due = true, now+HealthEvery
 	l.did(asked, record.KindStorageHealth, 0, -1, false)

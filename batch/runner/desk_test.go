@@ -98,7 +98,7 @@ func moves(t *testing.T, a Arbiter, clock timebase.Clock, opt *Options) (Result,
 }
 
 func TestAnArbiterThatSpeaksWithoutEndNeitherEndsTheRunNorFillsTheJournal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inOurTime(t, func(t *testing.T) {
 		clock := system.NewClock(1)
 		store := &disk{memory: newMemory(), safe: newMemory(), clock: clock, stall: span{6 * second, 11 * second}}
 		said, queue, all := 0, 0, 0
@@ -127,7 +127,7 @@ func TestAnArbiterThatSpeaksWithoutEndNeitherEndsTheRunNorFillsTheJournal(t *tes
 }
 
 func TestAnArbiterThatNeverComesBackKeepsNothingWaitingButWhatNeedsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inOurTime(t, func(t *testing.T) {
 		clock := system.NewClock(1)
 		hangs, released := make(chan struct{}), false
 		a := fake{request: func(func(Ruling)) { <-hangs }, release: func() { released = true }}
@@ -155,7 +155,7 @@ func TestAnArbiterThatPanicsBesideTheLoopEndsTheRunSafely(t *testing.T) {
 		"asked":      {request: func(func(Ruling)) { bad() }, release: func() {}},
 		"given back": {request: func(say func(Ruling)) { say(Ruling{Kind: Granted}) }, release: bad},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		inOurTime(t, func(t *testing.T) {
 			store := newMemory()
 			_, err := moves(t, a, system.NewClock(1), &Options{Storage: store})
 			require.EqualError(t, err, "runner: Rig.Arbiter: panic: no desk", name)

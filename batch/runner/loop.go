@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/iomap"
@@ -348,6 +349,7 @@ func (l *loop) keep(rec *record.Record) {
 			if w := &l.windows[i]; w.ID == rec.Text(record.MeterWindowID) {
 				w.Meter, w.Historian = rec.Text(record.MeterTotal), rec.Text(record.HistorianTotal)
 				w.Reconciled, w.Hint = rec.Text(record.ReconcileStatus), rec.Text(record.Hint)
+				w.Absent = strings.Join(rec.Texts(record.Absent), " ")
 			}
 		}
 	}

@@ -216,7 +216,7 @@ func TestAPortThatIsSlowToEndDelaysTheEndAndNothingElse(t *testing.T) {
 }
 
 func TestARunThatEndsLeavesNothingBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inOurTime(t, func(t *testing.T) {
 		s := newSite(t, 1)
 		s.complete()
 		synctest.Wait()

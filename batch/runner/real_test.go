@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -40,7 +39,7 @@ func course(list []*record.Record) (words []string) {
 
 func TestRealTimeTakesTheCourseOfVirtualTime(t *testing.T) {
 	for seed := uint64(1); seed <= 4; seed++ {
-		synctest.Test(t, func(t *testing.T) {
+		inOurTime(t, func(t *testing.T) {
 			s := newSite(t, seed)
 			res := s.complete()
 			require.Zero(t, res.LateTicks)

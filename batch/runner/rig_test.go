@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -228,4 +230,13 @@ func (tr *trace) total(r *record.Record) {
 	want := now.delivered - then.delivered
 	require.Less(tr.t, max(got-want, want-got), int64(pulse), "seed %d: window %s: total %d ug, the plant's own %d ug", tr.seed, id, got, want)
 	tr.totals[id] = true
+}
+
+// inOurTime runs a test in a bubble of synctest, whose time begins in the year 2000: no batch begins in a time that cannot be.
+func inOurTime(t *testing.T, fn func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(27 * 365 * 24 * time.Hour)
+		fn(t)
+	})
 }

@@ -186,6 +186,7 @@ type Result struct {
 type Window struct {
 	ID, Unit, Target, Total, Delta, Tolerance, Verdict string
 	Meter, Historian, Reconciled, Hint                 string // of the last reconcile record
+	Absent                                             string // totals that it expected and has not, with a space between them
 }
 
 // Runner is a run under way. Tell and Answer may be called from any goroutine.

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,7 +50,7 @@ type site struct {
 
 // inBubble runs fn on a site. That the bubble ends proves that nothing that was started in it goes on.
 func inBubble(t *testing.T, fn func(s *site)) {
-	synctest.Test(t, func(t *testing.T) { fn(newSite(t, 1)) })
+	inOurTime(t, func(t *testing.T) { fn(newSite(t, 1)) })
 }
 
 func newSite(t *testing.T, seed uint64) *site {

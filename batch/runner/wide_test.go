@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,7 +97,7 @@ func ride(t *testing.T, b *batch.Batch, every int64, schedule []Scheduled, prepa
 
 func TestADiskThatBecomesFullHasRoomForTheAbortOfTheLargestBatch(t *testing.T) {
 	for _, size := range [][3]int{{batch.MaxOutputs, 256, batch.MaxPhases}, {128, 128, 128}, {2, 700, 1}} {
-		synctest.Test(t, func(t *testing.T) {
+		inOurTime(t, func(t *testing.T) {
 			b := wide(t, size[0], size[1], size[2], "3 s")
 			res, d, err := ride(t, b, 200_000_000, nil, func(d *disk) { d.room = 20 * second })
 			require.NoError(t, err, "%v", size)
@@ -113,7 +112,7 @@ func TestADiskThatBecomesFullHasRoomForTheAbortOfTheLargestBatch(t *testing.T) {
 }
 
 func TestNotesThatFoundNoRoomUntilTheEndFollowTheLastDecision(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inOurTime(t, func(t *testing.T) {
 		b := wide(t, 2, 700, 1, "3 s")
 		abort := []Scheduled{{At: 80 * second, Do: func(r *Runner) {
 			require.NoError(t, r.Tell(Command{Command: sequencer.Abort, Operator: "op1", Reason: "test"}))
@@ -141,7 +140,7 @@ func TestEvidenceStaysWithinItsBudget(t *testing.T) {
 		stale  string
 		every  int64
 	}{{1, "60 s", 10 * second}, {20, "10 s", 650_000_000}, {200, "3 s", 200_000_000}} {
-		synctest.Test(t, func(t *testing.T) {
+		inOurTime(t, func(t *testing.T) {
 			b := wide(t, 2, c.inputs, 1, c.stale)
 			res, d, err := ride(t, b, c.every, nil, func(*disk) {})
 			require.NoError(t, err)

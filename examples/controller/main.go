@@ -1,27 +1,29 @@
 // Controller runs one batch on a simulated plant, from recipe file to verified evidence.
 //
-// go run ./examples/controller the built-in demo, about 40 s
-// go run ./examples/controller again, when it was killed: the batch goes on
-// go run ./examples/controller -virtual the same batch with the clock as an input, at once
-// go run ./examples/controller -recipe FILE ... another recipe; approve it first, or say -unapproved
-// go run ./examples/controller approve ... approve and publish recipe, map and calibration
-// go run ./examples/controller activate ... have batches use them that name no files
-// go run ./examples/controller rollback ... go back to the version that was active before
-// go run ./examples/controller versions what is active, what was, and who said so
-// go run ./examples/controller extract ... some records of a batch as a package, on record
+//	go run ./examples/controller    the built-in demo, about 40 s
+//	go run ./examples/controller    again, when it was killed: the batch goes on
+//	go run ./examples/controller -virtual    the same batch with the clock as an input, at once
+//	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
+//	go run ./examples/controller approve ...    approve and publish recipe, map and calibration
+//	go run ./examples/controller activate ...    have batches use them that name no files
+//	go run ./examples/controller rollback ...    go back to the version that was active before
+//	go run ./examples/controller versions    what is active, what was, and who said so
+//	go run ./examples/controller extract ...    some records of a batch as a package, on record
 //
 // # A fault script (-faults) has lines such as
 //
-// at 5s silent ctr/1 3s
-// at 12s command restart op1 "meter is back"
-// at 20s command manual op1 "charge by hand" CHARGE
-// at 25s command go_to op1 "once more" CHARGE FILL_A
-// at 12s command change op1 "weaker lot" charge_a "125 kg"
-// at 13s comment op1 "the hose drips"
-// at 14s historian op1 A "119.98 kg" "read at its panel"
-// at 14s answer op1 2 "2.50 kg"
-// at 15s command acknowledge op1 "seen" TAH301
-// at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
+//	at 5s silent ctr/1 3s
+//	at 12s command restart op1 "meter is back"
+//	at 20s command manual op1 "charge by hand" CHARGE
+//	at 25s command go_to op1 "once more" CHARGE FILL_A
+//	at 12s command change op1 "weaker lot" charge_a "125 kg"
+//	at 13s comment op1 "the hose drips"
+//	at 14s historian op1 A "119.98 kg" "read at its panel"
+//	at 14s answer op1 2 "2.50 kg"
+//	at 15s command acknowledge op1 "seen" TAH301
+//	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
+//	at 1s command confirm_time op1 "by my watch"    # the wall clock was UNSET, and the start refused
+//	at 2s command start op1 "time is confirmed"
 //
 // Every line has a time. The faults are those of sim.FaultKind (go doc -all ./hal/sim FaultKind); commands are those of
 // sequencer.Command, by an operator, with a reason, and concern the whole batch or the step behind that. Go_to has, besides, the step
@@ -32,7 +34,8 @@
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
 // that they lie on (medium.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go); cuts
-// of its power (power.go), references of the wall clock (time.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a terminal (live.go).
+// of its power (power.go), references of the wall clock (time.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a
+// terminal (live.go).
 package main
 
 import (

@@ -13,7 +13,7 @@ import (
 
 // timeHelp describes the flag that names references.
 const timeHelp = "`REFS` that tell how right the wall clock is, the first of a kind being the primary, such as ptp,chrony,rtc or " +
-	"gps=ptp:/run/ptp4l,chrony:127.0.0.1:323,rtc:/dev/rtc1; see go doc ./timebase/system ParseRefs; what the kernel says if not given"
+	"gps=ptp:/run/ptp4l,chrony:127.0.0.1:323,rtc:/dev/rtc1; see go doc ./timebase/system ParseRefs; what the kernel says if not given; a batch waits up to 15 s for their first word"
 
 // firstReadings is for how long a batch waits until something is known of the wall clock: no reference is believed at once.
 const firstReadings = 15 * time.Second

@@ -65,3 +65,36 @@ func TestPeopleAreShownTonnesAndTheRecordsKeepKilograms(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, why.Words, " of 0.120 t: PASS")
 }
+
+func TestASummaryTellsAHistoriansTotalThatIsAbsentFromOneThatNobodyExpects(t *testing.T) {
+	in := func(number string) string { return number + " kg" }
+	for want, w := range map[string]window{
+		"  reconciliation with the meter's own total, 119.94 kg: PASS; historian: none":      {Meter: "119.94", Reconciled: "PASS"},
+		"  reconciliation with the meter's own total, 119.94 kg: PASS; historian: 119.98 kg": {Meter: "119.94", Reconciled: "PASS", Historian: "119.98"},
+		"  reconciliation, the meter's own total is not there: WARN; historian: none":        {Reconciled: "WARN", Absent: "meter_total"},
+		"  reconciliation with the meter's own total, 119.94 kg: WARN; historian: absent, which is no PASS; when its total is there: evidence reconcile": {
+			Meter: "119.94", Reconciled: "WARN", Absent: "historian_total"},
+	} {
+		require.Equal(t, want, w.reconciliation(in))
+	}
+}
+
+func TestAHistoriansTotalIsALineOfTheRunAndSoIsWhyThereIsNone(t *testing.T) {
+	where, err := os.Getwd()
+	require.NoError(t, err)
+	workplace(t)
+	require.NoError(t, os.CopyFS("line", os.DirFS(filepath.Join(where, "demo"))))
+	src, err := os.ReadFile("line/map.yaml")
+	require.NoError(t, err)
+	external := strings.Replace(string(src), "    totalizer: FT101.total\n", "    totalizer: FT101.total\n    historian: external\n", 1)
+	require.NotEqual(t, string(src), external)
+	require.NoError(t, os.WriteFile("line/map.yaml", []byte(external), 0o600))
+	for batch, row := range map[string][2]string{
+		"H-1": {"batch_id,meter_window_id,total,unit\nH-1,A,119.98,kg\n", " window A, historian: 119.98 kg (file totals.csv, line 2)\n"},
+		"H-2": {"batch,total\n", " window A, historian: none yet ("},
+	} {
+		require.NoError(t, os.WriteFile("totals.csv", []byte(row[0]), 0o600))
+		o := done(t, "-batch", batch, "-virtual", "-unapproved", "-map", "line/map.yaml", "-recipe", "line/recipe.yaml", "-historian", "totals.csv")
+		require.Contains(t, o.out, row[1])
+	}
+}

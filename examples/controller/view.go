@@ -190,8 +190,10 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
-	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight:
+	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight, record.KindWindowEvent, record.KindHistorianTotal:
 		return windowed(b, r)
+	case record.KindClockStep, record.KindTimeSourceChange:
+		return clocked(k, r)
 	case record.KindPrompt:
 		return fmt.Sprintf("%-10s asks: %s%s", text(record.StepID), text(record.Message), bracket(wanted(batch.ReadAnswer(r))))
 	case record.KindPromptAnswer:
@@ -250,6 +252,14 @@ func lost(r *record.Record) string {
 	return "for how long nothing was recorded is not known; meanwhile nobody controlled the plant"
 }
 
+// clocked says what has become of the wall clock.
+func clocked(k record.Kind, r *record.Record) string {
+	if k == record.KindClockStep {
+		return fmt.Sprintf("the wall clock was moved by %s ms%s", r.Text(record.MovedMS), bracket(r.Text(record.StepReason)))
+	}
+	return fmt.Sprintf("wall clock: %s (it was %s), %s", r.Text(record.NewValue), r.Text(record.OldValue), r.Text(record.SourceChange))
+}
+
 // windowed says what has become of a window.
 func windowed(b *batch.Batch, r *record.Record) string {
 	text, shown := r.Text, func(k record.Key) string { return b.Shown(r, k) }
@@ -259,6 +269,16 @@ func windowed(b *batch.Batch, r *record.Record) string {
 		return window + " opens, target " + shown(record.Target)
 	case record.KindWindowStop:
 		return window + " closes: " + shown(record.TotalizedValue) + ", " + text(record.Result)
+	case record.KindWindowEvent:
+		if text(record.WindowEvent) == "threshold" { // a step says that it goes on
+			return ""
+		}
+		return window + " at " + shown(record.TotalizedValue) + ": " + text(record.WindowEvent)
+	case record.KindHistorianTotal:
+		if !r.Has(record.Value) {
+			return window + ", historian: none yet" + bracket(text(record.Detail))
+		}
+		return window + ", historian: " + shown(record.Value) + bracket(text(record.HistorianSource))
 	}
 	return fmt.Sprintf("%s, what runs in: %s, error %s%s", window, text(record.Result), shown(record.Delta), bracket(text(record.Detail)))
 }
@@ -268,7 +288,8 @@ func shown(k record.Kind) bool {
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
-		record.KindRecovery, record.KindInterlock, record.KindAlarm:
+		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
+		record.KindTimeSourceChange:
 		return true
 	}
 	return false
@@ -329,6 +350,7 @@ type window struct {
 	Historian  string `json:"historian_total"`
 	Reconciled string `json:"reconcile_status"`
 	Hint       string `json:"hint"`
+	Absent     string `json:"absent"`
 }
 
 // short names the windows of a complete batch that are not as the recipe wants them. A verdict is on record and stops nothing.
@@ -346,6 +368,8 @@ func (w *window) reconciliation(in func(number string) string) string {
 	words, historian := "  reconciliation", "none"
 	if w.Historian != "" {
 		historian = in(w.Historian)
+	} else if strings.Contains(w.Absent, "historian_total") {
+		historian = "absent, which is no PASS; when its total is there: evidence reconcile"
 	}
 	if w.Meter == "" {
 		words += ", the meter's own total is not there: " + w.Reconciled

@@ -56,7 +56,8 @@ func check(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	if len(recipes)+len(maps) == 0 {
-		fmt.Fprintln(stderr, "evidence: no recipe or map among the files; name one, or a recipe and the maps that it is to run on")
+		fmt.Fprintln(stderr, "evidence: no recipe or map among the files; name one, or a recipe and the maps that it is to run on; "+
+			"a calibration is checked with the map that names it")
 		return exitUsage
 	}
 	code := exitOK

@@ -59,6 +59,9 @@ func TestAMapIsCheckedAlone(t *testing.T) {
 	src, err := os.ReadFile(demo + "map.yaml")
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "map.yaml")
+	cal, err := os.ReadFile(demo + "calibration.yaml")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(name), "calibration.yaml"), cal, 0o644))
 	write := func(more string) { require.NoError(t, os.WriteFile(name, []byte(string(src)+more), 0o644)) }
 	write(`interlocks:
   - {interlock_id: IL-DRY, kind: trip, when: "LT301 < 20 L", debounce: 200 ms, vote_window: 2 s, vote: 60 %, latch: until_reset, gates: [HS301], reaction: hold}
@@ -72,6 +75,7 @@ resources: [{resource_id: PUMP_7}, {resource_id: STEAM, owners: 2}, {resource_id
 	code, out, errs := command("check", name)
 	require.Equal(t, exitOK, code, errs)
 	for _, want := range []string{
+		"FQ101  pulses  of FC101  in steps of 0.01 kg  k_factor 100 {pulse}/kg\n",
 		"IL-DRY    trip        LT301 < 20 L      200ms, 60 % of 2s  gates HS301  then hold, until reset\n",
 		"IL-READY  permissive  SS301 == stopped  100ms              gates the start\n",
 		"TAH301  high  TT301 > 55 Cel       after 1s, gone after 2s  the tank is hot\n",
@@ -104,4 +108,28 @@ func TestTwoVersionsAreComparedAndOneIsFormatted(t *testing.T) {
 	src, err := os.ReadFile(demo + "recipe.yaml")
 	require.NoError(t, err)
 	require.Equal(t, string(src), out)
+}
+
+func TestAMapAloneIsHeldAgainstTheCalibrationThatItNames(t *testing.T) {
+	src, err := os.ReadFile(demo + "map.yaml")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "map.yaml")
+	require.NoError(t, os.WriteFile(name, src, 0o644))
+	code, _, errs := command("check", name)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "map.yaml: its calibration: open ")
+	for factors, want := range map[string]string{
+		`[{meter: FQ101, k_factor: "100 {pulse}/kg"}]`: `map.yaml: meter FQ201 cannot be used: metering: meter "FQ201": no factor from {pulse} to counts of "0.01 kg"`,
+		`[{meter: FQ101, k_factor: 100 kg}, {meter: FQ201, k_factor: "100 {pulse}/kg"}]`: `map.yaml: meter FQ101 cannot be used: metering: ` +
+			`calibration "CAL", meter "FQ101": k_factor "100 kg" makes no kg of {pulse}; write it in {pulse}/kg: `,
+		"[{meter: FQ101, density: 0.998 kg/L}]": "calibration.yaml:4:11: an entry has one of k_factor, linear and polyline; where a density alone is " +
+			"known, write k_factor: 1 beside it",
+	} {
+		cal := "calibration: CAL\nversion: \"1\"\nschema_version: 1\nfactors: " + factors + "\n"
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "calibration.yaml"), []byte(cal), 0o644))
+		code, _, errs = command("check", name)
+		require.Equal(t, exitFound, code, factors)
+		require.Contains(t, errs, want)
+	}
 }

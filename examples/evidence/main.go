@@ -2,7 +2,7 @@
 // without the controller that made it.
 //
 //	go run ./examples/evidence check recipe.yaml map.yaml    validate and prove; prints formula and procedure, -svg DIR draws it
-//	go run ./examples/evidence check map.yaml    a map alone; prints its interlocks, alarms, resources and trip request
+//	go run ./examples/evidence check map.yaml    a map alone, and its calibration; prints its meters, interlocks, alarms, resources and trip request
 //	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe, in words
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
@@ -43,8 +43,8 @@ const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
        evidence export DIR TO [WORD...]
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
-formula and procedure as tables; with -svg it also draws it into the directory. Of maps alone it prints interlocks,
-alarms, resources and trip request. check -schema prints the JSON Schema
+formula and procedure as tables; with -svg it also draws it into the directory. Of maps alone it holds meters
+against the calibration, and prints them, interlocks, alarms, resources and trip request. check -schema prints the JSON Schema
 that an editor completes and marks recipes by. diff says in words what is new in a
 version of a recipe. format prints the recipe in its canonical form.
 

@@ -283,3 +283,13 @@ func TestAKeyAndADeviceJournalAreWitnesses(t *testing.T) {
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "as openssl pkey -pubout writes it")
 }
+
+func TestReconcileSaysWhatItWantsAndWhatIsNotThere(t *testing.T) {
+	code, _, errs := command("reconcile", "x", "-device", "y", "-window", "A")
+	require.Equal(t, exitUsage, code)
+	require.Regexp(t, "^evidence: reconcile wants DIR first, then -device, -by and -reason, and either -csv, or -window and -total\n", errs)
+	code, _, errs = command("reconcile", "x", "-device", "y", "-csv", filepath.Join(t.TempDir(), "none.csv"), "-by", "ann", "-reason", "late")
+	require.Equal(t, exitFound, code)
+	require.Regexp(t, "^evidence: -csv: open .*none.csv", errs)
+	require.NotContains(t, errs, "the directory of a batch")
+}

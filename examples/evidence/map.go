@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,6 +29,10 @@ func checkMap(name string, stdout io.Writer) error {
 		some(len(m.Meters), "meter"), some(len(m.Units), "unit"))
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	row := func(words ...string) { fmt.Fprintf(w, "  %s\n", strings.Join(words, "\t")) }
+	if len(m.Meters) > 0 {
+		fmt.Fprintln(w, "meters:")
+	}
+	wrong := meters(name, m, row)
 	for i := range m.Interlocks {
 		if i == 0 {
 			fmt.Fprintln(w, "interlocks:")
@@ -59,7 +64,7 @@ func checkMap(name string, stdout io.Writer) error {
 		}
 		row(tag.Name+" "+tag.Words[t.Value], "read back "+confirm+" within "+time.Duration(t.Within).String())
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), wrong)
 }
 
 // interlock gives the words of one interlock.

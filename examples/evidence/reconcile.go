@@ -47,7 +47,7 @@ func lateFrom(args []string) (a lateArgs, ok bool) {
 func reconcile(args []string, stdout, stderr io.Writer) int {
 	a, ok := lateFrom(args)
 	if !ok {
-		fmt.Fprint(stderr, usage)
+		fmt.Fprint(stderr, "evidence: reconcile wants DIR first, then -device, -by and -reason, and either -csv, or -window and -total\n\n"+usage)
 		return exitUsage
 	}
 	list, err := a.totals()
@@ -84,7 +84,7 @@ func (a *lateArgs) totals() ([]evidence.Late, error) {
 	}
 	f, err := os.Open(a.csv)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("evidence: -csv: %s", err.Error()) // of no concern to the package
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, batch.MaxHistorianFile+1))

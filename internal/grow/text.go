@@ -183,7 +183,7 @@ func (w *writer) window(name string) {
 	then := []string{"hold", "abort"}[(len(meter)+int(meter[0])+1)%2]
 	fmt.Fprintf(w, "{open_window: {window: W%[1]s, meter: FQ%[1]s, target: $charge, tolerance: 1 kg, time: {within: 1 ms, tolerance: 0 kg}}}, "+
 		"{wait_total: {window: W%[1]s, short_by: 1 kg, learn: {min: 0 kg, max: 2 kg, share: 50 %%}}}, "+
-		"{jog: {window: W%[1]s, set: {%[2]s: open}, for: 300 ms, settle: 500 ms, at_most: 2}}, "+
+		"{jog: {window: W%[1]s, set: {%[2]s: open}, for: 300 ms, settle: 1200 ms, at_most: 2}}, "+
 		"{close_window: {window: W%[1]s, out_of_tolerance: %[3]s}}", meter, output, then)
 }
 

@@ -24,7 +24,7 @@ const (
 	Amends                           // number of the record that this one takes the place of
 	Anchor                           // where the head of the journal is kept besides, and what was found there
 	AnchoredJournalID                // journal whose head is anchored in this one
-	Anomalies                        // what is to be known of the edges and the course of a window, a word each
+	Anomalies                        // what is to be known of the edges and the course of a window, a word each, as metering.Anomaly
 	Answer                           // kind of answer that a prompt wants: confirm, number, choice or text
 	ApprovalID                       // approval that covers an object
 	ApprovedBy                       // who approved
@@ -58,7 +58,7 @@ const (
 	Cuts                             // epochs that began while a window was open
 	DebounceMS                       // how long a raw truth must rest before it counts
 	DebouncedState                   // raw_state after the debounce
-	Delta                            // difference, in unit
+	Delta                            // difference, in unit; of a window: total less target
 	Detail                           // what a device or person said, verbatim
 	DeviceID                         // field device or controller that the event came from
 	DeviceProfileID                  // profile of the device
@@ -79,7 +79,7 @@ const (
 	EventsPerSecond                  // records of each kind per second, kind=rate
 	Expiry                           // until when an object may be used
 	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
-	Facts                            // what a hint rests on besides the totals, name=value; amounts are in unit
+	Facts                            // what a hint rests on besides the totals, name=value; metering.Facts has each, with its unit
 	FilterDelayMS                    // by how much a filter in the instrument is late
 	FilterParam                      // what the filters in filter_type are set to
 	FilterType                       // filters that stand between raw_state and the verdict
@@ -94,7 +94,7 @@ const (
 	HeadRoot                         // root of the tree over the records that a head covers, hex
 	HeadSize                         // number of records that a head covers, from record 1
 	HeldMS                           // time for which a window was open and its phase held
-	Hint                             // likely cause of a difference
+	Hint                             // likely cause of a difference, as metering.Hint
 	HistorianCalibVersion            // calibration that the historian says it used
 	HistorianSource                  // who or what gave the historian's total
 	HistorianTotal                   // total according to the historian
@@ -162,7 +162,7 @@ const (
 	PublicKey                        // public key, SPKI in DER, base64
 	Quality                          // GOOD, STALE or BAD
 	QueuePlace                       // place in an arbiter's queue, 1 for who is next
-	RawState                         // value on the wire; of an interlock: 1 where it is violated, before its filters
+	RawState                         // value on the wire; of window_stop: what its counter has counted, in source_unit; of an interlock: 1 where it is violated, before its filters
 	Reaction                         // what a trip does to those who answer for its outputs: hold, abort, hard_abort or none
 	Readback                         // outputs as read back
 	Reasons                          // why a state is what it is, each reason in words
@@ -176,7 +176,7 @@ const (
 	ResourceID                       // common equipment that is asked for
 	ResourceOwner                    // who has what is asked of an arbiter, in its words
 	RestartOf                        // batch_id of the batch in whose place this one was begun
-	Result                           // outcome
+	Result                           // outcome; of a window PASS, OUT_OF_TOLERANCE, NOT_GOOD, or INCOMPLETE where it closed before its end
 	RetryCount                       // how often it was tried again
 	RollbackReason                   // why an earlier version was activated again
 	Round                            // round of the innermost repeat around the element
@@ -198,7 +198,7 @@ const (
 	Sink                             // where records are sent
 	SinkState                        // UP, CATCHING_UP or DOWN
 	Sinks                            // what each sink has acknowledged, sink=number link
-	SourceChange                     // why the state of synchronisation or its source became another
+	SourceChange                     // why the state of synchronisation or its source became another, as timebase.Reason
 	SourceDetail                     // the same in words of the source, or of its loss
 	SourceUnit                       // UCUM unit of raw_state, value and tare of a metering window
 	StepID                           // element of the recipe
@@ -237,7 +237,7 @@ const (
 	WaitReason                       // what is waited for
 	WearIndex                        // life of the medium that is used up, percent, rounded up
 	WindowEndTsMono                  // monotonic time at which the window closed
-	WindowEvent                      // what has happened to an open window
+	WindowEvent                      // what has happened to an open window; metering.Note has what each word means
 	WindowStartEvent                 // why the window opened
 	WindowStartTsMono                // monotonic time at which the window opened
 	WindowStopEvent                  // why the window closed

@@ -123,6 +123,36 @@ func (a Acc) ScaleRoundBy(r Ratio, per int64) (int64, bool) {
 	return signed((a.Hi < 0) != (r.num < 0), q)
 }
 
+// MulDivRound is a*num/den rounded half to even, with an exact intermediate product. It is false, and the result 0, if num is below
+// zero, den is not above zero or the result does not fit 128 bits.
+func (a Acc) MulDivRound(num, den int64) (Acc, bool) {
+	if num < 0 || den <= 0 {
+		return Acc{}, false
+	}
+	m, n, d := a.magnitude(), uint64(num), uint64(den)
+	mid, low := bits.Mul64(m.Lo, n)
+	high, more := bits.Mul64(uint64(m.Hi), n)
+	mid, carry := bits.Add64(mid, more, 0)
+	high += carry
+	if high >= d {
+		return Acc{}, false
+	}
+	hi, rem := bits.Div64(high, mid, d)
+	lo, rem := bits.Div64(rem, low, d)
+	if missing := d - rem; rem > missing || rem == missing && lo&1 == 1 {
+		lo, carry = bits.Add64(lo, 1, 0)
+		hi += carry
+	}
+	q := Acc{Hi: int64(hi), Lo: lo}
+	switch neg := a.Hi < 0; {
+	case hi>>63 == 0 && neg:
+		return q.negated(), true
+	case hi>>63 == 0, neg && hi == 1<<63 && lo == 0:
+		return q, true
+	}
+	return Acc{}, false
+}
+
 // magnitude is the absolute value, to be read as unsigned.
 func (a Acc) magnitude() Acc {
 	if a.Hi < 0 {

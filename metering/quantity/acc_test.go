@@ -122,6 +122,40 @@ func TestReadingASumAgreesWithBig(t *testing.T) {
 	}
 }
 
+func TestASumByAQuotientAgreesWithBig(t *testing.T) {
+	d := newDice()
+	for range 50_000 {
+		a := Acc{Hi: d.int64() >> d.IntN(64), Lo: uint64(d.int64())}
+		num, den := d.int64(), d.int64()
+		got, ok := a.MulDivRound(num, den)
+		if num < 0 || den <= 0 {
+			require.False(t, ok)
+			continue
+		}
+		twice := new(big.Int).Mul(sum128(a), big.NewInt(num))
+		whole, rest := new(big.Int).DivMod(twice, big.NewInt(den), new(big.Int))
+		if c := rest.Lsh(rest, 1).Cmp(big.NewInt(den)); c > 0 || c == 0 && whole.Bit(0) == 1 {
+			whole.Add(whole, big.NewInt(1))
+		}
+		require.Equal(t, fits128(whole), ok, "seed %d: %v*%d/%d", seed, a, num, den)
+		if ok {
+			require.Zero(t, whole.Cmp(sum128(got)), "seed %d: %v*%d/%d", seed, a, num, den)
+		}
+	}
+	for _, c := range []struct{ a, want Acc }{{Acc{Lo: 1}, Acc{}}, {Acc{Lo: 3}, Acc{Lo: 2}}, {Acc{Hi: -1, Lo: 1<<64 - 3}, Acc{Hi: -1, Lo: 1<<64 - 2}},
+		{Acc{Hi: 1, Lo: 1<<64 - 1}, Acc{Hi: 1}}} {
+		got, ok := c.a.MulDivRound(1, 2)
+		require.True(t, ok)
+		require.Equal(t, c.want, got)
+	}
+	least := Acc{Hi: -1 << 63}
+	got, ok := least.MulDivRound(3, 3)
+	require.True(t, ok)
+	require.Equal(t, least, got)
+	_, ok = least.MulDivRound(4, 3)
+	require.False(t, ok)
+}
+
 func TestDivisionRefusesADivisorNotAboveZero(t *testing.T) {
 	for _, den := range []int64{0, -1, -1 << 63} {
 		_, ok := Acc{Lo: 5}.DivRound(den)

@@ -1,9 +1,10 @@
-// The example of package system: a clock, an alarm, and the wall clock beside it.
+// The examples of package system: a clock, an alarm, the wall clock beside it, and references of it that are watched.
 
 package system_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,4 +29,29 @@ func Example() {
 	// not early: true
 	// waited: true <nil>
 	// host x10
+}
+
+// silent stands for chronyd, ptp4l or a chip, which ParseRefs("chrony,rtc") would name.
+type silent struct{}
+
+func (silent) Read(context.Context) (timebase.Reading, error) {
+	return timebase.Reading{}, errors.New("nobody answers")
+}
+
+// A Watch is the Wall of a runner.Rig: whoever observes it sees how far the wall clock may be believed now.
+func ExampleWatch() {
+	refs := []system.Watching{{Ref: timebase.Ref{Name: "chrony", Kind: timebase.NTP}, From: silent{}}}
+	w, err := system.NewWatch(system.NewClock(1), refs, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err = w.Run(ctx) // on a goroutine of its own, for as long as the controller lives
+	fmt.Println(err)
+	fmt.Println(w.Observe().Sync)
+	// Output:
+	// context deadline exceeded
+	// UNSET
 }
