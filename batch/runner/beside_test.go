@@ -209,7 +209,7 @@ func TestAPackageWithCheckpointsBesideItsJournalVerifies(t *testing.T) {
 }
 
 func TestACheckpointLiesOnTheChipWhereThereIsRoomForItAndElseInAFile(t *testing.T) {
-	for state, want := range map[int]string{4 << 10: "chip", 1 << 10: "file"} {
+	for state, want := range map[int]string{8 << 10: "chip", 1 << 10: "file"} {
 		b, err := demoPlan(t, "recovery: hold", "recovery: resume").Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Seed: 7})
 		require.NoError(t, err)
 		disk, cells := newMemory(), journaltest.NewCells(128<<10)
