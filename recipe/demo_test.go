@@ -8,6 +8,7 @@ import (
 
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/metering"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,8 +28,8 @@ func TestTheDemoFilesFitTogether(t *testing.T) {
 	var meters []string
 	for i := range m.Meters {
 		meter := &m.Meters[i]
-		_, err := c.Ratio(meter.Name, m.Tags[meter.Source].Unit, meter.Resolution)
-		require.NoError(t, err)
+		one := quantity.Quantity{Coef: 1, Unit: m.Tags[meter.Source].Unit}
+		require.NoError(t, c.Bind(&metering.Meter{Method: meter.Method, Bits: meter.Bits}, meter.Name, one, meter.Resolution))
 		meters = append(meters, meter.Name)
 	}
 	for _, size := range []string{"100 kg", "200 kg", "399.99 kg"} {
