@@ -15,7 +15,7 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// wild is a plant of which the switches turn over and the temperature jumps at random, whose counters run on, and whose devices are
+// wild is a plant of which the switches turn over and the temperature jumps at random, whose counters run on and rest, and whose devices are
 // slow, refuse or lie now and then. It is a Forker and Powered.
 type wild struct {
 	chance  *rand.PCG
@@ -139,7 +139,9 @@ func (w *wild) turn(emit func(tag.Raw)) {
 		was := w.values[ch]
 		switch {
 		case ch[0] == 'c':
-			w.values[ch] += uint64(r.IntN(200))
+			if n := r.IntN(200); w.now/(4000*ms)%2 == 0 { // nothing flows for 4 s of every 8
+				w.values[ch] += uint64(n)
+			}
 		case ch == "ai/1" && r.IntN(2) == 0:
 			w.values[ch] = uint64(r.IntN(1000))
 		case ch[:2] == "di" && r.IntN(w.often(ch)) == 0:
