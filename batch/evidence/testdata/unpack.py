@@ -128,7 +128,7 @@ source, identity = tags
 pulses = options.pop("pulses", None)
 form, (gain, offset) = [(int(f), map(fractions.Fraction, v.split(","))) for f, v in options.items() or [("1", "1,0")]][0]
 FORMS = ["bool", "int", "float32", "float64"]
-lines, in_force, serial = None, None, None
+lines, in_force, serial, booted = None, None, None, None
 
 def scaled(bits):  # in counts of the resolution; None where it is no number
     if form > 1:
@@ -173,7 +173,7 @@ for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
     r = json.loads(line.split("\t", 3)[3])
     at, kind, ours = int(r["ts_mono_ns"]), r["event_type"], r.get("meter_window_id") == window
     if kind in ("boot", "recovery_event"):  # read back: name, form, value, quality
-        in_force = None
+        in_force, booted = None, r["event_seq"]
         if lines is not None:
             write(at, "", "CUT")
         for tag, words in ((tag, w.split(" ")) for w in r["readback"] for tag in tags if w.split(" ")[0] == tags[tag]):
@@ -181,6 +181,8 @@ for line in open(pack + "/events.tsv", encoding="utf-8", newline="\n"):
     elif kind == "input_block":
         for sample in samples(int(r["block_form"]), int(r["first_mono_ns"]), base64.b64decode(r["block_data"])):
             take(*sample)
+    elif kind == "quality_change" and r["quality"] == "STALE" and booted in r["cause"]:
+        pass  # CUT has said it, and what was read back came after that
     elif kind == "quality_change" and lines is not None and r["logical_tag"] == tags[source]:
         if r["quality"] not in ("GOOD", word_in_force):
             write(at, "", r["quality"])
