@@ -24,6 +24,8 @@ var (
 	ErrTimeLost = errors.New("hal: clock has lost its time, set it")
 	// ErrPowerLost: the supply failed before the operation was over. What a write left behind is told by its tearing model.
 	ErrPowerLost = errors.New("hal: supply failed during the operation")
+	// ErrStays: the watchdog cannot be stopped once it was armed.
+	ErrStays = errors.New("hal: watchdog cannot be stopped, feed it or let it reset the board")
 )
 
 // RTC is a clock chip with a cell of its own. It runs while the board is off. Both methods block for one bus transfer, a few

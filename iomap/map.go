@@ -42,6 +42,8 @@ type Map struct {
 	Resources []Resource
 	Trip      *Trip // what a hard abort asks of the safety chain; nil where nothing
 
+	Overrides []Override // who may take what into his hands, in the order of the file
+
 	OrderTolerance int64 // step of the wall clock in ns beyond which UTC orders nothing across it; whole ms
 }
 
@@ -62,8 +64,14 @@ type Tag struct {
 	StaleAfter int64             // ns without a new value after which it is STALE; 0 for outputs never written back
 	Debounce   int64             // ns that a Switch must rest before its change counts
 	Safe       int64             // safe_value of an output, scaled
-	Min, Max   int64             // limits of a Number output, scaled
+	Min, Max   int64             // limits of a Number output, scaled; of an input with Valid, what it can be
 	Display    Display           // of a Number: how people are shown it
+	Binding    string            // protocol_binding: how the channel is reached, as text; "" where the board says
+	Filter     Filter            // of a Number that is an input
+	Trigger    Trigger           // of a Switch that is an input
+	Pulse      int64             // of a Switch whose Trigger is an edge: for how long it is on, ns
+	Valid      bool              // of a Number that is an input: it is BAD outside of Min to Max
+	Faults     Faults            // of an output
 }
 
 // Type is what a scaled value is.

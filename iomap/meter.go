@@ -43,28 +43,3 @@ type Second struct {
 	Bits   uint8
 	Within int64 // greatest difference between the two since a window opened, in counts
 }
-
-// FilterType is a kind of filter.
-type FilterType uint8
-
-// The kinds of filter.
-const (
-	NoFilter     FilterType = iota
-	MedianFilter            // here: each reading stands for the median of the last ones
-	DeviceFilter            // in the instrument: it is recorded, and nothing is done here
-)
-
-// String gives the name that map files and records use: none, median or device.
-func (f FilterType) String() string {
-	return [...]string{"none", "median", "device"}[min(f, DeviceFilter)]
-}
-
-// Filter is what stands between what is measured and what is totalized.
-type Filter struct {
-	Type    FilterType
-	Samples int   // MedianFilter: an odd number, 3 to MaxMedian
-	Delay   int64 // DeviceFilter: by how much the instrument is late, ns
-}
-
-// MaxMedian is the most readings that a median is taken of.
-const MaxMedian = 9
