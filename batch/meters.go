@@ -50,10 +50,11 @@ func (m *Machine) meterStep(ev *metering.Event) {
 	}
 }
 
-// sourceOf is the value of a tag as meters take it: of a counter as it came, of a number in counts of its resolution.
+// sourceOf is the value of a tag as meters take it: of a counter as it came, of a number in counts of its
+// resolution, before the filter of the tag.
 func (m *Machine) sourceOf(id tag.ID) (v, at int64, q tag.Quality) {
 	raw, at := m.io.Source(id)
-	v, q = m.io.Read(id, m.now)
+	v, q = m.io.Unfiltered(id, m.now)
 	if m.b.Plan.Map.Tags[id].Type == iomap.Counter {
 		v = raw
 	}

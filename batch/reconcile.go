@@ -56,7 +56,7 @@ func (m *Machine) opensFacts(w int, rawAt int64) {
 		f.Anomalies |= metering.StaleAtStart
 	}
 	if meter.Historian != tag.None {
-		v, q := m.io.Read(meter.Historian, m.now)
+		v, q := m.io.Unfiltered(meter.Historian, m.now)
 		m.refs.Hist[w] = reading{v, uint8(q)}
 	}
 }
@@ -138,7 +138,7 @@ func (m *Machine) closesFacts(n int, reason string) {
 	m.closesDevice(n, &t)
 	f.Historian.Expected = meter.External || meter.Historian != tag.None
 	if meter.Historian != tag.None {
-		now, q := m.io.Read(meter.Historian, m.now)
+		now, q := m.io.Unfiltered(meter.Historian, m.now)
 		gained, fits := minus(now, m.refs.Hist[n].Value)
 		total, ok := w.hist.Apply(gained)
 		f.Historian.Has = ok && fits && q == tag.Good && tag.Quality(m.refs.Hist[n].Quality) == tag.Good

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/recipe"
@@ -75,13 +76,10 @@ func (n *Need) read() string {
 
 // Dues says in words what is due at monotonic time at: what a Tick then brings. It changes nothing.
 func (m *Machine) Dues(at int64) (words []string) {
-	m.io.Dues(at+m.st.Base, func(id tag.ID, stale bool) {
+	m.io.Dues(at+m.st.Base, func(id tag.ID, what iomap.DueKind) {
 		name := m.b.Plan.Map.Tags[id].Name
-		if stale {
-			words = append(words, name+" has become too old")
-		} else {
-			words = append(words, name+" has rested for its debounce")
-		}
+		words = append(words, name+[...]string{iomap.DueRest: " has rested for its debounce", iomap.DueAge: " has become too old",
+			iomap.DuePulse: " is off again behind its edge"}[what])
 	})
 	m.guard.Dues(at+m.st.Base, func(i int) {
 		if k := i - len(m.b.Plan.Map.Interlocks); k >= 0 {

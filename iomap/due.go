@@ -14,15 +14,28 @@ func (g *Guard) Dues(at int64, fn func(i int)) {
 	}
 }
 
-// Dues calls fn for each tag of which something is due at monotonic time at: that a switch has rested long enough, or, with stale, that
-// its value has become too old. It changes nothing.
-func (k *Machine) Dues(at int64, fn func(id tag.ID, stale bool)) {
-	for owner := range 2 * len(k.st) {
-		id := owner % len(k.st)
-		stale := owner >= len(k.st)
-		if k.timers.Due(owner) > at || stale && k.st[id].At+k.m.Tags[id].StaleAfter+1 > at { // a newer value has come meanwhile
-			continue
+// DueKind is what is due of a tag.
+type DueKind uint8
+
+// What may be due of a tag.
+const (
+	DueRest  DueKind = iota // a switch has rested for its debounce
+	DueAge                  // its value has become too old
+	DuePulse                // a switch of which edges count is off again
+)
+
+// Dues calls fn for each tag of which something is due at monotonic time at. It changes nothing.
+func (k *Machine) Dues(at int64, fn func(id tag.ID, what DueKind)) {
+	n := len(k.st)
+	for owner := range 2*n + len(k.mem) {
+		switch id := owner % n; {
+		case k.timers.Due(owner) > at:
+		case owner >= 2*n:
+			fn(k.who[owner-2*n], DuePulse)
+		case owner < n:
+			fn(tag.ID(id), DueRest)
+		case k.st[id].At+k.m.Tags[id].StaleAfter+1 <= at: // no newer value has come meanwhile
+			fn(tag.ID(id), DueAge)
 		}
-		fn(tag.ID(id), stale)
 	}
 }

@@ -25,7 +25,7 @@ tags:
 	k := NewMachine(m)
 	due := func(at int64) (list []string) {
 		before := k.Snapshot(nil)
-		k.Dues(at, func(id tag.ID, stale bool) { list = append(list, fmt.Sprint(id, stale)) })
+		k.Dues(at, func(id tag.ID, what DueKind) { list = append(list, fmt.Sprint(id, what == DueAge)) })
 		require.Equal(t, before, k.Snapshot(nil))
 		return list
 	}

@@ -36,6 +36,7 @@ type EffectKind uint8
 const (
 	Changed        EffectKind = iota + 1 // a scaled value is new; it may be equal to the last
 	QualityChanged                       // a tag's quality is another than it was
+	Triggered                            // the edge has come that the tag waits for; a Changed follows
 )
 
 // Effect is one consequence of an event.
@@ -63,15 +64,23 @@ const untold = 0xFF
 type Machine struct {
 	m      *Map
 	st     []state
-	timers *timebase.Queue // owners: 0..n-1 debounce, n..2n-1 staleness
+	mem    []memory        // of the tags with a filter or a trigger
+	slot   []int32         // by tag: its place in mem, -1 where it has none
+	who    []tag.ID        // by place in mem: its tag
+	timers *timebase.Queue // owners: 0..n-1 debounce, n..2n-1 staleness, from 2n on by place in mem the end of a pulse
 }
 
 // NewMachine makes the machine of a map, in which nothing has been seen yet.
 func NewMachine(m *Map) *Machine {
-	k := &Machine{m: m, st: make([]state, len(m.Tags)), timers: timebase.NewQueue(2 * len(m.Tags))}
+	k := &Machine{m: m, st: make([]state, len(m.Tags)), slot: make([]int32, len(m.Tags))}
 	for i := range k.st {
-		k.st[i].Pending, k.st[i].Told = timebase.Never, untold
+		k.st[i].Pending, k.st[i].Told, k.slot[i] = timebase.Never, untold, -1
+		if m.Tags[i].remembers() {
+			k.slot[i] = int32(len(k.mem))
+			k.mem, k.who = append(k.mem, memory{Until: timebase.Never}), append(k.who, tag.ID(i))
+		}
 	}
+	k.timers = timebase.NewQueue(2*len(m.Tags) + len(k.mem))
 	return k
 }
 
@@ -114,26 +123,36 @@ func (k *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 func (k *Machine) due(at int64, fx []Effect) []Effect {
 	for due, owner := k.timers.Next(); owner >= 0 && due <= at; due, owner = k.timers.Next() {
 		k.timers.Clear(owner)
-		if id := tag.ID(owner % len(k.st)); owner < len(k.st) {
+		n := len(k.st)
+		switch id := tag.ID(owner % n); {
+		case owner >= 2*n:
+			fx = k.off(k.who[owner-2*n], fx)
+		case owner >= n:
+			fx = k.aged(at, id, fx)
+		case k.slot[id] >= 0:
+			fx = k.settle(due, id, k.memoryOf(id), fx)
+		default:
 			k.st[id].Value, k.st[id].Pending = k.st[id].Raw, timebase.Never
 			fx = append(fx, Effect{Kind: Changed, Tag: id})
-		} else {
-			fx = k.aged(at, id, fx)
 		}
 	}
 	return fx
 }
 
 func (k *Machine) sample(at int64, ev *Event, fx []Effect) []Effect {
-	t, s := &k.m.Tags[ev.Tag], &k.st[ev.Tag]
+	t, s, mem := &k.m.Tags[ev.Tag], &k.st[ev.Tag], k.memoryOf(ev.Tag)
 	raw, value, ok := t.scale(ev.Form, ev.Bits)
 	if !ok || ev.Quality != tag.Good {
 		s.Quality = uint8(tag.Bad)
 		k.timers.Clear(int(ev.Tag))
 		s.Pending = timebase.Never
+		if mem != nil && t.Type == Switch {
+			k.forget(ev.Tag, mem)
+		}
 		return k.told(at, ev.Tag, fx)
 	}
-	first := s.At == 0
+	first, before := s.At == 0, *s
+	_, was := k.Read(ev.Tag, at)
 	// No value was true after it came in, nor before the epoch.
 	age := min(max(ev.AgeMS, 0), at/1_000_000+1)
 	s.Raw, s.At, s.Quality = raw, max(at-age*1_000_000, 1), uint8(tag.Good)
@@ -141,7 +160,13 @@ func (k *Machine) sample(at int64, ev *Event, fx []Effect) []Effect {
 	if due := s.At + t.StaleAfter + 1; t.StaleAfter > 0 && due > at && due < k.timers.Due(stale) {
 		k.timers.Set(stale, due)
 	}
-	if t.Type == Switch && t.Debounce > 0 && !first {
+	switch {
+	case mem != nil && t.Type == Switch:
+		fx = k.level(at, ev.Tag, mem, before.Raw, was != tag.Good, fx)
+		value = s.Value
+	case mem != nil:
+		value = mem.smooth(&t.Filter, value, s.At-before.At, was != tag.Good)
+	case t.Type == Switch && t.Debounce > 0 && !first:
 		if s.Pending = timebase.Never; raw != s.Value {
 			if s.Pending = k.timers.Due(int(ev.Tag)); s.Pending == timebase.Never {
 				s.Pending = at + t.Debounce
@@ -184,7 +209,7 @@ func (k *Machine) told(at int64, id tag.ID, fx []Effect) []Effect {
 }
 
 // scale turns a value off the wire into the raw number that the samples show and the scaled value; ok is false for NaN,
-// infinity, overflow and a form that the tag does not have.
+// infinity, overflow, what lies outside of what the tag can be, and a form that the tag does not have.
 func (t *Tag) scale(f tag.Form, bits uint64) (raw, value int64, ok bool) {
 	if f != t.Form {
 		return 0, 0, false
@@ -208,7 +233,7 @@ func (t *Tag) scale(f tag.Form, bits uint64) (raw, value int64, ok bool) {
 	default:
 		value, ok = t.Scale.Counts(raw)
 	}
-	return raw, value, ok
+	return raw, value, ok && (!t.Valid || t.Min <= value && value <= t.Max)
 }
 
 // Wire turns the scaled value of an output into what goes on the wire; ok is false where it does not fit.
@@ -235,6 +260,9 @@ func (k *Machine) Snapshot(dst []byte) []byte {
 	for i := range k.st {
 		dst, _ = binary.Append(dst, binary.LittleEndian, &k.st[i])
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(k.timers.Due(len(k.st)+i)))
+		if mem := k.memoryOf(tag.ID(i)); mem != nil {
+			dst, _ = binary.Append(dst, binary.LittleEndian, mem)
+		}
 	}
 	return dst
 }
@@ -253,6 +281,14 @@ func (k *Machine) Restore(src []byte) ([]byte, error) {
 		k.timers.Set(i, k.st[i].Pending)
 		k.timers.Set(len(k.st)+i, stale)
 		src = src[n+8:]
+		if mem := k.memoryOf(tag.ID(i)); mem != nil {
+			n, err := binary.Decode(src, binary.LittleEndian, mem)
+			if err != nil || !mem.fits(&k.m.Tags[i], &k.st[i]) {
+				return nil, errSnapshot
+			}
+			k.timers.Set(k.pulseEnd(tag.ID(i)), mem.Until)
+			src = src[n:]
+		}
 	}
 	return src, nil
 }
@@ -267,7 +303,7 @@ func (s *state) fits(t *Tag, stale int64) bool {
 		return false
 	case t.Type == Switch && (s.Value|s.Raw)&^1 != 0:
 		return false
-	case s.Pending != timebase.Never && (t.Type != Switch || t.Debounce <= 0 || s.Raw == s.Value):
+	case s.Pending != timebase.Never && (t.Type != Switch || t.Debounce <= 0 || s.Raw == s.Value && t.Trigger == Level):
 		return false
 	case stale != timebase.Never && (t.StaleAfter <= 0 || stale <= s.At):
 		return false

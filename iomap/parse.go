@@ -37,8 +37,15 @@ const maxMapBytes = 4 << 20
 //	unit              counter: what it counts, for example "{pulse}"
 //	stale_after       age after which the value is STALE; every input has one, outputs that are read back may
 //	debounce          switch, input: how long it must rest before its change counts
+//	trigger           switch, input: level (default), or rising or falling: only its edge counts, from off to on or from on to off, behind
+//	                  polarity and debounce, which such a tag must have, 10 ms or more. What is on at a boot, or after STALE or BAD, is no edge
+//	pulse             switch, input, with trigger rising or falling: for how long the tag is on from each edge; otherwise it is off
 //	safe_value        output: the word or quantity that it takes when things fail
-//	min, max          number, output: limits of what may be written
+//	min, max          number, output: limits of what may be written. Number, input: both or neither; what lies outside is BAD
+//	filter            number, input: {type: none}; {type: median, samples: 3 to 9}; {type: exponential, time_constant: 2 s}, a low pass
+//	                  of first order, 1 h at most. What is decided goes by it; totals do not, and have the filter of their meter. It begins
+//	                  anew at a boot and after STALE or BAD
+//	protocol_binding  how the channel is reached, as text for people and records, for example modbus unit 3, holding 40012
 //	display           number: unit and decimals (0 to 6) that people are shown, for example {unit: t, decimals: 1}; records keep the
 //	                  tag's own unit and all its digits
 //
@@ -257,6 +264,7 @@ func (r *reader) tags(n strictyaml.Node) {
 		t, known := r.tag(item)
 		r.m.Tags, r.known = append(r.m.Tags, t), append(r.known, known)
 	}
+	r.triggers(n)
 }
 
 // once reports a text that has been there before, and remembers its line otherwise.

@@ -193,10 +193,8 @@ func (r *reader) sampled(f *strictyaml.Fields, m *Meter) {
 		}
 		if !hasSamples {
 			n.Errorf("a median: key \"samples\", of how many readings, is missing")
-		} else if count := samples.Int(3, MaxMedian); count != 0 && count%2 == 0 {
-			samples.Errorf("a median is taken of an odd number of readings, 3 to %d", MaxMedian)
 		} else {
-			m.Filter.Samples = int(count)
+			m.Filter.Samples = medianOf(samples)
 		}
 	case "device":
 		m.Filter.Type = DeviceFilter

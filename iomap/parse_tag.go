@@ -23,6 +23,10 @@ const (
 	keyMin
 	keyMax
 	keyDisplay
+	keyBinding
+	keyFilter
+	keyTrigger
+	keyPulse
 	keyCount
 )
 
@@ -43,9 +47,13 @@ var keys = [keyCount]struct {
 	keyStale:      {"stale_after", "a tag", anyTag, isInput},
 	keyDebounce:   {"debounce", "a switch that is an input", isSwitchInput, noTag},
 	keySafe:       {"safe_value", "an output", isOutput, isOutput},
-	keyMin:        {"min", "a number that is an output", isNumberOutput, isNumberOutput},
-	keyMax:        {"max", "a number that is an output", isNumberOutput, isNumberOutput},
+	keyMin:        {"min", "a number", isNumber, isNumberOutput},
+	keyMax:        {"max", "a number", isNumber, isNumberOutput},
 	keyDisplay:    {"display", "a number", isNumber, noTag},
+	keyBinding:    {"protocol_binding", "a tag", anyTag, noTag},
+	keyFilter:     {"filter", "a number that is an input", isNumberInput, noTag},
+	keyTrigger:    {"trigger", "a switch that is an input", isSwitchInput, noTag},
+	keyPulse:      {"pulse", "a switch that is an input", isSwitchInput, noTag},
 }
 
 func anyTag(*Tag) bool           { return true }
@@ -56,6 +64,7 @@ func isCounter(t *Tag) bool      { return t.Type == Counter }
 func isInput(t *Tag) bool        { return !t.Output }
 func isOutput(t *Tag) bool       { return t.Output }
 func isSwitchInput(t *Tag) bool  { return t.Type == Switch && !t.Output }
+func isNumberInput(t *Tag) bool  { return t.Type == Number && !t.Output }
 func isNumberOutput(t *Tag) bool { return t.Type == Number && t.Output }
 
 // tag reads one entry of tags; known is false where its type or direction is refused.
@@ -120,6 +129,7 @@ func (t *Tag) read(at *[keyCount]strictyaml.Node) {
 	t.form(at[keyForm])
 	t.StaleAfter = timeOf(at[keyStale])
 	t.Debounce = timeOf(at[keyDebounce])
+	t.Binding = bindingOf(at[keyBinding])
 	switch t.Type {
 	case Switch:
 		t.Invert = at[keyPolarity].Kind() != strictyaml.Absent && at[keyPolarity].OneOf("normal", "inverted") == "inverted"
@@ -129,6 +139,7 @@ func (t *Tag) read(at *[keyCount]strictyaml.Node) {
 		} else if w != "" && w != t.Words[0] && t.Words[0] != "" {
 			at[keySafe].Errorf("%q is not a value of %s; it is %s or %s", w, t.shown(), t.Words[0], t.Words[1])
 		}
+		t.trigger(at)
 	case Counter:
 		if text := at[keyUnit].Str(); text != "" {
 			u, err := quantity.ParseUnit(text)
@@ -142,6 +153,9 @@ func (t *Tag) read(at *[keyCount]strictyaml.Node) {
 		t.Display = displayOf(at[keyDisplay], t.Unit)
 		if t.Output {
 			t.limits(at, scaled)
+		} else {
+			t.filter(at[keyFilter])
+			t.valid(at)
 		}
 	}
 }

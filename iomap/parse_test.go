@@ -221,6 +221,14 @@ func FuzzParse(f *testing.F) {
 			id, ok = m.Channel(tg.Channel)
 			require.True(t, ok && int(id) == i)
 			require.True(t, tg.Output || tg.StaleAfter > 0)
+			require.True(t, !tg.Valid || tg.Min < tg.Max)
+			require.True(t, tg.Trigger == iomap.Level || tg.Pulse > 0 && tg.Debounce > 0)
+			switch f := &tg.Filter; f.Type {
+			case iomap.MedianFilter:
+				require.True(t, f.Samples >= 3 && f.Samples <= iomap.MaxMedian && f.Samples%2 == 1)
+			case iomap.ExponentialFilter:
+				require.Positive(t, f.Time)
+			}
 			if tg.Type == iomap.Number && tg.Output {
 				require.True(t, tg.Min <= tg.Safe && tg.Safe <= tg.Max)
 				_, ok := tg.Wire(tg.Safe)

@@ -147,5 +147,5 @@ func scaled(t *iomap.Tag, form tag.Form, bits uint64) (v int64, ok bool) {
 	raw.Mul(raw, big.NewRat(gain.Num(), gain.Den()))
 	raw.Add(raw, big.NewRat(offset.Num(), offset.Den()))
 	n := halfEven(raw.Num(), raw.Denom())
-	return n.Int64(), n.IsInt64()
+	return n.Int64(), n.IsInt64() && (!t.Valid || t.Min <= n.Int64() && n.Int64() <= t.Max)
 }
