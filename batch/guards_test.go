@@ -233,13 +233,16 @@ func (d *desk) do(l script.Line) {
 	}
 }
 
-// run plays a script on the batch of testdata/guards to its end.
-func runGuards(t *testing.T, file string) *desk {
+// runGuards plays a script on the batch of testdata/guards to its end.
+func runGuards(t *testing.T, file string) *desk { return runDesk(t, file, guardBatch(t)) }
+
+// runDesk plays a script on a batch to its end.
+func runDesk(t *testing.T, file string, b *Batch) *desk {
 	src, err := os.ReadFile(file)
 	require.NoError(t, err)
 	lines, err := script.Parse(file, src)
 	require.NoError(t, err)
-	d := newDesk(t, guardBatch(t))
+	d := newDesk(t, b)
 	passed := int64(0) // in the epochs before
 	for _, l := range lines {
 		if d.epoch == 0 && (l.When.Ns > 0 || l.Verb == "command") { // what is set before is read back

@@ -72,11 +72,14 @@ func (m *Machine) meter(ev *Event) {
 	}
 }
 
-// qualities records changes of quality, hands them to the meters, and records what has happened to open windows. That a boot makes
+// qualities records edges that tags wait for and changes of quality, hands them to the meters, and records what has happened to open windows. That a boot makes
 // sources STALE meters know already, by the epoch that began: what was read then came after that.
 func (m *Machine) qualities(boot bool, fx []Effect) []Effect {
 	for i := range m.ifx {
 		e := &m.ifx[i]
+		if e.Kind == iomap.Triggered {
+			fx = m.inputEdge(e.Tag, fx)
+		}
 		if e.Kind != iomap.QualityChanged {
 			continue
 		}

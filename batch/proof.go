@@ -48,7 +48,7 @@ func common(m *iomap.Map) (names []string) {
 }
 
 // guards answers for the conditions of a recipe on the plan's map. What a device may say of a number is not known, so only switches
-// have a range.
+// have a range, and numbers that are BAD outside of theirs.
 type guards struct{ c *compiler }
 
 // Possible binds the conditions, which were bound without an error before.
@@ -64,10 +64,13 @@ func (g guards) bind(list []*cond.Expr) (bound []cond.Cond) {
 	return bound
 }
 
-// Range is that of a switch, or of all numbers.
+// Range is that of a switch, of a number that is BAD outside of it, or of all numbers.
 func (g guards) Range(id tag.ID) (low, high int64) {
-	if g.c.plan.Map.Tags[id].Type == iomap.Switch {
+	switch t := &g.c.plan.Map.Tags[id]; {
+	case t.Type == iomap.Switch:
 		return 0, 1
+	case t.Valid:
+		return t.Min, t.Max
 	}
 	return math.MinInt64, math.MaxInt64
 }

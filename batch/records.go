@@ -352,6 +352,7 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	m.body.Count(record.RawState, bits)
 	m.body.Text(record.Polarity, polarity(t))
+	m.wire(t)
 	m.body.Bool(record.SafeDirection, e.Safe)
 	m.body.Int(record.WriteID, int64(e.ID))
 	if e.Reason != "" {
@@ -398,6 +399,7 @@ func (m *Machine) outputFault(e *sequencer.Effect, fx []Effect) []Effect {
 	}
 	m.show(record.SafeState, t, safe)
 	m.body.Text(record.SafeStateReason, e.Reason)
+	m.channel(t)
 	m.causes(m.input, m.refs.Outputs[e.Output])
 	return m.put(fx)
 }
@@ -410,6 +412,8 @@ func (m *Machine) qualityChanged(e *iomap.Effect, fx []Effect) []Effect {
 	if e.AgeMS >= 0 { // how old a value is that a boot has found is not always known
 		m.body.Int(record.AgeMS, e.AgeMS)
 	}
+	m.channel(&m.b.Plan.Map.Tags[e.Tag])
+	m.filtered(&m.b.Plan.Map.Tags[e.Tag])
 	m.causes(m.input)
 	return m.put(fx)
 }

@@ -115,6 +115,8 @@ func eventWords(rec *record.Record) string {
 			t(record.TimeoutReason), t(record.Result))
 	case record.KindQualityChange:
 		return fmt.Sprintf("%s is %s", t(record.LogicalTag), t(record.Quality))
+	case record.KindInputEdge:
+		return fmt.Sprintf("%s has gone %s", t(record.LogicalTag), onOff(rec))
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be what it should be%s", t(record.LogicalTag), brackets(t(record.Detail)))
 	case record.KindMarker:
@@ -203,4 +205,12 @@ func spaced(text string) string {
 		return ""
 	}
 	return text + " "
+}
+
+// onOff tells to which side the edge of an input_edge leads.
+func onOff(rec *record.Record) string {
+	if rec.Count(record.DebouncedState) == 1 {
+		return "on"
+	}
+	return "off"
 }

@@ -244,7 +244,7 @@ func ends(rec *record.Record) bool {
 // moves tells whether a decision is one that others follow from at once: not what merely came about beside them.
 func (x *index) moves(n uint64) bool {
 	switch x.kind(n) {
-	case record.KindTimeout, record.KindOutputFault, record.KindQualityChange:
+	case record.KindTimeout, record.KindOutputFault, record.KindQualityChange, record.KindInputEdge:
 		return true
 	case record.KindBatchState, record.KindStepState, record.KindActionState, record.KindOutputWrite, record.KindWindowStart,
 		record.KindWindowStop, record.KindWindowEvent, record.KindReconcile, record.KindPrompt, record.KindActionRequest, record.KindCommandResult,

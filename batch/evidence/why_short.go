@@ -129,7 +129,7 @@ func makes(k record.Kind) bool {
 	switch k {
 	case record.KindCommand, record.KindPromptAnswer, record.KindInputBlock, record.KindBoot, record.KindRecovery, record.KindTimeout,
 		record.KindInterlock, record.KindOutputFault, record.KindQualityChange, record.KindResourceGranted, record.KindResourceRefused,
-		record.KindActionResult:
+		record.KindActionResult, record.KindInputEdge:
 		return true
 	}
 	return false

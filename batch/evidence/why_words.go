@@ -169,6 +169,9 @@ func (t *telling) decision(rec *record.Record) string {
 	case record.KindQualityChange:
 		return rec.Text(record.LogicalTag) + " is " + rec.Text(record.Quality) + ", it was " + rec.Text(record.OldValue) +
 			ago(rec, "; its value was ", record.AgeMS, " old")
+	case record.KindInputEdge:
+		return rec.Text(record.LogicalTag) + ": its " + rec.Text(record.EdgeLevel) + " edge, behind a debounce of " +
+			strconv.FormatInt(rec.Int(record.DebounceMS), 10) + " ms; it is on for " + strconv.FormatInt(rec.Int(record.PulseMS), 10) + " ms"
 	case record.KindOutputFault:
 		return rec.Text(record.LogicalTag) + " is not known to be what was commanded by write " + rec.Text(record.WriteID) +
 			also(rec, ": ", record.Detail)

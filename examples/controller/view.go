@@ -220,6 +220,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			age = fmt.Sprintf(", age %d ms", r.Int(record.AgeMS))
 		}
 		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
+	case record.KindInputEdge:
+		return fmt.Sprintf("%s: %s edge", text(record.LogicalTag), text(record.EdgeLevel))
 	case record.KindInterlock:
 		return fmt.Sprintf("%s %s %s, it %s: %s [%s]", text(record.InterlockKind), text(record.InterlockID), text(record.Result),
 			text(record.InterlockGateState), text(record.Detail), strings.Join(r.Texts(record.Values), ", "))
@@ -289,7 +291,7 @@ func shown(k record.Kind) bool {
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
-		record.KindTimeSourceChange:
+		record.KindTimeSourceChange, record.KindInputEdge:
 		return true
 	}
 	return false

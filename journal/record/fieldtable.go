@@ -40,8 +40,9 @@ var sections = []section{
 	}},
 	{"I/O map, safe state, override", []names{
 		{itself, "", "logical_tag, protocol_binding, physical_channel, polarity, scaling, mapping_version, effective_from, approved_by, " +
-			"raw_state, debounced_state, debounce_ms, filter_type, filter_param, edge/level, safe_value, recover_policy, safe_state, " +
+			"raw_state, debounced_state, debounce_ms, filter_type, filter_param, safe_value, recover_policy, safe_state, " +
 			"safe_state_reason, safe_state_table, forced_flag, override_role, operator_role, override_grant, override_duration, expiry"},
+		{another, "edge_level", "edge/level"},
 		{value, "polarity", "invert"},
 		{value, "scaling", "gain, offset"},
 		{value, "recover_policy", "drop, hold, latch"},

@@ -20,9 +20,9 @@ var formKeys = [...]Key{formText: Detail, formValue: Value, formInt: Epoch, form
 
 // formsOf lists the keys of each form but text, which the others have.
 var formsOf = map[form]string{
-	formValue: "new_value, old_value, safe_state, value",
+	formValue: "new_value, old_value, safe_state, safe_value, value",
 	formInt: "action_version, age_ms, backpressure, block_age_ms, block_events, block_form, cuts, debounce_ms, engine, " +
-		"epoch, event_queue_depth, late_ms, limit, max_length, omitted, order_tolerance_ms, prompt_id, queue_place, " +
+		"epoch, event_queue_depth, late_ms, limit, max_length, omitted, order_tolerance_ms, prompt_id, pulse_ms, queue_place, " +
 		"request_id, retry_count, round, schema_version, time_step_count, timeout_ms, vote_window_ms, wear_index, " +
 		"write_id",
 	formCount: "acked_seq, amends, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, " +

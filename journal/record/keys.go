@@ -66,6 +66,7 @@ const (
 	DispatchLatencyMS                // longest time from a decision until the port was given its write
 	DoneMonoNS                       // when a write took effect, monotonic ns
 	EdgeFlow                         // what flowed in the last second of a window, in unit
+	EdgeLevel                        // what of a switch counts: level, rising or falling
 	EffectiveFrom                    // from when an object may be used
 	ElapsedMS                        // time since the start of what ended
 	Engine                           // engine number
@@ -159,7 +160,9 @@ const (
 	Priority                         // priority of an alarm: low, medium, high or urgent
 	ProjectedLifeDays                // days until the medium is worn out, on the assumptions beside it
 	PromptID                         // number of a prompt
+	ProtocolBinding                  // how the channel is reached, as the map says
 	PublicKey                        // public key, SPKI in DER, base64
+	PulseMS                          // for how long a tag of which edges count is on
 	Quality                          // GOOD, STALE or BAD
 	QueuePlace                       // place in an arbiter's queue, 1 for who is next
 	RawState                         // value on the wire; of window_stop: what its counter has counted, in source_unit; of an interlock: 1 where it is violated, before its filters
@@ -183,11 +186,14 @@ const (
 	SafeDirection                    // whether the write goes to the safe side
 	SafeState                        // safe value that was taken
 	SafeStateReason                  // why it was taken
+	SafeStateTable                   // SHA-256 of the table of safe states as it was signed off, hex
+	SafeValue                        // value that an output takes when things fail
 	SamplePeriodMS                   // time between two readings: as declared, and at the end as it was in the mean
 	Samples                          // number of samples in the window
 	SamplesDigest                    // SHA-256 of the window's sample lines, hex
 	SamplesLate                      // readings that came more than half a period late
 	SamplesMissing                   // readings that did not come
+	Scaling                          // gain and offset between the wire and the value
 	SchemaVersion                    // version of the recipe schema
 	SecondCount                      // counts of the second counter of a flow
 	Seed                             // seed of a simulation
@@ -310,6 +316,7 @@ var keys = [keyCount]struct {
 	DispatchLatencyMS:     {"dispatch_latency_ms", formDecimal},
 	DoneMonoNS:            {"done_mono_ns", formCount},
 	EdgeFlow:              {"edge_flow", formMeasure},
+	EdgeLevel:             {"edge_level", formText},
 	EffectiveFrom:         {"effective_from", formTime},
 	ElapsedMS:             {"elapsed_ms", formDecimal},
 	Engine:                {"engine", formInt},
@@ -403,7 +410,9 @@ var keys = [keyCount]struct {
 	Priority:              {"priority", formText},
 	ProjectedLifeDays:     {"projected_life_days", formCount},
 	PromptID:              {"prompt_id", formInt},
+	ProtocolBinding:       {"protocol_binding", formText},
 	PublicKey:             {"public_key", formText},
+	PulseMS:               {"pulse_ms", formInt},
 	Quality:               {"quality", formText},
 	QueuePlace:            {"queue_place", formInt},
 	RawState:              {"raw_state", formCount},
@@ -427,11 +436,14 @@ var keys = [keyCount]struct {
 	SafeDirection:         {"safe_direction", formBool},
 	SafeState:             {"safe_state", formValue},
 	SafeStateReason:       {"safe_state_reason", formText},
+	SafeStateTable:        {"safe_state_table", formText},
+	SafeValue:             {"safe_value", formValue},
 	SamplePeriodMS:        {"sample_period_ms", formDecimal},
 	Samples:               {"samples", formCount},
 	SamplesDigest:         {"samples_digest", formText},
 	SamplesLate:           {"samples_late", formCount},
 	SamplesMissing:        {"samples_missing", formCount},
+	Scaling:               {"scaling", formText},
 	SchemaVersion:         {"schema_version", formInt},
 	SecondCount:           {"second_count", formCount},
 	Seed:                  {"seed", formCount},

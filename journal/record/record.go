@@ -119,6 +119,7 @@ const (
 	KindDiagnostics           // what was found when an abort came
 	KindReconcileAmended      // what a reconciliation comes to with a total that came after the end of its batch
 	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
+	KindInputEdge             // the edge has come that a switch of the map waits for
 	kindCount
 )
 
@@ -150,7 +151,7 @@ var specs = [kindCount]Spec{
 	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
 		May: slices.Concat(observed, []Key{RestartOf, Seed, Values, BlockAgeMS, InFlight})},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
-		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound}},
+		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound, SafeStateTable}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
 	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
 		May: slices.Concat(observed, []Key{Readback, Anchor})},
@@ -174,7 +175,7 @@ var specs = [kindCount]Spec{
 			OwnerSince}},
 	KindOutputWrite: {Name: "output_write", Grade: Decision,
 		Must: []Key{LogicalTag, PhysicalChannel, Value, OldValue, RawState, Polarity, SafeDirection, WriteID, Cause},
-		May:  []Key{Unit, SafeState, SafeStateReason, Detail}},
+		May:  []Key{Unit, SafeState, SafeStateReason, SafeValue, ProtocolBinding, Scaling, Detail}},
 	KindWindowStart: {Name: "window_start", Grade: Decision,
 		Must: []Key{MeterWindowID, CalibVersion, LogicalTag, WindowStartEvent, WindowStartTsMono, Unit, Target, Quality, Meter, Method,
 			Coefficients, FilterType, SourceUnit, Cause},
@@ -222,9 +223,11 @@ var specs = [kindCount]Spec{
 	KindParameterChange: {Name: "parameter_change", Class: Configuration, Grade: Decision,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, Unit, ImpactScope, OperatorRole, Parameter, Cause}},
 	KindQualityChange: {Name: "quality_change", Grade: Decision, Must: []Key{LogicalTag, Quality, OldValue, Cause},
-		May: []Key{AgeMS, Detail}},
+		May: []Key{AgeMS, Detail, PhysicalChannel, ProtocolBinding, Scaling, FilterType, FilterParam}},
+	KindInputEdge: {Name: "input_edge", Grade: Decision,
+		Must: []Key{LogicalTag, PhysicalChannel, Polarity, EdgeLevel, RawState, DebouncedState, DebounceMS, PulseMS, Cause}, May: []Key{ProtocolBinding}},
 	KindOutputFault: {Name: "output_fault", Grade: Decision, Must: []Key{LogicalTag, WriteID, Result, Cause},
-		May: []Key{Detail, SafeState, SafeStateReason}},
+		May: []Key{Detail, SafeState, SafeStateReason, PhysicalChannel, ProtocolBinding, Scaling}},
 	KindMarker: {Name: "marker", Grade: Decision, Must: []Key{StepID, Message, Cause}},
 	KindClockStep: {Name: "clock_step", Class: System, Grade: Decision, Alone: true,
 		Must: []Key{MovedMS, TimeStepCount, Cause}, May: []Key{FromMonoNS, ToMonoNS, OrderToleranceMS, StepReason}},
