@@ -3,7 +3,9 @@
 package batch
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -174,6 +176,10 @@ func (m *Machine) bound(file int) {
 	m.body.Text(record.Digest, f.Digest)
 	if units := m.b.prog.equipment.Reasons(); f.Kind == "mapping" && len(units) > 0 {
 		m.body.Texts(record.EquipmentBound, units)
+	}
+	if table := m.b.Plan.Map; f.Kind == "mapping" && table.SaysFaults() {
+		sum := sha256.Sum256(iomap.SafeStatesCSV(table))
+		m.body.Text(record.SafeStateTable, hex.EncodeToString(sum[:]))
 	}
 	if a.ID != "" {
 		m.body.Text(record.ApprovalID, a.ID)

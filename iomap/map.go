@@ -92,6 +92,7 @@ type Trip struct {
 	Tag     tag.ID    // a Switch that is an output and is read back; no recipe may set it
 	Value   int64     // what requests; its Safe is what does not
 	Confirm cond.Cond // what must be true besides its reading back; nil: nothing
+	Text    string    // of Confirm, in its canonical form; "" where there is none
 	Within  int64     // ns from the request until both must be so, MaxTripTime at most
 }
 

@@ -25,7 +25,7 @@ func (r *reader) trip(n strictyaml.Node) *Trip {
 		within.Errorf("within %q is too long; the safety chain must answer within 5 s", within.Str())
 	}
 	if asks {
-		p.Confirm = r.confirm(confirm)
+		p.Confirm, p.Text = r.confirm(confirm)
 	}
 	word := value.Str()
 	if p.Tag == tag.None {
@@ -47,25 +47,25 @@ func (r *reader) trip(n strictyaml.Node) *Trip {
 	return p
 }
 
-// confirm reads a condition on the tags of the map.
-func (r *reader) confirm(n strictyaml.Node) cond.Cond {
+// confirm reads a condition on the tags of the map, and gives its canonical form, too.
+func (r *reader) confirm(n strictyaml.Node) (cond.Cond, string) {
 	text := n.Str()
 	if text == "" {
-		return nil
+		return nil, ""
 	}
 	e, err := cond.Parse(text)
 	if err != nil {
 		n.Errorf("condition, %s", strings.TrimPrefix(err.Error(), "cond: "))
-		return nil
+		return nil, ""
 	}
 	for _, ref := range e.Tags() {
 		if id, ok := r.m.Lookup(ref.Name); ok && !r.known[id] {
-			return nil // it is told already what is wrong with it
+			return nil, "" // it is told already what is wrong with it
 		}
 	}
 	c, errs := e.Bind(r.m, nil)
 	for i := range errs {
 		n.Errorf("condition, column %d: %s", errs[i].Column, errs[i].Msg)
 	}
-	return c
+	return c, e.String()
 }
