@@ -3,9 +3,7 @@
 package batch
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -178,8 +176,7 @@ func (m *Machine) bound(file int) {
 		m.body.Texts(record.EquipmentBound, units)
 	}
 	if table := m.b.Plan.Map; f.Kind == "mapping" && table.SaysFaults() {
-		sum := sha256.Sum256(iomap.SafeStatesCSV(table))
-		m.body.Text(record.SafeStateTable, hex.EncodeToString(sum[:]))
+		m.body.Text(record.SafeStateTable, iomap.SafeStatesDigest(table))
 	}
 	if a.ID != "" {
 		m.body.Text(record.ApprovalID, a.ID)

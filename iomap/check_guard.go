@@ -136,24 +136,29 @@ func (c *checker) alarm(a *Alarm) {
 // told finds faults of which nobody is told.
 func (c *checker) told() {
 	c.where = "map"
-	has := func(f Fault) bool { return slices.ContainsFunc(c.m.Alarms, func(a Alarm) bool { return a.Fault == f }) }
-	var keep []string
-	outputs := 0
+	told := func(f Fault, id tag.ID) bool {
+		return slices.ContainsFunc(c.m.Alarms, func(a Alarm) bool { return a.Fault == f && (a.Of == tag.None || a.Of == id) })
+	}
+	var keep, silent []string
 	for i := range c.m.Tags {
 		t := &c.m.Tags[i]
 		if !t.Output {
 			continue
 		}
-		outputs++
-		if t.Fault(NetStale).State == KeepState && (t.StaleAfter > 0 || len(t.Faults.Depends) > 0) {
+		if !told(FaultOutput, tag.ID(i)) {
+			silent = append(silent, t.Name)
+		}
+		untold := t.StaleAfter > 0 && !told(FaultQuality, tag.ID(i)) ||
+			slices.ContainsFunc(t.Faults.Depends, func(id tag.ID) bool { return !told(FaultQuality, id) })
+		if untold && t.Fault(NetStale).State == KeepState {
 			keep = append(keep, t.Name)
 		}
 	}
-	if len(keep) > 0 && !has(FaultQuality) {
-		c.find(Warning, some(keep)+" keep their values while what they go by is STALE, and no alarm tells of it", "add an alarm with fault: quality")
+	if len(keep) > 0 {
+		c.find(Warning, some(keep)+" keep their values while what they go by is STALE, and no alarm tells of all of that", "add an alarm with fault: quality")
 	}
-	if outputs > 0 && !has(FaultOutput) {
-		c.find(Note, "no alarm tells of an output that is not known to have its value", "add an alarm with fault: output_fault")
+	if len(silent) > 0 {
+		c.find(Note, "no alarm tells when it is not known of "+some(silent)+" what value they have", "add an alarm with fault: output_fault")
 	}
 }
 

@@ -71,6 +71,9 @@ func TestEveryFieldOfAMapIsCompared(t *testing.T) {
 	seen, all := map[string]bool{}, map[string]bool{}
 	for i := range bases() {
 		paths(reflect.ValueOf(bases()[i]).Elem(), "", func(path string) {
+			if path == "/Map.Alarms/Alarm.Filter/Filter.Window" { // an alarm has no vote
+				return
+			}
 			all[path] = true
 			changed := bases()[i]
 			change(reflect.ValueOf(changed).Elem(), "", path)
@@ -137,6 +140,7 @@ func another(v reflect.Value) {
 		v.SetUint(v.Uint() ^ 1)
 	case reflect.Slice:
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
+		another(v.Index(v.Len() - 1))
 	case reflect.Array:
 		another(v.Index(0))
 	case reflect.Struct: // a quantity

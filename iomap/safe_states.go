@@ -3,6 +3,8 @@
 package iomap
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 )
@@ -57,7 +59,7 @@ func (m *Map) faultOf(output int, class FaultClass) string {
 	return strings.Join(names, " ")
 }
 
-// column is one column of the table.
+// columns are those of the table.
 var columns = [...]struct {
 	key, title string
 	of         func(r *SafeStates) string
@@ -65,15 +67,15 @@ var columns = [...]struct {
 	{"logical_tag", "output", func(r *SafeStates) string { return r.Output }},
 	{"physical_channel", "channel", func(r *SafeStates) string { return r.Channel }},
 	{"fault_class", "fault", func(r *SafeStates) string { return r.Class }},
-	{"safe_state", "does", func(r *SafeStates) string { return r.State }},
+	{"recover_policy", "does", func(r *SafeStates) string { return r.State }},
 	{"safe_value", "at", func(r *SafeStates) string { return r.Value }},
-	{"recover_policy", "back by", func(r *SafeStates) string { return r.Recovery }},
+	{"recovery", "back by", func(r *SafeStates) string { return r.Recovery }},
 	{"given", "said by", func(r *SafeStates) string { return map[bool]string{true: "default", false: "map"}[r.Default] }},
 	{"by", "by faults of", func(r *SafeStates) string { return r.By }},
 }
 
-// SafeStatesCSV returns the table as CSV (RFC 4180, lines end in LF) behind a line of column names, the names those of records. The same
-// map gives the same bytes; their SHA-256 is the safe_state_table of object_bound where the map says something of faults.
+// SafeStatesCSV returns the table as CSV (RFC 4180, lines end in LF) behind a line of column names, those of records where they have one.
+// The same map gives the same bytes.
 func SafeStatesCSV(m *Map) []byte {
 	var b strings.Builder
 	line := func(of func(i int) string) {
@@ -97,11 +99,19 @@ func SafeStatesCSV(m *Map) []byte {
 	return []byte(b.String())
 }
 
+// SafeStatesDigest returns the SHA-256 of SafeStatesCSV, in hex. It is the safe_state_table of object_bound where the map says something
+// of faults.
+func SafeStatesDigest(m *Map) string {
+	sum := sha256.Sum256(SafeStatesCSV(m))
+	return hex.EncodeToString(sum[:])
+}
+
 // SafeStatesText returns the table as aligned text for a sign-off: which map it is of, the rows, what the words mean, and lines for names.
 // digest is that of the map file and stands beside its name.
 func SafeStatesText(m *Map, digest string) string {
 	var b strings.Builder
-	b.WriteString("Safe states of " + m.ID + " " + m.Version + ", " + m.Equipment + " on " + m.Device + "\nmap file SHA-256 " + digest + "\n\n")
+	b.WriteString("Safe states of " + m.ID + " " + m.Version + ", " + m.Equipment + " on " + m.Device +
+		"\nmap file          SHA-256 " + digest + "\nsafe_state_table  SHA-256 " + SafeStatesDigest(m) + "\n\n")
 	rows := SafeStateTable(m)
 	wide := [len(columns)]int{}
 	for i := range columns {

@@ -214,14 +214,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			text(record.OldValue), text(record.Actor), text(record.ChangeReason), text(record.ImpactScope))
 	case record.KindCommandResult:
 		return fmt.Sprintf("command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
-	case record.KindQualityChange:
-		age := ""
-		if r.Has(record.AgeMS) {
-			age = fmt.Sprintf(", age %d ms", r.Int(record.AgeMS))
-		}
-		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
-	case record.KindInputEdge:
-		return fmt.Sprintf("%s: %s edge", text(record.LogicalTag), text(record.EdgeLevel))
+	case record.KindQualityChange, record.KindInputEdge:
+		return heard(k, r)
 	case record.KindInterlock:
 		return fmt.Sprintf("%s %s %s, it %s: %s [%s]", text(record.InterlockKind), text(record.InterlockID), text(record.Result),
 			text(record.InterlockGateState), text(record.Detail), strings.Join(r.Texts(record.Values), ", "))
@@ -235,6 +229,19 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
 	return ""
+}
+
+// heard says what became of an input.
+func heard(k record.Kind, r *record.Record) string {
+	name := r.Text(record.LogicalTag)
+	if k == record.KindInputEdge {
+		return name + ": " + r.Text(record.EdgeLevel) + " edge"
+	}
+	age := ""
+	if r.Has(record.AgeMS) {
+		age = fmt.Sprintf(", age %d ms", r.Int(record.AgeMS))
+	}
+	return fmt.Sprintf("%s is %s (it was %s)%s", name, r.Text(record.Quality), r.Text(record.OldValue), age)
 }
 
 // recovered says how a batch that is continued was recovered, and what was under way in it.
