@@ -15,6 +15,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/recipe/chart"
 	"github.com/batchkit/batchkit/recipe/sound"
@@ -35,11 +36,12 @@ func check(args []string, stdout, stderr io.Writer) int {
 	set.SetOutput(io.Discard)
 	charts := set.String("svg", "", "")
 	schema := set.Bool("schema", false, "")
+	period := set.Duration("period", 0, "")
 	switch err := set.Parse(args); {
 	case err == nil && *schema && set.NArg() == 0:
 		fmt.Fprintf(stdout, "%s", recipe.JSONSchema())
 		return exitOK
-	case err != nil || set.NArg() == 0:
+	case err != nil || set.NArg() == 0 || *period < 0:
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}
@@ -65,13 +67,13 @@ func check(args []string, stdout, stderr io.Writer) int {
 		if len(recipes) > 0 {
 			break // Load tells what is wrong with them
 		}
-		if err := checkMap(name, stdout); err != nil {
+		if err := checkMap(name, known(*period), stdout); err != nil {
 			fmt.Fprintf(stderr, "%s\n", plain(err))
 			code = exitFound
 		}
 	}
 	for _, name := range recipes {
-		if err := checkOne(name, maps, *charts, stdout); err != nil {
+		if err := checkOne(name, maps, *charts, known(*period), stdout); err != nil {
 			fmt.Fprintf(stderr, "%s\n", err)
 			code = exitFound
 		}
@@ -105,7 +107,7 @@ func readFile(name string) ([]byte, error) {
 }
 
 // checkOne shows one recipe and what it comes to on each map.
-func checkOne(name string, maps []string, charts string, stdout io.Writer) error {
+func checkOne(name string, maps []string, charts string, opt *iomap.CheckOptions, stdout io.Writer) error {
 	src, err := readFile(name)
 	if err != nil {
 		return err
@@ -141,6 +143,8 @@ func checkOne(name string, maps []string, charts string, stdout io.Writer) error
 			errs = append(errs, err)
 			continue
 		}
+		list, err := plan.Check(opt)
+		errs = append(errs, err, findings(m, list, stdout))
 		fmt.Fprintf(stdout, "on %s %s: %s\n", plan.Map.ID, plan.Map.Version, verdict(plan.Proof))
 	}
 	return errors.Join(errs...)
@@ -158,31 +162,6 @@ func verdict(p *sound.Proof) string {
 }
 
 func states(n int) string { return some(n, "state") }
-
-// diff says in words what is new in a version of a recipe.
-func diff(older, newer string, stdout, stderr io.Writer) int {
-	var both [2]*recipe.Recipe
-	for i, name := range []string{older, newer} {
-		src, err := readFile(name)
-		if m := kinds.FindSubmatch(src); err == nil && m != nil && string(m[1]) != "recipe" {
-			err = fmt.Errorf("evidence: diff compares two versions of a recipe, and %s has the key %s", name, m[1])
-		} else if err == nil {
-			both[i], err = recipe.Parse(name, src)
-		}
-		if err != nil {
-			fmt.Fprintf(stderr, "%s\n", strings.TrimRight(err.Error(), "\n"))
-			return exitFound
-		}
-	}
-	changes := recipe.Diff(both[0], both[1])
-	for _, c := range changes {
-		fmt.Fprintln(stdout, c)
-	}
-	if len(changes) == 0 {
-		fmt.Fprintln(stdout, "no difference")
-	}
-	return exitOK
-}
 
 // format prints the canonical text of a recipe.
 func format(name string, stdout, stderr io.Writer) int {

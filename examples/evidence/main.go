@@ -3,7 +3,8 @@
 //
 //	go run ./examples/evidence check recipe.yaml map.yaml    validate and prove; prints formula and procedure, -svg DIR draws it
 //	go run ./examples/evidence check map.yaml    a map alone, and its calibration; prints its meters, interlocks, alarms, resources and trip request
-//	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe, in words
+//	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe or of a map, in words
+//	go run ./examples/evidence safe-states map.yaml        what becomes of each output in a fault of each class, to be signed; -csv
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
 //	go run ./examples/evidence reconcile DIR -device out/device -csv historian.csv -by NAME -reason TEXT    totals that came late
@@ -31,8 +32,9 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
+const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -schema
        evidence diff OLD NEW
+       evidence safe-states [-csv] MAP
        evidence format RECIPE
        evidence verify [-trust KEY.pem]... [-device JOURNAL] DIR
        evidence reconcile DIR -device JOURNAL -csv FILE -by NAME [-role ROLE] -reason TEXT
@@ -44,9 +46,12 @@ const usage = `usage: evidence check [-svg DIR] FILE... | check -schema
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
 formula and procedure as tables; with -svg it also draws it into the directory. Of maps alone it holds meters
-against the calibration, and prints them, interlocks, alarms, resources and trip request. check -schema prints the JSON Schema
-that an editor completes and marks recipes by. diff says in words what is new in a
-version of a recipe. format prints the recipe in its canonical form.
+against the calibration, and prints them, interlocks, alarms, resources and trip request. What it finds in a map that may not do
+what is meant it lists as wrong, warning or note, and it fails where something is wrong.
+  -period TIME       how often the board reads its inputs, such as 100ms: they must be fresh enough for what goes by them
+check -schema prints the JSON Schema that an editor completes and marks recipes by. diff says in words what is new in a
+version of a recipe or of a map; of a map also whether batches decide otherwise by it (decides), or something is gone that others
+may name (removes). safe-states prints what becomes of each output in a fault of each class, with lines to sign. format prints the recipe in its canonical form.
 
 verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
 they name, the samples, totals and verdicts of every metering window, and that all of them agree. It names
@@ -100,6 +105,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return check(args[1:], stdout, stderr)
 	case len(args) == 3 && args[0] == "diff":
 		return diff(args[1], args[2], stdout, stderr)
+	case len(args) >= 2 && args[0] == "safe-states":
+		return safeStates(args[1:], stdout, stderr)
 	case len(args) == 2 && args[0] == "format":
 		return format(args[1], stdout, stderr)
 	case len(args) >= 2 && args[0] == "verify":

@@ -1,4 +1,4 @@
-// An I/O map that is checked without a recipe: what it keeps shut, tells people of, lets batches share, and asks the PLC for.
+// An I/O map that is checked without a recipe: what it keeps shut, tells people of, lets batches share, and asks the PLC for; and what is found.
 
 package main
 
@@ -16,7 +16,7 @@ import (
 )
 
 // checkMap shows one map.
-func checkMap(name string, stdout io.Writer) error {
+func checkMap(name string, opt *iomap.CheckOptions, stdout io.Writer) error {
 	src, err := readFile(name)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func checkMap(name string, stdout io.Writer) error {
 		}
 		row(tag.Name+" "+tag.Words[t.Value], "read back "+confirm+" within "+time.Duration(t.Within).String())
 	}
-	return errors.Join(w.Flush(), wrong)
+	return errors.Join(w.Flush(), findings(name, iomap.Check(m, opt), stdout), wrong)
 }
 
 // interlock gives the words of one interlock.
