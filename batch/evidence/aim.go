@@ -46,16 +46,18 @@ func (r *records) resolve() (recipe.Formula, *batch.Equipment, error) {
 	return formula, batch.ChooseEquipment(r.rec, formula, r.m), nil
 }
 
-// chose holds the units that the record of the mapping names against those that the rule chooses.
+// chose holds the units, and the table of safe states, that the record of the mapping names against those that the rule chooses.
 func (r *records) chose() {
 	_, equipment, err := r.resolve()
 	i := slices.IndexFunc(r.bound, func(b binding) bool { return b.kind == "mapping" })
 	if err != nil || i < 0 {
 		return // that is told elsewhere
 	}
-	if b, want := &r.bound[i], equipment.Reasons(); !slices.Equal(b.equipment, want) {
+	b := &r.bound[i]
+	if want := equipment.Reasons(); !slices.Equal(b.equipment, want) {
 		r.breach("records", b.seq, "%s is %.200q, by recipe and mapping it is %.200q", record.EquipmentBound, b.equipment, want)
 	}
+	r.tabled(b)
 }
 
 // aim finds what the recipe wants of a window, by the formula that changes have left; nil where there were none.

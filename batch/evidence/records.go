@@ -64,6 +64,7 @@ type binding struct {
 	kind, id, version, digest string
 	approval                  batch.Approval
 	equipment                 []string // of a mapping: units that were chosen by class
+	table                     string   // of a mapping: digest of its table of safe states
 	file                      string   // base name; "" where files/ has none of this digest
 }
 
@@ -162,6 +163,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		r.changes(n, rec)
 	}
 	r.totals(n, rec)
+	r.wired(n, rec)
 	r.chip.add(rec)
 	r.signed.add(n, rec)
 	return rec
@@ -223,7 +225,8 @@ func (r *records) identify(n uint64, rec *record.Record) {
 func (r *records) bind(n uint64, rec *record.Record) {
 	b := binding{seq: n, kind: rec.Text(record.ObjectKind), id: rec.Text(record.ObjectID), version: rec.Text(record.ObjectVersion),
 		digest: rec.Text(record.Digest), approval: batch.Approval{ID: rec.Text(record.ApprovalID), By: rec.Text(record.ApprovedBy),
-			EffectiveFrom: rec.Time(record.EffectiveFrom), Expiry: rec.Time(record.Expiry)}, equipment: rec.Texts(record.EquipmentBound)}
+			EffectiveFrom: rec.Time(record.EffectiveFrom), Expiry: rec.Time(record.Expiry)}, equipment: rec.Texts(record.EquipmentBound),
+		table: rec.Text(record.SafeStateTable)}
 	for i := range r.bound {
 		if r.bound[i].kind == b.kind {
 			r.breach("records", n, "a second %s is bound; the first is in record %d", b.kind, r.bound[i].seq)
