@@ -11,7 +11,6 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/journal/record"
-	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/recipe/library"
 	"github.com/batchkit/batchkit/recipe/sound"
 )
@@ -154,43 +153,6 @@ func effective(from string) (int64, error) {
 		return 0, fmt.Errorf("controller: approve: -effective-from %q: a time such as 2026-12-01T06:00:00Z is wanted", from)
 	}
 	return ns, nil
-}
-
-// mostNews is how many differences between two versions are shown; evidence diff shows all.
-const mostNews = 40
-
-// news says what is new in the recipe of a plan, against the version of it that was published last. A version whose file is not kept
-// is passed over.
-func (d *device) news(plan *batch.Plan, stdout io.Writer) error {
-	if d.id == "" {
-		return nil // nothing was ever published here
-	}
-	store, err := d.files()
-	if err != nil {
-		return err
-	}
-	entries := d.lib.Entries()
-	for i := len(entries) - 1; i >= 0; i-- {
-		e := &entries[i]
-		if e.Kind != "recipe" || e.ID != plan.Recipe.ID || e.Version == plan.Recipe.Version || e.State < library.StatePublished {
-			continue
-		}
-		data, err := store.Get(e.Digest)
-		if err != nil {
-			continue
-		}
-		before, err := recipe.Parse(e.ID+" "+e.Version, data)
-		if err != nil {
-			continue
-		}
-		changes := recipe.Diff(before, plan.Recipe)
-		fmt.Fprintf(stdout, "recipe %s %s differs from %s in %d ways\n", plan.Recipe.ID, plan.Recipe.Version, e.Version, len(changes))
-		for _, line := range changes[:min(len(changes), mostNews)] {
-			fmt.Fprintln(stdout, "  "+line)
-		}
-		return nil
-	}
-	return nil
 }
 
 // approveFiles publishes recipe, map and calibration, and says how each stands.

@@ -165,3 +165,15 @@ func TestWhoApprovesANewVersionIsShownWhatIsNewInIt(t *testing.T) {
 	require.Contains(t, out, "recipe BLEND-AB 1.2 differs from 1.1 in 2 ways\n  Version: was 1.1, is now 1.2.\n", out)
 	require.Contains(t, out, "20 s", out)
 }
+
+func TestWhoApprovesANewMapIsShownWhatIsNewInIt(t *testing.T) {
+	workplace(t)
+	newer(t)
+	approve := words(ana + " -map map.yaml")
+	edit(t, "map.yaml", `version: "1.0"`, `version: "1.1"`)
+	require.NotContains(t, done(t, approve...).out, "differs from")
+	edit(t, "map.yaml", `version: "1.1"`, `version: "1.2"`)
+	edit(t, "map.yaml", "logical_tag: XV101, physical_channel: do/1,", "logical_tag: XV101, physical_channel: do/11,")
+	require.Contains(t, done(t, approve...).out, "mapping T301-IO 1.2 differs from 1.1 in 2 ways\n"+
+		"  compatible: Map, version: was 1.1, is now 1.2.\n  decides: Tag XV101, physical_channel: was do/1, is now do/11.\n")
+}
