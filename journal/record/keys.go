@@ -1,11 +1,11 @@
-// The keys of records: each with one name and one form, in the order in which they stand in a body.
+// The keys of records, in the order in which they stand in a body.
 
 package record
 
 // Key is a field name of a record. Keys are numbered in the byte order of their names, which is their order in a body.
 type Key uint16
 
-// The keys. Units are the suffix of the name. The form of each stands beside its name in the table below.
+// The keys. Units are the suffix of the name. Name and form of each stand in keytable.go.
 const (
 	Absent                Key = iota // totals that were expected and are not there
 	AckedSeq                         // last record that a sink says it holds durably
@@ -65,6 +65,7 @@ const (
 	Digest                           // SHA-256 of an object's bytes, hex
 	DispatchLatencyMS                // longest time from a decision until the port was given its write
 	DoneMonoNS                       // when a write took effect, monotonic ns
+	DryRun                           // true in every record of a batch that drives nothing
 	EdgeFlow                         // what flowed in the last second of a window, in unit
 	EffectiveFrom                    // from when an object may be used
 	ElapsedMS                        // time since the start of what ended
@@ -78,6 +79,7 @@ const (
 	EventType                        // kind of the record
 	EventsPerSecond                  // records of each kind per second, kind=rate
 	Expiry                           // until when an object may be used
+	ExpiryMonoNS                     // the same by monotonic time
 	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
 	Facts                            // what a hint rests on besides the totals, name=value; metering.Facts has each, with its unit
 	FilterDelayMS                    // by how much a filter in the instrument is late
@@ -85,6 +87,7 @@ const (
 	FilterType                       // filters that stand between raw_state and the verdict
 	FirstMonoNS                      // stamp of the first event of a block; since when measures were taken
 	Flushes                          // flushes that the journal waited for
+	ForcedFlag                       // true where something was in override when it was decided
 	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
 	FromVersion                      // version that was active before
 	GapMS                            // time for which a source was not GOOD while a window was open
@@ -144,6 +147,10 @@ const (
 	OperatorID                       // operator who acts or answers for the batch
 	OperatorRole                     // role in which the operator acts
 	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
+	OverrideDuration                 // for how long something may be in override, with its unit
+	OverrideGrant                    // number of a grant of an override
+	OverrideID                       // permission of the map to override something
+	OverrideRole                     // role in which an override was granted
 	Overwritten                      // entries of a trace before its first one, which are gone
 	OwnerSince                       // since when the owner has what is waited for
 	OwnerStepID                      // elements that hold what is waited for
@@ -246,246 +253,3 @@ const (
 	ZeroFillBytes                    // zeros that the journal wrote into new segments
 	keyCount
 )
-
-var keys = [keyCount]struct {
-	name string
-	form form
-}{
-	Absent:                {"absent", formTexts},
-	AckedSeq:              {"acked_seq", formCount},
-	ActionID:              {"action_id", formText},
-	ActionState:           {"action_state", formText},
-	ActionType:            {"action_type", formText},
-	ActionVersion:         {"action_version", formInt},
-	ActiveSlot:            {"active_slot", formText},
-	ActiveSteps:           {"active_steps", formTexts},
-	Actor:                 {"actor", formText},
-	AgeMS:                 {"age_ms", formInt},
-	AlarmID:               {"alarm_id", formText},
-	AlarmState:            {"alarm_state", formText},
-	AmendedBatchID:        {"amended_batch_id", formText},
-	AmendedJournalID:      {"amended_journal_id", formText},
-	Amends:                {"amends", formCount},
-	Anchor:                {"anchor", formText},
-	AnchoredJournalID:     {"anchored_journal_id", formText},
-	Anomalies:             {"anomalies", formTexts},
-	Answer:                {"answer", formText},
-	ApprovalID:            {"approval_id", formText},
-	ApprovedBy:            {"approved_by", formText},
-	Backpressure:          {"backpressure", formInt},
-	BadBlockCount:         {"bad_block_count", formCount},
-	BatchID:               {"batch_id", formText},
-	BatchSize:             {"batch_size", formText},
-	BatchState:            {"batch_state", formText},
-	BatchTotal:            {"batch_total", formMeasure},
-	Behind:                {"behind", formCount},
-	BlockAgeMS:            {"block_age_ms", formInt},
-	BlockData:             {"block_data", formText},
-	BlockEvents:           {"block_events", formInt},
-	BlockForm:             {"block_form", formInt},
-	Boundary:              {"boundary", formTexts},
-	BudgetAssumptions:     {"budget_assumptions", formTexts},
-	BytesWrittenTotal:     {"bytes_written_total", formCount},
-	CalibVersion:          {"calib_version", formText},
-	Cause:                 {"cause", formCounts},
-	CautiousTolerance:     {"cautious_tolerance", formMeasure},
-	ChangeReason:          {"change_reason", formText},
-	CheckpointID:          {"checkpoint_id", formCount},
-	CheckpointLastSeq:     {"checkpoint_last_seq", formCount},
-	CheckpointPeriod:      {"checkpoint_period", formText},
-	CheckpointSlot:        {"checkpoint_slot", formText},
-	Choices:               {"choices", formTexts},
-	Coalesced:             {"coalesced", formCount},
-	Coefficients:          {"coefficients", formTexts},
-	Command:               {"command", formText},
-	Compared:              {"compared", formTexts},
-	Cuts:                  {"cuts", formInt},
-	DebounceMS:            {"debounce_ms", formInt},
-	DebouncedState:        {"debounced_state", formCount},
-	Delta:                 {"delta", formMeasure},
-	Detail:                {"detail", formText},
-	DeviceID:              {"device_id", formText},
-	DeviceProfileID:       {"device_profile_id", formText},
-	Digest:                {"digest", formText},
-	DispatchLatencyMS:     {"dispatch_latency_ms", formDecimal},
-	DoneMonoNS:            {"done_mono_ns", formCount},
-	EdgeFlow:              {"edge_flow", formMeasure},
-	EffectiveFrom:         {"effective_from", formTime},
-	ElapsedMS:             {"elapsed_ms", formDecimal},
-	Engine:                {"engine", formInt},
-	Epoch:                 {"epoch", formInt},
-	EquipmentBound:        {"equipment_bound", formTexts},
-	EquipmentID:           {"equipment_id", formText},
-	EraseCountMax:         {"erase_count_max", formCount},
-	EventQueueDepth:       {"event_queue_depth", formInt},
-	EventSeq:              {"event_seq", formCount},
-	EventType:             {"event_type", formText},
-	EventsPerSecond:       {"events_per_second", formTexts},
-	Expiry:                {"expiry", formTime},
-	ExportRef:             {"export_ref", formText},
-	Facts:                 {"facts", formTexts},
-	FilterDelayMS:         {"filter_delay_ms", formDecimal},
-	FilterParam:           {"filter_param", formText},
-	FilterType:            {"filter_type", formText},
-	FirstMonoNS:           {"first_mono_ns", formCount},
-	Flushes:               {"flushes", formCount},
-	FromMonoNS:            {"from_mono_ns", formCount},
-	FromVersion:           {"from_version", formText},
-	GapMS:                 {"gap_ms", formDecimal},
-	Gaps:                  {"gaps", formCount},
-	ChainVerifyResult:     {"hash_chain_verify_result", formText},
-	HeadLink:              {"head_link", formText},
-	HeadRoot:              {"head_root", formText},
-	HeadSize:              {"head_size", formCount},
-	HeldMS:                {"held_ms", formDecimal},
-	Hint:                  {"hint", formText},
-	HistorianCalibVersion: {"historian_calib_version", formText},
-	HistorianSource:       {"historian_source", formText},
-	HistorianTotal:        {"historian_total", formMeasure},
-	HoldoverAgeS:          {"holdover_age_s", formDecimal},
-	HoldoverState:         {"holdover_state", formText},
-	ImpactScope:           {"impact_scope", formText},
-	InFlight:              {"in_flight", formTexts},
-	InterlockGateState:    {"interlock_gate_state", formText},
-	InterlockID:           {"interlock_id", formText},
-	InterlockKind:         {"interlock_kind", formText},
-	JournalBytes:          {"journal_bytes", formCount},
-	JournalID:             {"journal_id", formText},
-	KeyID:                 {"key_id", formText},
-	KeyName:               {"key_name", formText},
-	KeyProtection:         {"key_protection", formText},
-	KeyState:              {"key_state", formText},
-	LastSyncTs:            {"last_sync_ts", formTime},
-	LateMS:                {"late_ms", formInt},
-	LeapSecond:            {"leap_second", formText},
-	LearnShare:            {"learn_share", formText},
-	Level:                 {"level", formText},
-	Limit:                 {"limit", formInt},
-	LogicalTag:            {"logical_tag", formText},
-	LoopLatencyMS:         {"loop_latency_ms", formDecimal},
-	LossIntervalS:         {"loss_interval_s", formDecimal},
-	MappingVersion:        {"mapping_version", formText},
-	MaxLength:             {"max_length", formInt},
-	MaxValue:              {"max_value", formMeasure},
-	Medium:                {"medium", formText},
-	Message:               {"message", formText},
-	Meter:                 {"meter", formText},
-	MeterQuality:          {"meter_quality", formText},
-	MeterTotal:            {"meter_total", formMeasure},
-	MeterWindowID:         {"meter_window_id", formText},
-	Method:                {"method", formText},
-	Milestone:             {"milestone", formText},
-	MinValue:              {"min_value", formMeasure},
-	Mode:                  {"mode", formText},
-	MovedMS:               {"moved_ms", formDecimal},
-	NewValue:              {"new_value", formValue},
-	ObjectID:              {"object_id", formText},
-	ObjectKind:            {"object_kind", formText},
-	ObjectVersion:         {"object_version", formText},
-	OffsetMS:              {"offset_ms", formDecimal},
-	OldValue:              {"old_value", formValue},
-	Omitted:               {"omitted", formInt},
-	OperatorID:            {"operator_id", formText},
-	OperatorRole:          {"operator_role", formText},
-	OrderToleranceMS:      {"order_tolerance_ms", formInt},
-	Overwritten:           {"overwritten", formCount},
-	OwnerSince:            {"owner_since", formTime},
-	OwnerStepID:           {"owner_step_id", formTexts},
-	Pairs:                 {"pairs", formTexts},
-	Parameter:             {"parameter", formText},
-	Params:                {"params", formTexts},
-	PayloadBytes:          {"payload_bytes", formCount},
-	PhaseState:            {"phase_state", formText},
-	PhysicalChannel:       {"physical_channel", formText},
-	Polarity:              {"polarity", formText},
-	Policy:                {"policy", formText},
-	PrimaryBackup:         {"primary_backup", formText},
-	Priority:              {"priority", formText},
-	ProjectedLifeDays:     {"projected_life_days", formCount},
-	PromptID:              {"prompt_id", formInt},
-	PublicKey:             {"public_key", formText},
-	Quality:               {"quality", formText},
-	QueuePlace:            {"queue_place", formInt},
-	RawState:              {"raw_state", formCount},
-	Reaction:              {"reaction", formText},
-	Readback:              {"readback", formTexts},
-	Reasons:               {"reasons", formTexts},
-	RecipeID:              {"recipe_id", formText},
-	RecipeVersion:         {"recipe_version", formText},
-	ReconcileStatus:       {"reconcile_status", formText},
-	RecoveryPath:          {"recovery_path", formText},
-	RecoveryRule:          {"recovery_rule", formText},
-	RequestID:             {"request_id", formInt},
-	Resolution:            {"resolution", formMeasure},
-	ResourceID:            {"resource_id", formTexts},
-	ResourceOwner:         {"resource_owner", formText},
-	RestartOf:             {"restart_of", formText},
-	Result:                {"result", formText},
-	RetryCount:            {"retry_count", formInt},
-	RollbackReason:        {"rollback_reason", formText},
-	Round:                 {"round", formInt},
-	SafeDirection:         {"safe_direction", formBool},
-	SafeState:             {"safe_state", formValue},
-	SafeStateReason:       {"safe_state_reason", formText},
-	SamplePeriodMS:        {"sample_period_ms", formDecimal},
-	Samples:               {"samples", formCount},
-	SamplesDigest:         {"samples_digest", formText},
-	SamplesLate:           {"samples_late", formCount},
-	SamplesMissing:        {"samples_missing", formCount},
-	SchemaVersion:         {"schema_version", formInt},
-	SecondCount:           {"second_count", formCount},
-	Seed:                  {"seed", formCount},
-	Segments:              {"segments", formCount},
-	SettledTotal:          {"settled_total", formMeasure},
-	SignLagMS:             {"sign_lag_ms", formDecimal},
-	SignedNote:            {"signed_note", formText},
-	Sink:                  {"sink", formText},
-	SinkState:             {"sink_state", formText},
-	Sinks:                 {"sinks", formTexts},
-	SourceChange:          {"source_change", formText},
-	SourceDetail:          {"source_detail", formText},
-	SourceUnit:            {"source_unit", formText},
-	StepID:                {"step_id", formText},
-	StepReason:            {"step_reason", formText},
-	StepState:             {"step_state", formText},
-	StorageCommitTimeMS:   {"storage_commit_time_ms", formDecimal},
-	StorageHealthState:    {"storage_health_state", formText},
-	SyncState:             {"sync_state", formText},
-	TagMapVersion:         {"tag_map_version", formText},
-	Tare:                  {"tare", formMeasure},
-	Target:                {"target", formMeasure},
-	TargetStepID:          {"target_step_id", formText},
-	TimeBoundMS:           {"time_bound_ms", formDecimal},
-	TimeQuality:           {"time_quality", formText},
-	TimeSource:            {"time_source", formText},
-	TimeStepCount:         {"time_step_count", formInt},
-	TimeWithinMS:          {"time_within_ms", formDecimal},
-	TimeoutMS:             {"timeout_ms", formInt},
-	TimeoutReason:         {"timeout_reason", formText},
-	ToMonoNS:              {"to_mono_ns", formCount},
-	ToVersion:             {"to_version", formText},
-	Token:                 {"token", formCount},
-	Tolerance:             {"tolerance", formMeasure},
-	TotalizedValue:        {"totalized_value", formMeasure},
-	Trace:                 {"trace", formTexts},
-	TreePeaks:             {"tree_peaks", formTexts},
-	TruncateTail:          {"truncate_tail", formCount},
-	TsMonoNS:              {"ts_mono_ns", formCount},
-	TsUTC:                 {"ts_utc", formTime},
-	Unapproved:            {"unapproved", formBool},
-	Unit:                  {"unit", formText},
-	ValidFrom:             {"valid_from", formTime},
-	Value:                 {"value", formValue},
-	Values:                {"values", formTexts},
-	VoteWindowMS:          {"vote_window_ms", formInt},
-	WaitReason:            {"wait_reason", formText},
-	WearIndex:             {"wear_index", formInt},
-	WindowEndTsMono:       {"window_end_ts_mono", formCount},
-	WindowEvent:           {"window_event", formText},
-	WindowStartEvent:      {"window_start_event", formText},
-	WindowStartTsMono:     {"window_start_ts_mono", formCount},
-	WindowStopEvent:       {"window_stop_event", formText},
-	WriteAmplification:    {"write_amplification", formDecimal},
-	WriteID:               {"write_id", formInt},
-	ZeroFillBytes:         {"zero_fill_bytes", formCount},
-}
