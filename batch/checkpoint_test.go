@@ -12,11 +12,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
+// forms are the digests of the states at the end of the released traces, in SnapshotForm 5. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "f101ebf7e61d62efbe843f12918d5311af42b60d30b4aa90a4b1b781c17e0fa6",
-	"testdata/engine1/faults": "d4518a44e89e5290affb1a49b17510698d65ab9f1c76a6e1196cc1ffaae6347a",
+	"testdata/engine1/demo":   "21dc88cc0b6c76e6f3707dfdeb5cc0d30d0d87f6c86ec3f10b9f3652d92613df",
+	"testdata/engine1/faults": "42dd0ea455ec5a40f49163e5eba14a9a4ad08f202eb46ff040a634489c61d959",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -159,11 +159,15 @@ func (m *Machine) decisive(i int) {
 
 // reading is what a tag shows, as the key values has it: name=value, quality, and how old it is.
 func (m *Machine) reading(id tag.ID) string {
-	n := m.Shows(m.at, id)
-	if n.AgeMS < 0 {
-		return n.Name + " " + n.Quality.String() + " never read"
+	n := m.device(m.at, id)
+	by := ""
+	if f, ok := m.forced(id); ok {
+		by = " forced to " + shown(&m.b.Plan.Map.Tags[id], f.Value)
 	}
-	return n.Name + "=" + n.Value + " " + n.Quality.String() + " age " + strconv.FormatInt(n.AgeMS, 10) + " ms"
+	if n.AgeMS < 0 {
+		return n.Name + " " + n.Quality.String() + " never read" + by
+	}
+	return n.Name + "=" + n.Value + " " + n.Quality.String() + " age " + strconv.FormatInt(n.AgeMS, 10) + " ms" + by
 }
 
 // used says of tags what they show.

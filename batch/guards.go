@@ -86,6 +86,13 @@ func (c *compiler) gates() {
 // gatedSets refuses a set of too many outputs, where an interlock gates one of them.
 func (c *compiler) gatedSets() {
 	gated := map[int]string{}
+	for i := range c.plan.Map.Overrides {
+		for _, id := range c.plan.Map.Overrides[i].Tags {
+			if o := slices.Index(c.out.outputs, id); o >= 0 {
+				gated[o] = c.plan.Map.Overrides[i].ID
+			}
+		}
+	}
 	for i := range c.out.seq.Interlocks {
 		for _, o := range c.out.seq.Interlocks[i].Outputs {
 			gated[o] = c.plan.Map.Interlocks[i].ID
@@ -96,7 +103,7 @@ func (c *compiler) gatedSets() {
 		for k := a.First; a.Kind == recipe.Set && a.Count > sequencer.MaxGated && k < a.First+a.Count; k++ {
 			set := &c.out.seq.Sets[k]
 			if id, ok := gated[set.Output]; ok && set.Value != c.out.seq.Outputs[set.Output].Safe {
-				c.report(c.setBy[k], "a set of %d outputs, and interlock %s gates this one: %d are the most then; split it", a.Count, id, sequencer.MaxGated)
+				c.report(c.setBy[k], "a set of %d outputs, and %s can keep this one from it: %d are the most then; split it", a.Count, id, sequencer.MaxGated)
 				break
 			}
 		}

@@ -33,8 +33,8 @@ const msec = int64(1_000_000)
 //	silent TAG                      it does not come in any more
 //	chatter TAG RAW RAW TIME N      N times one value and then the other, each for so long
 //	device OUTPUT works|silent
-//	command COMMAND [NAME]          of an operator; NAME is an alarm or interlock
-//	boot
+//	command COMMAND [NAME [VALUE [OPERATOR [ROLE]]]]
+//	boot [TIME]                     after the controller was down for so long; else nobody knows
 type desk struct {
 	t     *testing.T
 	b     *Batch
@@ -50,10 +50,11 @@ type desk struct {
 	list  [][]byte
 	shown strings.Builder
 	most  int // bytes that one step has said
+	loss  int64
 }
 
 func newDesk(t *testing.T, b *Batch) *desk {
-	d := &desk{t: t, b: b, m: b.Start(), blk: NewBlock(len(b.Plan.Map.Tags)), seq: 1, now: msec, scan: 200 * msec}
+	d := &desk{t: t, b: b, loss: -1, m: b.Start(), blk: NewBlock(len(b.Plan.Map.Tags)), seq: 1, now: msec, scan: 200 * msec}
 	d.value, d.off = make([]int64, len(b.Plan.Map.Tags)), make([]bool, len(b.Plan.Map.Tags))
 	seen := d.seen()
 	d.take(Event{Kind: Created, Epoch: 1, Observation: seen})
@@ -73,7 +74,10 @@ func (d *desk) boot() {
 		d.seal()
 		d.due, d.scan, d.now = nil, 200*msec, msec
 	}
-	ev := Event{Kind: Boot, Epoch: d.epoch, Observation: d.seen(), LossMS: -1}
+	ev := Event{Kind: Boot, Epoch: d.epoch, Observation: d.seen(), LossMS: d.loss}
+	if d.loss >= 0 {
+		ev.Recovery, ev.Last, ev.Phases = "CLEAN", uint64(len(d.list)), d.m.Phases()
+	}
 	for i := range d.b.Plan.Map.Tags {
 		ev.Readback = append(ev.Readback, Reading{Tag: tag.ID(i), Form: d.b.Plan.Map.Tags[i].Form, Bits: uint64(d.value[i]), Quality: tag.Good})
 	}
@@ -138,7 +142,7 @@ func (d *desk) tell(body []byte) {
 	for k, v := range all {
 		if !slices.Contains(strings.Fields("epoch ts_mono_ns sync_state offset_ms time_source time_bound_ms ts_utc journal_id batch_id recipe_id "+
 			"recipe_version operator_id equipment_id device_id mapping_version event_type event_seq unapproved polarity physical_channel "+
-			"old_value write_id level elapsed_ms"), k) || k == "old_value" && all["event_type"] == "alarm" {
+			"old_value write_id level elapsed_ms"), k) || k == "old_value" && (all["event_type"] == "alarm" || all["event_type"] == "override") {
 			words = append(words, fmt.Sprintf("%s %v", k, v))
 		}
 	}
@@ -219,13 +223,20 @@ func (d *desk) do(l script.Line) {
 			d.to(d.now + every)
 		}
 	case "boot":
+		if d.loss = -1; len(l.Args) > 0 {
+			down, err := l.Duration(0)
+			require.NoError(d.t, err)
+			d.loss = down / msec
+		}
 		d.boot()
 	case "command":
 		c, ok := sequencer.ParseCommand(l.Args[0])
 		require.True(d.t, ok, words)
 		ev := Event{Kind: Told, Command: c, Operator: "op1", Role: "operator", Reason: "as the script says"}
-		if len(l.Args) > 1 {
-			ev.Name = l.Args[1]
+		for i, word := range []*string{nil, &ev.Name, &ev.Value, &ev.Operator, &ev.Role} {
+			if i > 0 && i < len(l.Args) {
+				*word = l.Args[i]
+			}
 		}
 		d.take(ev)
 	default:
@@ -233,11 +244,8 @@ func (d *desk) do(l script.Line) {
 	}
 }
 
-// runGuards plays a script on the batch of testdata/guards to its end.
-func runGuards(t *testing.T, file string) *desk { return runDesk(t, file, guardBatch(t)) }
-
-// runDesk plays a script on a batch to its end.
-func runDesk(t *testing.T, file string, b *Batch) *desk {
+// runGuards plays a script on a batch to its end.
+func runGuards(t *testing.T, b *Batch, file string) *desk {
 	src, err := os.ReadFile(file)
 	require.NoError(t, err)
 	lines, err := script.Parse(file, src)
@@ -275,7 +283,7 @@ func TestScriptsOfInterlocksAndAlarms(t *testing.T) {
 	require.NotEmpty(t, files)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			d := runGuards(t, file)
+			d := runGuards(t, guardBatch(t), file)
 			golden.Check(t, strings.TrimSuffix(file, "txt")+"golden", []byte(d.shown.String()))
 			replays(t, d)
 		})

@@ -118,7 +118,8 @@ func (m *Machine) created() {
 
 // nameKeys are the keys under which the name in an order stands.
 var nameKeys = map[sequencer.Command]record.Key{sequencer.Change: record.Parameter, sequencer.Acknowledge: record.AlarmID,
-	sequencer.ResetInterlock: record.InterlockID, sequencer.HistorianTotal: record.MeterWindowID}
+	sequencer.ResetInterlock: record.InterlockID, sequencer.HistorianTotal: record.MeterWindowID, sequencer.OverrideGrant: record.OverrideID,
+	sequencer.OverrideSet: record.LogicalTag, sequencer.OverrideClear: record.LogicalTag, sequencer.OverrideRevoke: record.OverrideID}
 
 // ordered writes what an operator has ordered.
 func (m *Machine) ordered(ev *Event) {
@@ -135,7 +136,8 @@ func (m *Machine) ordered(ev *Event) {
 	if k, ok := nameKeys[ev.Command]; ok {
 		b.Text(k, ev.Name)
 	}
-	if ev.Command == sequencer.Change || ev.Command == sequencer.HistorianTotal {
+	switch ev.Command {
+	case sequencer.Change, sequencer.HistorianTotal, sequencer.OverrideGrant, sequencer.OverrideSet:
 		b.Text(record.Value, ev.Value)
 	}
 }

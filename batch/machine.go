@@ -28,6 +28,7 @@ type Machine struct {
 	form  form        // the formula in force, and what was made of it
 	line  []line      // by number of a request to an arbiter in the program: where it stands
 	feeds []feedState // by window
+	ov    overrides
 
 	// What follows is set anew by every Step.
 	at      int64 // monotonic time
@@ -86,11 +87,15 @@ func (b *Batch) Start() *Machine {
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Told: make([]uint64, w*noteCount), TotalQ: make([]uint8, w), recRefs: newRecRefs(w), guardRefs: b.guardRefs()}
 	m.line, m.feeds = make([]line, len(p.seq.Asks)), make([]feedState, w)
+	m.ov = newOverrides(b.Plan.Map)
 	return m
 }
 
-// Read returns the scaled value of a tag and its quality at monotonic time at.
-func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) { return m.io.Read(id, at+m.st.Base) }
+// Read returns the scaled value of a tag and its quality at monotonic time at, as the recipe sees it: of an input in override what a
+// person has given it.
+func (m *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) {
+	return image{m}.Read(id, at+m.st.Base)
+}
 
 // Total returns what a window shows.
 func (m *Machine) Total(w int) metering.Total { return m.met.Total(w) }
@@ -121,7 +126,7 @@ func (m *Machine) Epoch() uint32 { return m.st.Epoch }
 func (m *Machine) Wake() int64 {
 	due := min(m.io.Wake(), m.seq.Wake())
 	if !m.st.Ended {
-		due = min(due, m.guard.Wake())
+		due = min(due, m.guard.Wake(), m.untilOver())
 	}
 	if due != timebase.Never {
 		return due - m.st.Base
@@ -133,10 +138,18 @@ func (m *Machine) Wake() int64 {
 type image struct{ m *Machine }
 
 // Read returns the scaled value of a tag and its quality.
-func (v image) Read(id tag.ID, now int64) (int64, tag.Quality) { return v.m.io.Read(id, now) }
+func (v image) Read(id tag.ID, now int64) (int64, tag.Quality) {
+	if f, ok := v.m.forced(id); ok && !v.m.b.Plan.Map.Tags[id].Output {
+		return f.Value, tag.Good
+	}
+	return v.m.io.Read(id, now)
+}
 
 // Seen returns when the value that Read returns was true.
 func (v image) Seen(id tag.ID) int64 {
+	if f, ok := v.m.forced(id); ok && !v.m.b.Plan.Map.Tags[id].Output {
+		return f.Since
+	}
 	_, at := v.m.io.Source(id)
 	return at
 }
@@ -164,6 +177,9 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.told = m.told[:0]
 	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx, m.notes = m.ifx[:0], m.notes[:0]
+	if m.ov.was = m.ov.Taken > 0; ev.Kind != Boot && !m.st.Ended {
+		fx = m.overDue(fx)
+	}
 	switch ev.Kind {
 	case Sample:
 		e := iomap.Event{Kind: iomap.Sample, Tag: ev.Tag, Form: ev.Form, Bits: ev.Bits, Quality: ev.Quality, AgeMS: ev.AgeMS}
@@ -182,6 +198,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.starts(ev)
 	case Boot:
 		m.boot(ev)
+		fx = m.overBoot(ev, fx)
 	case Told:
 		fx = m.order(ev, fx)
 	case Answered:
@@ -200,6 +217,9 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
 			fx = m.faults(&m.sfx[k], m.decided(&m.sfx[k], fx))
+		}
+		if i == len(m.told)-1 && !m.st.Ended {
+			fx = m.overLook(fx)
 		}
 	}
 	return m.confirmed(fx)

@@ -28,6 +28,8 @@ func (m *Machine) order(ev *Event, fx []Effect) []Effect {
 		}
 	case sequencer.HistorianTotal:
 		return m.entered(ev, fx)
+	case sequencer.OverrideGrant, sequencer.OverrideSet, sequencer.OverrideClear, sequencer.OverrideRevoke:
+		return m.overrideOrder(ev, fx)
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Told, Command: ev.Command, Elem: m.elem(ev.Step), Target: m.elem(ev.Target)})
 	return fx

@@ -221,6 +221,10 @@ type BindOptions struct {
 	// 10 min; 0: one second. An hour of sixteen tags that are read every 100 ms takes about 1.8 MB of evidence at one second, 310 kB at ten
 	// and 150 kB at a minute, where one value in twenty differs from the one before.
 	BlockAge int64
+
+	// DryRun has the batch drive nothing: what it would write is on record and reaches no port (runner.Rig.Model says what answers). Every
+	// record of the batch says so.
+	DryRun bool
 }
 
 // Batch is a plan bound to a batch id, a size and the approvals of its files. It is never changed after Bind.
@@ -233,6 +237,7 @@ type Batch struct {
 	Approvals []Approval // of Plan.Files
 	Seed      uint64
 	RestartOf string
+	DryRun    bool       // it drives nothing
 	BlockAge  int64      // ns after which an input block is sealed
 	Equipment *Equipment // what names of the recipe stand for on the map
 	InFlight  []InFlight // of BindOptions: what its windows work with, in the order of the recipe
@@ -248,7 +253,7 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 	b := &Batch{ID: id, JournalID: id, Operator: "local", Size: p.Recipe.Nominal, Plan: p, BlockAge: BlockAge}
 	if opt != nil {
 		b.BlockAge = cmp.Or(opt.BlockAge, BlockAge)
-		b.Seed, b.RestartOf = opt.Seed, opt.RestartOf
+		b.Seed, b.RestartOf, b.DryRun = opt.Seed, opt.RestartOf, opt.DryRun
 		if opt.Operator != "" {
 			b.Operator = opt.Operator
 		}

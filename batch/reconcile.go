@@ -50,6 +50,7 @@ func newRecRefs(n int) recRefs {
 func (m *Machine) opensFacts(w int, rawAt int64) {
 	meter, f := m.form.prog.wins[w].meter, &m.refs.Facts[w]
 	*f = metering.Facts{}
+	m.opensForced(w)
 	m.refs.Opened[w], m.refs.Recons[w], m.refs.Heard[w] = m.now, 0, heard{}
 	m.refs.Edges[w] = edges{From: m.stamp.UTC, Bound: m.stamp.Bound}
 	if p := meter.Period; p > 0 && m.at-rawAt > p+p/2 {

@@ -17,7 +17,12 @@ import (
 )
 
 // begin starts a record with the keys that every record of the batch carries.
-func (m *Machine) begin(k record.Kind) { m.identify(k, m.next) }
+func (m *Machine) begin(k record.Kind) {
+	m.identify(k, m.next)
+	if m.ov.was || m.ov.Taken > 0 { // whatever it rests on may have been seen so
+		m.body.Bool(record.ForcedFlag, true)
+	}
+}
 
 func (m *Machine) identify(k record.Kind, seq uint64) {
 	b, s := &m.body, &m.stamp
@@ -42,6 +47,9 @@ func (m *Machine) identify(k record.Kind, seq uint64) {
 	b.Text(record.RecipeID, p.Recipe.ID)
 	b.Text(record.RecipeVersion, p.Recipe.Version)
 	b.Text(record.MappingVersion, p.Map.Version)
+	if m.b.DryRun {
+		b.Bool(record.DryRun, true)
+	}
 	if m.b.unapproved {
 		b.Bool(record.Unapproved, true)
 	}
@@ -126,8 +134,10 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.diagnosed(e, fx)
 	case sequencer.TripChanged:
 		return m.tripChanged(e, fx)
+	case sequencer.OverrideCut:
+		return m.cut(e, fx)
 	case sequencer.End:
-		return m.end(e, fx)
+		return m.end(e, m.overEnd(fx))
 	}
 	return fx
 }
@@ -258,6 +268,8 @@ func (m *Machine) waits(e *sequencer.Effect) string {
 	switch {
 	case e.Kind == sequencer.ActionStarted && m.form.prog.seq.Actions[e.Action].Kind == recipe.Step:
 		return m.released(e)
+	case e.Reason == sequencer.InOverride:
+		return m.inHands(e.Elem)
 	case e.Who.Elems[0] == 0:
 		return m.because(m.queued(e), e.Interlock)
 	}

@@ -85,16 +85,12 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	}
 	switch a.Kind {
 	case recipe.Set:
-		if i := m.seq.Withheld(s.Elem); i >= 0 {
-			w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
-		}
+		m.kept(s.Elem, &w)
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
 		w.Needs = append(w.Needs, m.needTotal(a))
 	case recipe.Jog:
-		if i := m.seq.Withheld(s.Elem); i >= 0 {
-			w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
-		}
+		m.kept(s.Elem, &w)
 		w.Needs = append(w.Needs, m.needTotal(a))
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.VerifyStable:
@@ -116,6 +112,15 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 		w.Needs = append(w.Needs, Need{Kind: NeedTime, Wants: seconds(max(left, 0)) + " more"})
 	}
 	return w
+}
+
+// kept says what keeps an element from what it sets, where something does.
+func (m *Machine) kept(e int, w *Wait) {
+	if i := m.seq.Withheld(e); i >= 0 {
+		w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
+	} else if m.seq.OverrideFrom(e) >= 0 {
+		w.For = m.inHands(e)
+	}
 }
 
 // needState says what a phase waits for that is in no action.
@@ -170,8 +175,18 @@ func (m *Machine) needLeaf(at int64, q *sequencer.Question) Need {
 	return need
 }
 
-// Shows tells what a tag reads at monotonic time at: a Need that wants nothing.
+// Shows tells what a tag reads at monotonic time at: a Need that wants nothing. Of an input in override it is what a person has given it.
 func (m *Machine) Shows(at int64, id tag.ID) Need {
+	n := m.device(at, id)
+	if f, ok := m.forced(id); ok && !m.b.Plan.Map.Tags[id].Output {
+		n.Detail = "forced; the device says " + n.read()
+		n.Value, n.Quality, n.AgeMS = shown(&m.b.Plan.Map.Tags[id], f.Value), tag.Good, max(at+m.st.Base-f.Since, 0)/1_000_000
+	}
+	return n
+}
+
+// device tells what the device of a tag says.
+func (m *Machine) device(at int64, id tag.ID) Need {
 	v, q := m.io.Read(id, at+m.st.Base)
 	_, seen := m.io.Source(id)
 	t := &m.b.Plan.Map.Tags[id]
@@ -190,6 +205,8 @@ func (m *Machine) needOutputs(at int64, e int, w *Wait) {
 		n := m.Shows(at, id)
 		n.Kind, n.Wants, n.Seq = NeedOutput, shown(t, o.Value), m.refs.Outputs[o.Output]
 		switch {
+		case o.Taken:
+			n.Detail = "it is in override, and commanded is " + shown(t, o.Now)
 		case o.Now != o.Value:
 			n.Detail = "commanded is " + shown(t, o.Now)
 		case o.Busy && o.Write != 0:

@@ -21,7 +21,7 @@ func inputBatch(t testing.TB) *Batch {
 }
 
 func TestAButtonBeginsAndAFilteredScaleEnds(t *testing.T) {
-	d := runDesk(t, "testdata/inputs/button.txt", inputBatch(t))
+	d := runGuards(t, inputBatch(t), "testdata/inputs/button.txt")
 	golden.Check(t, "testdata/inputs/button.golden", []byte(d.shown.String()))
 	replays(t, d)
 	edges := 0

@@ -185,6 +185,24 @@ const maxMapBytes = 4 << 20
 // batch names the output. The request stands at the end. The start of the next batch on this map drives every output to its
 // safe_value, and this one too: the PLC must latch a trip and keep it until it is reset there. Nothing here resets it.
 //
+// overrides lists what people may take out of the hands of the batch (MaxOverrides at most, of MaxOverrideTags tags together): outputs that
+// they set by hand, and inputs to which they give a value, while that is granted to one of them.
+//
+//	override_id       its name
+//	tags              outputs, and inputs that are no counters; not those of trip_request
+//	roles             in which roles it may be had
+//	held              true: only while the batch rests, that is Idle, Held or Paused; by default false
+//	when              a condition, without stable and elapsed, on what devices say: only while it is true
+//	limit             longest time of a grant, 1 s to 24 h
+//	over_boot         ends (default): a start of the controller ends it. continues: it goes on, and the time without supply counts; where
+//	                  nobody knows how long that was it ends
+//
+//	overrides:
+//	  - {override_id: OV-FILL, tags: [XV301], roles: [maintenance], held: true, when: "LT301 < 80 L", limit: 15 min}
+//	  - {override_id: OV-LEVEL, tags: [LT301], roles: [shift_lead], limit: 2 h, over_boot: continues}
+//
+// A grant ends by itself when its time is over or its conditions hold no more. See [Override] for what no override does.
+//
 // time says how right the wall clock has to be for what the batches on this map are compared with:
 //
 //	time: {order_tolerance: 100 ms}
@@ -223,6 +241,9 @@ func Parse(file string, src []byte) (*Map, error) {
 	if n, ok := f.Opt("trip_request"); ok {
 		r.m.Trip = r.trip(n)
 		r.ungated(n)
+	}
+	if n, ok := f.Opt("overrides"); ok {
+		r.overrides(n)
 	}
 	r.m.OrderTolerance = timebase.StepLimit
 	if n, ok := f.Opt("time"); ok {

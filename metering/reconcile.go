@@ -14,7 +14,7 @@ type Status uint8
 // The statuses, from the best to the worst.
 const (
 	StatusPass Status = iota // every pair is within the tolerance, nothing that was expected is absent, and the window is GOOD
-	StatusWarn               // a pair is beyond the tolerance and within twice of it; or something is absent; or the window is not GOOD
+	StatusWarn               // a pair is beyond the tolerance and within twice of it; or something is absent; or the window is not GOOD, or Forced
 	StatusFail               // a pair is beyond twice the tolerance
 )
 
@@ -57,11 +57,12 @@ const (
 	StaleAtEnd      // the same, STALE; or the last reading was more than a period and a half old
 	ClockStepInside // the wall clock was stepped while it was open
 	NotStable       // the scale was not stable when it closed
+	Forced          // a source of its meter was in override; the total is made of what the device said all the same
 	anomalyEnd
 )
 
 var anomalyNames = [...]string{"closed_by_timeout", "closed_by_stop", "closed_by_abort", "flow_at_start", "flow_at_end", "stale_at_start",
-	"gap_at_start", "gap_at_end", "stale_at_end", "clock_step", "not_stable"}
+	"gap_at_start", "gap_at_end", "stale_at_end", "clock_step", "not_stable", "forced"}
 
 // AppendNames appends the names of the set to dst, in the order of the constants: those that records use.
 func (a Anomaly) AppendNames(dst []string) []string {
@@ -146,7 +147,7 @@ type Verdict struct {
 
 // Reconcile holds the totals of a window against each other. A pair is within the tolerance: PASS; within twice of it: WARN; beyond:
 // FAIL. The worst pair tells. Where a total that is expected is absent, where there is nothing to compare, or where the window is not
-// GOOD, PASS becomes WARN.
+// GOOD or Forced, PASS becomes WARN.
 //
 // A hint is looked for where a pair is not within the tolerance, and then for the worst pair, the first of several in the order of the
 // constants; or where the window is not GOOD or the device's total is absent. Rates are means: of the greater total of the pair over the
@@ -186,7 +187,7 @@ func Reconcile(f *Facts) (v Verdict) {
 	case !f.Good || v.NoMeter:
 		v.Hint = f.mark(v.NoMeter)
 	}
-	if !f.Good || v.NoMeter || v.NoHistorian || v.NothingCompared {
+	if !f.Good || v.NoMeter || v.NoHistorian || v.NothingCompared || f.Anomalies&Forced != 0 {
 		v.Status = max(v.Status, StatusWarn)
 	}
 	return v

@@ -131,7 +131,7 @@ func (m *Machine) set(at int64, p, k int, fx []Effect) []Effect {
 	if fx = m.write(at, m.p.Sets[k].Output, m.p.Sets[k].Value, "", fx); len(fx) > n {
 		fx[n].Elem, fx[n].Action = p, m.p.Elems[p].First+int(s.PC)
 		s.A &^= bit
-	} else if m.keeps(k) >= 0 {
+	} else if m.keeps(k) >= 0 || m.taken(k) {
 		s.A |= bit
 	}
 	return fx
@@ -158,7 +158,9 @@ func (m *Machine) setLater(o int) {
 			continue
 		}
 		if a.Kind == recipe.Jog {
-			m.cutJog(e)
+			if s.C != jogSettles {
+				m.cutJog(e)
+			}
 			continue
 		}
 		for k := a.First; k < a.First+a.Count; k++ {
@@ -182,6 +184,9 @@ func (m *Machine) waitsFor(p int) (reason string, interlock int) {
 	a := m.current(p)
 	if i := m.withheld(p); i >= 0 {
 		return m.p.Interlocks[i].Text, i + 1
+	}
+	if m.takenFrom(p) >= 0 {
+		return InOverride, 0
 	}
 	return a.Reason, 0
 }

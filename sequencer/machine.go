@@ -27,6 +27,7 @@ const (
 	ResourceGranted // an arbiter gives what request ID asks for
 	ResourceRefused // an arbiter does not, for Reason
 	ResourceQueue   // the place of request ID in an arbiter's queue has changed
+	Override        // a person gives Output the Value (OK), or it is given back
 )
 
 // Event is one input of a Machine.
@@ -37,6 +38,8 @@ type Event struct {
 	Target  int
 	ID      uint32
 	Window  int
+	Output  int
+	Value   int64
 	OK      bool
 	Verdict Verdict
 	Reason  string // ResourceRefused: in the arbiter's words; WindowOpened that was refused: why; WindowClosed: what the total is and should be
@@ -81,6 +84,7 @@ const (
 	RequestResource // an arbiter is asked for the part of Action that batches share; request ID
 	ReleaseResource // request ID is given back or no longer wanted; Result Refused: it is kept, for Reason
 	ActionWaits     // Action waits still, and what is known of request ID has changed
+	OverrideCut     // Output was driven to its safe value for Reason, which has ended its override
 )
 
 // Edge is the edge of an element's life that records show as step_state.
@@ -312,6 +316,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.closed(at, ev, fx)
 	case ResourceGranted, ResourceRefused, ResourceQueue:
 		fx = m.ruled(at, ev, fx)
+	case Override:
+		fx = m.override(at, ev, fx)
 	}
 	fx = m.show(m.guard(at, m.audit(at, m.interlocks(at, m.show(fx)))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once

@@ -19,6 +19,7 @@ type output struct {
 	Untrue uint8  // how often it has read back something else since it last agreed
 	Kept   bool   // Held is to be restored
 	Owner  int32  // element that answers for it: the phase that set it, and after that what follows it
+	Taken  bool   // a person has given it Value: nothing but its safe value takes that from it
 	By     int32  // set that it has its value from, or comes back to, counted from 1; 0 before the first
 }
 
@@ -28,8 +29,11 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 	if s.Value == value && s.Known && !s.Busy {
 		return fx
 	}
-	if value != m.safe(o) && m.gate(o) >= 0 {
+	if value != m.safe(o) && (m.gate(o) >= 0 || s.Taken) {
 		return fx
+	}
+	if s.Taken {
+		fx = m.cutOverride(o, reason, fx)
 	}
 	if m.r.Unread && m.p.Trip.Output == o { // a request may stand there
 		return fx
@@ -76,7 +80,7 @@ func (m *Machine) restAll(at int64, e int, keep bool, reason string, fx []Effect
 func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []Effect) []Effect {
 	for o := range m.out {
 		s := &m.out[o]
-		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End || but && m.follows(o) {
+		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End || but && !s.Taken && m.follows(o) {
 			continue
 		}
 		if !keep {
@@ -94,10 +98,10 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 	return fx
 }
 
-// keepValue notes what an output shall come back to on restart. A jog that was cut short does not come back.
+// keepValue notes what an output shall come back to on restart. A jog that was cut short does not come back, nor what a person has set.
 func (m *Machine) keepValue(o int) {
 	s := &m.out[o]
-	if s.Kept, s.Held = true, s.Value; s.By > 0 && m.p.Sets[s.By-1].Jog {
+	if s.Kept, s.Held = true, s.Value; s.Taken || s.By > 0 && m.p.Sets[s.By-1].Jog {
 		s.Held = m.safe(o)
 	}
 }
@@ -110,7 +114,7 @@ func (m *Machine) restore(at int64, fx []Effect) []Effect {
 		if s.Kept && m.gaveUp(int(s.Owner)) {
 			s.Kept = false
 		}
-		if s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
+		if s.Kept && !s.Taken && !m.isHeld(int(s.Owner)) && !m.follows(o) {
 			if value := m.wanted(at, o); value == m.safe(o) || m.gate(o) < 0 {
 				s.Kept = false
 				fx = m.write(at, o, value, "restart", fx)

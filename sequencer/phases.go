@@ -168,9 +168,9 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
 			m.own(p, k)
-			fx = m.set(at, p, k, fx)
+			fx = m.set(at, p, k, m.takeFrom(at, p, k, fx))
 		}
-		if m.withheld(p) < 0 {
+		if m.withheld(p) < 0 && m.takenFrom(p) < 0 {
 			return fx
 		}
 		base.Kind = ActionStarted
@@ -241,7 +241,7 @@ func (m *Machine) over(at int64, p int) bool {
 	switch a.Kind {
 	case recipe.Set:
 		for k := a.First; k < a.First+a.Count; k++ {
-			if o := &m.out[m.p.Sets[k].Output]; o.Busy || !o.Known || o.Value != m.p.Sets[k].Value {
+			if o := &m.out[m.p.Sets[k].Output]; o.Busy || !o.Known || o.Value != m.p.Sets[k].Value || m.taken(k) {
 				return false
 			}
 		}

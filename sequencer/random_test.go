@@ -217,6 +217,7 @@ type mood struct {
 
 // world feeds a rig with random events.
 type world struct {
+	also func() error // after each event
 	*rand.Rand
 	mood
 	r    *rig
@@ -406,6 +407,12 @@ func (w *world) run() error {
 			}
 		}
 		if err := w.r.take(to, w.event()); err != nil {
+			return err
+		}
+		if w.also == nil {
+			continue
+		}
+		if err := w.also(); err != nil {
 			return err
 		}
 	}

@@ -57,6 +57,10 @@ func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Pause
 // comment Step: what is spoken of; what is said is the reason
 // acknowledge Name: an alarm_id of the map
 // reset_interlock Name: an interlock_id of the map
+// override_grant Name: an override_id of the map; Value: for how long, such as "10 min"
+// override_set Name: a tag in a grant of one's own; Value: its value, such as "open" or "12.5 Cel"
+// override_clear Name: a tag that is in override
+// override_revoke Name: an override_id that is granted
 type Command uint8
 
 // The commands.
@@ -88,12 +92,16 @@ const (
 	ResetInterlock                       // of an interlock that has latched
 	ConfirmTime                          // that the batch may begin though UTC is not known
 	HistorianTotal                       // the historian's total of a window, as a person read it
+	OverrideGrant                        // of a permission of the map to override something, for a time
+	OverrideSet                          // of a tag in a grant: it has a value from now on
+	OverrideClear                        // of a tag: it is given back
+	OverrideRevoke                       // of a grant: it ends, and all tags in it are given back
 	orderCount
 )
 
 var commandNames = [orderCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset", "hard_abort",
 	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock", "confirm_time",
-	"historian_total"}
+	"historian_total", "override_grant", "override_set", "override_clear", "override_revoke"}
 
 // String gives the name that records and people use.
 func (c Command) String() string {

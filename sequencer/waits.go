@@ -128,14 +128,15 @@ type Missing struct {
 	Write  uint32 // last write; 0: it failed
 	Busy   bool   // that write, or the next one of a safe value, is not confirmed
 	Known  bool   // the device has what is commanded, as far as it can be known
+	Taken  bool   // it is in override
 }
 
 // Outputs calls fn for each output that an element waits for: of a set, those that are not confirmed; of a phase in a transient state,
 // all that are not, since such states end together; of one that is held, or is to begin anew, those that it answers for.
 func (m *Machine) Outputs(e int, fn func(o Missing)) {
 	tell := func(o int, value int64) {
-		if s := &m.out[o]; s.Busy || !s.Known || s.Value != value {
-			fn(Missing{Output: o, Value: value, Now: s.Value, Write: s.Write, Busy: s.Busy, Known: s.Known})
+		if s := &m.out[o]; s.Busy || !s.Known || s.Value != value || s.Taken && value != m.safe(o) {
+			fn(Missing{Output: o, Value: value, Now: s.Value, Write: s.Write, Busy: s.Busy, Known: s.Known, Taken: s.Taken})
 		}
 	}
 	if m.acts(e) {

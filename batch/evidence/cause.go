@@ -178,6 +178,7 @@ type course struct {
 	moved    big.Int // ns by which the wall clock was stepped, all steps added without their signs
 	atStart  bool    // it was not GOOD within a period after the window opened
 	stale    bool    // the reading in force when it opened was more than a period and a half old
+	forced   bool    // a source of its meter was in override
 	timedOut bool    // a step was aborted because it ran out of time, before it closed
 	period   int64   // declared, ns; 0: not declared
 	openedAt int64
@@ -261,7 +262,7 @@ func (r *records) knows(a *aim, w *window, rec *record.Record) error {
 	}
 	event := w.stop.Text(record.WindowStopEvent)
 	for name, is := range map[string]bool{"closed_by_stop": event == "stop", "closed_by_abort": event == "abort",
-		"closed_by_timeout": event == "abort" && c.timedOut, "clock_step": c.moved.Sign() != 0, "gap_at_end": w.t.source == tag.Bad,
+		"closed_by_timeout": event == "abort" && c.timedOut, "forced": c.forced, "clock_step": c.moved.Sign() != 0, "gap_at_end": w.t.source == tag.Bad,
 		"stale_at_end": w.t.source == tag.Stale || w.t.source == tag.Good && w.t.mute, "stale_at_start": c.stale,
 		"gap_at_start": c.atStart || c.early && g.unusual("gap_at_start")} {
 		if g.unusual(name) != is {

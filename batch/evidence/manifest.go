@@ -21,8 +21,9 @@ type Manifest struct {
 	Bodies         uint64           `json:"bodies,string"` // records whose bodies are there; in an extract the rest are left out
 	Derived        []string         `json:"derived"`       // files that are made of the records and prove nothing themselves
 	DeviceID       string           `json:"device_id"`
-	Ending         string           `json:"ending"` // outputs_safe, outputs_not_confirmed, engine_fault; "" where the run has not ended
-	Engine         int64            `json:"engine"` // engine number that decided
+	DryRun         bool             `json:"dry_run,omitempty"` // nothing was driven
+	Ending         string           `json:"ending"`            // outputs_safe, outputs_not_confirmed, engine_fault; "" where the run has not ended
+	Engine         int64            `json:"engine"`            // engine number that decided
 	EquipmentID    string           `json:"equipment_id"`
 	Files          []ManifestFile   `json:"files"` // in the order in which the records bind them
 	FirstSeq       uint64           `json:"first_seq,string"`
@@ -62,7 +63,7 @@ func (r *records) manifest(head journal.Chain, outcome string) *Manifest {
 	engine, _ := strconv.ParseInt(r.text(record.Engine), 10, 64)
 	m := &Manifest{Anchor: "none", BatchID: r.text(record.BatchID), BatchState: r.state, Bodies: r.n,
 		Derived: derivedNames(), DeviceID: r.text(record.DeviceID),
-		Ending: r.ending(), Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
+		DryRun: r.dry(), Ending: r.ending(), Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
 		JournalID: r.text(record.JournalID), JournalOutcome: outcome, LastLink: head.Link.String(), LastSeq: head.N,
 		NotProven: r.notProven(unanchored(), r.signed.notProven()), Proven: append(proven(), r.signed.proven()...),
 		Unapproved: r.unapproved(), Unsafe: []string{}, Windows: []ManifestWindow{}}

@@ -294,7 +294,7 @@ func (g *weighing) beyond(rec *record.Record, over, of int) error {
 	switch {
 	case over < of && status != "FAIL":
 		return fmt.Errorf("%s is %.80q, recomputed it is \"FAIL\"", record.ReconcileStatus, status)
-	case status == "PASS" && (!g.good || g.noMeter || g.noHistorian || of == 1):
+	case status == "PASS" && (!g.good || g.unusual("forced") || g.noMeter || g.noHistorian || of == 1):
 		return fmt.Errorf("%s is %.80q, recomputed it is \"WARN\"", record.ReconcileStatus, status)
 	}
 	return nil
@@ -331,7 +331,7 @@ func (g *weighing) weigh() {
 	case !g.good || g.noMeter:
 		g.hint = g.mark()
 	}
-	if !g.good || g.noMeter || g.noHistorian || worst < 0 {
+	if !g.good || g.noMeter || g.noHistorian || worst < 0 || g.unusual("forced") {
 		g.status = max(g.status, 1)
 	}
 }
@@ -409,6 +409,7 @@ func (r *records) begins(rec *record.Record) {
 		return
 	}
 	w.course.openedAt = int64(rec.Count(record.TsMonoNS))
+	w.course.forced = r.forcedAtStart(w.id)
 	if a, err := r.aim(w.id, r.changed); err == nil {
 		p := a.meter.Period
 		w.course.period = p

@@ -70,7 +70,7 @@ type binding struct {
 
 // identity are the keys that have one value throughout a batch's journal.
 var identity = [...]record.Key{record.JournalID, record.BatchID, record.RecipeID, record.RecipeVersion, record.MappingVersion,
-	record.EquipmentID, record.DeviceID, record.Unapproved}
+	record.EquipmentID, record.DeviceID, record.Unapproved, record.DryRun}
 
 // records is what a pass over the records of one journal finds out. What is wrong with them goes to breach.
 type records struct {
@@ -100,6 +100,7 @@ type records struct {
 	signed  signatures
 	chip    chip
 	clock   wallClock
+	forced  []string // tags in override
 }
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
@@ -172,6 +173,8 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 // totals takes in what a record says of windows and their totals.
 func (r *records) totals(n uint64, rec *record.Record) {
 	switch rec.Kind {
+	case record.KindOverride:
+		r.overrides(rec)
 	case record.KindWindowStart:
 		r.opens(n, rec)
 		r.begins(rec)

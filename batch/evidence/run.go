@@ -17,6 +17,7 @@ const (
 	endingFault   = "engine_fault"          // the engine broke; nothing may follow
 	endingNotYet  = ""                      // the run goes on, or was cut short and can be continued
 	unapprovedYes = "true"
+	dryYes        = "true"
 )
 
 // Run is what the records of a package say of how far its run came. Its text is fit for a terminal, see [Plain].
@@ -27,12 +28,16 @@ type Run struct {
 	Unsafe     []string // outputs that were not confirmed to be safe when the run ended
 	Open       []string // metering windows that were opened and not closed
 	Unapproved bool     // the batch ran without approval
+	DryRun     bool     // nothing was driven: what the records say of outputs is what would have been written
 }
 
-// Words says on one line what a reader must know of a run before anything else, the gravest first: that it has not ended, which
+// Words says on one line what a reader must know of a run before anything else, the gravest first: that it was a dry run, has not ended, which
 // outputs were never confirmed to be safe, that it ran without approval. It is "" where there is nothing to say.
 func (r *Run) Words() string {
 	var words []string
+	if r.DryRun {
+		words = append(words, "A DRY RUN: no output was driven")
+	}
 	if !r.Ended {
 		open := "no window open"
 		switch {
@@ -57,7 +62,7 @@ func (r *Run) Words() string {
 
 // run sums up the records that were seen.
 func (r *records) run() Run {
-	s := Run{State: Plain(r.state), Ended: r.end != nil, Broke: r.fault, Unapproved: r.unapproved()}
+	s := Run{State: Plain(r.state), Ended: r.end != nil, Broke: r.fault, Unapproved: r.unapproved(), DryRun: r.dry()}
 	if r.end != nil {
 		for _, name := range r.end.Texts(record.Values) {
 			s.Unsafe = append(s.Unsafe, Plain(name))
@@ -73,6 +78,9 @@ func (r *records) run() Run {
 
 // unapproved tells whether the records say that the batch ran without approval.
 func (r *records) unapproved() bool { return r.text(record.Unapproved) == unapprovedYes }
+
+// dry tells whether the records say that the batch has driven nothing.
+func (r *records) dry() bool { return r.text(record.DryRun) == dryYes }
 
 // lastInput is the number of the record that the engine took in last, where it broke at it.
 func (r *records) lastInput() uint64 {
@@ -139,6 +147,9 @@ func unanchored() []string {
 // notProven is what records cannot show, with what anchors and signatures leave open.
 func (r *records) notProven(anchors, signatures []string) []string {
 	var list []string
+	if r.dry() {
+		list = append(list, "that anything was done: it was a dry run, and outputs, confirmations and totals are what would have been")
+	}
 	if run := r.run(); !run.Ended {
 		list = append(list, "how the run ends and whether its outputs are safe then: the records stop before its end")
 	} else if len(run.Unsafe) > 0 {

@@ -459,8 +459,12 @@ func (l *loop) result(head journal.Chain) Result {
 	if h := l.heads; h != nil && h.tree.Size() == head.N {
 		root = h.tree.Root().String()
 	}
-	return Result{Root: root, Wants: l.wants, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
-		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Learnt: l.m.Learnt(), Dir: l.r.rig.Dir,
+	learnt := l.m.Learnt()
+	if l.r.b.DryRun { // what did not flow teaches nothing
+		learnt = nil
+	}
+	return Result{Root: root, DryRun: l.r.b.DryRun, Wants: l.wants, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
+		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Learnt: learnt, Dir: l.r.rig.Dir,
 		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: l.r.b.BlockAge + 2*l.gauge.worst}
 }
 

@@ -81,6 +81,11 @@ type Rig struct {
 	// ended. Nil: nobody is asked, and a person may enter them (sequencer.HistorianTotal).
 	Historian Historian
 
+	// Model is what answers in a dry run (batch.BindOptions.DryRun) in the place of the port: it is given the writes, and inputs come from
+	// it. Nil: the port is watched, and nothing answers to the writes but their own read-back. The port of a dry run is never written, its
+	// actions are not carried out and count as done, without results, and neither Arbiter nor Historian is asked.
+	Model Simulation
+
 	Arbiter Arbiter // gives the equipment that batches share; nil: a recipe that uses some is refused
 
 	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
@@ -179,6 +184,7 @@ type Result struct {
 	Medium     *hal.StorageHealth // how the medium stands, as is on record, in Rig.Medium too; nil: nobody tells
 	Trace      []string           // before a fault, where no record of it is durable: why, then an entry a line
 	Wants      []string           // with ErrNobody, what would bring the batch on, as batch.Machine.Wanted has it
+	DryRun     bool               // nothing was driven
 	Written    journal.Stats      // what this run had the journal write; checkpoints and the package come on top of it
 }
 
@@ -210,6 +216,11 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	if opt != nil {
 		r.opt = *opt
 	}
+	rig, err := dry(b, rig)
+	if err != nil {
+		return nil, err
+	}
+	r.rig = rig
 	if rig.Port == nil || rig.Dir == "" {
 		return nil, errors.New("runner: a rig needs a port and a directory")
 	}
@@ -345,6 +356,9 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 func (r *Runner) abandoned(ctx context.Context, found *Remains, unread bool, why error) error {
 	begun := errors.Is(why, journal.ErrDamaged) ||
 		found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
+	if begun && r.b.DryRun {
+		return fmt.Errorf("%w\nthis is a dry run, which drives nothing: if a batch was cut short in %s, its outputs are as it has left them", why, r.rig.Dir)
+	}
 	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || !begun && !unread {
 		return why
 	}

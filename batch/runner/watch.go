@@ -28,6 +28,7 @@ type Snapshot struct {
 type Reading struct {
 	Value   int64
 	Quality tag.Quality
+	Forced  bool // it is in override: of an input, Value is what a person has given it
 }
 
 // Reached is a metering window and what it shows. Its total and its target are in counts of Resolution.
@@ -84,6 +85,7 @@ func (l *loop) show(now int64) int64 {
 	s.At, s.State, s.Mode = now, l.m.State(), l.m.Mode()
 	for i := range s.Tags {
 		s.Tags[i].Value, s.Tags[i].Quality = l.m.Read(tag.ID(i), now)
+		s.Tags[i].Forced = l.m.Forced(tag.ID(i))
 	}
 	for i := range s.Windows {
 		s.Windows[i].Total, s.Windows[i].Target = l.m.Total(i), l.m.Target(i)

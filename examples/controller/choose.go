@@ -57,7 +57,7 @@ func choose(f *flags, stderr io.Writer) (*job, error) {
 			return nil, err
 		}
 	}
-	bound := &batch.BindOptions{Operator: f.operator, Seed: f.seed}
+	bound := &batch.BindOptions{Operator: f.operator, Seed: f.seed, DryRun: f.dry}
 	if was != nil { // it was cut short before its first record: at most its journal is there, and nothing was begun
 		bound.JournalID = was.Journal
 	}
@@ -234,6 +234,10 @@ func resume(f *flags, was *runner.Remains, stderr io.Writer) (*job, error) {
 	b, err := evidence.Rebind(dir)
 	if err != nil {
 		return nil, fmt.Errorf("controller: batch %s was cut short: %w: %w; %s", was.Batch, errStuck, err, another)
+	}
+	if b.DryRun != f.dry {
+		return nil, fmt.Errorf("controller: what lies in %s is %s; give another -batch, or say -dry only for what was begun with it", dir,
+			map[bool]string{true: "a dry run", false: "no dry run"}[b.DryRun])
 	}
 	refuse := func(name, is string) error {
 		return fmt.Errorf("controller: batch %s was cut short and is bound to %s; leave out -%s to continue it",

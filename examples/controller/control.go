@@ -112,6 +112,12 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		learnt(f, j.b, res.Learnt, stderr)
 		anchor(f, j.b, &res, stderr)
 	}
+	if res.DryRun && err == nil {
+		var name string
+		if name, err = dryReport(f, rig.Dir); err == nil && !f.json {
+			fmt.Fprintf(stdout, "what would have been written, and when: %s\n", name)
+		}
+	}
 	report, unread := evidence.Verify(rig.Dir)
 	if report != nil {
 		verified(f, j.b.Plan.Map.Device, report, stderr)
@@ -152,7 +158,9 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 		}
 	}
 	if f.virtual {
-		rig.Port, opt.Virtual = plant, &runner.Virtual{}
+		if rig.Port, opt.Virtual = plant, (&runner.Virtual{}); j.b.DryRun {
+			rig.Port, rig.Model = nil, plant
+		}
 		return func() []string {
 			// Nothing moves the plant any more, and the last writes are still on their way to it.
 			plant.Advance(plant.Next()+batch.WriteTime, func(tag.Raw) {})

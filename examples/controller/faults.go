@@ -120,7 +120,7 @@ func lacking(res *runner.Result, from uint64) string {
 // commands lists the commands that a line may give.
 func commands() string {
 	var names []string
-	for c := sequencer.Start; c.String() != ""; c++ {
+	for c := sequencer.Start; c.String() != "" && !isOverride(c); c++ {
 		names = append(names, c.String())
 	}
 	return strings.Join(names, ", ")
@@ -134,6 +134,9 @@ func fault(l *script.Line, known []string, plant *sim.Plant, scripted map[uint32
 	switch l.Verb {
 	case "command":
 		do, err = command(l, known)
+		return do, ft, err
+	case "override":
+		do, err = override(l)
 		return do, ft, err
 	case "comment":
 		if len(l.Args) != 2 || l.Args[0] == "" || l.Args[1] == "" {
@@ -189,6 +192,9 @@ func command(l *script.Line, known []string) (func(*runner.Runner), error) {
 	c, ok := sequencer.ParseCommand(l.Args[0])
 	if !ok {
 		return nil, l.Errorf("no command %q; there are %s", l.Args[0], commands())
+	}
+	if isOverride(c) {
+		return nil, l.Errorf("%s", overrideHelp)
 	}
 	told := runner.Command{Command: c, Operator: l.Args[1], Reason: l.Args[2]}
 	switch {

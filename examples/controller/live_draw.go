@@ -79,6 +79,9 @@ func (s *scene) header(w int) []line {
 	if s.warning != "" {
 		left = append(left, span{red, "  " + s.warning})
 	}
+	if forced := s.forced(); forced != "" {
+		left = append(left, span{red, "  " + cut(forced, max(w/3, 6))})
+	}
 	used := 0
 	for _, p := range left {
 		used += width(harmless(p.text))
@@ -357,6 +360,9 @@ func (s *scene) cell(id tag.ID, form columns, col int, gap string) line {
 	}
 	if q != tag.Good {
 		colour = red
+	}
+	if s.isForced(id) {
+		colour, word = red, pad("FORCE", 5)
 	}
 	if form.short {
 		word = word[:1]

@@ -99,6 +99,9 @@ func newScene(b *batch.Batch, answered bool) *scene {
 			s.warning = "NOT APPROVED"
 		}
 	}
+	if b.DryRun {
+		s.warning = strings.TrimPrefix(s.warning+", DRY RUN", ", ")
+	}
 	s.busiest = s.element(p.Recipe.Root, 0)
 	return s
 }
@@ -299,6 +302,8 @@ func grave(k record.Kind, r *record.Record) bool {
 		return r.Text(record.InterlockGateState) == "blocks"
 	case record.KindAlarm:
 		return r.Text(record.AlarmState) == "raised"
+	case record.KindOverride:
+		return r.Text(record.Result) == "active"
 	case record.KindQualityChange:
 		return r.Text(record.Quality) != tag.Good.String()
 	case record.KindCommandResult:

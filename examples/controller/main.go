@@ -22,6 +22,10 @@
 //	at 14s answer op1 2 "2.50 kg"
 //	at 15s command acknowledge op1 "seen" TAH301
 //	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
+//	at 17s override grant op1 maintenance OV-FILL "5 min" "the valve sticks"
+//	at 18s override set op1 maintenance XV301 open "to see it move"
+//	at 19s override clear op1 maintenance XV301 "it does"
+//	at 20s override revoke op1 maintenance OV-FILL "done"
 //	at 1s command confirm_time op1 "by my watch"    # the wall clock was UNSET, and the start refused
 //	at 2s command start op1 "time is confirmed"
 //
@@ -74,7 +78,7 @@ type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
 	time                                                string
 	key, oldKey, fram, export, replaced, historian      string
-	virtual, json, unapproved, prompt, plain            bool
+	virtual, dry, json, unapproved, prompt, plain       bool
 	speed                                               int
 	seed                                                uint64
 	powercut, retain                                    time.Duration
@@ -133,6 +137,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	exportFlags(set, &f)
 	set.StringVar(&f.replaced, "medium-replaced", "", "`REASON` for which the medium below -out was replaced by the one that is there now; goes on record")
 	set.StringVar(&f.fram, "fram", "", framHelp)
+	set.BoolVar(&f.dry, "dry", false, "run the batch dry, in virtual time on a model of the plant: no output is driven; what would be written, and when, goes to DIR/ID.dry_run.csv")
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -145,6 +150,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitUsage
 	}
 	set.Visit(func(one *flag.Flag) { f.given[one.Name] = true })
+	f.virtual = f.virtual || f.dry
 	if wrong := f.wrong(set.Args()); wrong != "" {
 		fmt.Fprintln(stderr, "controller: "+wrong+"; see controller -help")
 		return exitUsage

@@ -40,6 +40,9 @@ func (v *view) begin() {
 	for _, text := range v.follows() {
 		fmt.Fprintln(v.out, text)
 	}
+	if v.b.DryRun {
+		fmt.Fprintln(v.out, "A DRY RUN: no output is driven")
+	}
 	fmt.Fprintf(v.out, "a cut of the power loses at most %d ms of inputs, and what is on its way to the disk\n", v.b.BlockAge/1_000_000)
 	for i := range p.Files {
 		approval := "NOT APPROVED"
@@ -134,7 +137,7 @@ func ordered(k record.Kind, r *record.Record) string {
 		return ""
 	}
 	words := text(record.OperatorID) + " orders " + text(record.Command)
-	for _, key := range []record.Key{record.StepID, record.Parameter, record.AlarmID, record.InterlockID} {
+	for _, key := range []record.Key{record.StepID, record.Parameter, record.AlarmID, record.InterlockID, record.OverrideID, record.LogicalTag} {
 		if name := text(key); name != "" {
 			words += " " + name
 		}
@@ -190,6 +193,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
+	case record.KindOverride:
+		return overridden(b, r)
 	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight, record.KindWindowEvent, record.KindHistorianTotal:
 		return windowed(b, r)
 	case record.KindClockStep, record.KindTimeSourceChange:
@@ -298,7 +303,7 @@ func shown(k record.Kind) bool {
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
-		record.KindTimeSourceChange, record.KindInputEdge:
+		record.KindTimeSourceChange, record.KindInputEdge, record.KindOverride:
 		return true
 	}
 	return false
@@ -336,6 +341,7 @@ type summary struct {
 	Version    string           `json:"recipe_version"`
 	Size       string           `json:"batch_size"`
 	Unapproved bool             `json:"unapproved"`
+	DryRun     bool             `json:"dry_run,omitempty"`
 	Windows    []window         `json:"windows"`
 	Unsafe     []string         `json:"unsafe_outputs"` // outputs that are not at their safe values
 	Records    uint64           `json:"records"`
@@ -392,7 +398,7 @@ func (w *window) reconciliation(in func(number string) string) string {
 func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string) {
 	s := summary{Batch: res.Batch, RestartOf: v.b.RestartOf, State: res.State.String(), Recipe: v.b.Plan.Recipe.ID, Version: v.b.Plan.Recipe.Version,
 		Size: v.b.Size.String(), Windows: []window{}, Unsafe: unsafe, Records: res.Records, Link: res.Link, Late: res.LateTicks,
-		Checks: []evidence.Check{}, Evidence: res.Dir}
+		Checks: []evidence.Check{}, Evidence: res.Dir, DryRun: res.DryRun}
 	for _, a := range v.b.Approvals {
 		s.Unapproved = s.Unapproved || a.ID == ""
 	}
@@ -418,7 +424,9 @@ func (v *view) end(res *runner.Result, report *evidence.Report, unsafe []string)
 		fmt.Fprintf(v.out, "total %s  %s, target %s, delta %s, tolerance %s: %s\n", w.ID, in(w.Total), bare(w.Target), bare(w.Delta), bare(w.Tolerance), w.Verdict)
 		fmt.Fprintln(v.out, w.reconciliation(in))
 	}
-	if len(unsafe) == 0 {
+	if res.DryRun {
+		fmt.Fprintln(v.out, "outputs  NONE was driven: this was a dry run")
+	} else if len(unsafe) == 0 {
 		fmt.Fprintln(v.out, "outputs  all at their safe values")
 	} else {
 		fmt.Fprintf(v.out, "outputs  NOT at their safe values: %s\n", strings.Join(unsafe, ", "))

@@ -22,11 +22,11 @@ var formKeys = [...]Key{formText: Detail, formValue: Value, formInt: Epoch, form
 var formsOf = map[form]string{
 	formValue: "new_value, old_value, safe_state, safe_value, value",
 	formInt: "action_version, age_ms, backpressure, block_age_ms, block_events, block_form, cuts, debounce_ms, engine, " +
-		"epoch, event_queue_depth, late_ms, limit, max_length, omitted, order_tolerance_ms, prompt_id, pulse_ms, queue_place, " +
+		"epoch, event_queue_depth, late_ms, limit, max_length, omitted, order_tolerance_ms, override_grant, prompt_id, pulse_ms, queue_place, " +
 		"request_id, retry_count, round, schema_version, time_step_count, timeout_ms, vote_window_ms, wear_index, " +
 		"write_id",
 	formCount: "acked_seq, amends, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, " +
-		"coalesced, debounced_state, done_mono_ns, erase_count_max, event_seq, first_mono_ns, flushes, " +
+		"coalesced, debounced_state, done_mono_ns, erase_count_max, event_seq, expiry_mono_ns, first_mono_ns, flushes, " +
 		"from_mono_ns, gaps, head_size, journal_bytes, overwritten, payload_bytes, projected_life_days, raw_state, " +
 		"samples, samples_late, samples_missing, second_count, seed, segments, to_mono_ns, token, truncate_tail, " +
 		"ts_mono_ns, window_end_ts_mono, window_start_ts_mono, zero_fill_bytes",
@@ -36,7 +36,7 @@ var formsOf = map[form]string{
 	formMeasure: "batch_total, cautious_tolerance, delta, edge_flow, historian_total, max_value, meter_total, min_value, " +
 		"resolution, settled_total, tare, target, tolerance, totalized_value",
 	formTime: "effective_from, expiry, last_sync_ts, owner_since, ts_utc, valid_from",
-	formBool: "safe_direction, unapproved",
+	formBool: "dry_run, forced_flag, safe_direction, unapproved",
 	formTexts: "absent, active_steps, anomalies, boundary, budget_assumptions, choices, coefficients, compared, equipment_bound, " +
 		"events_per_second, facts, in_flight, owner_step_id, pairs, params, readback, reasons, resource_id, sinks, trace, tree_peaks, values",
 	formCounts: "cause",

@@ -65,6 +65,7 @@ const (
 	Digest                           // SHA-256 of an object's bytes, hex
 	DispatchLatencyMS                // longest time from a decision until the port was given its write
 	DoneMonoNS                       // when a write took effect, monotonic ns
+	DryRun                           // true in every record of a batch that drives nothing
 	EdgeFlow                         // what flowed in the last second of a window, in unit
 	EdgeLevel                        // what of a switch counts: level, rising or falling
 	EffectiveFrom                    // from when an object may be used
@@ -79,6 +80,7 @@ const (
 	EventType                        // kind of the record
 	EventsPerSecond                  // records of each kind per second, kind=rate
 	Expiry                           // until when an object may be used
+	ExpiryMonoNS                     // the same by monotonic time
 	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
 	Facts                            // what a hint rests on besides the totals, name=value; metering.Facts has each, with its unit
 	FilterDelayMS                    // by how much a filter in the instrument is late
@@ -86,6 +88,7 @@ const (
 	FilterType                       // filters that stand between raw_state and the verdict
 	FirstMonoNS                      // stamp of the first event of a block; since when measures were taken
 	Flushes                          // flushes that the journal waited for
+	ForcedFlag                       // true where something was in override when it was decided
 	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
 	FromVersion                      // version that was active before
 	GapMS                            // time for which a source was not GOOD while a window was open
@@ -145,6 +148,10 @@ const (
 	OperatorID                       // operator who acts or answers for the batch
 	OperatorRole                     // role in which the operator acts
 	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
+	OverrideDuration                 // for how long something may be in override, with its unit
+	OverrideGrant                    // number of a grant of an override
+	OverrideID                       // permission of the map to override something
+	OverrideRole                     // role in which an override was granted
 	Overwritten                      // entries of a trace before its first one, which are gone
 	OwnerSince                       // since when the owner has what is waited for
 	OwnerStepID                      // elements that hold what is waited for

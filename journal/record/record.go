@@ -120,6 +120,7 @@ const (
 	KindReconcileAmended      // what a reconciliation comes to with a total that came after the end of its batch
 	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
 	KindInputEdge             // the edge has come that a switch of the map waits for
+	KindOverride              // what has become of a grant to override something, or of a tag in it
 	kindCount
 )
 
@@ -140,6 +141,9 @@ var stamps = []Key{EventSeq, EventType, JournalID, Epoch, TsMonoNS, SyncState, T
 // joins are the keys that every record may carry where they apply.
 var joins = []Key{TsUTC, OffsetMS, TimeBoundMS, BatchID, RecipeID, RecipeVersion, OperatorID, EquipmentID, StepID, ActionID,
 	MappingVersion, TagMapVersion, DeviceProfileID, CalibVersion, MeterWindowID, Result, Cause, Unapproved}
+
+// marks are keys that any record may carry and that are no columns of a table: hardly any batch has them.
+var marks = []Key{DryRun, ForcedFlag}
 
 // observed are the keys of what an observer that follows references knows of the wall clock.
 var observed = []Key{HoldoverAgeS, LastSyncTs, LeapSecond, MovedMS, PrimaryBackup, SourceChange, SourceDetail, StepReason, TimeStepCount}
@@ -162,7 +166,7 @@ var specs = [kindCount]Spec{
 	KindInputBlock:   {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}, May: []Key{Coalesced}},
 	KindTickLate:     {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
 	KindCommand: {Name: "command", Must: []Key{Command, ChangeReason, OperatorRole},
-		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, Value}},
+		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, LogicalTag, OverrideID, Value}},
 	KindPromptAnswer:   {Name: "prompt_answer", Must: []Key{PromptID, Value}, May: []Key{OperatorRole}},
 	KindWriteDone:      {Name: "write_done", Must: []Key{WriteID, Result, DoneMonoNS}, May: []Key{LogicalTag, Detail}},
 	KindActionProgress: {Name: "action_progress", Must: []Key{RequestID}, May: []Key{Message, Values}},
@@ -244,6 +248,8 @@ var specs = [kindCount]Spec{
 	KindDiagnostics: {Name: "diagnostics", Grade: Decision, Must: []Key{Command, Detail, ActiveSteps, Values, Cause}, May: []Key{Omitted}},
 	KindTripRequest: {Name: "trip_request", Grade: Decision, Must: []Key{LogicalTag, Value, Result, ElapsedMS, TimeoutMS, Cause},
 		May: []Key{Detail}},
+	KindOverride: {Name: "override", Grade: Decision, Must: []Key{OverrideID, OverrideGrant, OverrideRole, Actor, Result, Values, Cause},
+		May: []Key{ChangeReason, OverrideDuration, Expiry, ExpiryMonoNS, LogicalTag, PhysicalChannel, OldValue, NewValue, Unit, Detail}},
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},
@@ -347,7 +353,7 @@ func tables() (must, known [kindCount]keySet, batch keySet) {
 		if !s.Alone {
 			must[k] = setOf(stamps, inBatch, s.Must)
 		}
-		known[k] = setOf(stamps, joins, s.Must, s.May)
+		known[k] = setOf(stamps, joins, marks, s.Must, s.May)
 	}
 	return must, known, setOf(inBatch)
 }
