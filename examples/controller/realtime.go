@@ -3,11 +3,19 @@
 package main
 
 import (
+	"flag"
+
 	"github.com/batchkit/batchkit/timebase"
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
 const realTimeHelp = "keep deadlines nearer, by what the system grants: SCHED_FIFO, locked memory, more threads; what was got is on record of the boot"
+
+// clocks declares the flags that are about time.
+func (f *flags) clocks(set *flag.FlagSet) {
+	set.StringVar(&f.time, "time", "", timeHelp)
+	set.BoolVar(&f.realTime, "realtime", false, realTimeHelp)
+}
 
 // heapLimit is the soft limit of the controller's heap while its memory is locked, in bytes: some ten times what the demo takes.
 const heapLimit = 256 << 20
