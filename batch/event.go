@@ -61,6 +61,7 @@ type Event struct {
 	Last     uint64    // Boot: last record of before, from which the state follows
 	Tail     int64     // Boot: bytes set aside at the end of the journal
 	Anchor   string    // Boot: where the journal's head is kept besides; "": nobody was asked to keep it
+	RealTime string    // Boot: what the process got of the system so that it keeps its deadlines; "": it asked for nothing
 
 	Checkpoint uint64 // Boot: generation of the checkpoint from which the state follows; 0: it follows from the first record
 	Phases     string // Boot: the elements that were under way, in the words of Machine.Phases; "": none, or not told

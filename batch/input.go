@@ -69,6 +69,9 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if ev.Anchor != "" {
 			b.Text(record.Anchor, ev.Anchor)
 		}
+		if ev.RealTime != "" {
+			b.Text(record.RealTime, ev.RealTime)
+		}
 		recovery(b, ev)
 	case Late:
 		start(record.KindTickLate)
@@ -406,6 +409,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		}
 	case record.KindBoot, record.KindRecovery:
 		ev.Kind, ev.Epoch, ev.Anchor = Boot, uint32(r.Int(record.Epoch)), r.Text(record.Anchor)
+		ev.RealTime = r.Text(record.RealTime)
 		if ev.Observation, err = ReadObservation(r); err != nil {
 			return ev, err
 		}

@@ -34,7 +34,7 @@ func TestANameCannotPrintALineOfTheReport(t *testing.T) {
 }
 
 func TestWhatIsLargerThanItCanBeIsAFaultToTheProgramsToo(t *testing.T) {
-	tools := map[string]string{verifyShName: tool(t, "bash", "bash"), verifyPyName: tool(t, "python3", "Python 3")}
+	kit := newPrograms(t)
 	dir := short(t, 4)
 	for name, size := range map[string]int64{manifestName: MaxManifest + 1, "files/x": batch.MaxFile + 1, verifyShName: maxProgram + 1,
 		quarantineDir + "/x": maxSegment + 1} {
@@ -47,14 +47,14 @@ func TestWhatIsLargerThanItCanBeIsAFaultToTheProgramsToo(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, append(was, strings.Repeat(" ", int(size)-len(was))...), 0o640))
 		}
 		sums := slurp(t, dir, sumsName)
-		out, err := exec.Command(tools[verifyShName], "-c", `cd "$1" && sha256sum -- $(cut -c 67- SHA256SUMS; [ -e "$2" ] && echo "$2") |
+		out, err := exec.Command(kit.bash, "-c", `cd "$1" && sha256sum -- $(cut -c 67- SHA256SUMS; [ -e "$2" ] && echo "$2") |
 			LC_ALL=C sort -u -k 2`, "-", dir, name).Output()
 		require.NoError(t, err)
 		put(t, dir, sumsName, out)
 		want, whole := byVerify(t, dir)
 		require.False(t, whole)
-		for program, run := range tools {
-			said := byProgram(t, run, program, dir)
+		for _, program := range kit.each() {
+			said := kit.verdict(program, dir)
 			said.at = want.at
 			require.Equal(t, want, said, "%s: %s", program, name)
 		}

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -50,11 +49,11 @@ type saidOf struct{ v0, v1, v2, at string }
 
 var atRecord = regexp.MustCompile(`(?m)^V1 FAILS: record ([0-9]+):`)
 
-// byProgram runs a program of the repository on a package.
-func byProgram(t testing.TB, tool, program, dir string) (said saidOf) {
+// verdict runs a program of the repository on a package.
+func (p *programs) verdict(program, dir string) (said saidOf) {
+	t := p.t
 	t.Helper()
-	out, err := exec.Command(tool, filepath.Join("kit", program), dir).CombinedOutput()
-	text := string(out)
+	text, ok := p.run(program, dir)
 	level := func(name string) string {
 		_, rest, ok := strings.Cut("\n"+text, "\n"+name+" ")
 		require.True(t, ok, "%s says nothing of %s:\n%s", program, name, text)
@@ -65,7 +64,7 @@ func byProgram(t testing.TB, tool, program, dir string) (said saidOf) {
 	if m := atRecord.FindStringSubmatch(text); m != nil {
 		said.at = m[1]
 	}
-	require.Equal(t, slices.Contains([]string{said.v0, said.v1, said.v2}, LevelFails), err != nil, "exit code of %s:\n%s", program, text)
+	require.Equal(t, slices.Contains([]string{said.v0, said.v1, said.v2}, LevelFails), !ok, "exit code of %s:\n%s", program, text)
 	return said
 }
 
@@ -128,10 +127,19 @@ func shortSigned(t testing.TB, seed uint64) string {
 	return dir
 }
 
+// lean makes a package of no more than the programs need to judge its chain.
+func lean(t testing.TB, of string) string {
+	dir := t.TempDir()
+	for _, name := range []string{eventsName, manifestName} {
+		put(t, dir, name, slurp(t, of, name))
+	}
+	resum(t, dir)
+	return dir
+}
+
 func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
-	bash, python := tool(t, "bash", "bash"), tool(t, "python3", "Python 3")
-	tool(t, "sha256sum", "GNU coreutils")
-	n := 20
+	kit := newPrograms(t)
+	n := 12
 	if long() {
 		n = 1000
 	}
@@ -156,14 +164,14 @@ func TestBashPythonAndVerifyAgreeOnShortPackages(t *testing.T) {
 		want, whole := byVerify(t, dir)
 		require.True(t, whole)
 		require.Equal(t, saidOf{LevelHolds, LevelHolds, v2, ""}, want)
-		require.Equal(t, want, byProgram(t, bash, verifyShName, dir))
-		require.Equal(t, want, byProgram(t, python, verifyPyName, dir))
+		require.Equal(t, want, kit.verdict(verifyShName, dir))
+		require.Equal(t, want, kit.verdict(verifyPyName, dir))
 
 		what := damage(t, rnd, dir)
 		want, whole = byVerify(t, dir)
 		require.False(t, whole, what)
-		require.Equal(t, want, byProgram(t, bash, verifyShName, dir), "%s, seed %d", what, seed)
-		require.Equal(t, want, byProgram(t, python, verifyPyName, dir), "%s, seed %d", what, seed)
+		require.Equal(t, want, kit.verdict(verifyShName, dir), "%s, seed %d", what, seed)
+		require.Equal(t, want, kit.verdict(verifyPyName, dir), "%s, seed %d", what, seed)
 		want.at = ""
 		count[want]++
 		require.NoError(t, os.RemoveAll(dir))
@@ -232,8 +240,8 @@ func spoil(rnd *rand.Rand, data []byte) (how string, out []byte) {
 }
 
 func TestTheProgramsNameTheRecordThatWasTouched(t *testing.T) {
-	tools := map[string]string{verifyShName: tool(t, "bash", "bash"), verifyPyName: tool(t, "python3", "Python 3")}
-	dir := short(t, 4)
+	kit := newPrograms(t)
+	dir := lean(t, short(t, 4))
 	lines := bytes.SplitAfter(slurp(t, dir, eventsName), []byte{'\n'})
 	whole := bytes.Join(lines, nil)
 	last := bytes.TrimSuffix(lines[len(lines)-2], []byte{'\n'})
@@ -241,30 +249,32 @@ func TestTheProgramsNameTheRecordThatWasTouched(t *testing.T) {
 	prev := parseLine(bytes.TrimSuffix(lines[len(lines)-3], []byte{'\n'}))
 	forged := appendLine(nil, prev.seq+1, journal.Leaf(odd), journal.Link(prev.seq+1, prev.link, journal.Leaf(odd)), odd)
 	forged[len(forged)-2] = 0
-	for program, run := range tools {
+	for _, program := range kit.each() {
 		put(t, dir, eventsName, append(bytes.Join(lines[:len(lines)-2], nil), forged...))
-		require.Equal(t, strconv.Itoa(len(lines)-1), byProgram(t, run, program, dir).at)
-		for _, n := range []int{1, 2, 7, len(lines) - 1} {
+		require.Equal(t, strconv.Itoa(len(lines)-1), kit.verdict(program, dir).at)
+		for i, n := range []int{1, 2, 7, len(lines) - 1} {
 			start := len(bytes.Join(lines[:n-1], nil))
-			for _, off := range []int{0, 3, 80, 150, len(lines[n-1]) / 2} {
+			for j, off := range []int{0, 3, 80, 150, len(lines[n-1]) / 2} {
+				if program == verifyShName && (i+j)%2 > 0 && !long() { // each place and each record in turn: a run of the shell is 60 processes
+					continue
+				}
 				touched := bytes.Clone(whole)
 				touched[start+off] ^= 1
 				put(t, dir, eventsName, touched)
-				said := byProgram(t, run, program, dir)
+				said := kit.verdict(program, dir)
 				require.Equal(t, saidOf{LevelFails, LevelFails, notChecked, strconv.Itoa(n)}, said)
 			}
 		}
 		for _, text := range []string{"\x00", " ", "\t"} { // what a shell would pass over
 			put(t, dir, eventsName, append(bytes.TrimSuffix(bytes.Clone(whole), []byte{'\n'}), text+"\n"...))
-			require.Equal(t, strconv.Itoa(len(lines)-1), byProgram(t, run, program, dir).at, "%q", text)
+			require.Equal(t, strconv.Itoa(len(lines)-1), kit.verdict(program, dir).at, "%q", text)
 		}
 		put(t, dir, eventsName, whole)
 	}
 }
 
 func TestALongPackageIsVerifiedByTheShellInParts(t *testing.T) {
-	bash := tool(t, "bash", "bash")
-	dir := t.TempDir()
+	kit, dir := newPrograms(t), t.TempDir()
 	var c journal.Chain
 	var events []byte
 	for n := range 700 {
@@ -275,9 +285,9 @@ func TestALongPackageIsVerifiedByTheShellInParts(t *testing.T) {
 	put(t, dir, eventsName, events)
 	put(t, dir, manifestName, []byte(`{"bodies":"700","last_link":"`+c.Link.String()+`","last_seq":"700","selection":null}`))
 	resum(t, dir)
-	require.Equal(t, saidOf{LevelHolds, LevelHolds, LevelNone, ""}, byProgram(t, bash, verifyShName, dir))
+	require.Equal(t, saidOf{LevelHolds, LevelHolds, LevelNone, ""}, kit.verdict(verifyShName, dir))
 	at := bytes.Index(events, []byte("\n600\t"))
 	events[at+200] ^= 1
 	put(t, dir, eventsName, events)
-	require.Equal(t, saidOf{LevelFails, LevelFails, notChecked, "600"}, byProgram(t, bash, verifyShName, dir))
+	require.Equal(t, saidOf{LevelFails, LevelFails, notChecked, "600"}, kit.verdict(verifyShName, dir))
 }

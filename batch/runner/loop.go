@@ -102,7 +102,7 @@ func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) 
 	for i := range l.r.b.Plan.Actions {
 		l.take(l.prev, &batch.Event{Kind: batch.Declared, File: i})
 	}
-	l.take(l.prev, &batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: readback, Anchor: l.r.kept})
+	l.take(l.prev, &batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: readback, Anchor: l.r.kept, RealTime: l.r.realTime()})
 }
 
 // observation looks at the wall clock, which need not be done again for a while.

@@ -146,6 +146,14 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 	}
 }
 
+// realTime is what the boot says of the manners of the process: in virtual time nothing is kept by them.
+func (r *Runner) realTime() string {
+	if r.opt.Virtual != nil {
+		return ""
+	}
+	return batch.Clean(r.rig.RealTime)
+}
+
 // startCommand gives the start command in the name of the operator who answers for the batch, unless a start must come.
 func (r *Runner) startCommand() error {
 	if r.opt.Manual || r.loop.m.State() != sequencer.Idle {

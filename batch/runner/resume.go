@@ -228,7 +228,7 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	seen := l.observation(wall)
 	l.prev, l.seen.last = seen.Mono, seen
 	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words,
-		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept, Checkpoint: p.from, Phases: l.m.Phases()}
+		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept, RealTime: l.r.realTime(), Checkpoint: p.from, Phases: l.m.Phases()}
 	switch {
 	case p.utc == 0 || seen.Sync == timebase.Unset:
 		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"

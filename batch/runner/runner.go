@@ -88,6 +88,10 @@ type Rig struct {
 
 	Arbiter Arbiter // gives the equipment that batches share; nil: a recipe that uses some is refused
 
+	// RealTime is what the process got of the system so that it keeps its deadlines, in words, as system.Manners.Take tells it: it is on
+	// record of each boot. "": it asked for nothing.
+	RealTime string
+
 	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 

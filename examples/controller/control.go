@@ -174,9 +174,11 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	if len(wrong) > 0 {
 		p.faults = f.faults
 	}
-	rig.Clock = system.NewClock(f.speed)
+	clock, why, stop := beat(f)
+	rig.Clock = clock
 	rig.Health = func() hal.StorageHealth { return health(j.dir) }
 	if rig.Medium, err = medium(f, j.b.Plan.Map.Device); err != nil {
+		stop()
 		return nil, nil, err
 	}
 	if j.was != nil && j.was.Last > 0 && f.speed > 1 {
@@ -185,16 +187,18 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 	unwatch := func() {}
 	if f.time != "" {
 		if rig.Wall, unwatch, err = watchTime(ctx, rig.Clock, f.time); err != nil {
+			stop()
 			return nil, nil, err
 		}
 	}
 	w, err := connect(ctx, p, rig.Clock)
 	if err != nil {
 		unwatch()
+		stop()
 		return nil, nil, err
 	}
-	rig.Port = w
-	return func() []string { return w.unsafe(j.b.Plan.Map) }, func() { _ = w.Close(); unwatch() }, nil
+	rig.Port, rig.RealTime = w, manners(f, why)
+	return func() []string { return w.unsafe(j.b.Plan.Map) }, func() { _ = w.Close(); unwatch(); stop() }, nil
 }
 
 // health says how the medium of a directory stands, as far as this system tells.

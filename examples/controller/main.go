@@ -79,6 +79,7 @@ type flags struct {
 	time                                                string
 	key, oldKey, fram, export, replaced, historian      string
 	virtual, dry, json, unapproved, prompt, plain       bool
+	realTime                                            bool
 	speed                                               int
 	seed                                                uint64
 	powercut, retain                                    time.Duration
@@ -128,7 +129,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.out, "out", "out", "`DIR`ectory for evidence: DIR/ID is the package of the batch, DIR/device the device journal")
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
-	set.StringVar(&f.time, "time", "", timeHelp)
+	f.clocks(set)
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
@@ -207,6 +208,8 @@ func (f *flags) wrong(rest []string) string {
 		return "-time: what references say is of real time; leave out -virtual and -speed, or -time"
 	case f.time != "" && watchable(f.time) != nil:
 		return fmt.Sprintf("-time %s: %v", f.time, watchable(f.time))
+	case f.realTime && (f.virtual || f.speed != 1):
+		return "-realtime: deadlines are kept near in real time; leave out -virtual and -speed, or -realtime"
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}

@@ -175,6 +175,7 @@ const (
 	RawState                         // value on the wire; of window_stop: what its counter has counted, in source_unit; of an interlock: 1 where it is violated, before its filters
 	Reaction                         // what a trip does to those who answer for its outputs: hold, abort, hard_abort or none
 	Readback                         // outputs as read back
+	RealTime                         // what the process got of the system so that it keeps its deadlines, in words
 	Reasons                          // why a state is what it is, each reason in words
 	RecipeID                         // the recipe
 	RecipeVersion                    // version of the recipe

@@ -174,6 +174,7 @@ var keys = [keyCount]struct {
 	RawState:              {"raw_state", formCount},
 	Reaction:              {"reaction", formText},
 	Readback:              {"readback", formTexts},
+	RealTime:              {"real_time", formText},
 	Reasons:               {"reasons", formTexts},
 	RecipeID:              {"recipe_id", formText},
 	RecipeVersion:         {"recipe_version", formText},

@@ -7,8 +7,8 @@
 // The rule that must not be broken: Now never decreases, whatever is done to the wall clock; a wall clock that cannot be right is
 // reported as UNSET and not as a time; and no reference is good by its own word alone, but by what was heard of it and when.
 //
-// It asks daemons and sets no clock. It waits with the timers of package time, which on Linux fire about half a millisecond late;
-// where that matters a Clock on timerfd takes this one's place.
+// It asks daemons and sets no clock. On Linux it waits by a timer of the kernel, since the timers of package time fire half a millisecond
+// late there. Who must be nearer to his deadlines has [NewThreadClock] and [Manners].
 package system
 
 import (
@@ -26,13 +26,29 @@ const MaxSpeed = 1000
 type clock struct {
 	base  time.Time // with both readings
 	speed int64
+	wheel *wheel // who keeps its alarms; nil: package time
 }
 
 // NewClock returns a clock whose Now is 1 at creation and then runs speed times as fast as real time; a speed below 1 counts
 // as 1, one above MaxSpeed as MaxSpeed. All its methods, and those of its alarms, may be called from any goroutine. Wait
 // returns ctx's error if ctx has ended, even where the time is past. Setting an alarm allocates nothing. Time that the machine
 // spends suspended may not count.
+//
+// On Linux it holds one file descriptor, a timer of the kernel, for as long as it is referred to, and calls alarms one after the other;
+// where there is none, and on other systems, it is what NewStdClock returns. It does not know the time of a bubble of testing/synctest.
 func NewClock(speed int) timebase.Clock {
+	c := newClock(speed)
+	if t, err := newTimer(false); err == nil {
+		c.wheel = newWheel(c, t)
+	}
+	return c
+}
+
+// NewStdClock returns a clock as NewClock does that waits by the timers of package time: for tests in bubbles of testing/synctest, whose
+// time it follows.
+func NewStdClock(speed int) timebase.Clock { return newClock(speed) }
+
+func newClock(speed int) *clock {
 	return &clock{base: time.Now(), speed: int64(min(max(speed, 1), MaxSpeed))}
 }
 
@@ -59,6 +75,9 @@ func (c *clock) Wait(ctx context.Context, until int64) error {
 	if d == 0 {
 		return nil
 	}
+	if c.wheel != nil {
+		return c.wheel.wait(ctx, until)
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -69,8 +88,11 @@ func (c *clock) Wait(ctx context.Context, until int64) error {
 	}
 }
 
-// Alarm implements timebase.Clock; fire is called on a goroutine of its own.
+// Alarm implements timebase.Clock; fire is called on a goroutine of the clock.
 func (c *clock) Alarm(fire func()) timebase.Alarm {
+	if c.wheel != nil {
+		return &wheelAlarm{wheel: c.wheel, fire: fire, place: -1}
+	}
 	timer := time.AfterFunc(math.MaxInt64, fire)
 	timer.Stop()
 	return &alarm{clock: c, timer: timer}

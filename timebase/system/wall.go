@@ -38,7 +38,7 @@ func Wall(clock timebase.Clock) timebase.Source { return wall{clock} }
 
 // Observe implements timebase.Source.
 func (w wall) Observe() timebase.Observation {
-	c, own := w.clock.(*clock)
+	c, own := ownClock(w.clock)
 	if own && c.speed != 1 {
 		mono := c.Now()
 		o := judge(mono, c.base.Add(time.Duration(mono-1)), discipline{})
@@ -54,6 +54,15 @@ func (w wall) Observe() timebase.Observation {
 		return judge(c.at(now), now, d)
 	}
 	return judge(w.clock.Now(), now, d)
+}
+
+// ownClock finds what a clock of this package counts by.
+func ownClock(c timebase.Clock) (*clock, bool) {
+	if t, is := c.(*ThreadClock); is {
+		return t.clock, true
+	}
+	own, is := c.(*clock)
+	return own, is
 }
 
 // judge turns a time and what is known of it into an observation.
