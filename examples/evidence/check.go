@@ -36,10 +36,14 @@ func check(args []string, stdout, stderr io.Writer) int {
 	set.SetOutput(io.Discard)
 	charts := set.String("svg", "", "")
 	schema := set.Bool("schema", false, "")
+	ofMaps := set.Bool("map-schema", false, "")
 	period := set.Duration("period", 0, "")
 	switch err := set.Parse(args); {
 	case err == nil && *schema && set.NArg() == 0:
 		fmt.Fprintf(stdout, "%s", recipe.JSONSchema())
+		return exitOK
+	case err == nil && *ofMaps && set.NArg() == 0:
+		fmt.Fprintf(stdout, "%s", iomap.JSONSchema())
 		return exitOK
 	case err != nil || set.NArg() == 0 || *period < 0:
 		fmt.Fprint(stderr, usage)

@@ -93,7 +93,10 @@ resources: [{resource_id: PUMP_7}, {resource_id: STEAM, owners: 2}, {resource_id
 }
 
 func TestTheSchemaOfRecipesIsPrintedForEditors(t *testing.T) {
-	code, out, errs := command("check", "-schema")
+	code, out, errs := command("check", "-map-schema")
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, `"title": "Batchkit I/O map"`)
+	code, out, errs = command("check", "-schema")
 	require.Equal(t, exitOK, code, errs)
 	require.True(t, json.Valid([]byte(out)))
 	require.Contains(t, out, "https://json-schema.org/draft/2020-12/schema")

@@ -32,7 +32,7 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -schema
+const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -schema | check -map-schema
        evidence diff OLD NEW
        evidence safe-states [-csv] MAP
        evidence format RECIPE
@@ -49,7 +49,7 @@ formula and procedure as tables; with -svg it also draws it into the directory. 
 against the calibration, and prints them, interlocks, alarms, resources and trip request. What it finds in a map that may not do
 what is meant it lists as wrong, warning or note, and it fails where something is wrong.
   -period TIME       how often the board reads its inputs, such as 100ms: they must be fresh enough for what goes by them
-check -schema prints the JSON Schema that an editor completes and marks recipes by. diff says in words what is new in a
+check -schema prints the JSON Schema that an editor completes and marks recipes by, -map-schema that of maps. diff says in words what is new in a
 version of a recipe or of a map; of a map also whether batches decide otherwise by it (decides), or something is gone that others
 may name (removes). safe-states prints what becomes of each output in a fault of each class, with lines to sign. format prints the recipe in its canonical form.
 
