@@ -31,8 +31,8 @@ type Run struct {
 	DryRun     bool     // nothing was driven: what the records say of outputs is what would have been written
 }
 
-// Words says on one line what a reader must know of a run before anything else, the gravest first: that it was a dry run, has not ended, which
-// outputs were never confirmed to be safe, that it ran without approval. It is "" where there is nothing to say.
+// Words says on one line what a reader must know of a run before anything else, the gravest first: that it was a dry run, that it has not
+// ended, which outputs were never confirmed to be safe, that it ran without approval. It is "" where there is nothing to say.
 func (r *Run) Words() string {
 	var words []string
 	if r.DryRun {

@@ -193,8 +193,6 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
-	case record.KindOverride:
-		return overridden(b, r)
 	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight, record.KindWindowEvent, record.KindHistorianTotal:
 		return windowed(b, r)
 	case record.KindClockStep, record.KindTimeSourceChange:
@@ -225,11 +223,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			age = fmt.Sprintf(", age %d ms", r.Int(record.AgeMS))
 		}
 		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
-	case record.KindInterlock:
-		return fmt.Sprintf("%s %s %s, it %s: %s [%s]", text(record.InterlockKind), text(record.InterlockID), text(record.Result),
-			text(record.InterlockGateState), text(record.Detail), strings.Join(r.Texts(record.Values), ", "))
-	case record.KindAlarm:
-		return fmt.Sprintf("ALARM %s %s (%s priority): %s", text(record.AlarmID), text(record.AlarmState), text(record.Priority), text(record.Message))
+	case record.KindInterlock, record.KindAlarm, record.KindOverride:
+		return guarded(k, r)
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
