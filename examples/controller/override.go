@@ -50,8 +50,8 @@ func isOverride(c sequencer.Command) bool {
 	return c >= sequencer.OverrideGrant && c <= sequencer.OverrideRevoke
 }
 
-// guarded says what has become of an interlock, an alarm or an override.
-func guarded(k record.Kind, r *record.Record) string {
+// protected says what has become of an interlock, an alarm or an override.
+func protected(k record.Kind, r *record.Record) string {
 	text := r.Text
 	switch k {
 	case record.KindInterlock:

@@ -224,7 +224,7 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		}
 		return fmt.Sprintf("%s is %s (it was %s)%s", text(record.LogicalTag), text(record.Quality), text(record.OldValue), age)
 	case record.KindInterlock, record.KindAlarm, record.KindOverride:
-		return guarded(k, r)
+		return protected(k, r)
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
