@@ -71,7 +71,7 @@ type Event struct {
 	Command  sequencer.Command // Told
 	Step     string            // Told: element, "" for the procedure
 	Target   string            // Told, GoTo: element that comes next
-	Name     string            // Told: parameter (Change), alarm (Acknowledge), interlock (ResetInterlock) or window (HistorianTotal)
+	Name     string            // Told: parameter (Change), alarm (Acknowledge), interlock (ResetInterlock), window (HistorianTotal), override or tag (OverrideGrant and so on)
 	Operator string            // Told, Answered: who
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why

@@ -185,8 +185,8 @@ const maxMapBytes = 4 << 20
 // batch names the output. The request stands at the end. The start of the next batch on this map drives every output to its
 // safe_value, and this one too: the PLC must latch a trip and keep it until it is reset there. Nothing here resets it.
 //
-// overrides lists what people may take out of the hands of the batch (MaxOverrides at most, of MaxOverrideTags tags together): outputs that
-// they set by hand, and inputs to which they give a value, while that is granted to one of them.
+// overrides lists what people may take out of the hands of the batch (MaxOverrides at most, of MaxOverrideTags tags together): outputs
+// that they set by hand, and inputs to which they give a value, while that is granted to one of them.
 //
 //	override_id       its name
 //	tags              outputs, and inputs that are no counters; not those of trip_request

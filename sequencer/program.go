@@ -12,6 +12,9 @@
 // Interlocks are level, not edge: while View says that one blocks, no write takes an output that it gates from its safe value, and what
 // a trip gates is driven there.
 //
+// An output may be in override: it has what a person gives it, what phases set waits meanwhile, and whatever drives it to its safe value
+// ends that.
+//
 // A jog opens outputs for a short time. Nothing brings one back that was cut short, be it by a hold, an interlock or a boot: it counts as
 // one, and the total decides whether there is another.
 //

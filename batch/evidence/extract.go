@@ -59,6 +59,7 @@ type excerpt struct {
 	breach func(check string, seq uint64, format string, args ...any)
 
 	bodies  uint64
+	dry     bool      // one of them is of a dry run
 	same    [4]string // in the order of common
 	files   []ManifestFile
 	windows []ManifestWindow
@@ -92,6 +93,7 @@ func (e *excerpt) add(n uint64, body []byte) *record.Record {
 	}
 	e.bodies++
 	rec, err := record.Parse(body)
+	e.dry = e.dry || err == nil && rec.Text(record.DryRun) == dryYes
 	switch {
 	case err != nil:
 		e.breach("records", n, "%v", err)
@@ -165,7 +167,7 @@ func (e *excerpt) window(rec *record.Record) {
 // manifest makes the manifest of an extract.
 func (e *excerpt) manifest(head journal.Chain) *Manifest {
 	return &Manifest{Anchor: "none", BatchID: e.same[0], Bodies: e.bodies, Derived: derivedNames(), DeviceID: e.same[1],
-		EquipmentID: e.same[2], Files: append([]ManifestFile{}, e.files...), FirstSeq: min(head.N, 1), Format: Format,
+		DryRun: e.dry, EquipmentID: e.same[2], Files: append([]ManifestFile{}, e.files...), FirstSeq: min(head.N, 1), Format: Format,
 		JournalID: e.same[3], LastLink: head.Link.String(), LastSeq: head.N, NotProven: e.notProven(head.N, unanchored(), e.signed.notProven()),
 		Proven: append(e.proven(), e.signed.proven()...), Selection: e.query,
 		Unsafe: []string{}, Windows: append([]ManifestWindow{}, e.windows...)}
@@ -179,6 +181,9 @@ func (e *excerpt) proven() []string {
 // notProven is what an extract of last records cannot show, with what its anchors and signatures leave open.
 func (e *excerpt) notProven(last uint64, anchors, signatures []string) []string {
 	var list []string
+	if e.dry {
+		list = append(list, notDone)
+	}
 	if left := last - e.bodies; left > 0 {
 		list = append(list, fmt.Sprintf("what the %d records say whose bodies were left out, and that none of them should have been selected", left))
 	}

@@ -27,6 +27,21 @@ func (r *records) overrides(rec *record.Record) {
 	}
 }
 
+// overrode says what has become of an override, in words.
+func overrode(rec *record.Record) string {
+	of := rec.Text(record.OverrideID) + " of " + rec.Text(record.Actor) + " (" + rec.Text(record.OverrideRole) + ")"
+	name, unit := rec.Text(record.LogicalTag), also(rec, " ", record.Unit)
+	switch rec.Text(record.Result) {
+	case "active":
+		return name + " is forced to " + rec.Text(record.NewValue) + unit + " by override " + of + "; it was " + rec.Text(record.OldValue) + unit +
+			also(rec, "; reason: ", record.ChangeReason)
+	case "cleared":
+		return name + " is given back by override " + of + ", to " + rec.Text(record.NewValue) + unit + "; it was forced to " +
+			rec.Text(record.OldValue) + unit + also(rec, ": ", record.Detail)
+	}
+	return "override " + of + " is " + rec.Text(record.Result) + also(rec, " for ", record.OverrideDuration) + also(rec, ": ", record.Detail)
+}
+
 // forcedAtStart tells whether a window opens while a source of its meter is in override.
 func (r *records) forcedAtStart(id string) bool {
 	return slices.ContainsFunc(r.forced, func(name string) bool { return r.feeds(id, name) })

@@ -64,7 +64,11 @@ func (r *Report) Verdict() string {
 	hold := fmt.Sprintf("%d checks hold", len(r.Checks)-open)
 	besides := r.Anchored.Words() + ", " + r.Signed.Words()
 	if r.Extract {
-		return fmt.Sprintf("an extract, verified as far as it goes, %s and %d are open; %s", hold, open, besides)
+		dry := ""
+		if r.DryRun {
+			dry = dryWords + "; "
+		}
+		return fmt.Sprintf("%san extract, verified as far as it goes, %s and %d are open; %s", dry, hold, open, besides)
 	}
 	verdict := fmt.Sprintf("verified, %s; %s", hold, besides)
 	if !r.Ended {

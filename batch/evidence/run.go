@@ -18,6 +18,7 @@ const (
 	endingNotYet  = ""                      // the run goes on, or was cut short and can be continued
 	unapprovedYes = "true"
 	dryYes        = "true"
+	dryWords      = "A DRY RUN: no output was driven"
 )
 
 // Run is what the records of a package say of how far its run came. Its text is fit for a terminal, see [Plain].
@@ -31,12 +32,12 @@ type Run struct {
 	DryRun     bool     // nothing was driven: what the records say of outputs is what would have been written
 }
 
-// Words says on one line what a reader must know of a run before anything else, the gravest first: that it was a dry run, has not ended, which
-// outputs were never confirmed to be safe, that it ran without approval. It is "" where there is nothing to say.
+// Words says on one line what a reader must know of a run before anything else, the gravest first: that it was a dry run, that it has not
+// ended, which outputs were never confirmed to be safe, that it ran without approval. It is "" where there is nothing to say.
 func (r *Run) Words() string {
 	var words []string
 	if r.DryRun {
-		words = append(words, "A DRY RUN: no output was driven")
+		words = append(words, dryWords)
 	}
 	if !r.Ended {
 		open := "no window open"
@@ -144,11 +145,14 @@ func unanchored() []string {
 	}
 }
 
+// notDone is what no dry run shows.
+const notDone = "that anything was done: it was a dry run, and outputs, confirmations and totals are what would have been"
+
 // notProven is what records cannot show, with what anchors and signatures leave open.
 func (r *records) notProven(anchors, signatures []string) []string {
 	var list []string
 	if r.dry() {
-		list = append(list, "that anything was done: it was a dry run, and outputs, confirmations and totals are what would have been")
+		list = append(list, notDone)
 	}
 	if run := r.run(); !run.Ended {
 		list = append(list, "how the run ends and whether its outputs are safe then: the records stop before its end")

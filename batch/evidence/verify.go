@@ -76,7 +76,7 @@ func (v *verifier) told() (proves []string) {
 	r.BatchID, r.JournalID = Plain(v.text(record.BatchID)), Plain(v.text(record.JournalID))
 	anchors, signatures := r.Anchored.notProven(v.head.N), r.Signed.notProven(v.head.N)
 	if e := v.excerpt; e != nil {
-		r.Extract = true
+		r.Extract, r.DryRun = true, e.dry
 		r.NotProven, proves = e.notProven(v.head.N, anchors, signatures), e.proven()
 	} else {
 		r.Run, r.Reconciled = v.recs.run(), v.recs.windows.reconciliations()

@@ -93,6 +93,7 @@ func (t *telling) input(rec *record.Record) string {
 func ordered(rec *record.Record) string {
 	return " ordered " + rec.Text(record.Command) + also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) +
 		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) +
+		also(rec, " ", record.OverrideID) + also(rec, " ", record.LogicalTag) +
 		also(rec, " ", record.MeterWindowID) + also(rec, " = ", record.Value)
 }
 
@@ -149,6 +150,8 @@ func (t *telling) decision(rec *record.Record) string {
 			rec.Text(record.Result) + " follows"
 	case record.KindInterlock:
 		return gate(rec)
+	case record.KindOverride:
+		return overrode(rec)
 	case record.KindAlarm:
 		return "alarm " + rec.Text(record.AlarmID) + " was " + rec.Text(record.AlarmState) + " and is " + rec.Text(record.NewValue) + ": " +
 			rec.Text(record.Message) + also(rec, ", in ", record.StepID)

@@ -72,6 +72,13 @@ func TestADryRunOnAModelGoesThroughTheWholeBatchAndThePortIsNeverWritten(t *test
 	require.NoError(t, err)
 	require.Nil(t, again.Divergence)
 	require.True(t, again.DryRun)
+	part := filepath.Join(t.TempDir(), "extract")
+	_, err = evidence.Export(dir, part, nil)
+	require.NoError(t, err)
+	rep, err = evidence.Verify(part)
+	require.NoError(t, err)
+	require.True(t, rep.OK() && rep.Extract)
+	require.Contains(t, rep.Verdict(), "A DRY RUN: no output was driven")
 }
 
 func TestADryRunThatOnlyWatchesReadsBackWhatItWouldHaveAndDrivesNothingAtItsAbortEither(t *testing.T) {

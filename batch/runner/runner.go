@@ -132,11 +132,15 @@ type Prompt struct {
 // element Target directly in it, and Force of the phase or transition Step, such as HEAT or HEAT.entry. What is not accepted is on record
 // with a reason that says what to do.
 type Command struct {
-	Command  sequencer.Command
-	Step     string // element of the recipe; "" is the whole batch
-	Target   string // GoTo: element that comes next
-	Name     string // parameter (Change), alarm (Acknowledge), interlock (ResetInterlock) or window (HistorianTotal)
-	Value    string // Change: the new value, such as "2.5 kg"; HistorianTotal: what the historian shows, such as "119.98 kg"
+	Command sequencer.Command
+	Step    string // element of the recipe; "" is the whole batch
+	Target  string // GoTo: element that comes next
+	// Name is a parameter (Change), alarm (Acknowledge), interlock (ResetInterlock), window (HistorianTotal), override (OverrideGrant,
+	// OverrideRevoke) or tag (OverrideSet, OverrideClear).
+	Name string
+	// Value is of a Change the new value, such as "2.5 kg", of a HistorianTotal what the historian shows, such as "119.98 kg", of an
+	// OverrideGrant for how long, such as "10 min", and of an OverrideSet what the tag is to have.
+	Value    string
 	Operator string
 	Role     string // "" is "operator"
 	Reason   string // required for everything but start; of a Comment what is said, at most batch.MaxDetail bytes. Another is cut there

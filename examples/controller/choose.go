@@ -213,7 +213,7 @@ func bind(f *flags, plan *batch.Plan, size string, bound *batch.BindOptions, id 
 // inPlaceOf begins a batch in place of one that a recovery rule has aborted: it is of the same files and size, names the other
 // one, and finds the plant as that has left it.
 func inPlaceOf(old *job, f *flags, left *remnant, stderr io.Writer) (*job, error) {
-	bound := &batch.BindOptions{Operator: old.b.Operator, Seed: old.b.Seed, RestartOf: old.b.ID}
+	bound := &batch.BindOptions{Operator: old.b.Operator, Seed: old.b.Seed, RestartOf: old.b.ID, DryRun: old.b.DryRun}
 	id, err := nextBatch(f.out)
 	if left != nil {
 		id, bound.JournalID, err = left.id, left.journal, nil

@@ -138,9 +138,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	exportFlags(set, &f)
 	set.StringVar(&f.replaced, "medium-replaced", "", "`REASON` for which the medium below -out was replaced by the one that is there now; goes on record")
 	set.StringVar(&f.fram, "fram", "", framHelp)
-	set.BoolVar(&f.dry, "dry", false, "run the batch dry, in virtual time on a model of the plant: no output is driven; what would be written, and when, goes to DIR/ID.dry_run.csv")
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
-	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
+	sortFlags(set, &f)
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
 	set.BoolVar(&f.plain, "plain", false, "print plain lines, where a terminal would show a view that is redrawn")
 	set.DurationVar(&f.powercut, "powercut", 0, "cut the power of the board after `TIME`, such as 8s, and boot it again")
@@ -151,7 +150,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitUsage
 	}
 	set.Visit(func(one *flag.Flag) { f.given[one.Name] = true })
-	f.virtual = f.virtual || f.dry
 	if wrong := f.wrong(set.Args()); wrong != "" {
 		fmt.Fprintln(stderr, "controller: "+wrong+"; see controller -help")
 		return exitUsage

@@ -3,13 +3,14 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/internal/script"
@@ -49,8 +50,21 @@ func isOverride(c sequencer.Command) bool {
 	return c >= sequencer.OverrideGrant && c <= sequencer.OverrideRevoke
 }
 
+// protected says what has become of an interlock, an alarm or an override.
+func protected(k record.Kind, r *record.Record) string {
+	text := r.Text
+	switch k {
+	case record.KindInterlock:
+		return fmt.Sprintf("%s %s %s, it %s: %s [%s]", text(record.InterlockKind), text(record.InterlockID), text(record.Result),
+			text(record.InterlockGateState), text(record.Detail), strings.Join(r.Texts(record.Values), ", "))
+	case record.KindAlarm:
+		return fmt.Sprintf("ALARM %s %s (%s priority): %s", text(record.AlarmID), text(record.AlarmState), text(record.Priority), text(record.Message))
+	}
+	return overridden(r)
+}
+
 // overridden says what has become of an override.
-func overridden(b *batch.Batch, r *record.Record) string {
+func overridden(r *record.Record) string {
 	text, who := r.Text, r.Text(record.OverrideID)+", "+r.Text(record.Actor)+" as "+r.Text(record.OverrideRole)
 	because := bracket(text(record.Detail))
 	switch result := text(record.Result); result {
@@ -83,6 +97,18 @@ func (s *scene) forced() string {
 
 // isForced tells whether a tag is in override.
 func (s *scene) isForced(id tag.ID) bool { return int(id) < len(s.values) && s.values[id].Forced }
+
+// sortFlags are the flags that say what sort of batch it is.
+func sortFlags(set *flag.FlagSet, f *flags) {
+	set.BoolVar(&f.unapproved, "unapproved", false, "run although recipe or map is not approved; every record says so")
+	set.BoolFunc("dry", "run the batch dry, in virtual time on a model of the plant: no output is driven; what would be written, and when, goes to DIR/ID.dry_run.csv",
+		func(text string) (err error) {
+			if f.dry, err = strconv.ParseBool(text); f.dry {
+				f.virtual = true
+			}
+			return err
+		})
+}
 
 // dryReport writes what a dry run would have written beside its package, and returns where.
 func dryReport(f *flags, dir string) (name string, err error) {

@@ -193,8 +193,6 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 			why = text(record.SafeStateReason) + text(record.Detail)
 		}
 		return fmt.Sprintf("%-10s %s: %s", why, text(record.LogicalTag), shown(record.Value))
-	case record.KindOverride:
-		return overridden(b, r)
 	case record.KindWindowStart, record.KindWindowStop, record.KindInFlight, record.KindWindowEvent, record.KindHistorianTotal:
 		return windowed(b, r)
 	case record.KindClockStep, record.KindTimeSourceChange:
@@ -221,11 +219,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return fmt.Sprintf("command %s: %s%s", text(record.Command), text(record.Result), bracket(text(record.Detail)))
 	case record.KindQualityChange, record.KindInputEdge:
 		return heard(k, r)
-	case record.KindInterlock:
-		return fmt.Sprintf("%s %s %s, it %s: %s [%s]", text(record.InterlockKind), text(record.InterlockID), text(record.Result),
-			text(record.InterlockGateState), text(record.Detail), strings.Join(r.Texts(record.Values), ", "))
-	case record.KindAlarm:
-		return fmt.Sprintf("ALARM %s %s (%s priority): %s", text(record.AlarmID), text(record.AlarmState), text(record.Priority), text(record.Message))
+	case record.KindInterlock, record.KindAlarm, record.KindOverride:
+		return protected(k, r)
 	case record.KindRecovery:
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
