@@ -181,7 +181,7 @@ func (f *memory) put(p []byte, off int64) error {
 func (f *memory) holds(want []byte, off int64) error {
 	got := make([]byte, len(want))
 	if n, err := f.dev.ReadAt(got, f.at+off); n != len(got) {
-		return fmt.Errorf("a read of %d bytes at %d: %d, %w", len(got), f.at+off, n, err)
+		return fmt.Errorf("a read of %d bytes at %d: %d, %v", len(got), f.at+off, n, err)
 	}
 	for i := range got {
 		if got[i] != want[i] {
@@ -339,7 +339,7 @@ func (f *memory) torn(cutter ByteCutter, off, k int64) error {
 	}
 	got := make([]byte, f.n)
 	if m, err := f.dev.ReadAt(got, f.at); int64(m) != f.n {
-		return fmt.Errorf("after a cut at byte %d: a read of %d bytes: %d, %w", k, f.n, m, err)
+		return fmt.Errorf("after a cut at byte %d: a read of %d bytes: %d, %v", k, f.n, m, err)
 	}
 	where := fmt.Sprintf("a write of %d bytes at %d, cut while byte %d was in flight, gave %d, %v", n, f.at+off, k, said, cut)
 	whole := bytes.Equal(got[off:off+n], fresh)
