@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -46,7 +45,8 @@ func (d Difference) String() string {
 // Advance and Apply. Its time begins where every channel that was emitted before any was emitted again had come: these come at once.
 // A write gets the answer that the same write to its channel got then, after as long; one that was not recorded is confirmed after
 // WriteTime. An output does not read back what a recorded write has led to before the run has made that write: what it showed before
-// comes in its place, and the rest with the answer. Behind the end of the recording it is silent, so that its values grow stale.
+// comes in its place, and the rest with the answer. Behind the end of the recording it is silent, so that its values grow stale. It
+// shows what happened and not what would have: a run that is cut short and goes on is for a Plant.
 //
 // All methods may be called from any goroutine, but not from within emit.
 type Playback struct {
@@ -94,19 +94,6 @@ func (p *Playback) On(clock timebase.Clock) *Playback {
 	defer p.mu.Unlock()
 	p.clock = clock
 	return p
-}
-
-// Clone returns a playback that is where this one is, and goes on by itself.
-func (p *Playback) Clone() *Playback {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := &Playback{r: p.r, within: p.within, clock: p.clock, started: p.started, offset: p.offset, now: p.now, next: p.next,
-		made: maps.Clone(p.made), list: p.list, outputs: map[string]*output{}, differ: slices.Clone(p.differ)}
-	for name, o := range p.outputs {
-		was := *o
-		c.outputs[name] = &was
-	}
-	return c
 }
 
 // first is how many values come at once, and when the last of them came.
