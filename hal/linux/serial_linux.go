@@ -40,8 +40,8 @@ type port struct {
 	using  sync.RWMutex // held for reading by whoever uses lib, own and wake
 }
 
-// openPort opens a tty twice. The library opens what the first open leads to, through /proc, so both are the same device whatever the
-// name becomes meanwhile.
+// openPort opens a tty twice. The library opens what the first open leads to, through /proc, so both are the same device whatever
+// the name becomes meanwhile.
 func openPort(what, device string, line Line, lib func(path string) (io.ReadWriteCloser, error)) (*port, error) {
 	if err := line.check(); err != nil {
 		return nil, err
@@ -129,8 +129,8 @@ func (p *port) verify() error {
 	return unix.IoctlSetTermios(p.own, unix.TCSETS2, t)
 }
 
-// poll waits until the line can give or take bytes, for as long as it takes where the limit is negative. gone tells that there is no line
-// any more. With no events it waits for the limit alone. Close ends it.
+// poll waits until the line can give or take bytes, for as long as it takes where the limit is negative. gone tells that there is
+// no line any more. With no events it waits for the limit alone. Close ends it.
 func (p *port) poll(events int16, limit time.Duration) (ready, gone bool, err error) {
 	fds := [2]unix.PollFd{{Fd: int32(p.wake), Events: unix.POLLIN}, {Fd: int32(p.own), Events: events}}
 	watched := fds[:2]
@@ -229,8 +229,8 @@ func (p *port) write(b []byte, out bool) (n int, err error) {
 	return n, nil
 }
 
-// drain waits until the last stop bit is out, and the driver of the bus is off. It waits for the time that the bytes need first, since
-// TCSBRK looks only every few milliseconds, and some adapters know only of their buffer.
+// drain waits until the last stop bit is out, and the driver of the bus is off. It waits for the time that the bytes need first,
+// since TCSBRK looks only every few milliseconds, and some adapters know only of their buffer.
 func (p *port) drain(begin time.Time, n int) error {
 	need := p.line.takes(n)
 	for {

@@ -1,4 +1,5 @@
-// The claims of serial ports, on pseudo terminals: what comes in is read at once, nothing blocks for ever, and a line that has gone says so.
+// The claims of serial ports, on pseudo terminals: what comes in is read at once, nothing blocks for ever, and a line that has
+// gone says so.
 
 package linux
 
