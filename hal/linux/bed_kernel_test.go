@@ -92,11 +92,11 @@ func TestKernelWatchdogThatWasClosedArmedGoesOnAndCanBeTakenUpAgain(t *testing.T
 }
 
 // TestKernelResetByTheWatchdogIsFoundAtTheNextBoot lets it bite, and finds that in the next life of the machine: run it with
-// BATCHKIT_BED_BITE=1 and vmbed's -again.
+// BATCHKIT_BITE=1 and vmbed's -again.
 func TestKernelResetByTheWatchdogIsFoundAtTheNextBoot(t *testing.T) {
 	bed(t)
-	if os.Getenv("BATCHKIT_BED_BITE") != "1" {
-		t.Skip("it resets the machine; BATCHKIT_BED_BITE=1 with vmbed -again runs it")
+	if os.Getenv("BATCHKIT_BITE") != "1" {
+		t.Skip("it resets the machine; BATCHKIT_BITE=1 with vmbed -again runs it")
 	}
 	w, err := FindWatchdog("i6300ESB timer")
 	require.NoError(t, err)
