@@ -139,9 +139,9 @@ func memories(sys fs.FS) (list []listed) {
 					d.names = append(d.names, c+"@"+at)
 				}
 			}
-			d.says = "nameless@" + n
+			d.says = "nameless@" + plain(n)
 			if len(called) > 0 {
-				d.says = called[0] + "@" + n
+				d.says = called[0] + "@" + plain(n)
 			}
 			list = append(list, d)
 		}
@@ -150,14 +150,14 @@ func memories(sys fs.FS) (list []listed) {
 		dir := path.Join("bus/nvmem/devices", n)
 		// What MTD shows here is for reading, and fuses are written once.
 		if kind, _ := textOf(sys, path.Join(dir, "type")); shown(sys, path.Join(dir, "nvmem")) && !strings.HasPrefix(n, "mtd") && kind != "OTP" {
-			list = append(list, listed{node: path.Join(sysTree, dir, "nvmem"), dir: dir, says: "nvmem:" + n, names: []string{"nvmem:" + n}})
+			list = append(list, listed{node: path.Join(sysTree, dir, "nvmem"), dir: dir, says: "nvmem:" + plain(n), names: []string{"nvmem:" + n}})
 		}
 	}
 	for _, n := range children(sys, "class/mtd") {
 		if dir := path.Join("class/mtd", n); !strings.HasSuffix(n, "ro") {
 			label, _ := textOf(sys, path.Join(dir, "name"))
 			kind, _ := textOf(sys, path.Join(dir, "type"))
-			list = append(list, listed{node: "/dev/" + n, dir: dir, says: fmt.Sprintf("mtd:%s (%s, /dev/%s)", label, kind, n),
+			list = append(list, listed{node: "/dev/" + n, dir: dir, says: fmt.Sprintf("mtd:%s (%s, /dev/%s)", plain(label), plain(kind), plain(n)),
 				names: []string{"mtd:" + label}})
 		}
 	}

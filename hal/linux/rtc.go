@@ -60,7 +60,7 @@ func chips(sys fs.FS) (list []listed) {
 	const class = "class/rtc"
 	for _, n := range children(sys, class) {
 		name, _ := textOf(sys, path.Join(class, n, "name"))
-		d := listed{node: "/dev/" + n, dir: path.Join(class, n), says: fmt.Sprintf("%s (%s)", "/dev/"+n, name), names: []string{name}}
+		d := listed{node: "/dev/" + n, dir: path.Join(class, n), says: fmt.Sprintf("/dev/%s (%s)", plain(n), plain(name)), names: []string{name}}
 		if driver, _, ok := strings.Cut(name, " "); ok {
 			d.names = append(d.names, driver)
 		}

@@ -36,8 +36,9 @@ type port struct {
 	wake         int // an eventfd that Close sets
 	began        SerialCounts
 
-	closed atomic.Bool
-	using  sync.RWMutex // held for reading by whoever uses lib, own and wake
+	closed  atomic.Bool
+	using   sync.RWMutex // held for reading by whoever uses lib, own and wake
+	sending sync.Mutex   // one Write at a time, or their bytes would mix
 }
 
 // openPort opens a tty twice. The library opens what the first open leads to, through /proc, so both are the same device whatever
@@ -192,6 +193,8 @@ func (p *port) read(ctx context.Context, b []byte) (n int, err error) {
 func (p *port) write(b []byte, out bool) (n int, err error) {
 	p.using.RLock()
 	defer p.using.RUnlock()
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	if p.closed.Load() {
 		return 0, p.fail(os.ErrClosed)
 	}

@@ -89,7 +89,7 @@ func watchdogs(sys fs.FS) (list []listed) {
 		if identity == "Software Watchdog" && driver == "" {
 			driver = "softdog" // a module without a device
 		}
-		d.says = fmt.Sprintf("%s (%q, driver %s)", d.node, identity, driver)
+		d.says = fmt.Sprintf("/dev/%s (%q, driver %s)", plain(n), identity[:min(len(identity), 64)], plain(driver))
 		for _, s := range [...]string{identity, driver} {
 			if s != "" {
 				d.names = append(d.names, s)
