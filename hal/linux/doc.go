@@ -36,15 +36,16 @@
 //	W5500       w5100-spi wiznet,w5500        w5500                              eth1                  package net   (6)
 //	DP83826E    dp83822 (a PHY)               of the board                       eth0                  package net   (6)
 //	KSZ8081     micrel (a PHY)                of the board                       eth0                  package net   (6)
-//	SN65HVD72   that of the UART              uart3 with its option rs485        /dev/ttyAMAn          OpenRS485     8250, pty (7)
-//	ADM2587E    that of the UART              uart3 with its option rs485        /dev/ttyAMAn          OpenRS485     8250, pty (7)
+//	SN65HVD72   that of the UART              uart3,rs485 (from April 2025)      /dev/ttyAMAn          OpenRS485     8250, pty (7)
+//	ADM2587E    that of the UART              uart3,rs485 (from April 2025)      /dev/ttyAMAn          OpenRS485     8250, pty (7)
 //	ADuM1250    none is wanted: an isolator   that of what is behind it          -                     -             -
 //	ATECC608B   atmel-ecc (ECDH only)         -                                  -                     crypto.Signer (8)
 //	SE050       none                          -                                  -                     crypto.Signer (8)
 //	a TPM 2.0   tpm_tis_spi, tpm_tis_i2c      tpm-slb9670, tpm-slb9673           /dev/tpmrm0           package tpm   swtpm
 //	in the SoC  bcm2835_wdt                   dtparam=watchdog=on                /dev/watchdog0        FindWatchdog  double (9)
 //
-// (1) Mainline knows max31335 and max31343, neither of which it is by its table: choose another, or write a driver.
+// (1) The driver rtc-max31335 is for parts of its family and does not name this one: choose another, or bring a hal.RTC of your
+// own.
 //
 // (2) MRAM is flash without erasing to spi-nor, and has no identity on its bus: its name must stand in the device tree. The path
 // through MTD was tested on RAM, with Backed.
