@@ -46,10 +46,7 @@ func (p *PowerLine) Watch(ctx context.Context, emit func(PowerEvent)) error {
 	emit(PowerEvent{Mono: p.now(), Failing: level == p.failsHigh})
 	var unread error
 	err = p.line.Watch(ctx, func(e Edge) {
-		if e.Mono <= began {
-			return
-		}
-		if e.High != level {
+		if e.High != level && e.Mono > began {
 			level = e.High
 			emit(PowerEvent{Mono: e.Mono, Failing: level == p.failsHigh})
 		}

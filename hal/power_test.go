@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/hal/haltest"
+	"github.com/batchkit/batchkit/hal/sim"
 )
 
 // script is a line whose edges are told beforehand. After each it is at the level that stands beside it.
@@ -46,6 +49,8 @@ func TestAPowerLineTellsTheStateFirstAndThenEachChangeOnce(t *testing.T) {
 			want: []hal.PowerEvent{{Mono: 100, Failing: true}}},
 		"it fails and comes back": {level: true, steps: []step{{hal.Edge{Mono: 200}, false}, {hal.Edge{Mono: 300, High: true}, true}},
 			want: []hal.PowerEvent{{Mono: 100}, {Mono: 200, Failing: true}, {Mono: 300}}},
+		"an edge of the very moment of the call": {level: true, steps: []step{{hal.Edge{Mono: 100}, false}},
+			want: []hal.PowerEvent{{Mono: 100}, {Mono: 100, Failing: true}}},
 		"edges of before are in the first": {level: true, steps: []step{{hal.Edge{Mono: 50}, true}, {hal.Edge{Mono: 60, High: true}, true}},
 			want: []hal.PowerEvent{{Mono: 100}}},
 		"an edge that comes while the state is read is told once": {level: false, steps: []step{{hal.Edge{Mono: 101}, false}},
@@ -59,6 +64,36 @@ func TestAPowerLineTellsTheStateFirstAndThenEachChangeOnce(t *testing.T) {
 		require.NoError(t, p.Watch(t.Context(), func(e hal.PowerEvent) { got = append(got, e) }), name)
 		require.Equal(t, c.want, got, name)
 	}
+}
+
+// rail is a supply on a line of a simulated board.
+type rail struct {
+	board *sim.Board
+	line  *sim.Input
+}
+
+func (r rail) Supply(_ context.Context, on bool) error {
+	r.line.Drive(r.board.Now()+1_000_000, on)
+	return nil
+}
+
+func TestAPowerLineOfASimulatedBoardKeepsItsPromises(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board, err := sim.NewBoard(1, nil)
+		require.NoError(t, err)
+		defer board.Close()
+		r := rail{board, board.Input("PFI")}
+		require.NoError(t, r.Supply(t.Context(), true))
+		p, err := hal.NewPowerLine(r.line, false, 20*time.Millisecond, board.Now)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		report, err := haltest.Power(ctx, p, &haltest.PowerOptions{Supply: r, Clock: board})
+		require.NoError(t, err)
+		require.True(t, report.Passed())
+		require.Empty(t, report.NotChecked)
+		require.NoError(t, p.Close())
+	})
 }
 
 func TestAPowerLineThatIsLostSaysSo(t *testing.T) {
