@@ -41,7 +41,7 @@ func openBus(device string, line Line, o RS485Options) (*port, error) {
 			RS485: bus.RS485Config{Enabled: o.Kernel, DelayRtsBeforeSend: o.Before, DelayRtsAfterSend: o.After,
 				RtsHighDuringSend: !o.SendLow, RtsHighAfterSend: o.SendLow}})
 	})
-	if o.Kernel && (errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EOPNOTSUPP)) {
+	if o.Kernel && isUnknown(err) {
 		return nil, fmt.Errorf("its driver does not turn the bus round; on a Raspberry Pi an overlay such as uart3 with rs485 is wanted; "+
 			"an adapter that does it by itself is opened without Kernel: %w", err)
 	}

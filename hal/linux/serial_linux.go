@@ -64,7 +64,7 @@ func (p *port) open(lib func(path string) (io.ReadWriteCloser, error)) (err erro
 	case err != nil:
 		return err
 	}
-	if _, err := unix.IoctlGetTermios(p.own, unix.TCGETS2); err != nil {
+	if _, _, err := p.settings(); err != nil {
 		return fmt.Errorf("it is no serial port: %w", err)
 	}
 	if err := unix.Flock(p.own, unix.LOCK_EX|unix.LOCK_NB); err != nil {
@@ -92,7 +92,7 @@ func (p *port) open(lib func(path string) (io.ReadWriteCloser, error)) (err erro
 
 // verify reads back through the second open what the library has set through its own, and has damaged bytes come in as zeros.
 func (p *port) verify() error {
-	t, err := unix.IoctlGetTermios(p.own, unix.TCGETS2)
+	t, set, err := p.settings()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,8 @@ func (p *port) verify() error {
 		if got := t.Cflag & (unix.CSIZE | unix.CSTOPB | unix.PARENB | unix.PARODD); got != want {
 			return fmt.Errorf("the part cannot be set to %s: asked for %#x, it has %#x", p.line, want, got)
 		}
-		if off := int64(t.Ospeed) - int64(p.line.Baud); off*100 > int64(p.line.Baud)*3 || off*100 < int64(p.line.Baud)*-3 {
+		off := int64(t.Ospeed) - int64(p.line.Baud)
+		if most := int64(p.line.Baud) * 3; set == unix.TCSETS2 && (off*100 > most || off*100 < -most) {
 			return fmt.Errorf("the part cannot be set to %d Bd: it has %d", p.line.Baud, t.Ospeed)
 		}
 	}
@@ -127,7 +128,17 @@ func (p *port) verify() error {
 	if p.line.Parity != 'N' {
 		t.Iflag |= unix.INPCK
 	}
-	return unix.IoctlSetTermios(p.own, unix.TCSETS2, t)
+	return unix.IoctlSetTermios(p.own, set, t)
+}
+
+// settings reads how the tty is set, and tells by which request it can be set so. Emulators of a processor know only the older
+// request, which tells no rate in numbers.
+func (p *port) settings() (t *unix.Termios, set uint, err error) {
+	if t, err = unix.IoctlGetTermios(p.own, unix.TCGETS2); errors.Is(err, unix.ENOSYS) {
+		t, err = unix.IoctlGetTermios(p.own, unix.TCGETS)
+		return t, unix.TCSETS, err
+	}
+	return t, unix.TCSETS2, err
 }
 
 // poll waits until the line can give or take bytes, for as long as it takes where the limit is negative. gone tells that there is

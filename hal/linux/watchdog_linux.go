@@ -67,8 +67,10 @@ func (d *openedDog) release() error {
 
 func (d *openedDog) close() error { return d.f.Close() }
 
-// isUnknown tells that a driver does not know a request; isInvalid, that it does not take the value; isBusy, that it does not
-// yield.
-func isUnknown(err error) bool { return errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EOPNOTSUPP) }
+// isUnknown tells that a driver does not know a request, or an emulator of a processor does not (ENOSYS); isInvalid, that it does
+// not take the value; isBusy, that it does not yield.
+func isUnknown(err error) bool {
+	return errors.Is(err, unix.ENOTTY) || errors.Is(err, errors.ErrUnsupported)
+}
 func isInvalid(err error) bool { return errors.Is(err, unix.EINVAL) }
 func isBusy(err error) bool    { return errors.Is(err, unix.EBUSY) }
