@@ -117,8 +117,6 @@ func fork(p runner.Simulation) (runner.Simulation, bool) {
 	switch p := p.(type) {
 	case *sim.Plant:
 		return p.Clone(), true
-	case *sim.Playback:
-		return p.Clone(), true
 	case Forker:
 		return p.Fork(), true
 	}

@@ -279,7 +279,7 @@ func (l *input) stamps() {
 			defer func() { _ = w.stop() }()
 			w.take(1 << 30)
 			w.shut.Lock()
-			var from, to, mono [n]int64
+			var from, to, mono, done [n]int64
 			err := func() (err error) {
 				defer w.shut.Unlock()
 				for i := range n {
@@ -288,6 +288,9 @@ func (l *input) stamps() {
 					}
 					if from[i], to[i], err = l.drive(); err != nil {
 						return err
+					}
+					if l.opt.Mono != nil {
+						done[i] = l.opt.Mono()
 					}
 					if err = l.wait(space); err != nil {
 						return err
@@ -308,7 +311,7 @@ func (l *input) stamps() {
 						return fmt.Errorf("the edge %d ms after the first is stamped %d ms after it, while the reader was late", low/1_000_000, d/1_000_000)
 					}
 				}
-				if late := got[i].Mono - mono[i]; l.opt.Mono != nil && (late < 0 || late > int64(space)/2+to[i]-from[i]) {
+				if late := got[i].Mono - mono[i]; l.opt.Mono != nil && (late < 0 || got[i].Mono > done[i]+int64(space)/2) {
 					return fmt.Errorf("an edge is stamped %d us after it was driven", late/1000)
 				}
 			}

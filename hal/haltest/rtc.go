@@ -164,22 +164,26 @@ func (c *chip) takes() {
 		})
 }
 
-// edge returns the time shown after the next change of it, and when that was found.
-func (c *chip) edge() (utc, at int64, err error) {
+// edge waits for the next change of what is shown, and returns what was shown then, and between which times it changed: however busy
+// the machine is, it did.
+func (c *chip) edge() (utc, after, before int64, err error) {
+	after = c.clock.Now()
+	end := after + 3*oneSecond
 	first, err := c.reads()
-	if err != nil {
-		return 0, 0, err
-	}
-	for end := c.clock.Now() + 3*oneSecond; c.clock.Now() < end; {
-		if err := c.wait(5 * time.Millisecond); err != nil {
-			return 0, 0, err
+	for err == nil && after < end {
+		if err = c.wait(5 * time.Millisecond); err != nil {
+			break
 		}
-		utc, err = c.reads()
-		if err != nil || utc != first {
-			return utc, c.clock.Now(), err
+		at := c.clock.Now()
+		if utc, err = c.reads(); err != nil || utc != first {
+			return utc, after, c.clock.Now(), err
 		}
+		after = at
 	}
-	return 0, 0, fmt.Errorf("it stood at %s for 3 s", stamp(first))
+	if err == nil {
+		err = fmt.Errorf("it stood at %s for 3 s", stamp(first))
+	}
+	return 0, 0, 0, err
 }
 
 // maxDrift is what a clock may gain or lose before it is a fault, parts per million: a crystal far from its temperature has 200.
@@ -192,7 +196,7 @@ func (c *chip) runs() {
 		if err := c.dev.Set(time.Date(2030, 6, 15, 12, 0, 0, 0, time.UTC).UnixNano()); err != nil {
 			return fmt.Errorf("Set: %w", err)
 		}
-		begin, from, err := c.edge()
+		begin, from, fromAt, err := c.edge()
 		if err != nil {
 			return err
 		}
@@ -210,15 +214,14 @@ func (c *chip) runs() {
 				return err
 			}
 		}
-		end, to, err := c.edge()
+		end, to, toAt, err := c.edge()
 		if err != nil {
 			return err
 		}
-		shown, passed := end-begin, to-from
-		ppm := (shown - passed) / (passed / 1_000_000)
-		drift = append(drift, ppm)
-		// Each edge is found up to 5 ms late, and by as much as the machine is busy.
-		if off := max(shown-passed, passed-shown); off > passed/1_000_000*maxDrift+int64(100*time.Millisecond) {
+		shown, passed := end-begin, toAt-fromAt
+		drift = append(drift, (shown-passed)/(passed/1_000_000))
+		slack := passed/1_000_000*maxDrift + int64(5*time.Millisecond)
+		if shown < to-fromAt-slack || shown > toAt-from+slack {
 			return fmt.Errorf("%d ms were shown while %d ms passed", shown/1_000_000, passed/1_000_000)
 		}
 		return nil

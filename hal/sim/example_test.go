@@ -3,6 +3,7 @@
 package sim_test
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -32,6 +33,34 @@ func Example() {
 	// Output:
 	// open after 1ms <nil>
 	// pulses 9970 kg 99
+}
+
+// What a port emitted is recorded, and played back to a run that does something else.
+func ExampleNewPlayback() {
+	var file bytes.Buffer
+	recorder := sim.NewSteppedRecorder(sim.NewPlant(1), &file, 0)
+	recorder.Advance(1, func(tag.Raw) {})
+	_, _ = recorder.Apply(5, tag.Write{Channel: "do/8", Form: tag.Bool, Bits: 1})
+	if err := recorder.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	recording, err := sim.ReadRecording("horn.rec", file.Bytes())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	plays, n := sim.NewPlayback(recording, 0), 0
+	plays.Advance(1, func(tag.Raw) { n++ })
+	done, err := plays.Apply(9, tag.Write{Channel: "do/8", Form: tag.Bool, Bits: 0})
+	fmt.Println(n, "values; answered after", time.Duration(done-9), err)
+	for _, d := range plays.Differences() {
+		fmt.Println(d)
+	}
+	// Output:
+	// 23 values; answered after 1ms <nil>
+	// write 1 to "do/8" at 9: 0, where 1 was recorded
 }
 
 func ExampleParseFault() {
