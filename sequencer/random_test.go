@@ -46,6 +46,7 @@ func (g *grower) program() *wired {
 		}
 	}
 	g.interlocks()
+	g.faults()
 	w := g.w.procedure(g.block(0))
 	if g.IntN(2) == 0 {
 		w.FailureLevel = recipe.Level(g.IntN(4))
@@ -307,6 +308,9 @@ func (w *world) event() Event {
 		return Event{Kind: Told, Command: c} // somebody looks after it
 	}
 	if ev, ok := w.directs(); ok {
+		return ev
+	}
+	if ev, ok := w.breaks(); ok {
 		return ev
 	}
 	switch k := w.IntN(100); {
