@@ -88,6 +88,9 @@ func cameUpFor(ev *Event) iomap.FaultClass {
 	return iomap.PowerLoss
 }
 
+// Confirmed tells whether every output is known to have what was commanded.
+func (m *Machine) Confirmed() bool { return len(m.unconfirmed()) == 0 }
+
 // gateOf is what an effect names of what has led to it, or withholds what is waited for.
 func gateOf(e *sequencer.Effect) sequencer.Gate {
 	return sequencer.Gate{Interlock: e.Interlock, Fault: e.Fault, Output: e.Output}
@@ -119,7 +122,7 @@ func (m *Machine) safeState(e *sequencer.Effect, fx []Effect) []Effect {
 		m.body.Text(record.OldValue, e.WasFault.String())
 	}
 	why := "the fault is over: " + class.String()
-	if e.Status == sequencer.FaultLasts {
+	if e.Status == sequencer.FaultLasts || e.WasFault == iomap.NoClass {
 		why = m.faultWords(e.Output, class, e.Interlock)
 	}
 	m.body.Text(record.SafeStateReason, why)

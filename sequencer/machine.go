@@ -250,6 +250,7 @@ type Machine struct {
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
 	gates  [][]int32         // by output: the interlocks that gate it
+	caught []bool            // by output: a fault has come in this Step whose value it has already
 	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip, outputs' faults
 }
 
@@ -259,7 +260,7 @@ func New(p *Program, v View) *Machine {
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
 		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true, late: make([]int, 0, n),
-		gates:  gates(p),
+		gates: gates(p), caught: make([]bool, len(p.Outputs)),
 		timers: timebase.NewQueue(2*n + 2*len(p.Outputs) + 2)}
 	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()

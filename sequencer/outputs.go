@@ -181,7 +181,7 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		if fx = m.assess(at, o, false, fx); !safe {
 			return m.failOutput(at, o, "output not confirmed", fx)
 		}
-		if s.Busy { // the fault has a safe value of its own
+		if s.Write != 0 { // the fault has a safe value of its own
 			return m.failAt(at, int(s.Owner), Hold, "output not confirmed", fx)
 		}
 		s.Failed = min(s.Failed+1, retrySoon+retryLess)

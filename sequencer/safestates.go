@@ -164,6 +164,13 @@ func (m *Machine) tellSafe(at int64, o int, restarts bool, fx []Effect) []Effect
 	if class != iomap.NoClass && m.policy(o, class).State != iomap.KeepState {
 		e.Value = m.safe(o)
 	}
+	if to := m.safe(o); class != iomap.NoClass && to != safe && s.Value == to && !s.Kept && !s.Back { // somebody has set it to what it is to be now
+		m.keepValue(o)
+		m.caught[o] = true
+		if m.policy(o, class).Recover == iomap.RecoverAuto {
+			s.Kept, s.Back = false, true
+		}
+	}
 	if class == iomap.SafetyTrip {
 		e.Interlock = m.tripOf(o)
 	}
@@ -223,6 +230,7 @@ func (m *Machine) faults(at int64, fx []Effect) []Effect {
 		if c := m.out[o].Class; c != iomap.NoClass && c != iomap.SafetyTrip && SafeStatus(m.out[o].Status) < WaitsForRestart {
 			fx = m.dropIn(at, o, c, fx)
 		}
+		m.caught[o] = false
 	}
 	return fx
 }
@@ -230,7 +238,9 @@ func (m *Machine) faults(at int64, fx []Effect) []Effect {
 // dropIn drives an output to the value of a class that drops, and holds who answers for it unless it comes back by itself.
 func (m *Machine) dropIn(at int64, o int, c iomap.FaultClass, fx []Effect) []Effect {
 	s, p := &m.out[o], m.policy(o, c)
-	if p.State == iomap.KeepState || s.Value == m.safe(o) && (!s.Back || p.Recover == iomap.RecoverAuto) {
+	caught := m.caught[o]
+	m.caught[o] = false
+	if p.State == iomap.KeepState || s.Value == m.safe(o) && (!s.Back && !caught || p.Recover == iomap.RecoverAuto) {
 		return fx
 	}
 	n := len(fx)

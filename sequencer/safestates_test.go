@@ -73,9 +73,9 @@ func (w *watch) faults(m *Machine) error {
 	return nil
 }
 
-// faults gives outputs policies of all kinds, in a third of the programs.
+// faults gives outputs policies of all kinds, in a quarter of the programs.
 func (g *grower) faults() {
-	some := g.IntN(3) == 0
+	some := g.IntN(4) == 0
 	for o := 0; some && o < g.outs; o++ {
 		f := &iomap.Faults{}
 		for c := iomap.InputInvalid; c < iomap.FaultClasses; c++ {
