@@ -108,7 +108,7 @@ func (w *watch) withheld(o int) bool {
 func (g *grower) interlocks() {
 	for g.IntN(3) == 0 && len(g.w.Interlocks) < 3 {
 		t := Interlock{Trip: g.IntN(3) > 0, Text: fmt.Sprint("interlock ", len(g.w.Interlocks))}
-		t.Safety = t.Trip && g.IntN(2) == 0
+		t.Safety = t.Trip && len(g.w.Interlocks)%2 == 0
 		t.React = []Command{NoCommand, Hold, Hold, Abort, HardAbort}[g.IntN(5)]
 		for o := range g.outs { // but that which requests a trip
 			if g.IntN(2) == 0 {

@@ -73,10 +73,9 @@ func (w *watch) faults(m *Machine) error {
 	return nil
 }
 
-// faults gives outputs policies of all kinds, in a quarter of the programs.
+// faults gives outputs policies of all kinds.
 func (g *grower) faults() {
-	some := g.IntN(4) == 0
-	for o := 0; some && o < g.outs; o++ {
+	for o := range g.outs {
 		f := &iomap.Faults{}
 		for c := iomap.InputInvalid; c < iomap.FaultClasses; c++ {
 			p := iomap.DefaultFault(c)
@@ -102,6 +101,9 @@ func (g *grower) faults() {
 
 // breaks lets faults come and go, and people reset what has latched.
 func (w *world) breaks() (ev Event, ok bool) {
+	if w.r.w.Outputs[0].Faults == nil {
+		return ev, false
+	}
 	o := w.IntN(len(w.r.w.Outputs))
 	if w.r.w.Outputs[o].Faults == nil {
 		return ev, false
