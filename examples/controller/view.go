@@ -229,6 +229,14 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
 		return fmt.Sprintf("TRIP requested by %s: %s%s", text(record.LogicalTag), text(record.Result), bracket(text(record.Detail)))
+	case record.KindSafeState:
+		if text(record.Result) == "returned" {
+			return fmt.Sprintf("%s is out of its safe state%s", text(record.LogicalTag), bracket(text(record.SafeStateReason)))
+		}
+		return fmt.Sprintf("SAFE STATE of %s, %s %s, by %s: %s%s", text(record.LogicalTag), text(record.RecoverPolicy), b.Shown(r, record.SafeState),
+			text(record.FaultClass), text(record.Result), bracket(text(record.SafeStateReason)))
+	case record.KindPowerWarning:
+		return "SUPPLY " + text(record.Result)
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
@@ -289,7 +297,7 @@ func shown(k record.Kind) bool {
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
-		record.KindTimeSourceChange:
+		record.KindTimeSourceChange, record.KindSafeState, record.KindPowerWarning:
 		return true
 	}
 	return false
