@@ -289,6 +289,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		return fx
 	}
 	m.room = Burst
+	clear(m.caught)
 	m.all = m.all || ev.Kind != Tick && ev.Kind != Changed && ev.Kind != Done
 	if ev.Kind == Boot { // before the deadlines, which are of the time before it
 		fx = m.boot(at, ev.Fault, fx)
