@@ -69,9 +69,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if ev.Anchor != "" {
 			b.Text(record.Anchor, ev.Anchor)
 		}
-		if ev.RealTime != "" {
-			b.Text(record.RealTime, ev.RealTime)
-		}
+		cameUp(b, ev)
 		recovery(b, ev)
 	case Late:
 		start(record.KindTickLate)
@@ -93,6 +91,8 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		m.ruling(ev)
 	case HistorianSaid:
 		m.historianSaid(ev)
+	case PowerWarned:
+		m.warned(ev)
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
@@ -121,7 +121,8 @@ func (m *Machine) created() {
 
 // nameKeys are the keys under which the name in an order stands.
 var nameKeys = map[sequencer.Command]record.Key{sequencer.Change: record.Parameter, sequencer.Acknowledge: record.AlarmID,
-	sequencer.ResetInterlock: record.InterlockID, sequencer.HistorianTotal: record.MeterWindowID, sequencer.OverrideGrant: record.OverrideID,
+	sequencer.ResetInterlock: record.InterlockID, sequencer.ResetSafeState: record.LogicalTag,
+	sequencer.HistorianTotal: record.MeterWindowID, sequencer.OverrideGrant: record.OverrideID,
 	sequencer.OverrideSet: record.LogicalTag, sequencer.OverrideClear: record.LogicalTag, sequencer.OverrideRevoke: record.OverrideID}
 
 // ordered writes what an operator has ordered.
@@ -409,20 +410,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		}
 	case record.KindBoot, record.KindRecovery:
 		ev.Kind, ev.Epoch, ev.Anchor = Boot, uint32(r.Int(record.Epoch)), r.Text(record.Anchor)
-		ev.RealTime = r.Text(record.RealTime)
-		if ev.Observation, err = ReadObservation(r); err != nil {
-			return ev, err
-		}
-		if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
-			err = readRecovery(r, &ev)
-		}
-		for _, w := range r.Texts(record.Readback) {
-			reading, ok := ReadReading(b.Plan.Map, w)
-			if !ok {
-				return ev, fmt.Errorf("readback %q cannot be read", w)
-			}
-			ev.Readback = append(ev.Readback, reading)
-		}
+		err = b.readBoot(r, &ev)
 	case record.KindTickLate:
 		ev.Kind, ev.LateMS, ev.LimitMS = Late, r.Int(record.LateMS), r.Int(record.Limit)
 	case record.KindCommand:
@@ -441,10 +429,31 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		readRuling(r, &ev)
 	case record.KindHistorianTotal:
 		err = b.readHistorian(r, &ev)
+	case record.KindPowerWarning:
+		err = readWarning(r, &ev)
 	default:
 		err = fmt.Errorf("no input of the engine")
 	}
 	return ev, err
+}
+
+// readBoot reads what a boot has found.
+func (b *Batch) readBoot(r *record.Record, ev *Event) (err error) {
+	ev.BootID, ev.Reset, ev.RealTime = r.Text(record.BootID), r.Text(record.ResetCause), r.Text(record.RealTime)
+	if ev.Observation, err = ReadObservation(r); err != nil {
+		return err
+	}
+	if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
+		err = readRecovery(r, ev)
+	}
+	for _, w := range r.Texts(record.Readback) {
+		reading, ok := ReadReading(b.Plan.Map, w)
+		if !ok {
+			return fmt.Errorf("readback %q cannot be read", w)
+		}
+		ev.Readback = append(ev.Readback, reading)
+	}
+	return err
 }
 
 func readOrder(r *record.Record, ev *Event) error {

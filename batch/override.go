@@ -294,9 +294,9 @@ func (m *Machine) takes(ev *Event, fx []Effect) []Effect {
 	}
 	output := slices.Index(m.form.prog.outputs, id)
 	if why == "" && output >= 0 {
-		var interlock int
-		why, interlock = m.seq.MayOverride(output, value)
-		why = m.because(why, interlock)
+		var g sequencer.Gate
+		why, g = m.seq.MayOverride(output, value)
+		why = m.because(why, g)
 	}
 	if fx = m.answer(ev, why, fx); why != "" {
 		return fx

@@ -52,11 +52,11 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [24]any {
+func (m *Machine) refParts() [26]any {
 	r := &m.refs
 	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Told, r.TotalQ, r.Facts, r.Opened, r.Edges, r.Heard,
 		r.Recons, r.Hist, m.line, m.feeds, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
-		r.Late, &m.ov.overRoot, m.ov.Grants, m.ov.Forces}
+		r.Late, &m.ov.overRoot, m.ov.Grants, m.ov.Forces, r.SafeStates, r.Unsafe}
 }
 
 // Restore puts back a state that Snapshot gave.
@@ -106,5 +106,6 @@ func (m *Machine) Restore(src []byte) error {
 	if err != nil || len(src) != 0 {
 		return errSnapshot
 	}
+	m.troubledAll()
 	return nil
 }

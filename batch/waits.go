@@ -85,12 +85,12 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	}
 	switch a.Kind {
 	case recipe.Set:
-		m.kept(s.Elem, &w)
+		m.withheld(s.Elem, &w)
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
 		w.Needs = append(w.Needs, m.needTotal(a))
 	case recipe.Jog:
-		m.kept(s.Elem, &w)
+		m.withheld(s.Elem, &w)
 		w.Needs = append(w.Needs, m.needTotal(a))
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.VerifyStable:
@@ -114,10 +114,10 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	return w
 }
 
-// kept says what keeps an element from what it sets, where something does.
-func (m *Machine) kept(e int, w *Wait) {
-	if i := m.seq.Withheld(e); i >= 0 {
-		w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
+// withheld says what keeps an element from what it sets, where something does.
+func (m *Machine) withheld(e int, w *Wait) {
+	if g, words := m.seq.Withheld(e); words != "" {
+		w.For = m.because(words, g)
 	} else if m.seq.OverrideFrom(e) >= 0 {
 		w.For = m.inHands(e)
 	}

@@ -27,6 +27,8 @@ const (
 	keyFilter
 	keyTrigger
 	keyPulse
+	keyOnFault
+	keyDepends
 	keyCount
 )
 
@@ -54,6 +56,8 @@ var keys = [keyCount]struct {
 	keyFilter:     {"filter", "a number that is an input", isNumberInput, noTag},
 	keyTrigger:    {"trigger", "a switch that is an input", isSwitchInput, noTag},
 	keyPulse:      {"pulse", "a switch that is an input", isSwitchInput, noTag},
+	keyOnFault:    {"on_fault", "an output", isOutput, noTag},
+	keyDepends:    {"depends_on", "an output", isOutput, noTag},
 }
 
 func anyTag(*Tag) bool           { return true }
@@ -101,6 +105,9 @@ func (r *reader) tag(n strictyaml.Node) (t Tag, known bool) {
 	f.Done()
 	if known {
 		t.read(&at)
+	}
+	if p, d := at[keyOnFault], at[keyDepends]; p.Kind() != strictyaml.Absent || d.Kind() != strictyaml.Absent {
+		r.faulty = append(r.faulty, faulty{tag.ID(len(r.m.Tags)), p, d})
 	}
 	return t, known
 }

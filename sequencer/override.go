@@ -20,28 +20,28 @@ const (
 // Overridden tells whether an output is in override.
 func (m *Machine) Overridden(output int) bool { return m.out[output].Taken }
 
-// MayOverride says why an output cannot have a value by override now, and the number + 1 of the interlock that keeps it from that, 0 for
-// none; "" where it can.
-func (m *Machine) MayOverride(output int, value int64) (why string, interlock int) {
+// MayOverride says why an output cannot have a value by override now, and the gate that keeps it from that, where one
+// does; "" where it can.
+func (m *Machine) MayOverride(output int, value int64) (why string, g Gate) {
 	s, safe := &m.out[output], m.safe(output)
 	if m.r.Ended || State(m.r.Shown).Terminal() {
-		return "the batch is over", 0
+		return "the batch is over", g
 	}
 	if value == safe && s.Known { // also in an abort: it is there, or on its way
-		return m.ownedByLogic(output), 0
+		return m.ownedByLogic(output), g
 	}
-	if i := m.gate(output); i >= 0 {
-		return m.p.Interlocks[i].Text, i + 1
+	if g = m.gate(output); g.shut() {
+		return m.words(g), g
 	}
 	switch {
 	case m.r.Hard || m.aborting():
-		return "the batch is being aborted", 0
+		return "the batch is being aborted", g
 	case !s.Known:
-		return "it is not known to have what was commanded; its device has to confirm that first", 0
+		return "it is not known to have what was commanded; its device has to confirm that first", g
 	case m.jogging(output):
-		return "a jog has it; wait for its end, or hold the batch", 0
+		return "a jog has it; wait for its end, or hold the batch", g
 	}
-	return m.ownedByLogic(output), 0
+	return m.ownedByLogic(output), g
 }
 
 // ownedByLogic refuses an output that logic of a phase sets now.
@@ -121,16 +121,16 @@ func (m *Machine) Returns(at int64, output int) (value int64, later bool) {
 	owner := int(s.Owner)
 	for _, i := range m.x.sets.of(output) {
 		e, a := int(m.x.elem[i]), &m.p.Actions[i]
-		if !m.acts(e) || m.p.Elems[e].First+int(m.el[e].PC) != int(i) || a.Kind != recipe.Set || s.Owner != m.answers(e) || m.gate(output) >= 0 {
+		if !m.acts(e) || m.p.Elems[e].First+int(m.el[e].PC) != int(i) || a.Kind != recipe.Set || s.Owner != m.answers(e) || m.gate(output).shut() {
 			continue
 		}
 		for k := a.First; k < a.First+a.Count; k++ {
-			if m.p.Sets[k].Output == output && m.el[e].A&(1<<(k-a.First)) != 0 {
+			if m.p.Sets[k].Output == output && m.el[e].A&a.waits(k) != 0 {
 				return m.p.Sets[k].Value, true
 			}
 		}
 	}
-	if !s.Kept || m.isHeld(owner) || m.gaveUp(owner) || m.gate(output) >= 0 || fallen(m.state(owner)) || State(m.r.Shown).Terminal() {
+	if !s.Kept || m.isHeld(owner) || m.gaveUp(owner) || m.gate(output).shut() || fallen(m.state(owner)) || State(m.r.Shown).Terminal() {
 		return safe, false
 	}
 	return m.wanted(at, output), false

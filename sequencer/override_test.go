@@ -21,7 +21,7 @@ func (h *overrides) event() error {
 	m := h.w.r.m
 	for o := range m.out {
 		if s := &m.out[o]; s.Taken && s.Value != m.safe(o) {
-			if m.gate(o) >= 0 && m.trips(o) {
+			if m.gate(o).shut() && m.trips(o) {
 				return fmt.Errorf("output %d is in override past a trip", o)
 			}
 			if st := m.state(int(s.Owner)); s.Owner > 0 && (st == Stopping || st == Aborting || st.Terminal() && st != Complete) {

@@ -170,11 +170,12 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 			m.own(p, k)
 			fx = m.set(at, p, k, m.takeFrom(at, p, k, fx))
 		}
-		if m.withheld(p) < 0 && m.takenFrom(p) < 0 {
+		g := m.withheld(p)
+		if !g.shut() && m.takenFrom(p) < 0 {
 			return fx
 		}
-		base.Kind = ActionStarted
-		base.Reason, base.Interlock = m.waitsFor(p)
+		base.Kind, base.Interlock, base.Fault, base.Output = ActionStarted, g.Interlock, g.Fault, g.Output
+		base.Reason, _ = m.waitsFor(p)
 	case recipe.OpenWindow:
 		base.Kind = OpenWindow
 	case recipe.CloseWindow:
@@ -222,6 +223,7 @@ func (m *Machine) own(p, k int) {
 	e, s := &m.p.Elems[p], &m.out[m.p.Sets[k].Output]
 	m.freed()
 	m.parted(m.p.Sets[k].Output)
+	s.Back = false
 	switch {
 	case !e.Logic:
 		s.Owner, s.Kept, s.By = int32(p), false, int32(k)+1

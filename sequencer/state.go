@@ -61,6 +61,7 @@ func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Pause
 // override_set Name: a tag in a grant of one's own; Value: its value, such as "open" or "12.5 Cel"
 // override_clear Name: a tag that is in override
 // override_revoke Name: an override_id that is granted
+// reset_safe_state Name: a logical_tag of the map, an output
 type Command uint8
 
 // The commands.
@@ -96,12 +97,13 @@ const (
 	OverrideSet                          // of a tag in a grant: it has a value from now on
 	OverrideClear                        // of a tag: it is given back
 	OverrideRevoke                       // of a grant: it ends, and all tags in it are given back
+	ResetSafeState                       // of an output that has latched in the safe state of a fault
 	orderCount
 )
 
 var commandNames = [orderCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset", "hard_abort",
 	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock", "confirm_time",
-	"historian_total", "override_grant", "override_set", "override_clear", "override_revoke"}
+	"historian_total", "override_grant", "override_set", "override_clear", "override_revoke", "reset_safe_state"}
 
 // String gives the name that records and people use.
 func (c Command) String() string {

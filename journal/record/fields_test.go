@@ -15,7 +15,6 @@ import (
 // lacking are the names that nothing carries. Who gives one a place takes it from this list; none may be added.
 const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
-I/O map, safe state, override: recover_policy, drop, hold, latch
 Change, approval, security: effective batch range
 Buses: watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync
 Test T1: delta_ms, P95, P99

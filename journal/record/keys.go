@@ -16,6 +16,7 @@ const (
 	ActiveSlot                       // slot that names the active version, A or B
 	ActiveSteps                      // steps that were under way, each with its state and what it waited for
 	Actor                            // who did it
+	ActualMS                         // time-out that a watchdog really has
 	AgeMS                            // age of a value when it was used
 	AlarmID                          // alarm of the map
 	AlarmState                       // what has become of an alarm: raised, cleared or acknowledged
@@ -39,6 +40,7 @@ const (
 	BlockData                        // packed input events, base64
 	BlockEvents                      // number of events in the block
 	BlockForm                        // coding of block_data
+	BootID                           // what tells one start of the board from another, as its system has it
 	Boundary                         // what the edges of a window show: flow_at_start, flow_at_end
 	BudgetAssumptions                // what a projection takes for granted, in words
 	BytesWrittenTotal                // bytes that the medium was told to write, as far back as its system counts
@@ -48,6 +50,7 @@ const (
 	ChangeReason                     // why it was done, in the actor's words
 	CheckpointID                     // generation of a checkpoint
 	CheckpointLastSeq                // last record from which a state was recovered
+	CheckpointMS                     // time from a power warning to a checkpoint
 	CheckpointPeriod                 // time from one checkpoint to the next, with its unit
 	CheckpointSlot                   // where a checkpoint lies: "chip 1", "file 1" and so on
 	Choices                          // answers that a prompt takes
@@ -83,10 +86,12 @@ const (
 	ExpiryMonoNS                     // the same by monotonic time
 	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
 	Facts                            // what a hint rests on besides the totals, name=value; metering.Facts has each, with its unit
+	FaultClass                       // class of faults for which an output is in a safe state
 	FilterDelayMS                    // by how much a filter in the instrument is late
 	FilterParam                      // what the filters in filter_type are set to
 	FilterType                       // filters that stand between raw_state and the verdict
 	FirstMonoNS                      // stamp of the first event of a block; since when measures were taken
+	FlushMS                          // time from a power warning to all records of it being durable
 	Flushes                          // flushes that the journal waited for
 	ForcedFlag                       // true where something was in override when it was decided
 	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
@@ -104,6 +109,7 @@ const (
 	HistorianTotal                   // total according to the historian
 	HoldoverAgeS                     // time since the reference of the wall clock was heard last
 	HoldoverState                    // of the wall clock: none, active, or ended where its bound has grown beyond the limit or it was not to be believed
+	HoldupMS                         // time for which the board runs on after a power warning
 	ImpactScope                      // what a change touches
 	InFlight                         // what a batch begins with of what runs in: window, meter, amount, version, and where it was learnt
 	InterlockGateState               // permits or blocks
@@ -152,6 +158,7 @@ const (
 	OverrideGrant                    // number of a grant of an override
 	OverrideID                       // permission of the map to override something
 	OverrideRole                     // role in which an override was granted
+	OutputsMS                        // time from a power warning to the last output that was confirmed to be in its safe state
 	Overwritten                      // entries of a trace before its first one, which are gone
 	OwnerSince                       // since when the owner has what is waited for
 	OwnerStepID                      // elements that hold what is waited for
@@ -180,9 +187,12 @@ const (
 	RecipeID                         // the recipe
 	RecipeVersion                    // version of the recipe
 	ReconcileStatus                  // PASS, WARN or FAIL
+	RecoverBy                        // how an output leaves a safe state: auto, restart, reset or plc
+	RecoverPolicy                    // what an output does while a fault lasts: hold, drop or latch
 	RecoveryPath                     // how the journal was recovered
 	RecoveryRule                     // recovery rule that has ended the batch; restart: a new one is to take its place
 	RequestID                        // number of an OEM action, or of a request for equipment
+	ResetCause                       // why the board came up: unknown, power, watchdog, ordered or process
 	Resolution                       // of which an answer is a whole number, in unit
 	ResourceID                       // common equipment that is asked for
 	ResourceOwner                    // who has what is asked of an arbiter, in its words
