@@ -202,3 +202,19 @@ func (b *Board) Channels() []string {
 	}
 	return list
 }
+
+// Sort says what a channel of the board is: output, input or counter; "" for one that it has not.
+func (b *Board) Sort(channel string) string {
+	for i, c := range b.Channels() {
+		switch {
+		case c != channel:
+		case i < len(b.Outputs):
+			return "output"
+		case i < len(b.Outputs)+len(b.Inputs):
+			return "input"
+		default:
+			return "counter"
+		}
+	}
+	return ""
+}

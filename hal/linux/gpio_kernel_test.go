@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/internal/vmbed/guest"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/stretchr/testify/require"
 )
@@ -25,10 +26,10 @@ func limited(t *testing.T) context.Context {
 
 func TestKernelOutputDrivesItsSafeLevelFromTheFirstMomentAndHasOneOwner(t *testing.T) {
 	c := newSimChip(t, "k-out", "", "RELAY")
-	require.NoError(t, c.pull(1, false))
+	require.NoError(t, c.Pull(1, false))
 	o, err := OpenOutput(LineAt{Name: "RELAY"}, true, nil)
 	require.NoError(t, err)
-	high, err := c.value(1)
+	high, err := c.Level(1)
 	require.NoError(t, err)
 	require.True(t, high)
 	_, err = OpenOutput(LineAt{Chip: "k-out", Offset: 1}, false, nil)
@@ -44,14 +45,14 @@ func TestKernelOutputDrivesItsSafeLevelFromTheFirstMomentAndHasOneOwner(t *testi
 
 func TestKernelEdgesHaveTheTimeOfTheKernelAndTheirNumbers(t *testing.T) {
 	c := newSimChip(t, "k-in", "A")
-	require.NoError(t, c.pull(0, false))
+	require.NoError(t, c.Pull(0, false))
 	in, err := OpenInput(LineAt{Chip: "k-in", Name: "A"}, nil)
 	require.NoError(t, err)
 	defer in.Close()
 	before := edgeClock()
-	require.NoError(t, c.pull(0, true))
+	require.NoError(t, c.Pull(0, true))
 	after := edgeClock()
-	require.NoError(t, c.pull(0, false))
+	require.NoError(t, c.Pull(0, false))
 	ctx, cancel := context.WithCancel(limited(t))
 	var edges []hal.Edge
 	require.NoError(t, in.Watch(ctx, func(e hal.Edge) {
@@ -69,12 +70,12 @@ func TestKernelEdgesHaveTheTimeOfTheKernelAndTheirNumbers(t *testing.T) {
 
 func TestKernelDebounceMakesOneEdgeOfManyBounces(t *testing.T) {
 	c := newSimChip(t, "k-bounce", "A")
-	require.NoError(t, c.pull(0, false))
+	require.NoError(t, c.Pull(0, false))
 	in, err := OpenInput(LineAt{Chip: "k-bounce"}, &InputOptions{Debounce: 50 * time.Millisecond})
 	require.NoError(t, err)
 	defer in.Close()
 	for i := range 9 {
-		require.NoError(t, c.pull(0, i%2 == 0))
+		require.NoError(t, c.Pull(0, i%2 == 0))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
@@ -86,7 +87,7 @@ func TestKernelDebounceMakesOneEdgeOfManyBounces(t *testing.T) {
 
 func TestKernelPolarityOfTheBoardTurnsBothWays(t *testing.T) {
 	c := newSimChip(t, "k-low", "IN", "OUT")
-	require.NoError(t, c.pull(0, false))
+	require.NoError(t, c.Pull(0, false))
 	in, err := OpenInput(LineAt{Name: "IN"}, &InputOptions{ActiveLow: true})
 	require.NoError(t, err)
 	defer in.Close()
@@ -96,16 +97,16 @@ func TestKernelPolarityOfTheBoardTurnsBothWays(t *testing.T) {
 	out, err := OpenOutput(LineAt{Name: "OUT"}, true, &OutputOptions{ActiveLow: true})
 	require.NoError(t, err)
 	defer out.Close()
-	high, err := c.value(1)
+	high, err := c.Level(1)
 	require.NoError(t, err)
 	require.False(t, high)
 }
 
 // kernelPort opens a board of an output, an input and a counter.
-func kernelPort(t *testing.T, label string) (*simChip, *Devices) {
+func kernelPort(t *testing.T, label string) (*guest.Chip, *Devices) {
 	c := newSimChip(t, label, "OUT", "IN", "CTR")
-	require.NoError(t, c.pull(1, false))
-	require.NoError(t, c.pull(2, false))
+	require.NoError(t, c.Pull(1, false))
+	require.NoError(t, c.Pull(2, false))
 	b, err := ParseBoard("board.yaml", []byte(`board: k
 version: "1"
 schema_version: 1
@@ -125,7 +126,7 @@ func TestKernelPortEndsAtTheTrueLevelHoweverFastItsEdgesCome(t *testing.T) {
 	c, d := kernelPort(t, "k-burst")
 	port := d.Port(edgeClock)
 	for i := range 201 {
-		require.NoError(t, c.pull(1, i%2 == 0))
+		require.NoError(t, c.Pull(1, i%2 == 0))
 	}
 	ctx, cancel := context.WithCancel(limited(t))
 	rounds, last := 0, uint64(9)
@@ -136,14 +137,14 @@ func TestKernelPortEndsAtTheTrueLevelHoweverFastItsEdgesCome(t *testing.T) {
 		switch rounds += map[bool]int{true: 1}[r.Channel == "do/1"]; rounds {
 		case 2:
 			for i := range 200 {
-				_ = c.pull(1, i%2 == 1)
+				_ = c.Pull(1, i%2 == 1)
 			}
 			rounds++
 		case 6:
 			cancel()
 		}
 	}))
-	high, err := c.value(1)
+	high, err := c.Level(1)
 	require.NoError(t, err)
 	require.True(t, high)
 	require.Equal(t, uint64(1), last)
@@ -155,7 +156,7 @@ func TestKernelPortCountsPulsesAndDrivesItsOutput(t *testing.T) {
 	ctx, cancel := context.WithCancel(limited(t))
 	go func() {
 		for range 30 {
-			_, _ = c.pull(2, true), c.pull(2, false)
+			_, _ = c.Pull(2, true), c.Pull(2, false)
 			time.Sleep(5 * time.Millisecond)
 		}
 		_ = port.Write(ctx, tag.Write{Channel: "do/1", Bits: 1})
@@ -173,7 +174,7 @@ func TestKernelPortCountsPulsesAndDrivesItsOutput(t *testing.T) {
 		}
 	}))
 	require.Equal(t, uint64(30), count)
-	high, err := c.value(0)
+	high, err := c.Level(0)
 	require.NoError(t, err)
 	require.True(t, high)
 }
@@ -184,7 +185,7 @@ func TestKernelChipThatIsTakenAwayIsFoundOut(t *testing.T) {
 	require.NoError(t, err)
 	done := make(chan error)
 	go func() { done <- in.Watch(limited(t), func(hal.Edge) {}) }()
-	require.NoError(t, c.unplug())
+	require.NoError(t, c.Close())
 	err = <-done
 	require.ErrorIs(t, err, syscall.ENODEV)
 	_, err = in.Get()
