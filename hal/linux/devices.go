@@ -128,7 +128,7 @@ func (b *Board) Open() (*Devices, error) {
 // Port makes a port of the lines. Now is the rig's clock, by which values are stamped and deadlines held; it runs at the speed of the
 // real one. One Port may be watched at a time.
 func (d *Devices) Port(now func() int64) *Port {
-	p := &Port{resend: d.Board.Resend, now: now, mono: edgeClock, wake: make(chan struct{}, 1)}
+	p := &Port{resend: d.Board.Resend, now: now, mono: EdgeClock, wake: make(chan struct{}, 1)}
 	for i, l := range d.Outputs {
 		p.outputs = append(p.outputs, &portOutput{channel: d.Board.Outputs[i].Channel, line: l})
 	}

@@ -113,8 +113,8 @@ func requestOutput(at LineAt, initial bool, o *OutputOptions) (wire, error) {
 	return request(at, options...)
 }
 
-// edgeClock is the kernel's CLOCK_MONOTONIC in ns, on which edges are stamped.
-func edgeClock() int64 {
+// EdgeClock is now on CLOCK_MONOTONIC of the kernel, ns: the clock by which edges are stamped.
+func EdgeClock() int64 {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
 		return 0

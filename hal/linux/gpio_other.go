@@ -22,4 +22,5 @@ func requestInput(LineAt, *InputOptions, func(hal.Edge)) (wire, error) {
 
 func requestOutput(LineAt, bool, *OutputOptions) (wire, error) { return nil, errors.ErrUnsupported }
 
-func edgeClock() int64 { return 0 }
+// EdgeClock is 0 where there are no lines.
+func EdgeClock() int64 { return 0 }

@@ -73,7 +73,7 @@ var grades = []gradeRow{
 		"sequencer", "batch", "batch/unitrun", "batch/jobs", "timebase"}},
 	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "recipe/library",
 		"batch/store", "batch/evidence", "batch/batchtest"}},
-	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "timebase/system",
+	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "hal/haltest", "timebase/system",
 		"internal/crashlab", "internal/vmbed"}},
 }
 
