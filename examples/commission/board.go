@@ -151,7 +151,7 @@ func (b *bench) ofOutput(f *flags, channel string, l hal.OutputLine, outputs []h
 
 // ofInput is the suite for an input.
 func (b *bench) ofInput(f *flags, channel string, l hal.InputLine) check {
-	o := &haltest.InputOptions{Device: channel, Mono: linux.EdgeClock}
+	o := &haltest.InputOptions{Device: channel, Mono: linux.Monotonic}
 	for _, pair := range f.loops {
 		if pair[1] == channel {
 			o.Loop, _ = b.output(pair[0])

@@ -139,7 +139,7 @@ type BoardSerial struct {
 	BoardDevice
 	Name    string
 	RS485   bool   // else it is RS-232
-	Mode    string // such as 19200 8E1
+	Mode    Line
 	Kernel  bool   // of RS-485: the kernel switches the driver; else the transceiver does so by itself
 	SendLow bool   // with Kernel: RTS is low while sending
 }

@@ -21,6 +21,3 @@ func requestInput(LineAt, *InputOptions, func(hal.Edge)) (wire, error) {
 }
 
 func requestOutput(LineAt, bool, *OutputOptions) (wire, error) { return nil, errors.ErrUnsupported }
-
-// EdgeClock is 0 where there are no lines.
-func EdgeClock() int64 { return 0 }
