@@ -64,7 +64,7 @@ func openFRAM(sys fs.FS, name string, tear int, opt *FRAMOptions, known func(*os
 		return nil, err
 	}
 	m := &FRAM{path: d.node, tear: tear, settle: true}
-	if base := path.Base(d.node); strings.HasPrefix(d.node, "/dev/") {
+	if base := path.Base(d.node); strings.HasPrefix(d.node, "/dev/mtd") {
 		m.settle = false
 		m.size, err = mtdSize(sys, path.Join("class/mtd", base), opt != nil && opt.Backed)
 	}
@@ -171,7 +171,7 @@ func shown(sys fs.FS, name string) bool {
 // callings lists what a device on a bus is called: the name that its maker's tree or a person gave it.
 func callings(sys fs.FS, dir string) (names []string) {
 	add := func(s string) {
-		if s != "" && printable(s) {
+		if s != "" && printable(strings.Replace(s, ",", "", 1)) {
 			names = append(names, s)
 		}
 	}

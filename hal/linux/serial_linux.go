@@ -20,6 +20,12 @@ import (
 // lineSlack is how long a line may take for bytes beyond the time that they need.
 const lineSlack = time.Second
 
+// Numbers of the drivers of pseudo terminals (UNIX98_PTY_SLAVE_MAJOR in linux/major.h).
+const (
+	firstPseudo = 136
+	lastPseudo  = 143
+)
+
 // port is a tty that is open twice.
 type port struct {
 	what, device string
@@ -36,47 +42,51 @@ type port struct {
 
 // openPort opens a tty twice. The library opens what the first open leads to, through /proc, so both are the same device whatever the
 // name becomes meanwhile.
-func openPort(what, device string, line Line, lib func(path string) (io.ReadWriteCloser, error)) (p *port, err error) {
+func openPort(what, device string, line Line, lib func(path string) (io.ReadWriteCloser, error)) (*port, error) {
 	if err := line.check(); err != nil {
 		return nil, err
 	}
-	p = &port{what: what, device: device, line: line, own: -1, wake: -1}
-	defer func() {
-		if err != nil {
-			p.release()
-		}
-	}()
-	p.own, err = unix.Open(device, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	p := &port{what: what, device: device, line: line, own: -1, wake: -1}
+	if err := p.open(lib); err != nil {
+		return nil, errors.Join(err, p.release())
+	}
+	return p, nil
+}
+
+func (p *port) open(lib func(path string) (io.ReadWriteCloser, error)) (err error) {
+	p.own, err = unix.Open(p.device, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return nil, fmt.Errorf("%w; there are: %s", err, words(ttys(os.DirFS(sysTree))))
+		return fmt.Errorf("%w; there are: %s", err, words(ttys(os.DirFS(sysTree))))
 	case errors.Is(err, unix.EBUSY):
-		return nil, fmt.Errorf("another process has it for itself: %w", err)
+		return fmt.Errorf("another process has it for itself: %w", err)
 	case err != nil:
-		return nil, err
+		return err
 	}
 	if _, err := unix.IoctlGetTermios(p.own, unix.TCGETS2); err != nil {
-		return nil, fmt.Errorf("it is no serial port: %w", err)
+		return fmt.Errorf("it is no serial port: %w", err)
 	}
 	if err := unix.Flock(p.own, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("another process has locked it: %w", err)
+		return fmt.Errorf("another process has locked it: %w", err)
 	}
 	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, err
+		return err
 	}
-	if p.lib, err = lib(fmt.Sprintf("/proc/self/fd/%d", p.own)); err != nil {
-		return nil, err
+	opened, err := lib(fmt.Sprintf("/proc/self/fd/%d", p.own))
+	if err != nil {
+		return err
 	}
+	p.lib = opened
 	if err := p.verify(); err != nil {
-		return nil, err
+		return err
 	}
 	if p.began, err = p.raw(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return nil, err
+		return err
 	}
 	if err := unix.IoctlSetInt(p.own, unix.TIOCEXCL, 0); err != nil {
-		return nil, err
+		return err
 	}
-	return p, unix.IoctlSetInt(p.own, unix.TCFLSH, unix.TCIOFLUSH)
+	return unix.IoctlSetInt(p.own, unix.TCFLSH, unix.TCIOFLUSH)
 }
 
 // verify reads back through the second open what the library has set through its own, and has damaged bytes come in as zeros.
@@ -98,11 +108,18 @@ func (p *port) verify() error {
 	case 'E':
 		want |= unix.PARENB
 	}
-	if got := t.Cflag & (unix.CSIZE | unix.CSTOPB | unix.PARENB | unix.PARODD); got != want {
-		return fmt.Errorf("the part cannot be set to %s: asked for %#x, it has %#x", p.line, want, got)
+	var s unix.Stat_t
+	if err := unix.Fstat(p.own, &s); err != nil {
+		return err
 	}
-	if off := int64(t.Ospeed) - int64(p.line.Baud); off*100 > int64(p.line.Baud)*3 || off*100 < int64(p.line.Baud)*-3 {
-		return fmt.Errorf("the part cannot be set to %d Bd: it has %d", p.line.Baud, t.Ospeed)
+	// A pseudo terminal carries bytes: it has no frame and takes no parity.
+	if major := unix.Major(uint64(s.Rdev)); major < firstPseudo || major > lastPseudo {
+		if got := t.Cflag & (unix.CSIZE | unix.CSTOPB | unix.PARENB | unix.PARODD); got != want {
+			return fmt.Errorf("the part cannot be set to %s: asked for %#x, it has %#x", p.line, want, got)
+		}
+		if off := int64(t.Ospeed) - int64(p.line.Baud); off*100 > int64(p.line.Baud)*3 || off*100 < int64(p.line.Baud)*-3 {
+			return fmt.Errorf("the part cannot be set to %d Bd: it has %d", p.line.Baud, t.Ospeed)
+		}
 	}
 	// IGNPAR drops a damaged byte, which makes 1.50 of 12.50.
 	t.Iflag &^= unix.IGNPAR | unix.PARMRK | unix.INPCK
