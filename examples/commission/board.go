@@ -129,7 +129,8 @@ func (b *bench) checks(f *flags) (list []check, err error) {
 		return haltest.Port(ctx, b.Port(clock.Now), &haltest.PortOptions{Device: "lines", Channels: b.Board.Channels(), Outputs: outputs,
 			Loops: f.loops, Clock: clock, Settle: max(2*b.Board.Resend, 2e9)})
 	}})
-	return list, nil
+	serials, err := b.serials(f)
+	return append(append(list, b.chips(f)...), serials...), err
 }
 
 // ofOutput is the suite for an output. One that nobody has named is not driven.

@@ -4,6 +4,7 @@
 //	go run ./examples/commission -selftest -board FILE    on the devices of this machine that a board file names; see go doc ./hal/linux Board
 //	go run ./examples/commission -selftest -board FILE -loop do/1,di/1    with a wire from an output to an input
 //	go run ./examples/commission -selftest -board FILE -drive do/2    an output that may be driven though no wire leads back
+//	go run ./examples/commission -selftest -board FILE -pair a,b    with a cable between two serial ports
 //
 // An output that is not named is not driven, since a valve may hang on it; every line is read. A check that wants a wire, a switch in the
 // supply or a second port says so and is NOT CHECKED: it is not passed. The exit code is 0 where nothing has failed, 1 where something
@@ -44,6 +45,8 @@ type flags struct {
 	board, operator string
 	signoff         string
 	loops           [][2]string // output and input
+	pairs           [][2]string // serial ports, by their names
+	watchdog        bool
 	drive           []string
 }
 
@@ -60,7 +63,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	set.StringVar(&f.board, "board", "", "board `FILE`; a simulated board if not given")
 	set.StringVar(&f.operator, "operator", "", "`ID` of who answers for it; goes into the sign-off")
 	set.StringVar(&f.signoff, "signoff", "", "`FILE` that the sign-off is written to")
-	set.Func("loop", "`OUTPUT,INPUT` that a wire joins, by their channels; the output is driven; may be given more than once", f.loop)
+	set.Func("loop", "`OUTPUT,INPUT` that a wire joins, by their channels; the output is driven; may be given more than once", func(text string) (err error) {
+		f.loops, err = joined(f.loops, text)
+		return err
+	})
+	set.Func("pair", "`PORT,PORT` that a cable joins, by the names of the serial ports; may be given more than once", func(text string) (err error) {
+		f.pairs, err = joined(f.pairs, text)
+		return err
+	})
+	set.BoolVar(&f.watchdog, "watchdog", false, "arm the watchdog; one that cannot be stopped resets the machine")
 	set.Func("drive", "`OUTPUT` that may be driven; may be given more than once", f.drives)
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -86,17 +97,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// loop takes a value of -loop.
-func (f *flags) loop(text string) error {
-	out, in, two := strings.Cut(text, ",")
-	if !two || out == "" || in == "" || strings.Contains(in, ",") {
-		return errors.New("an output and an input are wanted, with a comma between them")
+// joined takes two names with a comma between them.
+func joined(list [][2]string, text string) ([][2]string, error) {
+	a, b, two := strings.Cut(text, ",")
+	if !two || a == "" || b == "" || strings.Contains(b, ",") {
+		return list, errors.New("two names are wanted, with a comma between them")
 	}
-	if len(f.loops) >= maxPairs {
-		return fmt.Errorf("more than %d", maxPairs)
+	if len(list) >= maxPairs {
+		return list, fmt.Errorf("more than %d", maxPairs)
 	}
-	f.loops = append(f.loops, [2]string{out, in})
-	return nil
+	return append(list, [2]string{a, b}), nil
 }
 
 // drives takes a value of -drive.

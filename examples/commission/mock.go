@@ -34,8 +34,8 @@ func (m *mock) found() []string {
 
 // checks implements subject.
 func (m *mock) checks(f *flags) ([]check, error) {
-	if len(f.loops)+len(f.drive) > 0 {
-		return nil, fmt.Errorf("commission: -loop and -drive are of a real board; give -board too")
+	if len(f.loops)+len(f.drive)+len(f.pairs) > 0 || f.watchdog {
+		return nil, fmt.Errorf("commission: -loop, -drive, -pair and -watchdog are of a real board; give -board too")
 	}
 	here, there := m.Bus()
 	near, far := m.Serial()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/internal/strictyaml"
 )
 
@@ -35,9 +36,10 @@ type Devices struct {
 	Outputs  []*Output // in the order of the file, as the next two
 	Inputs   []*Input
 	Counters []*Input
-	RTC      *RTC // nil: the file names none, as for the next two
+	RTC      *RTC // nil: the file names none, as for the next three
 	FRAM     *FRAM
-	Watchdog *Watchdog         // not armed
+	Watchdog *Watchdog // not armed
+	Power    hal.Power
 	RS485    map[string]*RS485 // by the names of the file
 	RS232    map[string]*RS232
 
@@ -119,6 +121,16 @@ func (b *Board) chips() (list []part) {
 		}, func(d *Devices) (c io.Closer, err error) {
 			d.Watchdog, err = FindWatchdog(w.Device)
 			return d.Watchdog, err
+		}})
+	}
+	if p := b.Power; p != nil {
+		list = append(list, part{p.pos, "power_fail", p.At.probe, func(d *Devices) (io.Closer, error) {
+			l, err := OpenInput(p.At, &p.Options)
+			if err != nil {
+				return nil, err
+			}
+			d.Power, err = hal.NewPowerLine(l, p.FailsHigh, p.Holdup, Monotonic)
+			return l, err
 		}})
 	}
 	return list
