@@ -1,3 +1,5 @@
+//go:build linux
+
 // The suites of package haltest on lines of a real kernel.
 
 package linux
