@@ -19,9 +19,9 @@ type PowerLine struct {
 
 var _ Power = (*PowerLine)(nil)
 
-// NewPowerLine makes a warning of a line, which it owns from then on: Close closes it. failsHigh says that the line is high while the
-// supply fails. The hold-up is what the board runs on for after the warning, as measured. now gives the time in ns on the clock that
-// stamps the line's edges, for an event that no edge tells.
+// NewPowerLine makes a warning of a line, which it owns from then on: Close closes it. failsHigh says that the line is high while
+// the supply fails. The hold-up is what the board runs on for after the warning, as measured. now gives the time in ns on the
+// clock that stamps the line's edges, for an event that no edge tells.
 func NewPowerLine(line InputLine, failsHigh bool, holdup time.Duration, now func() int64) (*PowerLine, error) {
 	switch {
 	case line == nil || now == nil:
@@ -35,8 +35,8 @@ func NewPowerLine(line InputLine, failsHigh bool, holdup time.Duration, now func
 // Holdup implements Power.
 func (p *PowerLine) Holdup() time.Duration { return p.holdup }
 
-// Watch implements Power. Edges from before its call are not told, since the first event is of what they led to. After each edge the
-// level is read anew, for edges that came together may have been merged: what is there then counts.
+// Watch implements Power. Edges from before its call are not told, since the first event is of what they led to. After each edge
+// the level is read anew, for edges that came together may have been merged: what is there then counts.
 func (p *PowerLine) Watch(ctx context.Context, emit func(PowerEvent)) error {
 	began := p.now()
 	level, err := p.line.Get()

@@ -117,6 +117,8 @@ func fork(p runner.Simulation) (runner.Simulation, bool) {
 	switch p := p.(type) {
 	case *sim.Plant:
 		return p.Clone(), true
+	case *sim.Playback:
+		return p.Clone(), true
 	case Forker:
 		return p.Fork(), true
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -76,6 +77,14 @@ func choose(what, name string, list []listed) (listed, error) {
 		}
 	}
 	return listed{}, fmt.Errorf("linux: %s %q: %w; there are: %s", what, name, fs.ErrNotExist, words(list))
+}
+
+// plain is what a device calls itself, as it may be shown.
+func plain(s string) string {
+	if s == "" || printable(s) {
+		return s
+	}
+	return strconv.Quote(s[:min(len(s), 64)])
 }
 
 // words lists devices for a person.

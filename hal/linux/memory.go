@@ -23,8 +23,8 @@ const mtdWriteable = 0x400
 // maxTear is the most bytes that a cut may ruin: no EEPROM has a greater page.
 const maxTear = 1 << 16
 
-// FRAM is memory behind a driver of the kernel, and implements hal.FRAM. It is a part of its own, so its Model says Apart. Nobody keeps
-// another process from it: journal.Chip has a lock file for that.
+// FRAM is memory behind a driver of the kernel, and implements hal.FRAM. It is a part of its own, so its Model says Apart. Nobody
+// keeps another process from it: journal.Chip has a lock file for that.
 type FRAM struct {
 	path   string
 	f      *os.File
@@ -47,9 +47,9 @@ type FRAMOptions struct {
 //	mtd:NAME                    an MTD device by its name or label
 //	/sys/.../eeprom, /dev/mtd0  a path
 //
-// tear is how many bytes a cut may ruin, by the data sheet, since no driver tells it: 1 for FRAM, the 8 of its word for MRAM, the page
-// for an EEPROM. Flash that must be erased, RAM that forgets, and ordinary files are refused; hal/sim has a file that stands in. What is
-// not there gives an error that wraps fs.ErrNotExist and says what is.
+// tear is how many bytes a cut may ruin, by the data sheet, since no driver tells it: 1 for FRAM, the 8 of its word for MRAM, the
+// page for an EEPROM. Flash that must be erased, RAM that forgets, and ordinary files are refused; hal/sim has a file that stands
+// in. What is not there gives an error that wraps fs.ErrNotExist and says what is.
 func OpenFRAM(name string, tear int, opt *FRAMOptions) (*FRAM, error) {
 	return openFRAM(os.DirFS(sysTree), name, tear, opt, onSysfs)
 }
@@ -139,23 +139,25 @@ func memories(sys fs.FS) (list []listed) {
 					d.names = append(d.names, c+"@"+at)
 				}
 			}
-			d.says = "nameless@" + n
+			d.says = "nameless@" + plain(n)
 			if len(called) > 0 {
-				d.says = called[0] + "@" + n
+				d.says = called[0] + "@" + plain(n)
 			}
 			list = append(list, d)
 		}
 	}
 	for _, n := range children(sys, "bus/nvmem/devices") {
-		if dir := path.Join("bus/nvmem/devices", n); shown(sys, path.Join(dir, "nvmem")) {
-			list = append(list, listed{node: path.Join(sysTree, dir, "nvmem"), dir: dir, says: "nvmem:" + n, names: []string{"nvmem:" + n}})
+		dir := path.Join("bus/nvmem/devices", n)
+		// What MTD shows here is for reading, and fuses are written once.
+		if kind, _ := textOf(sys, path.Join(dir, "type")); shown(sys, path.Join(dir, "nvmem")) && !strings.HasPrefix(n, "mtd") && kind != "OTP" {
+			list = append(list, listed{node: path.Join(sysTree, dir, "nvmem"), dir: dir, says: "nvmem:" + plain(n), names: []string{"nvmem:" + n}})
 		}
 	}
 	for _, n := range children(sys, "class/mtd") {
 		if dir := path.Join("class/mtd", n); !strings.HasSuffix(n, "ro") {
 			label, _ := textOf(sys, path.Join(dir, "name"))
 			kind, _ := textOf(sys, path.Join(dir, "type"))
-			list = append(list, listed{node: "/dev/" + n, dir: dir, says: fmt.Sprintf("mtd:%s (%s, /dev/%s)", label, kind, n),
+			list = append(list, listed{node: "/dev/" + n, dir: dir, says: fmt.Sprintf("mtd:%s (%s, /dev/%s)", plain(label), plain(kind), plain(n)),
 				names: []string{"mtd:" + label}})
 		}
 	}
@@ -232,8 +234,8 @@ func (m *FRAM) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// WriteAt implements hal.FRAM. On EEPROM it takes up to 5 ms a page more: the last byte is read back, which the part answers when its
-// cells have them all.
+// WriteAt implements hal.FRAM. On EEPROM it takes up to 5 ms a page more: the last byte is read back, which the part answers when
+// its cells have them all.
 func (m *FRAM) WriteAt(p []byte, off int64) (n int, err error) {
 	if off < 0 || off > m.size-int64(len(p)) {
 		return 0, m.fail(fmt.Errorf("write of %d bytes at %d: outside of %d bytes", len(p), off, m.size))

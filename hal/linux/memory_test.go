@@ -1,4 +1,5 @@
-// The claims of memory: found by what it is called, refused where a cut would ruin more than it says, and never written past its end.
+// The claims of memory: found by what it is called, refused where a cut would ruin more than it says, and never written past its
+// end.
 
 package linux
 
@@ -31,6 +32,9 @@ var parts = fstest.MapFS{
 	"bus/spi/devices/spi0.0/eeprom":                 {},
 	"bus/nvmem/devices/mcp794xx_nvram0/nvmem":       {},
 	"bus/nvmem/devices/rmem0/type":                  {},
+	"bus/nvmem/devices/mtd0/nvmem":                  {},
+	"bus/nvmem/devices/fuses0/nvmem":                {},
+	"bus/nvmem/devices/fuses0/type":                 {Data: []byte("OTP\n")},
 	"class/mtd/mtd0/name":                           {Data: []byte("journal\n")},
 	"class/mtd/mtd0/type":                           {Data: []byte("nor\n")},
 	"class/mtd/mtd0/flags":                          {Data: []byte("0x1c00\n")},

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readRTC returns what a chip shows, and what it says of its supply; lost tells that the driver refuses to say it, because the chip has
-// lost its time.
+// readRTC returns what a chip shows, and what it says of its supply; lost tells that the driver refuses to say it, because the
+// chip has lost its time.
 func readRTC(device string) (t rtcTime, supply uint32, lost bool, err error) {
 	f, err := os.Open(device)
 	if err != nil {

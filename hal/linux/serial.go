@@ -84,17 +84,17 @@ type RS485Options struct {
 	Kernel bool
 	// SendLow says that the driver of the bus is on while RTS is low. By default it is on while RTS is high.
 	SendLow bool
-	// Before and After are how long the driver of the bus is on before the first start bit and after the last stop bit: whole ms, at
-	// most 100.
+	// Before and After are how long the driver of the bus is on before the first start bit and after the last stop bit: whole ms,
+	// at most 100.
 	Before, After time.Duration
 }
 
-// RS485 is one port on an RS-485 bus, and implements hal.RS485. Bytes with a wrong parity come in as zeros and are counted. While it is
-// open it is this process's alone, as far as other users are concerned; root must heed the lock on the device (flock).
+// RS485 is one port on an RS-485 bus, and implements hal.RS485. Bytes with a wrong parity come in as zeros and are counted. While
+// it is open it is this process's alone, as far as other users are concerned; root must heed the lock on the device (flock).
 type RS485 struct{ port *port }
 
-// OpenRS485 opens a port such as /dev/ttyAMA3, or /dev/serial/by-path/... for an adapter on USB. A rate that the part misses by more than
-// 3 % is refused. On other systems than Linux the error wraps errors.ErrUnsupported.
+// OpenRS485 opens a port such as /dev/ttyAMA3, or /dev/serial/by-path/... for an adapter on USB. A rate that the part misses by
+// more than 3 % is refused. On other systems than Linux the error wraps errors.ErrUnsupported.
 func OpenRS485(device string, line Line, opt *RS485Options) (*RS485, error) {
 	o := RS485Options{}
 	if opt != nil {
@@ -122,8 +122,8 @@ func (r *RS485) Device() string { return r.port.device }
 // not sent is thrown away, and n counts what was given to it.
 func (r *RS485) Write(p []byte) (n int, err error) { return r.port.write(p, true) }
 
-// Read implements hal.RS485. It returns within 20 ms of the end of ctx. A line that has gone, such as that of an adapter that was pulled
-// out, gives an error that wraps io.ErrUnexpectedEOF; close the port, and open it anew now and then.
+// Read implements hal.RS485. It returns within 20 ms of the end of ctx. A line that has gone, such as that of an adapter that was
+// pulled out, gives an error that wraps io.ErrUnexpectedEOF; close the port, and open it anew now and then.
 func (r *RS485) Read(ctx context.Context, p []byte) (n int, err error) { return r.port.read(ctx, p) }
 
 // Discard throws away what has come in and was not read, such as a late answer before the next question.
@@ -135,8 +135,8 @@ func (r *RS485) Counts() (SerialCounts, error) { return r.port.counts() }
 // Close implements hal.RS485. What was not sent yet is thrown away.
 func (r *RS485) Close() error { return r.port.close() }
 
-// RS232 is a line to an instrument that talks text, and implements hal.RS232. A byte with a wrong parity or frame comes in as a zero, so
-// that the text around it does not read as another number. Who else may open it is told at RS485.
+// RS232 is a line to an instrument that talks text, and implements hal.RS232. A byte with a wrong parity or frame comes in as a
+// zero, so that the text around it does not read as another number. Who else may open it is told at RS485.
 type RS232 struct{ port *port }
 
 // OpenRS232 opens a line such as /dev/ttyS0 or /dev/serial/by-path/.... It is as OpenRS485.

@@ -49,7 +49,6 @@ func openBus(device string, line Line, o RS485Options) (*port, error) {
 		return nil, err
 	}
 	if o.Kernel {
-		p.after = o.After
 		err = p.turns(o)
 	}
 	if err == nil {
@@ -67,6 +66,12 @@ func (p *port) turns(o RS485Options) error {
 	if err := p.ioctl(unix.TIOCGRS485, unsafe.Pointer(&got)); err != nil {
 		return fmt.Errorf("the direction of the bus cannot be read back: %w", err)
 	}
+	p.after = ms(got.after)
+	return got.serves(o)
+}
+
+// serves refuses a setting by which the bus would not be turned round as it was asked for.
+func (got busSetting) serves(o RS485Options) error {
 	want := uint32(rs485On | rs485SendHi)
 	if o.SendLow {
 		want = rs485On | rs485AfterHi
@@ -82,7 +87,6 @@ func (p *port) turns(o RS485Options) error {
 	if before, after := ms(got.before), ms(got.after); before < o.Before || after < o.After {
 		return fmt.Errorf("its driver waits %v before and %v after a sending; asked for %v and %v", before, after, o.Before, o.After)
 	}
-	p.after = ms(got.after)
 	return nil
 }
 

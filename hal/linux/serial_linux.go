@@ -36,12 +36,13 @@ type port struct {
 	wake         int // an eventfd that Close sets
 	began        SerialCounts
 
-	closed atomic.Bool
-	using  sync.RWMutex // held for reading by whoever uses lib, own and wake
+	closed  atomic.Bool
+	using   sync.RWMutex // held for reading by whoever uses lib, own and wake
+	sending sync.Mutex   // one Write at a time, or their bytes would mix
 }
 
-// openPort opens a tty twice. The library opens what the first open leads to, through /proc, so both are the same device whatever the
-// name becomes meanwhile.
+// openPort opens a tty twice. The library opens what the first open leads to, through /proc, so both are the same device whatever
+// the name becomes meanwhile.
 func openPort(what, device string, line Line, lib func(path string) (io.ReadWriteCloser, error)) (*port, error) {
 	if err := line.check(); err != nil {
 		return nil, err
@@ -129,8 +130,8 @@ func (p *port) verify() error {
 	return unix.IoctlSetTermios(p.own, unix.TCSETS2, t)
 }
 
-// poll waits until the line can give or take bytes, for as long as it takes where the limit is negative. gone tells that there is no line
-// any more. With no events it waits for the limit alone. Close ends it.
+// poll waits until the line can give or take bytes, for as long as it takes where the limit is negative. gone tells that there is
+// no line any more. With no events it waits for the limit alone. Close ends it.
 func (p *port) poll(events int16, limit time.Duration) (ready, gone bool, err error) {
 	fds := [2]unix.PollFd{{Fd: int32(p.wake), Events: unix.POLLIN}, {Fd: int32(p.own), Events: events}}
 	watched := fds[:2]
@@ -192,6 +193,8 @@ func (p *port) read(ctx context.Context, b []byte) (n int, err error) {
 func (p *port) write(b []byte, out bool) (n int, err error) {
 	p.using.RLock()
 	defer p.using.RUnlock()
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	if p.closed.Load() {
 		return 0, p.fail(os.ErrClosed)
 	}
@@ -229,8 +232,8 @@ func (p *port) write(b []byte, out bool) (n int, err error) {
 	return n, nil
 }
 
-// drain waits until the last stop bit is out, and the driver of the bus is off. It waits for the time that the bytes need first, since
-// TCSBRK looks only every few milliseconds, and some adapters know only of their buffer.
+// drain waits until the last stop bit is out, and the driver of the bus is off. It waits for the time that the bytes need first,
+// since TCSBRK looks only every few milliseconds, and some adapters know only of their buffer.
 func (p *port) drain(begin time.Time, n int) error {
 	need := p.line.takes(n)
 	for {

@@ -1,4 +1,5 @@
-// The claims of serial ports, on pseudo terminals: what comes in is read at once, nothing blocks for ever, and a line that has gone says so.
+// The claims of serial ports, on pseudo terminals: what comes in is read at once, nothing blocks for ever, and a line that has
+// gone says so.
 
 package linux
 
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -225,6 +227,32 @@ func TestWhatATerminalCannotDoIsRefusedAndNotPretended(t *testing.T) {
 	_, err = OpenRS232("/dev/no-tty", usual)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "there are: ")
+}
+
+func TestABusThatWouldNotBeTurnedRoundAsAskedIsRefused(t *testing.T) {
+	require.Equal(t, uintptr(32), unsafe.Sizeof(busSetting{}), "as in linux/serial.h")
+	for name, c := range map[string]struct {
+		got  busSetting
+		o    RS485Options
+		says string // "": it serves
+	}{
+		"as asked":           {got: busSetting{flags: rs485On | rs485SendHi}},
+		"the other way":      {got: busSetting{flags: rs485On | rs485AfterHi}, o: RS485Options{SendLow: true}},
+		"waits longer":       {got: busSetting{flags: rs485On | rs485SendHi, after: 2}, o: RS485Options{After: time.Millisecond}},
+		"off":                {got: busSetting{flags: rs485SendHi}, says: "and does not do it"},
+		"hears itself":       {got: busSetting{flags: rs485On | rs485SendHi | rs485Hears}, says: "hears what it sends (flags 0x13)"},
+		"inverted":           {got: busSetting{flags: rs485On | rs485AfterHi}, says: "asked for flags 0x3, it has 0x5"},
+		"never on":           {got: busSetting{flags: rs485On}, o: RS485Options{SendLow: true}, says: "asked for flags 0x5, it has 0x1"},
+		"does not wait":      {got: busSetting{flags: rs485On | rs485SendHi}, o: RS485Options{After: 1e6}, says: "waits 0s before and 0s after"},
+		"terminates as well": {got: busSetting{flags: rs485On | rs485SendHi | 1<<5}},
+	} {
+		err := c.got.serves(c.o)
+		if c.says == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, c.says, name)
+	}
 }
 
 func TestAPortIsOpenedUnderNoOtherNumberThanItsLibraryBears(t *testing.T) {

@@ -1,11 +1,13 @@
-//go:build linux
+// The suites of hal/haltest, on pseudo terminals everywhere and on the drivers of the kernel of internal/vmbed.
 
-// The suites of package haltest on lines of a real kernel.
+//go:build linux
 
 package linux
 
 import (
 	"context"
+	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -13,73 +15,116 @@ import (
 
 	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/haltest"
-	"github.com/batchkit/batchkit/internal/vmbed/guest"
-	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// outside is a line of a simulated chip, as a plant has it: an output that pulls an input, or an input that sees an output.
-type outside struct {
-	chip *guest.Chip
-	line int
+// kept wants a device to have kept its promises, and shows what was not checked.
+func kept(t *testing.T, r haltest.Report, err error) {
+	t.Helper()
+	require.NoError(t, err)
+	require.True(t, r.Passed())
+	require.NotEmpty(t, r.Kept)
+	for _, f := range r.Figures {
+		t.Logf("%s %s: %d, p50 %d ns, p99 %d ns", r.Device, f.Name, f.Count, f.P50, f.P99)
+	}
+	t.Logf("%s: not checked: %q", r.Device, r.NotChecked)
 }
 
-func (o outside) Set(high bool) error { return o.chip.Pull(o.line, high) }
-func (o outside) Get() (bool, error)  { return o.chip.Level(o.line) }
-func (o outside) Close() error        { return nil }
-func (o outside) Watch(ctx context.Context, _ func(hal.Edge)) error {
-	<-ctx.Done()
-	return nil
-}
-
-func TestKernelLinesKeepTheirContracts(t *testing.T) {
-	c := newSimChip(t, "k-suite", "OUT", "IN")
-	require.NoError(t, c.Pull(1, false))
-	in, err := OpenInput(LineAt{Name: "IN"}, nil)
-	require.NoError(t, err)
-	out, err := OpenOutput(LineAt{Name: "OUT"}, false, nil)
-	require.NoError(t, err)
+// within is the time that a suite has.
+func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	r, err := haltest.Input(ctx, in, &haltest.InputOptions{Device: "IN", Loop: outside{c, 1}, Mono: Monotonic, Spacing: 20 * time.Millisecond,
-		Settle: 20 * time.Millisecond, Close: true})
-	require.NoError(t, err)
-	require.Empty(t, r.NotChecked)
-	t.Logf("%+v", r.Figures)
-	r, err = haltest.Output(ctx, out, &haltest.OutputOptions{Device: "OUT", Loop: outside{c, 0}, Settle: 20 * time.Millisecond, Close: true})
-	require.NoError(t, err)
-	t.Logf("not checked: %q; %+v", r.NotChecked, r.Figures)
+	t.Cleanup(cancel)
+	return ctx
 }
 
-// process is the clock of a test.
-type process struct{ begun time.Time }
-
-func (p process) Now() int64 { return int64(time.Since(p.begun)) + 1 }
-func (p process) Wait(ctx context.Context, until int64) error {
-	pause(ctx, time.Duration(until-p.Now()))
-	return ctx.Err()
+// pair makes two pseudo terminals of which each gets what is sent to the other.
+func pair(t *testing.T) (a, b string) {
+	one, a := terminal(t)
+	other, b := terminal(t)
+	for _, way := range [][2]*os.File{{one, other}, {other, one}} {
+		go func() { _, _ = io.Copy(way[0], way[1]) }() // ends when the terminals are closed
+	}
+	return a, b
 }
 
-func TestKernelPortKeepsItsContract(t *testing.T) {
-	c, d := kernelPort(t, "k-contract")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() { // a wire from the output to the input
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(time.Millisecond):
-			}
-			high, _ := c.Level(0)
-			_ = c.Pull(1, high)
-		}
-	}()
-	clock := process{time.Now()}
-	r, err := haltest.Port(ctx, d.Port(clock.Now), &haltest.PortOptions{Device: "lines", Channels: d.Board.Channels(), Clock: clock,
-		Outputs: []haltest.PortOutput{{Channel: "do/1", Form: tag.Bool, Values: [2]uint64{0, 1}}}, Loops: [][2]string{{"do/1", "di/1"}}})
+func TestABusOnTerminalsKeepsItsPromises(t *testing.T) {
+	line := Line{115200, 8, 'N', 1}
+	a, b := pair(t)
+	one, err := OpenRS485(a, line, nil)
 	require.NoError(t, err)
-	require.Empty(t, r.NotChecked)
-	t.Logf("%q %+v", r.Kept, r.Figures)
+	defer one.Close()
+	other, err := OpenRS485(b, line, nil)
+	require.NoError(t, err)
+	defer other.Close()
+	r, err := haltest.RS485(within(t), one, &haltest.RS485Options{Device: a, Peer: other, Baud: line.Baud, Close: true})
+	kept(t, r, err)
+}
+
+func TestATextLineOnTerminalsKeepsItsPromises(t *testing.T) {
+	line := Line{115200, 8, 'N', 1}
+	a, b := pair(t)
+	one, err := OpenRS232(a, line)
+	require.NoError(t, err)
+	defer one.Close()
+	other, err := OpenRS232(b, line)
+	require.NoError(t, err)
+	defer other.Close()
+	r, err := haltest.RS232(within(t), one, &haltest.RS232Options{Device: a, Peer: other, Close: true})
+	kept(t, r, err)
+}
+
+func TestKernelWatchdogsKeepTheirPromises(t *testing.T) {
+	bed(t)
+	for _, name := range []string{"softdog", "i6300ESB timer"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each is fed for 15 s
+			w, err := FindWatchdog(name)
+			require.NoError(t, err)
+			r, err := haltest.Watchdog(within(t), w, &haltest.WatchdogOptions{Device: name, Timeout: 6 * time.Second})
+			kept(t, r, err)
+			require.NoError(t, w.Close())
+		})
+	}
+}
+
+func TestKernelDevicesKeepTheirPromises(t *testing.T) {
+	bed(t)
+	stub(t, "24c02", "0x52", "0-0052/eeprom")
+	eeprom, err := OpenFRAM("24c02@0-0052", 8, nil)
+	require.NoError(t, err)
+	defer eeprom.Close()
+	sram, err := OpenFRAM("/dev/mtd0", 8, &FRAMOptions{Backed: true})
+	require.NoError(t, err)
+	defer sram.Close()
+	for name, m := range map[string]hal.FRAM{"24c02": eeprom, "mtdram": sram} {
+		r, err := haltest.FRAM(within(t), m, &haltest.FRAMOptions{Device: name})
+		kept(t, r, err)
+	}
+
+	chip, err := FindRTC("rtc_cmos")
+	require.NoError(t, err)
+	r, err := haltest.RTC(within(t), chip, &haltest.RTCOptions{Device: "rtc_cmos"})
+	kept(t, r, err)
+}
+
+func TestKernelSerialPortsKeepTheirPromises(t *testing.T) {
+	bed(t)
+	line := Line{115200, 8, 'E', 1}
+	bus, err := OpenRS485("/dev/ttyS2", line, nil)
+	require.NoError(t, err)
+	far, err := OpenRS485("/dev/ttyS3", line, nil)
+	require.NoError(t, err)
+	r, err := haltest.RS485(within(t), bus, &haltest.RS485Options{Device: "ttyS2", Peer: far, Baud: line.Baud, Close: true})
+	kept(t, r, err)
+	counted, err := far.Counts()
+	require.NoError(t, err)
+	t.Logf("%+v", counted)
+	require.NoError(t, far.Close())
+
+	text, err := OpenRS232("/dev/ttyS2", line)
+	require.NoError(t, err)
+	end, err := OpenRS232("/dev/ttyS3", line)
+	require.NoError(t, err)
+	r, err = haltest.RS232(within(t), text, &haltest.RS232Options{Device: "ttyS2", Peer: end, Close: true})
+	kept(t, r, err)
+	require.NoError(t, end.Close())
 }

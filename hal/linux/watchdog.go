@@ -24,8 +24,8 @@ const (
 	magicClose      = 1 << 8 // WDIOF_MAGICCLOSE
 )
 
-// bcmLimit is the longest time-out of the watchdog of a Raspberry Pi. Its counter has 20 bits of 1/65536 s; kernels from 6.8 on take
-// more and count modulo 16 s, so that a watchdog of 60 s bites after 12 s.
+// bcmLimit is the longest time-out of the watchdog of a Raspberry Pi. Its counter has 20 bits of 1/65536 s; kernels from 6.8 on
+// take more and count modulo 16 s, so that a watchdog of 60 s bites after 12 s.
 const bcmLimit = 15
 
 // armTries bounds the search for a time-out that the part has.
@@ -53,14 +53,14 @@ type dog interface {
 	bootStatus() (uint32, error)
 	feed() error
 	stop() error    // EBUSY: it cannot be stopped; ENOTTY or EOPNOTSUPP: the driver does not know the request
-	release() error // the word that lets the next close stop it
+	release() error // the word that lets the next close stop it, until the next feed
 	close() error
 }
 
 // FindWatchdog makes a Watchdog of a device such as /dev/watchdog0, of the one with an identity such as "Broadcom BCM2835 Watchdog
 // timer", or of the one behind a driver such as bcm2835-wdt or softdog. It opens nothing. Where there is none the error wraps
-// fs.ErrNotExist and says which there are. On other systems than Linux no watchdog is found, and one by its path fails at Arm with an
-// error that wraps errors.ErrUnsupported.
+// fs.ErrNotExist and says which there are. On other systems than Linux no watchdog is found, and one by its path fails at Arm with
+// an error that wraps errors.ErrUnsupported.
 func FindWatchdog(name string) (*Watchdog, error) {
 	return findWatchdog(os.DirFS(sysTree), name, openDog)
 }
@@ -89,7 +89,7 @@ func watchdogs(sys fs.FS) (list []listed) {
 		if identity == "Software Watchdog" && driver == "" {
 			driver = "softdog" // a module without a device
 		}
-		d.says = fmt.Sprintf("%s (%q, driver %s)", d.node, identity, driver)
+		d.says = fmt.Sprintf("/dev/%s (%q, driver %s)", plain(n), identity[:min(len(identity), 64)], plain(driver))
 		for _, s := range [...]string{identity, driver} {
 			if s != "" {
 				d.names = append(d.names, s)
@@ -110,8 +110,8 @@ func (w *Watchdog) Identity() string {
 	return w.identity
 }
 
-// Arm implements hal.Watchdog. Time-outs are whole seconds, rounded down, and at most 15 s on a Raspberry Pi. A driver that stops the
-// part when its process dies is refused: such a watchdog watches nothing.
+// Arm implements hal.Watchdog. Time-outs are whole seconds, rounded down, and at most 15 s on a Raspberry Pi. A driver that stops
+// the part when its process dies is refused: such a watchdog watches nothing.
 func (w *Watchdog) Arm(timeout time.Duration) (actual time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -233,7 +233,11 @@ func (w *Watchdog) end() error {
 	case stopped != nil && !isUnknown(stopped):
 		return fmt.Errorf("stopping: %w", stopped)
 	}
-	err := errors.Join(w.dog.release(), w.dog.close())
+	var err error
+	if stopped != nil { // else the kernel would keep the word, and stop it when the next who arms it dies
+		err = w.dog.release()
+	}
+	err = errors.Join(err, w.dog.close())
 	w.dog = nil
 	if state, ok := w.text("state"); err == nil && ok && state == "active" && stopped != nil {
 		return fmt.Errorf("it was closed, and runs on: %w", hal.ErrStays)
@@ -257,8 +261,8 @@ func (w *Watchdog) Close() error {
 	return nil
 }
 
-// LastReset tells why the board came up, and in words how that is known. Most drivers do not know: those of softdog and of the Raspberry
-// Pi never tell, so a reset by them is found by what the journal does not say, and not here. It opens nothing.
+// LastReset tells why the board came up, and in words how that is known. Most drivers do not know: those of softdog and of the
+// Raspberry Pi never tell, so a reset by them is found by what the journal does not say, and not here. It opens nothing.
 func (w *Watchdog) LastReset() (hal.ResetCause, string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -49,7 +49,12 @@ func (d *openedDog) bootStatus() (uint32, error) {
 	return unix.IoctlGetUint32(d.fd(), unix.WDIOC_GETBOOTSTATUS)
 }
 
-func (d *openedDog) feed() error { return unix.IoctlWatchdogKeepalive(d.fd()) }
+// feed writes, since a write also takes back the word of release that another process may have left behind; WDIOC_KEEPALIVE does
+// not.
+func (d *openedDog) feed() error {
+	_, err := d.f.Write([]byte{0})
+	return err
+}
 
 func (d *openedDog) stop() error {
 	return unix.IoctlSetPointerInt(d.fd(), unix.WDIOC_SETOPTIONS, unix.WDIOS_DISABLECARD)
@@ -62,7 +67,8 @@ func (d *openedDog) release() error {
 
 func (d *openedDog) close() error { return d.f.Close() }
 
-// isUnknown tells that a driver does not know a request; isInvalid, that it does not take the value; isBusy, that it does not yield.
+// isUnknown tells that a driver does not know a request; isInvalid, that it does not take the value; isBusy, that it does not
+// yield.
 func isUnknown(err error) bool { return errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EOPNOTSUPP) }
 func isInvalid(err error) bool { return errors.Is(err, unix.EINVAL) }
 func isBusy(err error) bool    { return errors.Is(err, unix.EBUSY) }

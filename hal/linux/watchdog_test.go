@@ -1,4 +1,5 @@
-// The claims of watchdogs, on drivers as they are known to behave: none has a time-out longer than asked, and none is stopped in words alone.
+// The claims of watchdogs, on drivers as they are known to behave: none has a time-out longer than asked, and none is stopped in
+// words alone.
 
 package linux
 
@@ -36,7 +37,7 @@ type driver struct {
 func (d *driver) support() (string, uint32, error) { return d.identity, d.options, nil }
 func (d *driver) timeout() (int, error)            { return d.has, nil }
 func (d *driver) bootStatus() (uint32, error)      { return d.boot, nil }
-func (d *driver) feed() error                      { d.fed++; return nil }
+func (d *driver) feed() error                      { d.fed++; d.released = false; return nil }
 func (d *driver) release() error                   { d.released = true; return nil }
 
 func (d *driver) setTimeout(s int) error {
@@ -54,10 +55,11 @@ func (d *driver) stop() error {
 	return d.stops
 }
 
+// close stops it where the word was given. As in the kernel, the word lasts where it was stopped before.
 func (d *driver) close() error {
 	d.open = false
-	if d.released && !errors.Is(d.stops, syscall.EBUSY) {
-		d.running = false
+	if d.released && d.running && !errors.Is(d.stops, syscall.EBUSY) {
+		d.running, d.released = false, false
 	}
 	return nil
 }
@@ -71,7 +73,7 @@ func dogOf(t *testing.T, d *driver, sysfs map[string]string) *Watchdog {
 		tree["class/watchdog/watchdog0/"+name] = &fstest.MapFile{Data: []byte(text + "\n")}
 	}
 	w, err := findWatchdog(tree, "/dev/watchdog0", func(string) (dog, error) {
-		d.running, d.open, d.released = true, true, false // opening starts it
+		d.running, d.open = true, true // opening starts it
 		return d, nil
 	})
 	require.NoError(t, err)
@@ -128,11 +130,14 @@ func atMost(n int) func(int) (int, error) {
 	}
 }
 
-func fixed(int) (int, error) {
+func fixed(int) (int, error) { return 0, fixedError() }
+
+// fixedError is what a driver says to a request that it does not know.
+func fixedError() error {
 	if runtime.GOOS == "linux" {
-		return 0, syscall.ENOTTY
+		return syscall.ENOTTY
 	}
-	return 0, errors.ErrUnsupported
+	return errors.ErrUnsupported
 }
 
 func TestAnotherTimeOutThatIsRefusedLeavesTheOldOne(t *testing.T) {
@@ -172,6 +177,27 @@ func TestAWatchdogIsStoppedAndCanBeArmedAgain(t *testing.T) {
 		require.NoError(t, w.Disarm())
 		require.False(t, d.running || d.open)
 	}
+}
+
+func TestAWatchdogThatOthersLetGoOfIsStillArmedAfterItsProcessHasDied(t *testing.T) {
+	d := &driver{options: setsTimeout | magicClose, takes: exact, released: true}
+	w := dogOf(t, d, nil)
+	for range 2 {
+		_, err := w.Arm(5 * time.Second)
+		require.NoError(t, err)
+		require.NoError(t, w.Disarm())
+	}
+	_, err := w.Arm(5 * time.Second)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.True(t, d.running)
+
+	old := &driver{options: setsTimeout | magicClose, takes: exact, stops: fixedError()}
+	w = dogOf(t, old, nil)
+	_, err = w.Arm(5 * time.Second)
+	require.NoError(t, err)
+	require.NoError(t, w.Disarm(), "by the word, where the driver knows no other")
+	require.False(t, old.running)
 }
 
 func TestAWatchdogThatStopsWithItsProcessIsRefused(t *testing.T) {
