@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +45,8 @@ func (d Difference) String() string {
 // Playback is a port that plays a recording, whatever is written to it: in real time as a tag.Port, in virtual time through Next,
 // Advance and Apply. Its time begins where every channel that was emitted before any was emitted again had come: these come at once.
 // A write gets the answer that the same write to its channel got then, after as long; one that was not recorded is confirmed after
-// WriteTime. Behind the end of the recording it is silent, so that its values grow stale.
+// WriteTime. An output does not read back what a recorded write has led to before the run has made that write: what it showed before
+// comes in its place, and the rest with the answer. Behind the end of the recording it is silent, so that its values grow stale.
 //
 // All methods may be called from any goroutine, but not from within emit.
 type Playback struct {
@@ -56,10 +59,19 @@ type Playback struct {
 	started  bool
 	offset   int64 // from the recording's time to that of the run
 	now      int64
-	next     int            // of the recording's values
-	made     map[string]int // writes of the run, by channel
-	list     map[string][]int
+	next     int                // of the recording's values
+	made     map[string]int     // writes of the run, by channel
+	list     map[string][]int   // recorded writes, by channel; it does not change
+	outputs  map[string]*output // channels that were written
 	differ   []Difference
+}
+
+// output is how far a channel that was written is played.
+type output struct {
+	led   int   // recorded writes that lie before its newest value
+	shown int   // the value that was emitted last, -1: none
+	held  int   // the newest that waits for a write, -1: none
+	owed  int64 // when it is emitted, since the write was made; timebase.Never: not yet
 }
 
 var _ Stepped = (*Playback)(nil)
@@ -67,10 +79,11 @@ var _ Stepped = (*Playback)(nil)
 // NewPlayback returns a playback of r. Writes that the run makes earlier or later than was recorded by more than within ns are
 // differences; with 0 times are not compared.
 func NewPlayback(r *Recording, within int64) *Playback {
-	p := &Playback{r: r, within: within, made: map[string]int{}, list: map[string][]int{}}
+	p := &Playback{r: r, within: within, made: map[string]int{}, list: map[string][]int{}, outputs: map[string]*output{}}
 	for i := range r.writes {
 		name := r.channels[r.writes[i].channel].name
 		p.list[name] = append(p.list[name], i)
+		p.outputs[name] = &output{shown: -1, held: -1, owed: timebase.Never}
 	}
 	return p
 }
@@ -88,9 +101,10 @@ func (p *Playback) Clone() *Playback {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := &Playback{r: p.r, within: p.within, clock: p.clock, started: p.started, offset: p.offset, now: p.now, next: p.next,
-		made: map[string]int{}, list: p.list, differ: append([]Difference(nil), p.differ...)}
-	for name, n := range p.made {
-		c.made[name] = n
+		made: maps.Clone(p.made), list: p.list, outputs: map[string]*output{}, differ: slices.Clone(p.differ)}
+	for name, o := range p.outputs {
+		was := *o
+		c.outputs[name] = &was
 	}
 	return c
 }
@@ -130,13 +144,25 @@ func (p *Playback) Next() int64 {
 }
 
 func (p *Playback) soon() int64 {
-	switch {
-	case !p.started:
+	if !p.started {
 		return 0
-	case p.next == len(p.r.values):
-		return p.now + idle
 	}
-	return p.r.values[p.next].t + p.offset
+	at, _ := p.owes()
+	if p.next == len(p.r.values) {
+		return min(at, p.now+idle)
+	}
+	return min(at, p.r.values[p.next].t+p.offset)
+}
+
+// owes is the output whose value has waited for a write that was made, and when it is emitted.
+func (p *Playback) owes() (at int64, first *output) {
+	at = timebase.Never
+	for i := range p.r.channels { // in their order, so that runs are alike
+		if o := p.outputs[p.r.channels[i].name]; o != nil && o.owed < at {
+			at, first = o.owed, o
+		}
+	}
+	return at, first
 }
 
 // Over tells whether all that was recorded was emitted.
@@ -156,13 +182,48 @@ func (p *Playback) Advance(now int64, emit func(tag.Raw)) {
 func (p *Playback) advance(now int64, emit func(tag.Raw)) {
 	p.start(now)
 	p.now = max(p.now, now)
-	for ; p.next < len(p.r.values) && p.r.values[p.next].t+p.offset <= p.now; p.next++ {
-		p.send(p.next, emit)
+	for {
+		at, o := p.owes()
+		due := int64(timebase.Never)
+		if p.next < len(p.r.values) {
+			due = p.r.values[p.next].t + p.offset
+		}
+		switch {
+		case min(at, due) > p.now:
+			return
+		case at < due:
+			o.shown, o.held, o.owed = o.held, -1, timebase.Never
+			p.send(o.shown, at, emit)
+		default:
+			p.play(p.next, emit)
+			p.next++
+		}
 	}
 }
 
-// send emits a recorded value.
-func (p *Playback) send(i int, emit func(tag.Raw)) {
+// play emits a recorded value, or, where that is what a write has led to that the run has not made yet, the one before it.
+func (p *Playback) play(i int, emit func(tag.Raw)) {
+	v := &p.r.values[i]
+	name := p.r.channels[v.channel].name
+	o := p.outputs[name]
+	if o == nil {
+		p.send(i, 0, emit)
+		return
+	}
+	for list := p.list[name]; o.led < len(list) && p.r.writes[list[o.led]].t < v.t; {
+		o.led++
+	}
+	if o.led > p.made[name] && o.shown >= 0 {
+		o.held = i
+		p.send(o.shown, v.t+p.offset, emit)
+		return
+	}
+	o.shown, o.held, o.owed = i, -1, timebase.Never
+	p.send(i, 0, emit)
+}
+
+// send emits a recorded value, as it was then, or as of at where that is not 0.
+func (p *Playback) send(i int, at int64, emit func(tag.Raw)) {
 	if emit == nil {
 		return
 	}
@@ -171,6 +232,9 @@ func (p *Playback) send(i int, emit func(tag.Raw)) {
 	raw := tag.Raw{Channel: c.name, Form: c.form, Bits: v.bits, Quality: v.quality}
 	if v.at > 0 {
 		raw.At = max(v.at+p.offset, 1)
+	}
+	if at > 0 {
+		raw.At = at
 	}
 	emit(raw)
 }
@@ -202,6 +266,9 @@ func (p *Playback) apply(now int64, w *tag.Write) (done int64, err error) {
 		p.note(Difference{Channel: w.Channel, N: n + 1, At: now, Got: &got, Recorded: &recorded, Late: late})
 	}
 	done = now + was.done - was.t
+	if o := p.outputs[w.Channel]; o.held >= 0 && p.made[w.Channel] >= o.led {
+		o.owed = done
+	}
 	if was.err != "" {
 		return done, errors.New(was.err)
 	}
@@ -223,7 +290,7 @@ func (p *Playback) note(d Difference) {
 func (p *Playback) Differences() []Difference {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := append([]Difference(nil), p.differ...)
+	all := slices.Clone(p.differ)
 	for _, c := range p.r.Channels() {
 		for n := p.made[c]; n < len(p.list[c]) && len(all) < MaxDifferences; n++ {
 			was := p.r.writes[p.list[c][n]]
@@ -277,7 +344,10 @@ func (p *Playback) newest(emit func(tag.Raw)) {
 	}
 	for ch := range p.r.channels {
 		if i, ok := last[uint16(ch)]; ok {
-			p.send(i, emit)
+			if o := p.outputs[p.r.channels[ch].name]; o != nil {
+				i = o.shown
+			}
+			p.send(i, 0, emit)
 		}
 	}
 }

@@ -237,15 +237,15 @@ func TestAPortInRealTimeIsRecordedAndPlayed(t *testing.T) {
 		}
 		var out bytes.Buffer
 		r := NewRecorder(NewPlant(2).On(clock), clock, &out, 0)
-		seen := run(r, 2*time.Second)
+		seen := run(r, 2025*time.Millisecond)
 		require.NoError(t, r.Flush())
 		time.Sleep(time.Hour)
 		require.NoError(t, r.Close())
-		require.Contains(t, out.String(), "\nleft 2000000001 ok\nend ")
+		require.Contains(t, out.String(), "\nleft 2025000001 ok\nend ")
 		rec, err := ReadRecording("run.rec", out.Bytes())
 		require.NoError(t, err)
 		p := NewPlayback(rec, 1).On(clock)
-		alike(t, seen, run(p, 2*time.Second))
+		alike(t, seen, run(p, 2025*time.Millisecond))
 		require.Empty(t, p.Differences())
 
 		n := 0
