@@ -1,0 +1,150 @@
+// A real board in the place of the simulated plant: its file, its devices, and what of a map it can carry.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/hal/linux"
+	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/timebase/system"
+)
+
+// boardHelp describes the flag.
+const boardHelp = "board `FILE`: run on the lines and devices of this machine that it names, in the place of the simulated plant; " +
+	"wants -map and -recipe that fit; see go doc ./hal/linux Board"
+
+// boardFlags adds the flags of what stands on a board.
+func boardFlags(set *flag.FlagSet, f *flags) {
+	set.StringVar(&f.board, "board", "", boardHelp)
+	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
+	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
+	set.StringVar(&f.fram, "fram", "", framHelp)
+}
+
+// station is the board that a process runs on. It stays open until the process ends, since an output is let go where it is closed.
+type station struct {
+	*linux.Devices
+}
+
+// onBoard opens the board of -board, once in a process; nil without the flag. From then on its outputs are driven, at first at their safe
+// levels. A map that it cannot carry is refused before that; nil: there is none yet.
+func (f *flags) onBoard(m *iomap.Map) (*station, error) {
+	if f.board == "" {
+		return nil, nil
+	}
+	src, err := readSmall(f.board, linux.MaxBoardFile)
+	if err != nil {
+		return nil, fmt.Errorf("controller: -board: %w", err)
+	}
+	b, err := linux.ParseBoard(f.board, src)
+	if err == nil && m != nil {
+		err = carries(b, m)
+	}
+	if err == nil && f.station == nil {
+		var d *linux.Devices
+		if d, err = b.Open(); err == nil {
+			f.station = &station{d}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("controller: -board: %w", err)
+	}
+	return f.station, nil
+}
+
+// leave closes the board.
+func (s *station) leave(stderr io.Writer) {
+	if s == nil {
+		return
+	}
+	if err := s.Close(); err != nil {
+		fmt.Fprintf(stderr, "controller: board %s: %v\n", s.Board.ID, err)
+	}
+}
+
+// carries refuses, all at once, what of a map a board has not: channels that are not there or go the other way, safe values that are
+// not what the board drives when it is opened, and tags that are stale sooner than the board reads them anew.
+func carries(b *linux.Board, m *iomap.Map) error {
+	var wrong []error
+	refuse := func(t *iomap.Tag, format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf("%s: map %s: tag %s: channel %q: %s", b.File, m.ID, t.Name, t.Channel, fmt.Sprintf(format, args...)))
+	}
+	ins, counters := []string{}, []string{}
+	for i := range b.Inputs {
+		ins = append(ins, b.Inputs[i].Channel)
+	}
+	for i := range b.Counters {
+		counters = append(counters, b.Counters[i].Channel)
+	}
+	for i := range m.Tags {
+		t := &m.Tags[i]
+		o := slices.IndexFunc(b.Outputs, func(o linux.BoardOutput) bool { return o.Channel == t.Channel })
+		bits, _ := t.Wire(t.Safe)
+		switch {
+		case t.Output && o < 0 && slices.Contains(b.Channels(), t.Channel), !t.Output && o >= 0:
+			refuse(t, "the map has it as an %s, and the board as the other", map[bool]string{true: "output", false: "input"}[t.Output])
+		case t.Output && o < 0, !slices.Contains(b.Channels(), t.Channel):
+			refuse(t, "the board has none of that name; there are: %v", b.Channels())
+		case t.Type == iomap.Number, t.Type == iomap.Switch && slices.Contains(counters, t.Channel),
+			t.Type == iomap.Counter && slices.Contains(ins, t.Channel):
+			refuse(t, "it is a %s there, which no %s can be read from or written to", b.Sort(t.Channel), t.Type)
+		case t.Output && bits != b.Outputs[o].SafeBit():
+			refuse(t, "its safe_value is %d on the wire, and %s drives %d when the board is opened; make them the same", bits,
+				b.Outputs[o].Where(), b.Outputs[o].SafeBit())
+		}
+		if t.StaleAfter > 0 && t.StaleAfter <= 2*int64(b.Resend) {
+			refuse(t, "stale_after %d ms, and levels are read anew every %d ms; more than twice that is wanted, or another resend",
+				t.StaleAfter/1_000_000, b.Resend.Milliseconds())
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// connect gives the rig its port and its clocks.
+func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig) (unsafe func() []string, release func(), err error) {
+	rig.Clock = system.NewClock(1)
+	rig.Port = s.Port(rig.Clock.Now)
+	rig.Health = func() hal.StorageHealth { return health(j.dir) }
+	if rig.Medium, err = medium(f, j.b.Plan.Map.Device); err != nil {
+		return nil, nil, err
+	}
+	release = func() {}
+	if refs := s.references(f); refs != "" {
+		if rig.Wall, release, err = watchTime(ctx, rig.Clock, refs); err != nil {
+			return nil, nil, err
+		}
+	}
+	return func() []string { return unsafeOutputs(j.b.Plan.Map, s.read) }, release, nil
+}
+
+// references are those of the wall clock: what -time says, or else the kernel and the clock chip of the board.
+func (s *station) references(f *flags) string {
+	return f.time
+}
+
+// read reads an output back.
+func (s *station) read(channel string) (bits uint64, ok bool) {
+	i := slices.IndexFunc(s.Board.Outputs, func(o linux.BoardOutput) bool { return o.Channel == channel })
+	if i < 0 {
+		return 0, false
+	}
+	high, err := s.Outputs[i].Get()
+	if high {
+		bits = 1
+	}
+	return bits, err == nil
+}
+
+// rest drives the outputs of a map to their safe values: opening the board has done so where this process has not had it yet.
+func (s *station) rest(ctx context.Context, m *iomap.Map) error {
+	clock := system.NewClock(1)
+	return runner.MakeSafe(ctx, m, runner.Rig{Port: s.Port(clock.Now), Clock: clock})
+}

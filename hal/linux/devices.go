@@ -1,0 +1,155 @@
+// The devices of a board: what is there of them, and how they are opened, all or none.
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/batchkit/batchkit/internal/strictyaml"
+)
+
+// Finding is what Probe found of one device of a board file.
+type Finding struct {
+	Where  string // file, line and column
+	Device string // such as output "do/1"
+	Is     string // what stands there, "" where nothing does
+	Err    error  // why it cannot be opened; nil: it can
+}
+
+// String gives, for example, `board.yaml:7:5: output "do/1": pinctrl-rp1 (gpiochip0, 54 lines), line 17 "GPIO17", free`.
+func (f Finding) String() string {
+	if f.Err != nil {
+		return fmt.Sprintf("%s: %s: %v", f.Where, f.Device, f.Err)
+	}
+	return fmt.Sprintf("%s: %s: %s", f.Where, f.Device, f.Is)
+}
+
+// Devices are the open devices of a board. They stay open until Close, since an output is let go where its line is closed.
+type Devices struct {
+	Board    *Board
+	Outputs  []*Output // in the order of the file, as the next two
+	Inputs   []*Input
+	Counters []*Input
+
+	open []io.Closer
+}
+
+// part is one device of a board file: how it is looked for, and opened.
+type part struct {
+	pos   strictyaml.Pos
+	name  string
+	probe func() (is string, err error)
+	open  func(d *Devices) (io.Closer, error)
+}
+
+// parts lists the devices of a board, in the order in which they are opened: outputs first, so that they are safe soonest.
+func (b *Board) parts() []part {
+	var list []part
+	for i := range b.Outputs {
+		o := &b.Outputs[i]
+		list = append(list, part{o.pos, fmt.Sprintf("output %q", o.Channel), o.At.probe, func(d *Devices) (io.Closer, error) {
+			l, err := OpenOutput(o.At, o.SafeBit() == 1, &o.Options)
+			d.Outputs = append(d.Outputs, l)
+			return l, err
+		}})
+	}
+	for i := range b.Inputs {
+		in := &b.Inputs[i]
+		list = append(list, part{in.pos, fmt.Sprintf("input %q", in.Channel), in.At.probe, func(d *Devices) (io.Closer, error) {
+			l, err := OpenInput(in.At, &in.Options)
+			d.Inputs = append(d.Inputs, l)
+			return l, err
+		}})
+	}
+	for i := range b.Counters {
+		c := &b.Counters[i]
+		list = append(list, part{c.pos, fmt.Sprintf("counter %q", c.Channel), c.At.probe, func(d *Devices) (io.Closer, error) {
+			l, err := OpenInput(c.At, &c.Options)
+			d.Counters = append(d.Counters, l)
+			return l, err
+		}})
+	}
+	return list
+}
+
+// probe looks at a line without requesting it.
+func (a LineAt) probe() (is string, err error) {
+	c, l, err := findLine(kernel{}, a)
+	if err != nil {
+		return "", err
+	}
+	is = fmt.Sprintf("%v, line %d %q", c, l.Offset, l.Name)
+	if l.Used {
+		return is, fmt.Errorf("%v (line %d of %s): %w", a, l.Offset, c.Device, held(syscall.EBUSY, l, true))
+	}
+	return is + ", free", nil
+}
+
+// Probe looks for every device of the board and opens none. It blocks for some system calls for each.
+func (b *Board) Probe() []Finding {
+	var list []Finding
+	for _, p := range b.parts() {
+		is, err := p.probe()
+		list = append(list, Finding{p.pos.String(), p.name, is, err})
+	}
+	return list
+}
+
+// Open opens every device of the board, outputs first and at their safe levels, or none: where one is not there, or another has it, the
+// error names all of them, each with its line in the file, what was looked for and what there is, and nothing is driven. It blocks for
+// some system calls for each device.
+func (b *Board) Open() (*Devices, error) {
+	var wrong []error
+	for _, f := range b.Probe() {
+		if f.Err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %s: %w", f.Where, f.Device, f.Err))
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("linux: board %s: %w", b.ID, errors.Join(wrong...))
+	}
+	d := &Devices{Board: b}
+	for _, p := range b.parts() {
+		one, err := p.open(d)
+		if err != nil {
+			err = fmt.Errorf("linux: board %s: %s: %s: %w", b.ID, p.pos, p.name, err)
+			return nil, errors.Join(err, d.Close())
+		}
+		d.open = append(d.open, one)
+	}
+	return d, nil
+}
+
+// Port makes a port of the lines. Now is the rig's clock, by which values are stamped and deadlines held; it runs at the speed of the
+// real one. One Port may be watched at a time.
+func (d *Devices) Port(now func() int64) *Port {
+	p := &Port{resend: d.Board.Resend, now: now, mono: edgeClock, wake: make(chan struct{}, 1)}
+	for i, l := range d.Outputs {
+		p.outputs = append(p.outputs, &portOutput{channel: d.Board.Outputs[i].Channel, line: l})
+	}
+	for i, l := range d.Inputs {
+		p.inputs = append(p.inputs, &portInput{channel: d.Board.Inputs[i].Channel, line: l})
+	}
+	for i, l := range d.Counters {
+		c := &d.Board.Counters[i]
+		p.counters = append(p.counters, &portCounter{channel: c.Channel, line: l, rate: int64(c.MaxRate)})
+	}
+	return p
+}
+
+// Close closes all devices, outputs last. What their lines do then is for the hardware to say.
+func (d *Devices) Close() error {
+	var wrong []error
+	for _, one := range slices.Backward(d.open) {
+		if err := one.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			wrong = append(wrong, err)
+		}
+	}
+	d.open = nil
+	return errors.Join(wrong...)
+}
