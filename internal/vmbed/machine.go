@@ -51,8 +51,8 @@ func bedDir() (string, error) {
 	return filepath.Join(cache, "batchkit", "vmbed", "bed"), nil
 }
 
-// run boots the machine, copies its console to w, and returns the exit status of each of its programs: of fewer, with an error, where
-// the machine ended before them. It blocks until the machine has ended or ctx has, which kills it.
+// run boots the machine, copies its console to w, and returns the exit status of each of its programs: of fewer, with an error,
+// where the machine ended before them. It blocks until the machine has ended or ctx has, which kills it.
 func (m machine) run(ctx context.Context, w io.Writer) ([]int, error) {
 	dir, err := os.MkdirTemp("", "vmbed")
 	if err != nil {
@@ -115,7 +115,7 @@ func (m machine) args(dir string) []string {
 	args := []string{"-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", fmt.Sprint(m.memory), "-smp", fmt.Sprint(m.cpus),
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-kernel", filepath.Join(m.bed, "vmlinux"), "-initrd", filepath.Join(dir, "initrd"),
-		"-append", "console=ttyS0 quiet loglevel=3 panic=-1 rdinit=/init mitigations=off cryptomgr.notests",
+		"-append", "console=ttyS0 quiet loglevel=3 panic=-1 rdinit=/init mitigations=off cryptomgr.notests no_timer_check",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "file,id=status,path=" + filepath.Join(dir, "status"), "-serial", "chardev:status",
 		"-chardev", "socket,id=a,server=on,wait=off,path=" + filepath.Join(dir, "line"),

@@ -20,6 +20,7 @@ import (
 var suites = []struct{ dir, run string }{
 	{"internal/vmbed/guest", "."},
 	{"hal/linux", "."},
+	{"examples/controller", "^TestKernel"},
 }
 
 func TestSuitesInTheKernel(t *testing.T) {
