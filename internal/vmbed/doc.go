@@ -1,6 +1,6 @@
-// Command vmbed runs a program in a Linux kernel of its own: a virtual machine with gpiochips whose wires can be worked from outside,
-// chips on an I2C bus, watchdogs that bite, flash, and a serial cable. So drivers are tested against the kernel that they are for,
-// on any machine, by anybody who can run QEMU; neither root nor KVM is needed.
+// Command vmbed runs a program in a Linux kernel of its own: a virtual machine with gpiochips whose wires can be worked from
+// outside, chips on an I2C bus, watchdogs that bite, flash, and a serial cable. So drivers are tested against the kernel that they
+// are for, by anybody who can run QEMU; neither root nor KVM is needed.
 //
 // Start with make.sh, which fetches a kernel once, and then with go test, of which this is an -exec program:
 //
@@ -23,6 +23,6 @@
 //
 // # What it does not do
 //
-// It is for linux/amd64. Its time is that of an emulated processor on a busy host: orders of magnitude are told by it, and no figures.
-// Killing it is no cut of power, since the host keeps what the guest has not flushed; internal/crashlab does that.
+// It is for linux/amd64. Its time is that of an emulated processor on a busy host: orders of magnitude are told by it, and no
+// figures. Killing it is no cut of power, since the host keeps what the guest has not flushed; internal/crashlab does that.
 package main

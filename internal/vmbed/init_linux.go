@@ -23,59 +23,65 @@ const (
 
 // first is what the machine does from its start to its end. It does not return.
 func first() error {
-	status, err := serve()
-	if err != nil {
+	if err := serve(); err != nil {
 		fmt.Println("vmbed: in the guest:", err)
-		status = statusOwn
-	}
-	if err := tell(status); err != nil {
-		fmt.Println("vmbed: telling the status:", err)
 	}
 	drain(1)
 	_ = os.WriteFile("/sys/class/tty/ttyS0/console", []byte("0"), 0) // the kernel's last words are no news
 	return pid1.PowerOff()
 }
 
-// serve makes the machine ready, runs the job and returns its status.
-func serve() (int, error) {
+// serve makes the machine ready, runs the job and tells the host the status of each program.
+func serve() error {
 	if err := mounts(); err != nil {
-		return 0, err
+		return err
 	}
 	if err := raw(consolePort); err != nil {
-		return 0, err
+		return err
 	}
 	if err := pid1.Output(consolePort); err != nil {
-		return 0, err
+		return err
 	}
 	if err := pid1.Modules("/modules"); err != nil {
-		return 0, err
+		return err
 	}
 	for _, fs := range [][2]string{{"configfs", "/sys/kernel/config"}, {"debugfs", "/sys/kernel/debug"}} {
 		if err := pid1.Mount(fs[0], fs[1], fs[0], ""); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := loopback(); err != nil {
-		return 0, err
+		return err
 	}
 	text, err := os.ReadFile(jobFile)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var j job
 	if err := json.Unmarshal(text, &j); err != nil {
-		return 0, fmt.Errorf("%s: %w", jobFile, err)
+		return fmt.Errorf("%s: %w", jobFile, err)
 	}
 	if j.Disk {
 		if err := pid1.Mount(diskDevice, diskAt, "ext4", ""); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	status, err := do(j)
-	if j.Disk {
-		err = errors.Join(err, unix.Unmount(diskAt, 0))
+	for i, p := range j.Programs {
+		if i > 0 {
+			fmt.Println(nextProgram)
+		}
+		status, err := do(p)
+		if err != nil {
+			return err
+		}
+		if err := tell(status); err != nil {
+			return fmt.Errorf("telling the status: %w", err)
+		}
 	}
-	return status, err
+	if j.Disk {
+		return unix.Unmount(diskAt, 0)
+	}
+	return nil
 }
 
 // mounts mounts what programs expect. What was brought to /dev/shm, where go test may build, stays seen there.
@@ -103,10 +109,10 @@ func mounts() error {
 	return nil
 }
 
-// do runs the job's program to its end. One that a signal has ended has the status that a shell would give it.
-func do(j job) (int, error) {
-	cmd := exec.Command(j.Args[0], j.Args[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = j.Dir, j.Env, os.Stdout, os.Stderr
+// do runs a program to its end. One that a signal has ended has the status that a shell would give it.
+func do(p program) (int, error) {
+	cmd := exec.Command(p.Args[0], p.Args[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.Dir, p.Env, os.Stdout, os.Stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

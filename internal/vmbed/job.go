@@ -16,14 +16,22 @@ import (
 // jobFile is where the guest finds its job.
 const jobFile = "/vmbed.json"
 
-// job is a program with its arguments, and where and in which environment it shall run. Paths are those of the guest, in which all
-// that was brought lies where it lies on the host.
+// job is what one machine does: programs, run one after the other.
 type job struct {
+	Programs []program `json:"programs"`
+	Disk     bool      `json:"disk"` // there is one, to be mounted at diskAt
+}
+
+// program is one with its arguments, and where and in which environment it shall run. Paths are those of the guest, in which all
+// that was brought lies where it lies on the host.
+type program struct {
 	Args []string `json:"args"`
 	Env  []string `json:"env"`
 	Dir  string   `json:"dir"`
-	Disk bool     `json:"disk"` // there is one, to be mounted at diskAt
 }
+
+// nextProgram is the line of the console before the output of each program but the first.
+const nextProgram = "vmbed: the next program"
 
 // environment is that of a job: what the guest needs, and those of the host's variables that are meant for Go and for tests.
 func environment(host []string) []string {
@@ -118,23 +126,23 @@ func (a *archive) tree(root string) {
 	}
 }
 
-// pack writes the archive of a job: this program as the first process, the job, and what is brought along.
-func pack(w io.Writer, j job, bring []string) error {
+// pack writes the archive of a job: the program that is the first process, the job, and what is brought along.
+func pack(w io.Writer, first string, j job, bring []string) error {
 	a := newArchive(w)
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	text, err := json.Marshal(j)
 	if err != nil {
 		return err
 	}
-	a.file(self, "/init")
+	a.file(first, "/init")
 	a.entry(jobFile, typeFile|0o644, text)
 	a.entry("/etc/hosts", typeFile|0o644, []byte("127.0.0.1 localhost\n"))
 	a.entry("/etc/passwd", typeFile|0o644, []byte("root:x:0:0:root:/root:/bin/sh\n"))
 	a.entry("/etc/group", typeFile|0o644, []byte("root:x:0:\n"))
-	for _, dir := range []string{"/root", "/tmp", j.Dir} {
+	dirs := []string{"/root", "/tmp"}
+	for _, p := range j.Programs {
+		dirs = append(dirs, p.Dir)
+	}
+	for _, dir := range dirs {
 		if !a.dirs[dir] {
 			a.dirs[dir] = true
 			a.entry(dir, typeDir|0o755, nil)

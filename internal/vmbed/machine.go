@@ -26,9 +26,10 @@ const statusOwn = 125
 // has killed it.
 var errReset = errors.New("the machine has ended before its program did")
 
-// machine is one virtual machine. It has two i2c-stubs' worth of chips, two watchdogs, flash, a console, and two serial ports
+// machine is one virtual machine. It has two watchdogs, a console, and two serial ports
 // joined back to back; see the package comment.
 type machine struct {
+	first  string // this program, as the first process of the guest
 	bed    string // directory that make.sh has made
 	job    job
 	bring  []string // files and directories that the guest shall have where they are here
@@ -50,16 +51,16 @@ func bedDir() (string, error) {
 	return filepath.Join(cache, "batchkit", "vmbed", "bed"), nil
 }
 
-// run boots the machine, copies its console to w, and returns the exit status of its program. It blocks until the machine has
-// ended or ctx has, which kills it.
-func (m machine) run(ctx context.Context, w io.Writer) (int, error) {
+// run boots the machine, copies its console to w, and returns the exit status of each of its programs: of fewer, with an error,
+// where the machine ended before them. It blocks until the machine has ended or ctx has, which kills it.
+func (m machine) run(ctx context.Context, w io.Writer) ([]int, error) {
 	dir, err := os.MkdirTemp("", "vmbed")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	if err := m.initrd(filepath.Join(dir, "initrd")); err != nil {
-		return 0, err
+		return nil, err
 	}
 	// The thread that starts it stays as long as it does.
 	runtime.LockOSThread()
@@ -69,24 +70,27 @@ func (m machine) run(ctx context.Context, w io.Writer) (int, error) {
 	cmd.Stdout, cmd.Stderr = w, &complaints
 	dieWithUs(cmd)
 	if err := cmd.Run(); err != nil && ctx.Err() == nil {
-		return 0, fmt.Errorf("%s: %w: %s", qemu, err, bytes.TrimSpace(complaints.Bytes()))
-	}
-	if err := ctx.Err(); err != nil {
-		return 0, fmt.Errorf("%w: %w", errReset, context.Cause(ctx))
+		return nil, fmt.Errorf("%s: %w: %s", qemu, err, bytes.TrimSpace(complaints.Bytes()))
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "status"))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	word := strings.TrimSpace(string(text))
-	if word == "" {
-		return 0, errReset
+	var all []int
+	for _, word := range strings.Fields(string(text)) {
+		status, err := strconv.Atoi(word)
+		if err != nil {
+			return all, fmt.Errorf("the guest's status: %w", err)
+		}
+		all = append(all, status)
 	}
-	status, err := strconv.Atoi(word)
-	if err != nil {
-		return 0, fmt.Errorf("the guest's status: %w", err)
+	switch {
+	case ctx.Err() != nil:
+		return all, fmt.Errorf("%w: %w", errReset, context.Cause(ctx))
+	case len(all) < len(m.job.Programs):
+		return all, errReset
 	}
-	return status, nil
+	return all, nil
 }
 
 // initrd writes what the kernel unpacks at its start: its modules, and the job.
@@ -101,7 +105,7 @@ func (m machine) initrd(path string) error {
 	}
 	_, err = f.Write(base)
 	if err == nil {
-		err = pack(f, m.job, m.bring)
+		err = pack(f, m.first, m.job, m.bring)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -111,7 +115,7 @@ func (m machine) args(dir string) []string {
 	args := []string{"-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", fmt.Sprint(m.memory), "-smp", fmt.Sprint(m.cpus),
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-kernel", filepath.Join(m.bed, "vmlinux"), "-initrd", filepath.Join(dir, "initrd"),
-		"-append", "console=ttyS0 quiet loglevel=3 panic=-1 rdinit=/init mitigations=off cryptomgr.notests",
+		"-append", "console=ttyS0 quiet loglevel=3 panic=-1 rdinit=/init mitigations=off cryptomgr.notests no_timer_check",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "file,id=status,path=" + filepath.Join(dir, "status"), "-serial", "chardev:status",
 		"-chardev", "socket,id=a,server=on,wait=off,path=" + filepath.Join(dir, "line"),

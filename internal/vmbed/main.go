@@ -65,7 +65,11 @@ func run(args []string) (int, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("it has run for %v, see -limit", limit))
 	defer cancel()
-	return m.run(ctx, os.Stdout)
+	all, err := m.run(ctx, os.Stdout)
+	if err != nil {
+		return 0, err
+	}
+	return all[0], nil
 }
 
 // take makes the job of a command line: the program and what lies beside it, at the paths that they have here.
@@ -77,11 +81,11 @@ func (m *machine) take(args []string, with []string) error {
 	if err != nil {
 		return err
 	}
-	program, err := filepath.Abs(args[0])
+	binary, err := filepath.Abs(args[0])
 	if err != nil {
 		return err
 	}
-	m.bring = []string{program}
+	m.bring = []string{binary}
 	if _, err := os.Stat("testdata"); err == nil {
 		with = append(with, "testdata")
 	}
@@ -92,6 +96,8 @@ func (m *machine) take(args []string, with []string) error {
 		}
 		m.bring = append(m.bring, name)
 	}
-	m.job = job{Args: append([]string{program}, args[1:]...), Env: environment(os.Environ()), Dir: dir, Disk: m.disk != ""}
-	return nil
+	m.job = job{Disk: m.disk != "", Programs: []program{
+		{Args: append([]string{binary}, args[1:]...), Env: environment(os.Environ()), Dir: dir}}}
+	m.first, err = os.Executable()
+	return err
 }

@@ -1,8 +1,8 @@
 // Package guest is for tests that run in the bed of internal/vmbed: it puts simulated chips in place and works their wires from
 // outside, as a plant would. Start with Inside, and skip where it says no.
 //
-// All of it speaks to the kernel by files in /sys and needs root. A chip must be closed, or it stays until the machine ends: nothing
-// else takes it away.
+// All of it speaks to the kernel by files in /sys and needs root. A chip must be closed, or it stays until the machine ends:
+// nothing else takes it away.
 //
 // It drives no hardware and is of no use outside of the bed.
 package guest
@@ -34,9 +34,9 @@ const simulators = "/sys/kernel/config/gpio-sim"
 // drives, or where nobody drives it, the pull.
 type Chip struct {
 	dir    string // in configfs
-	wires  string // directory with a directory for each line
 	device string
-	lines  int
+	pulls  []*os.File // of each line; they stay open, so that a plant with many wires costs little
+	levels []*os.File
 }
 
 // NewChip makes a chip with a label that no other has, and one line for each name; an empty name leaves its line without. The label
@@ -45,7 +45,7 @@ func NewChip(label string, names ...string) (*Chip, error) {
 	if label == "" || strings.ContainsAny(label, "/\n") || len(names) == 0 {
 		return nil, fmt.Errorf("guest: chip %q with %d lines: wants a label without a slash, and a line", label, len(names))
 	}
-	c := &Chip{dir: filepath.Join(simulators, label), lines: len(names)}
+	c := &Chip{dir: filepath.Join(simulators, label)}
 	if err := c.make(label, names); err != nil {
 		return nil, errors.Join(fmt.Errorf("guest: chip %q: %w", label, err), c.Close())
 	}
@@ -88,7 +88,20 @@ func (c *Chip) make(label string, names []string) error {
 	if err != nil {
 		return err
 	}
-	c.wires, c.device = filepath.Join("/sys/devices/platform", device, chip), "/dev/"+chip
+	c.device = "/dev/" + chip
+	for i := range names {
+		wire := filepath.Join("/sys/devices/platform", device, chip, fmt.Sprint("sim_gpio", i))
+		pull, err := os.OpenFile(filepath.Join(wire, "pull"), os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		c.pulls = append(c.pulls, pull)
+		level, err := os.Open(filepath.Join(wire, "value"))
+		if err != nil {
+			return err
+		}
+		c.levels = append(c.levels, level)
+	}
 	return nil
 }
 
@@ -101,21 +114,26 @@ func (c *Chip) Pull(line int, high bool) error {
 	if high {
 		word = "pull-up"
 	}
-	return write(c.wire(line, "pull"), word)
+	_, err := c.pulls[line].WriteAt([]byte(word), 0)
+	return err
 }
 
 // Level reads the wire of a line.
 func (c *Chip) Level(line int) (bool, error) {
-	text, err := read(c.wire(line, "value"))
-	return text == "1", err
+	var text [1]byte
+	_, err := c.levels[line].ReadAt(text[:], 0)
+	return text[0] == '1', err
 }
 
-// Close takes the chip away. Who holds one of its lines finds it gone.
+// Close takes the chip away. Who holds one of its lines finds it gone. Pull and Level fail from then on.
 func (c *Chip) Close() error {
 	if _, err := os.Stat(c.dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	var errs []error
+	for _, f := range append(c.pulls, c.levels...) {
+		errs = append(errs, f.Close())
+	}
 	if live, err := read(filepath.Join(c.dir, "live")); err == nil && live == "1" {
 		errs = append(errs, write(filepath.Join(c.dir, "live"), "0"))
 	}
@@ -127,10 +145,6 @@ func (c *Chip) Close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (c *Chip) wire(line int, of string) string {
-	return filepath.Join(c.wires, fmt.Sprint("sim_gpio", line), of)
 }
 
 // Part is a driver on a chip of the simulated I2C bus, which has one at 0x50 to 0x57, 0x68 and 0x6f. The chips keep what is written
