@@ -9,11 +9,15 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/linux"
+	"github.com/batchkit/batchkit/hal/tpm"
 	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
@@ -29,9 +33,27 @@ func boardFlags(set *flag.FlagSet, f *flags) {
 	set.StringVar(&f.fram, "fram", "", framHelp)
 }
 
+// bootID is where the kernel tells one start of the board from another.
+const bootID = "/proc/sys/kernel/random/boot_id"
+
 // station is the board that a process runs on. It stays open until the process ends, since an output is let go where it is closed.
 type station struct {
 	*linux.Devices
+	signer *journal.Key // nil: nobody has asked for it yet, or there is none
+}
+
+// supply is the warning of the board with the times of the rig's clock, where the kernel has its own.
+type supply struct {
+	hal.Power
+	now func() int64
+}
+
+// Watch implements hal.Power.
+func (s supply) Watch(ctx context.Context, emit func(hal.PowerEvent)) error {
+	return s.Power.Watch(ctx, func(e hal.PowerEvent) {
+		e.Mono = max(s.now()-max(linux.Monotonic()-e.Mono, 0), 1)
+		emit(e)
+	})
 }
 
 // onBoard opens the board of -board, once in a process; nil without the flag. From then on its outputs are driven, at first at their safe
@@ -69,7 +91,7 @@ func (f *flags) arrive(m *iomap.Map) (*station, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &station{d}, nil
+	return &station{Devices: d}, nil
 }
 
 // leave closes the board.
@@ -117,13 +139,21 @@ func carries(b *linux.Board, m *iomap.Map) error {
 				t.StaleAfter/1_000_000, b.Resend.Milliseconds())
 		}
 	}
+	if w := b.Watchdog; w != nil && w.Timeout < runner.LeastWatchdogTime {
+		wrong = append(wrong, fmt.Errorf("%s: watchdog: timeout %v: one write may take as long; %v at least are wanted", b.File, w.Timeout,
+			runner.LeastWatchdogTime))
+	}
 	return errors.Join(wrong...)
 }
 
 // connect gives the rig its port and its clocks.
-func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig) (unsafe func() []string, release func(), err error) {
+func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig, opt *runner.Options) (unsafe func() []string, release func(), err error) {
 	rig.Clock = system.NewClock(1)
 	rig.Port = s.Port(rig.Clock.Now)
+	if s.Power != nil {
+		rig.Power = supply{s.Power, rig.Clock.Now}
+	}
+	s.guard(rig, opt)
 	rig.Health = func() hal.StorageHealth { return health(j.dir) }
 	if rig.Medium, err = medium(f, j.b.Plan.Map.Device); err != nil {
 		return nil, nil, err
@@ -135,6 +165,48 @@ func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig
 		}
 	}
 	return func() []string { return unsafeOutputs(j.b.Plan.Map, s.read) }, release, nil
+}
+
+// guard gives the rig the watchdog of the board, and why the board came up last, as far as that and the kernel know.
+func (s *station) guard(rig *runner.Rig, opt *runner.Options) {
+	if id, err := readSmall(bootID, batch.MaxDetail); err == nil {
+		rig.BootID = strings.TrimSpace(string(id))
+	}
+	if s.Watchdog == nil {
+		return
+	}
+	rig.Watchdog, opt.WatchdogTime = s.Watchdog, s.Board.Watchdog.Timeout
+	if cause, _, err := s.Watchdog.LastReset(); err == nil {
+		rig.Reset = cause
+	}
+}
+
+// key is the key in the TPM of the board, under the name of the device; nil where the board has none. It is open until the process
+// ends, as both the batch's journal and the device's sign by it.
+func (s *station) key(device string) (*journal.Key, error) {
+	if s == nil || s.Board.TPM == nil || s.signer != nil {
+		return s.signs(), nil
+	}
+	t, err := tpm.Open(s.Board.TPM.Device)
+	if err != nil {
+		return nil, fmt.Errorf("controller: key of board %s: %w", s.Board.ID, err)
+	}
+	k, err := t.Key(device)
+	if err == nil {
+		s.signer, err = journal.NewKey(device, journal.TPM, k)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("controller: key of board %s: %w", s.Board.ID, err), t.Close())
+	}
+	return s.signer, nil
+}
+
+// signs is the key that was asked for.
+func (s *station) signs() *journal.Key {
+	if s == nil {
+		return nil
+	}
+	return s.signer
 }
 
 // references are those of the wall clock: what -time says, or else the kernel and the clock chip of the board, if it has one.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/internal/vmbed/guest"
+	"github.com/batchkit/batchkit/journal/record"
 )
 
 // tank is the plant behind the chip of the bed: the contents of a tank, in pulses.
@@ -59,6 +60,11 @@ func TestKernelABatchRunsOnTheLinesOfABoard(t *testing.T) {
 	k := newTank(t)
 	t.Chdir(t.TempDir())
 	unpackBoards(t)
+	edit(t, "bed.yaml", "counters:", `power_fail: {chip: bed-gpio, line: 9, failing: high, hold_up: 500 ms}
+rtc: {device: hctosys}
+watchdog: {device: softdog, timeout: 60 s}
+counters:`)
+	require.NoError(t, k.chip.Pull(9, false))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go k.run(ctx)
@@ -72,5 +78,7 @@ func TestKernelABatchRunsOnTheLinesOfABoard(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, high)
 	}
-	t.Log(o)
+	boot := of(records(t, "out/B-0001"), record.KindBoot)
+	require.Len(t, boot, 1)
+	t.Log(string(boot[0].Body), o)
 }

@@ -171,7 +171,7 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 		if len(wrong) > 0 {
 			return nil, nil, fmt.Errorf("controller: -faults %s: a fault of the simulated plant, and this is a board; commands can be given", f.faults)
 		}
-		return s.connect(ctx, j, f, rig)
+		return s.connect(ctx, j, f, rig, opt)
 	}
 	p := &plantFlags{dir: filepath.Join(f.out, "plant"), seed: j.b.Seed, speed: f.speed, fresh: j.was == nil && !j.plant, linger: lingerFor}
 	if len(wrong) > 0 {

@@ -30,7 +30,7 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s: %s", f.Where, f.Device, f.Is)
 }
 
-// Devices are the open devices of a board. They stay open until Close, since an output is let go where its line is closed.
+// Devices are the open devices of a board. Its TPM is looked for and not opened: that is for package hal/tpm. They stay open until Close, since an output is let go where its line is closed.
 type Devices struct {
 	Board    *Board
 	Outputs  []*Output // in the order of the file, as the next two
@@ -123,6 +123,10 @@ func (b *Board) chips() (list []part) {
 			return d.Watchdog, err
 		}})
 	}
+	if b.TPM != nil {
+		list = append(list, part{b.TPM.pos, "tpm", func() (string, error) { return isDevice(b.TPM.Device) },
+			func(*Devices) (io.Closer, error) { return nil, nil }})
+	}
 	if p := b.Power; p != nil {
 		list = append(list, part{p.pos, "power_fail", p.At.probe, func(d *Devices) (io.Closer, error) {
 			l, err := OpenInput(p.At, &p.Options)
@@ -141,11 +145,8 @@ func (b *Board) ports() (list []part) {
 	for i := range b.Serial {
 		s := &b.Serial[i]
 		list = append(list, part{s.pos, fmt.Sprintf("serial port %q", s.Name), func() (string, error) {
-			info, err := os.Stat(s.Device)
-			if err == nil && info.Mode()&os.ModeCharDevice == 0 {
-				err = fmt.Errorf("%s: it is no device", s.Device)
-			}
-			return fmt.Sprintf("%s, %v", s.Device, s.Mode), err
+			is, err := isDevice(s.Device)
+			return fmt.Sprintf("%s, %v", is, s.Mode), err
 		}, func(d *Devices) (io.Closer, error) {
 			if s.RS485 {
 				p, err := OpenRS485(s.Device, s.Mode, &RS485Options{Kernel: s.Kernel, SendLow: s.SendLow})
@@ -158,6 +159,15 @@ func (b *Board) ports() (list []part) {
 		}})
 	}
 	return list
+}
+
+// isDevice looks for a device without opening it.
+func isDevice(name string) (is string, err error) {
+	info, err := os.Stat(name)
+	if err == nil && info.Mode()&os.ModeCharDevice == 0 {
+		err = fmt.Errorf("%s: it is no device", name)
+	}
+	return name, err
 }
 
 // probe looks at a line without requesting it.
