@@ -9,6 +9,7 @@ import (
 
 	"github.com/batchkit/batchkit/hal/haltest"
 	"github.com/batchkit/batchkit/hal/linux"
+	"github.com/batchkit/batchkit/hal/tpm"
 )
 
 // framRange is how many bytes of a memory are written and restored: the last ones.
@@ -36,6 +37,21 @@ func (b *bench) chips(f *flags) (list []check) {
 		}
 		c.run = func(ctx context.Context) (haltest.Report, error) { return haltest.Watchdog(ctx, w, o) }
 		list = append(list, c)
+	}
+	if one := b.Board.TPM; one != nil {
+		list = append(list, check{contract: "Signer", device: one.Device, run: func(ctx context.Context) (haltest.Report, error) {
+			t, err := tpm.Open(one.Device)
+			if err != nil {
+				return haltest.Report{}, err
+			}
+			defer t.Close()
+			k, err := t.Key("commission")
+			if err != nil {
+				return haltest.Report{}, err
+			}
+			defer k.Close()
+			return haltest.Signer(ctx, k, nil)
+		}})
 	}
 	if p := b.Power; p != nil {
 		list = append(list, check{contract: "Power", device: "power_fail", run: func(ctx context.Context) (haltest.Report, error) {
