@@ -69,12 +69,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if ev.Anchor != "" {
 			b.Text(record.Anchor, ev.Anchor)
 		}
-		if ev.BootID != "" {
-			b.Text(record.BootID, ev.BootID)
-		}
-		if ev.Reset != "" {
-			b.Text(record.ResetCause, ev.Reset)
-		}
+		cameUp(b, ev)
 		recovery(b, ev)
 	case Late:
 		start(record.KindTickLate)
@@ -97,11 +92,7 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 	case HistorianSaid:
 		m.historianSaid(ev)
 	case PowerWarned:
-		start(record.KindPowerWarning)
-		b.Text(record.Result, powerWord(ev.OK))
-		if ev.Holdup > 0 {
-			b.Decimal(record.HoldupMS, ev.Holdup/1000, 3)
-		}
+		m.warned(ev)
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
@@ -233,13 +224,6 @@ func detail(b *record.Body, ev *Event) {
 	if ev.Detail != "" {
 		b.Text(record.Detail, ev.Detail)
 	}
-}
-
-func powerWord(back bool) string {
-	if back {
-		return "restored"
-	}
-	return "failing"
 }
 
 func doneWord(ok bool) string {
@@ -421,20 +405,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		}
 	case record.KindBoot, record.KindRecovery:
 		ev.Kind, ev.Epoch, ev.Anchor = Boot, uint32(r.Int(record.Epoch)), r.Text(record.Anchor)
-		ev.BootID, ev.Reset = r.Text(record.BootID), r.Text(record.ResetCause)
-		if ev.Observation, err = ReadObservation(r); err != nil {
-			return ev, err
-		}
-		if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
-			err = readRecovery(r, &ev)
-		}
-		for _, w := range r.Texts(record.Readback) {
-			reading, ok := ReadReading(b.Plan.Map, w)
-			if !ok {
-				return ev, fmt.Errorf("readback %q cannot be read", w)
-			}
-			ev.Readback = append(ev.Readback, reading)
-		}
+		err = b.readBoot(r, &ev)
 	case record.KindTickLate:
 		ev.Kind, ev.LateMS, ev.LimitMS = Late, r.Int(record.LateMS), r.Int(record.Limit)
 	case record.KindCommand:
@@ -454,16 +425,30 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 	case record.KindHistorianTotal:
 		err = b.readHistorian(r, &ev)
 	case record.KindPowerWarning:
-		ev.Kind, ev.OK = PowerWarned, r.Text(record.Result) == powerWord(true)
-		var us int64
-		if text := r.Text(record.HoldupMS); text != "" {
-			us, _, err = quantity.ParseDecimal(text)
-			ev.Holdup = us * 1000
-		}
+		err = readWarning(r, &ev)
 	default:
 		err = fmt.Errorf("no input of the engine")
 	}
 	return ev, err
+}
+
+// readBoot reads what a boot has found.
+func (b *Batch) readBoot(r *record.Record, ev *Event) (err error) {
+	ev.BootID, ev.Reset = r.Text(record.BootID), r.Text(record.ResetCause)
+	if ev.Observation, err = ReadObservation(r); err != nil {
+		return err
+	}
+	if ev.Recovery = r.Text(record.RecoveryPath); ev.Recovery != "" {
+		err = readRecovery(r, ev)
+	}
+	for _, w := range r.Texts(record.Readback) {
+		reading, ok := ReadReading(b.Plan.Map, w)
+		if !ok {
+			return fmt.Errorf("readback %q cannot be read", w)
+		}
+		ev.Readback = append(ev.Readback, reading)
+	}
+	return err
 }
 
 func readOrder(r *record.Record, ev *Event) error {

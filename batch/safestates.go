@@ -10,6 +10,7 @@ import (
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/metering/quantity"
 	"github.com/batchkit/batchkit/sequencer"
 )
 
@@ -198,4 +199,39 @@ func (m *Machine) resetSafe(ev *Event, fx []Effect) []Effect {
 	}
 	m.tell(sequencer.Event{Kind: sequencer.Input})
 	return m.answer(ev, fmt.Sprintf("the I/O map %s has no output %+q", m.b.Plan.Map.ID, ev.Name), fx)
+}
+
+// cameUp writes what a boot is told of why the board came up.
+func cameUp(b *record.Body, ev *Event) {
+	if ev.BootID != "" {
+		b.Text(record.BootID, ev.BootID)
+	}
+	if ev.Reset != "" {
+		b.Text(record.ResetCause, ev.Reset)
+	}
+}
+
+// warned writes a power warning.
+func (m *Machine) warned(ev *Event) {
+	m.identify(record.KindPowerWarning, ev.Seq)
+	m.body.Text(record.Result, powerWord(ev.OK))
+	if ev.Holdup > 0 {
+		m.body.Decimal(record.HoldupMS, ev.Holdup/1000, 3)
+	}
+}
+
+func readWarning(r *record.Record, ev *Event) error {
+	if ev.Kind, ev.OK = PowerWarned, r.Text(record.Result) == powerWord(true); !r.Has(record.HoldupMS) {
+		return nil
+	}
+	us, _, err := quantity.ParseDecimal(r.Text(record.HoldupMS))
+	ev.Holdup = us * 1000
+	return err
+}
+
+func powerWord(back bool) string {
+	if back {
+		return "restored"
+	}
+	return "failing"
 }

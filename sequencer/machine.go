@@ -156,25 +156,6 @@ type Effect struct {
 	Status   SafeStatus
 }
 
-// Who names the elements that are waited for: who is missing at a line, who posts a message, who holds equipment.
-type Who struct {
-	Elems [4]int // the first of them, 0 for none
-	More  int    // how many there are besides
-}
-
-func (w *Who) add(e int) {
-	for i := range w.Elems {
-		if w.Elems[i] == e {
-			return
-		}
-		if w.Elems[i] == 0 {
-			w.Elems[i] = e
-			return
-		}
-	}
-	w.More++
-}
-
 // Transient is the time in ns after which Holding, Restarting, Stopping and Aborting end although outputs were not confirmed.
 const Transient = 10_000_000_000
 
@@ -308,6 +289,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		return fx
 	}
 	m.room = Burst
+	clear(m.caught)
 	m.all = m.all || ev.Kind != Tick && ev.Kind != Changed && ev.Kind != Done
 	if ev.Kind == Boot { // before the deadlines, which are of the time before it
 		fx = m.boot(at, ev.Fault, fx)

@@ -139,13 +139,6 @@ func (r *rig) ticks(to int64) error {
 	return nil
 }
 
-func seconds(ns int64) string {
-	if ns == timebase.Never {
-		return "never"
-	}
-	return fmt.Sprintf("%d.%03d s", ns/second, ns%second/1_000_000)
-}
-
 // watched is what a watch knows of an output from effects and answers alone.
 type watched struct {
 	value int64

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/batchkit/batchkit/iomap"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // safeKnown is what a watch knows of the safe state of an output from effects alone.
@@ -129,4 +130,11 @@ func (w *world) breaks() (ev Event, ok bool) {
 		}
 	}
 	return ev, false
+}
+
+func seconds(ns int64) string {
+	if ns == timebase.Never {
+		return "never"
+	}
+	return fmt.Sprintf("%d.%03d s", ns/second, ns%second/1_000_000)
 }

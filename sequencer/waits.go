@@ -216,3 +216,22 @@ func (m *Machine) Dues(at int64, fn func(d Due)) {
 		fn(d)
 	}
 }
+
+// Who names the elements that are waited for: who is missing at a line, who posts a message, who holds equipment.
+type Who struct {
+	Elems [4]int // the first of them, 0 for none
+	More  int    // how many there are besides
+}
+
+func (w *Who) add(e int) {
+	for i := range w.Elems {
+		if w.Elems[i] == e {
+			return
+		}
+		if w.Elems[i] == 0 {
+			w.Elems[i] = e
+			return
+		}
+	}
+	w.More++
+}

@@ -119,16 +119,8 @@ func eventWords(rec *record.Record) string {
 		return fmt.Sprintf("%s is %s", t(record.LogicalTag), t(record.Quality))
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be what it should be%s", t(record.LogicalTag), brackets(t(record.Detail)))
-	case record.KindSafeState:
-		if t(record.Result) == "returned" {
-			return fmt.Sprintf("%s is out of its safe state%s", t(record.LogicalTag), brackets(t(record.SafeStateReason)))
-		}
-		return fmt.Sprintf("%s is in its safe state, %s %s, recovers by %s: %s%s", t(record.LogicalTag), t(record.RecoverPolicy),
-			withUnit(rec, record.SafeState), t(record.RecoverBy), spoken(record.Result), brackets(t(record.SafeStateReason)))
-	case record.KindPowerWarning:
-		return "a warning: the supply is " + t(record.Result)
-	case record.KindPowerFail:
-		return fmt.Sprintf("after the warning: outputs safe in %s ms, records durable in %s ms", t(record.OutputsMS), t(record.FlushMS))
+	case record.KindSafeState, record.KindPowerWarning, record.KindPowerFail:
+		return faultWords(rec)
 	case record.KindMarker:
 		return fmt.Sprintf("%s notes: %s", t(record.StepID), t(record.Message))
 	case record.KindResourceRequest:
@@ -215,4 +207,22 @@ func spaced(text string) string {
 		return ""
 	}
 	return text + " "
+}
+
+// faultWords tells of safe states and of the supply.
+func faultWords(rec *record.Record) string {
+	t := rec.Text
+	switch rec.Kind {
+	case record.KindSafeState:
+		if t(record.Result) == "returned" {
+			return fmt.Sprintf("%s is out of its safe state%s", t(record.LogicalTag), brackets(t(record.SafeStateReason)))
+		}
+		return fmt.Sprintf("%s is in its safe state, %s %s, recovers by %s: %s%s", t(record.LogicalTag), t(record.RecoverPolicy),
+			withUnit(rec, record.SafeState), t(record.RecoverBy), strings.ReplaceAll(t(record.Result), "_", " "), brackets(t(record.SafeStateReason)))
+	case record.KindPowerWarning:
+		return "a warning: the supply is " + t(record.Result)
+	case record.KindPowerFail:
+		return fmt.Sprintf("after the warning: outputs safe in %s ms, records durable in %s ms", t(record.OutputsMS), t(record.FlushMS))
+	}
+	return ""
 }

@@ -86,29 +86,8 @@ func (c *crew) run(ctx, logged, work context.Context, wall timebase.Source) {
 	defer alarm.Stop()
 	defer l.seen.follow(wall, in.wake)()
 	begun := c.clock.Now() - 1
-	readback := c.readback(ctx, alarm)
-	if err := l.w.Reserve(); err != nil {
-		l.failed = fmt.Errorf("%w: %w", ErrEvidence, err)
+	if !c.begin(ctx, logged, work, wall, alarm) {
 		return
-	}
-	note, err := l.arm(c.clock.Now())
-	if err != nil {
-		l.failed = err
-		return
-	}
-	l.begin(c.clock.Now(), wall, readback)
-	c.wg.Add(4)
-	go c.keep(logged)
-	go c.reserve(logged)
-	go c.beside(logged)
-	go c.stage(logged, l.next-1)
-	note()
-	if c.r.rig.Power != nil {
-		c.wg.Add(1)
-		go c.supply(work)
-	}
-	if err := c.r.startCommand(); l.failed == nil {
-		l.failed = err
 	}
 	schedule := c.r.opt.Schedule
 	done := ctx.Done()
@@ -158,6 +137,36 @@ func (c *crew) run(ctx, logged, work context.Context, wall timebase.Source) {
 		case <-done:
 		}
 	}
+}
+
+// begin takes in what a batch begins with, or is continued with, and starts what runs beside the loop. It is false where that cannot be.
+func (c *crew) begin(ctx, logged, work context.Context, wall timebase.Source, alarm timebase.Alarm) bool {
+	l := c.r.loop
+	readback := c.readback(ctx, alarm)
+	if err := l.w.Reserve(); err != nil {
+		l.failed = fmt.Errorf("%w: %w", ErrEvidence, err)
+		return false
+	}
+	note, err := l.arm(c.clock.Now())
+	if err != nil {
+		l.failed = err
+		return false
+	}
+	l.begin(c.clock.Now(), wall, readback)
+	c.wg.Add(4)
+	go c.keep(logged)
+	go c.reserve(logged)
+	go c.beside(logged)
+	go c.stage(logged, l.next-1)
+	note()
+	if c.r.rig.Power != nil {
+		c.wg.Add(1)
+		go c.supply(work)
+	}
+	if err := c.r.startCommand(); l.failed == nil {
+		l.failed = err
+	}
+	return true
 }
 
 // startCommand gives the start command in the name of the operator who answers for the batch, unless a start must come.

@@ -169,7 +169,7 @@ func fault(l *script.Line, known []string, plant *sim.Plant, scripted map[uint32
 // go_to the step to go to.
 func command(l *script.Line, known []string) (func(*runner.Runner), error) {
 	is := func(c sequencer.Command) bool { return len(l.Args) > 0 && l.Args[0] == c.String() }
-	named := is(sequencer.Acknowledge) || is(sequencer.ResetInterlock)
+	named := is(sequencer.Acknowledge) || is(sequencer.ResetInterlock) || is(sequencer.ResetSafeState)
 	least, most := 3, 4
 	if is(sequencer.GoTo) || is(sequencer.Change) {
 		least, most = 5, 5

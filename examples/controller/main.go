@@ -23,13 +23,14 @@
 //	at 14s answer op1 2 "2.50 kg"
 //	at 15s command acknowledge op1 "seen" TAH301
 //	at 16s command reset_interlock op1 "level is back" IL-HEAT-DRY
+//	at 16s command reset_safe_state op1 "the plug was loose" XV301
 //	at 1s command confirm_time op1 "by my watch"    # the wall clock was UNSET, and the start refused
 //	at 2s command start op1 "time is confirmed"
 //
 // Every line has a time. The faults are those of sim.FaultKind (go doc -all ./hal/sim FaultKind); commands are those of
 // sequencer.Command, by an operator, with a reason, and concern the whole batch or the step behind that. Go_to has, besides, the step
-// that comes next; change has a parameter and its new value, acknowledge an alarm and reset_interlock an interlock. An answer names the
-// number of its prompt, which nobody else answers then. What stands behind # is a comment.
+// that comes next; change has a parameter and its new value, acknowledge an alarm, reset_interlock an interlock and reset_safe_state an output. An
+// answer names the number of its prompt, which nobody else answers then. What stands behind # is a comment.
 //
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures

@@ -43,7 +43,7 @@ func TestWhatIsWrongWithAFaultScriptIsToldInTheOrderOfItsLines(t *testing.T) {
 		"at 4s command force op1 \"x\" CHARGE_Z\n")
 	o := controller("-virtual", "-faults", "script")
 	require.Equal(t, exitFailed, o.code)
-	require.Regexp(t, `(?s)^script:1:.*there are start, pause, .*, comment, acknowledge, reset_interlock, confirm_time, historian_total\n.*\nscript:2:.*\nscript:4:.*`+
+	require.Regexp(t, `(?s)^script:1:.*there are start, pause, .*, comment, acknowledge, reset_interlock, confirm_time, historian_total, reset_safe_state\n.*\nscript:2:.*\nscript:4:.*`+
 		`the recipe has no step "CHARGE_Z"; it has BLEND, `, o.err)
 	require.NotContains(t, o.err, "script:3:")
 }

@@ -229,10 +229,25 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
 		return fmt.Sprintf("TRIP requested by %s: %s%s", text(record.LogicalTag), text(record.Result), bracket(text(record.Detail)))
+	case record.KindSafeState, record.KindPowerWarning:
+		return faulted(b, r)
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
 	return ""
+}
+
+// faulted says what a fault has done to an output, and what was heard of the supply.
+func faulted(b *batch.Batch, r *record.Record) string {
+	text := r.Text
+	switch {
+	case r.Kind == record.KindPowerWarning:
+		return "SUPPLY " + text(record.Result)
+	case text(record.Result) == "returned":
+		return fmt.Sprintf("%s is out of its safe state%s", text(record.LogicalTag), bracket(text(record.SafeStateReason)))
+	}
+	return fmt.Sprintf("SAFE STATE of %s, %s %s, by %s: %s%s", text(record.LogicalTag), text(record.RecoverPolicy), b.Shown(r, record.SafeState),
+		text(record.FaultClass), text(record.Result), bracket(text(record.SafeStateReason)))
 }
 
 // recovered says how a batch that is continued was recovered, and what was under way in it.
@@ -289,7 +304,7 @@ func shown(k record.Kind) bool {
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
-		record.KindTimeSourceChange:
+		record.KindTimeSourceChange, record.KindSafeState, record.KindPowerWarning:
 		return true
 	}
 	return false
