@@ -15,7 +15,7 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 4. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "a6644e181054b33900bac93c0715f62f5e000f60626167a60ffed876960c5726",
+	"testdata/engine1/demo":   "5bd9ed3681feaaec312588c02ea147c6c1ea381150b904c0752aa8f64a99a4a9",
 	"testdata/engine1/faults": "d4518a44e89e5290affb1a49b17510698d65ab9f1c76a6e1196cc1ffaae6347a",
 }
 
