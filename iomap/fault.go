@@ -12,7 +12,7 @@ type FaultClass uint8
 const (
 	NoClass      FaultClass = iota
 	InputInvalid            // an input that the output depends on has a value which its scaling or its range refuses
-	NetStale                // the output's own read-back, or an input that it depends on, is STALE, or of the input nothing was ever heard
+	NetStale                // the output's own read-back, where it comes again and again, or an input that it depends on, is STALE, or of the input nothing was ever heard
 	SensorBad               // the source of an input that the output depends on says that its value is BAD
 	DeviceAbsent            // the output's device does not confirm or reads back something else, its read-back is BAD, or the port is lost
 	RunnerLost              // the process that runs the batch has died, and the board has run on: found at the next start
@@ -116,14 +116,17 @@ func (k *Machine) Trouble(id tag.ID) FaultClass {
 }
 
 // Absent is the class of the fault that lasts of an output by what it reads back: NetStale, DeviceAbsent where that is BAD, or NoClass. An
-// output that is not read back, or was not since the boot, has none.
+// output that is not read back, or was not since the boot, has none, and one that was read back once only is not STALE by that: there are
+// ports that do no more.
 func (k *Machine) Absent(id tag.ID) FaultClass {
 	s := &k.st[id]
 	switch {
 	case k.m.Tags[id].StaleAfter == 0 || s.At == 0 || s.Told == untold || tag.Quality(s.Told) == tag.Good:
 		return NoClass
-	case tag.Quality(s.Told) == tag.Stale:
+	case tag.Quality(s.Told) != tag.Stale:
+		return DeviceAbsent
+	case s.Again:
 		return NetStale
 	}
-	return DeviceAbsent
+	return NoClass
 }

@@ -55,6 +55,7 @@ type state struct {
 	Pending int64 // Switch: when Raw has rested long enough, Never if it equals Value
 	Quality uint8 // Good or Bad as the source says
 	Told    uint8 // quality last told by an effect, or untold
+	Again   bool  // a Good value has come more than once
 	Invalid bool  // it is Bad because its value was refused here, and not because the source says so
 }
 
@@ -158,6 +159,7 @@ func (k *Machine) sample(at int64, ev *Event, fx []Effect) []Effect {
 	// No value was true after it came in, nor before the epoch.
 	age := min(max(ev.AgeMS, 0), at/1_000_000+1)
 	s.Raw, s.At, s.Quality = raw, max(at-age*1_000_000, 1), uint8(tag.Good)
+	s.Again = s.Again || !first && s.At > before.At+1_000_000 // what a boot has read comes as a sample, too
 	stale := len(k.st) + int(ev.Tag)
 	if due := s.At + t.StaleAfter + 1; t.StaleAfter > 0 && due > at && due < k.timers.Due(stale) {
 		k.timers.Set(stale, due)

@@ -197,7 +197,7 @@ func (r *records) totals(n uint64, rec *record.Record) {
 
 // mayFollow tells whether a kind may stand behind the record that ends a journal: what the shell has left to say of itself.
 func mayFollow(k record.Kind) bool {
-	return k == record.KindMeasures || k == record.KindStorageHealth || k == record.KindTraceDump
+	return k == record.KindMeasures || k == record.KindStorageHealth || k == record.KindTraceDump || k == record.KindWatchdog
 }
 
 // identify holds what never changes in a batch's journal against the records before.

@@ -279,7 +279,6 @@ type remnant struct{ id, journal string }
 // rest drives the outputs of a batch that cannot be continued to their safe values, and says what became of that. Which they are
 // says m, or, where nothing is known of the batch, the map of the command line.
 func rest(ctx context.Context, f *flags, m *iomap.Map) string {
-	at, living := findPlant(filepath.Join(f.out, "plant"))
 	var err error
 	if m == nil {
 		var plan *batch.Plan
@@ -287,21 +286,34 @@ func rest(ctx context.Context, f *flags, m *iomap.Map) string {
 			m = plan.Map
 		}
 	}
-	if err == nil && !living {
-		err = errors.New("no plant runs")
-	}
-	var w *wire
-	clock := system.NewClock(at.Speed)
-	if err == nil {
-		w, err = connect(ctx, &plantFlags{dir: filepath.Join(f.out, "plant"), seed: at.Seed, speed: at.Speed, linger: lingerFor}, clock)
-	}
-	if err == nil {
-		err = errors.Join(runner.MakeSafe(context.WithoutCancel(ctx), m, runner.Rig{Port: w, Clock: clock}), w.Close())
+	switch {
+	case err != nil:
+	case f.board != "":
+		var s *station
+		if s, err = f.onBoard(m); err == nil {
+			err = s.rest(context.WithoutCancel(ctx), m)
+		}
+	default:
+		err = restPlant(ctx, f, m)
 	}
 	if err != nil {
 		return fmt.Sprintf("ITS OUTPUTS MAY BE ON, see to them by hand: they were not driven to their safe values: %v", err)
 	}
 	return "the outputs of map " + m.ID + " were driven to their safe values"
+}
+
+// restPlant drives the outputs of the plant that runs.
+func restPlant(ctx context.Context, f *flags, m *iomap.Map) error {
+	at, living := findPlant(filepath.Join(f.out, "plant"))
+	if !living {
+		return errors.New("no plant runs")
+	}
+	clock := system.NewClock(at.Speed)
+	w, err := connect(ctx, &plantFlags{dir: filepath.Join(f.out, "plant"), seed: at.Seed, speed: at.Speed, linger: lingerFor}, clock)
+	if err != nil {
+		return err
+	}
+	return errors.Join(runner.MakeSafe(context.WithoutCancel(ctx), m, runner.Rig{Port: w, Clock: clock}), w.Close())
 }
 
 // numbered are the names that nextBatch gives, seeded those of journals in virtual time, and reserved those of directories that are

@@ -41,7 +41,10 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 	f.finishReleases(stderr)
 	j, err := choose(f, stderr)
 	var m *iomap.Map
-	if err == nil && f.fram != "" {
+	if err == nil && f.board != "" {
+		_, err = f.onBoard(j.b.Plan.Map)
+	}
+	if err == nil && (f.fram != "" || f.station != nil && f.station.FRAM != nil) {
 		if err = j.anchored(f, stderr); err != nil && j.was != nil {
 			m, err = j.b.Plan.Map, fmt.Errorf("controller: batch %s was cut short: %w: %w", j.b.ID, errStuck, err)
 		}
@@ -169,6 +172,14 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 				return raw.Bits, ok
 			})
 		}, func() {}, nil
+	}
+	if s, err := f.onBoard(j.b.Plan.Map); err != nil {
+		return nil, nil, err
+	} else if s != nil {
+		if len(wrong) > 0 {
+			return nil, nil, fmt.Errorf("controller: -faults %s: a fault of the simulated plant, and this is a board; commands can be given", f.faults)
+		}
+		return s.connect(ctx, j, f, rig, opt)
 	}
 	p := &plantFlags{dir: filepath.Join(f.out, "plant"), seed: j.b.Seed, speed: f.speed, fresh: j.was == nil && !j.plant, linger: lingerFor}
 	if len(wrong) > 0 {

@@ -54,7 +54,7 @@ func (f *flags) device(name string, stderr io.Writer) (d *device, err error) {
 		if err := checkOut(f.out); err != nil {
 			return nil, err
 		}
-		chip, err := openChip(f.fram)
+		chip, err := f.openChip()
 		if err != nil {
 			return nil, err
 		}
@@ -70,6 +70,7 @@ func (f *flags) device(name string, stderr io.Writer) (d *device, err error) {
 
 // close ends what the process has to do with its device journal.
 func (f *flags) close(stderr io.Writer) {
+	defer f.station.leave(stderr)
 	if f.dev == nil {
 		return
 	}

@@ -58,14 +58,18 @@ var signLeast = record.KindHeadSigned.Spec().Gap
 // signingKey returns the key that signs the batch's heads, nil where there is none. From then on it signs those of the device
 // journal, too, where there is one: at once that of the start, if this process did not begin the journal.
 func signingKey(f *flags, b *batch.Batch) (*journal.Key, error) {
-	if f.key == "" {
-		return nil, nil
+	own, err := f.station.key(b.Plan.Map.Device)
+	if err != nil || f.key == "" && own == nil {
+		return nil, err
 	}
 	d, err := f.device(b.Plan.Map.Device, io.Discard)
 	if err != nil {
 		return nil, err
 	}
-	k, err := readKey(f.key, b.Plan.Map.Device)
+	k := own
+	if f.key != "" {
+		k, err = readKey(f.key, b.Plan.Map.Device)
+	}
 	if err != nil || d.id == "" {
 		return k, err
 	}

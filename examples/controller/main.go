@@ -9,6 +9,7 @@
 //	go run ./examples/controller rollback ...    go back to the version that was active before
 //	go run ./examples/controller versions    what is active, what was, and who said so
 //	go run ./examples/controller extract ...    some records of a batch as a package, on record
+//	go run ./examples/controller -board FILE -map FILE -recipe FILE ...    the same on the devices of this machine, in real time
 //
 // # A fault script (-faults) has lines such as
 //
@@ -38,7 +39,8 @@
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
-// that they lie on (medium.go); the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go); cuts
+// that they lie on (medium.go); a board with real devices (board.go),
+// or the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go); cuts
 // of its power (power.go), references of the wall clock (time.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a
 // terminal (live.go).
 package main
@@ -87,6 +89,8 @@ type flags struct {
 	given                                               map[string]bool // the flags that stand on the command line
 	scripted                                            map[uint32]bool // prompts, by number, that the fault script answers
 	dev                                                 *device         // nil: nobody has asked for it yet; see flags.device
+	board                                               string
+	station                                             *station // nil: nobody has asked for it yet; see flags.onBoard
 }
 
 func main() {
@@ -134,11 +138,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
-	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the heads of the journal: Ed25519 or P-256, PKCS #8 in PEM")
-	set.StringVar(&f.oldKey, "oldkey", "", "private key `FILE` in whose place -key is from now on")
+	boardFlags(set, &f)
 	exportFlags(set, &f)
 	set.StringVar(&f.replaced, "medium-replaced", "", "`REASON` for which the medium below -out was replaced by the one that is there now; goes on record")
-	set.StringVar(&f.fram, "fram", "", framHelp)
 	set.BoolVar(&f.json, "json", false, "print the closing summary as one JSON object, and nothing else")
 	sortFlags(set, &f)
 	set.BoolVar(&f.prompt, "prompt", false, "ask the person at the terminal instead of answering prompts automatically")
@@ -209,6 +211,10 @@ func (f *flags) wrong(rest []string) string {
 		return fmt.Sprintf("-time %s: %v", f.time, watchable(f.time))
 	case f.realTime && (f.virtual || f.speed != 1):
 		return "-realtime: deadlines are kept near in real time; leave out -virtual and -speed, or -realtime"
+	case f.board != "" && f.fram != "":
+		return "-board and -fram: the board file names the chip, which no file stands in for; leave out -fram"
+	case f.board != "" && (f.virtual || f.speed != 1 || f.powercut > 0 || f.given["seed"]):
+		return "-board: -virtual, -speed, -powercut and -seed are of the simulated plant; leave them out, or -board"
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}
@@ -219,7 +225,7 @@ func (f *flags) wrong(rest []string) string {
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
 		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time,
-		"historian": f.historian} {
+		"historian": f.historian, "board": f.board} {
 		if f.given[name] && value == "" {
 			return name
 		}

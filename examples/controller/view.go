@@ -225,10 +225,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
 		return fmt.Sprintf("TRIP requested by %s: %s%s", text(record.LogicalTag), text(record.Result), bracket(text(record.Detail)))
-	case record.KindSafeState, record.KindPowerWarning:
+	case record.KindSafeState, record.KindPowerWarning, record.KindOutputFault:
 		return faulted(b, r)
-	case record.KindOutputFault:
-		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
 	return ""
 }
@@ -249,6 +247,9 @@ func heard(k record.Kind, r *record.Record) string {
 // faulted says what a fault has done to an output, and what was heard of the supply.
 func faulted(b *batch.Batch, r *record.Record) string {
 	text := r.Text
+	if r.Kind == record.KindOutputFault {
+		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
+	}
 	switch {
 	case r.Kind == record.KindPowerWarning:
 		return "SUPPLY " + text(record.Result)

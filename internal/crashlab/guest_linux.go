@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/batchkit/batchkit/internal/vmbed/pid1"
 	"github.com/batchkit/batchkit/journal"
 )
 
@@ -34,24 +35,19 @@ func guest() error {
 	if err != nil {
 		fmt.Println("crashlab guest:", err)
 	}
-	unix.Sync()
-	return errors.Join(err, unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
+	return errors.Join(err, pid1.PowerOff())
 }
 
 func lifeOfGuest() error {
 	for _, fs := range [][2]string{{"devtmpfs", "/dev"}, {"proc", "/proc"}} {
-		if err := mount(fs[0], fs[1], fs[0], ""); err != nil {
+		if err := pid1.Mount(fs[0], fs[1], fs[0], ""); err != nil {
 			return err
 		}
 	}
-	if fd, err := unix.Open("/dev/console", unix.O_WRONLY|unix.O_NOCTTY, 0); err == nil { // the kernel found none for us yet
-		for _, std := range []int{1, 2} {
-			if err := unix.Dup3(fd, std, 0); err != nil {
-				return fmt.Errorf("taking the console for output: %w", err)
-			}
-		}
+	if err := pid1.Output("/dev/console"); err != nil {
+		return err
 	}
-	if err := modules("/modules"); err != nil {
+	if err := pid1.Modules("/modules"); err != nil {
 		return err
 	}
 	line, err := os.ReadFile("/proc/cmdline")
@@ -64,7 +60,7 @@ func lifeOfGuest() error {
 	if err != nil {
 		return err
 	}
-	if err := mount(diskDevice, mountPoint, "ext4", s.mount); err != nil {
+	if err := pid1.Mount(diskDevice, mountPoint, "ext4", s.mount); err != nil {
 		return err
 	}
 	for n := 1; n <= lives; n++ {
@@ -74,37 +70,6 @@ func lifeOfGuest() error {
 	}
 	if err := unix.Unmount(mountPoint, 0); err != nil {
 		return fmt.Errorf("unmounting %s: %w", mountPoint, err)
-	}
-	return nil
-}
-
-func mount(source, at, kind, opts string) error {
-	if err := os.MkdirAll(at, 0o755); err != nil {
-		return err
-	}
-	if err := unix.Mount(source, at, kind, 0, opts); err != nil && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("mounting %s at %s as %s %s: %w", source, at, kind, opts, err)
-	}
-	return nil
-}
-
-// modules loads the kernel's modules that the file "order" in dir names.
-func modules(dir string) error {
-	order, err := os.ReadFile(filepath.Join(dir, "order"))
-	if err != nil {
-		return err
-	}
-	for _, name := range strings.Fields(string(order)) {
-		f, err := os.Open(filepath.Join(dir, name))
-		if err != nil {
-			return err
-		}
-		// One that does not fit this processor is left out: another stands in for it.
-		err = unix.FinitModule(int(f.Fd()), "", 0)
-		if err != nil && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.ENODEV) {
-			return fmt.Errorf("loading module %s: %w", name, err)
-		}
-		f.Close()
 	}
 	return nil
 }

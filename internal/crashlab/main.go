@@ -45,7 +45,7 @@ func run(args []string) error {
 func exploreCommand(args []string) error {
 	var o options
 	f := flag.NewFlagSet("explore", flag.ContinueOnError)
-	f.StringVar(&o.bed, "bed", "", "directory with vmlinuz and initrd.cpio, as run.sh makes it")
+	f.StringVar(&o.bed, "bed", "", "directory with vmlinux and initrd.cpio, as run.sh makes it")
 	f.IntVar(&o.states, "states", 2000, "crash states of our writer; every other run gets a quarter")
 	f.Uint64Var(&o.seed, "seed", 1, "from which the states are drawn")
 	f.IntVar(&o.jobs, "jobs", 1, "states judged at the same time")

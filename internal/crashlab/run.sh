@@ -23,9 +23,6 @@ packages=()
 need() { command -v "$1" >/dev/null || packages+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
 need cpio cpio
-need modprobe kmod
-need xz xz-utils
-need zstd zstd
 need e2fsck e2fsprogs
 need debugfs e2fsprogs
 if [ ${#packages[@]} -gt 0 ]; then
@@ -34,53 +31,19 @@ if [ ${#packages[@]} -gt 0 ]; then
 		fail "installing ${packages[*]}; see $cache/apt.log"
 fi
 
-# The kernel, unpacked and not installed. Newer releases split it into packages that the first one depends on.
-if [ ! -e "$cache/kernel/ready" ]; then
-	rm -rf "$cache/kernel"
-	mkdir -p "$cache/kernel"
-	[ -n "$(apt-cache depends linux-image-amd64 2>/dev/null)" ] || apt-get update -qq
-	image=$(apt-cache depends linux-image-amd64 | awk '/Depends: linux-image-/ {print $2; exit}')
-	[ -n "$image" ] || fail "linux-image-amd64 depends on no kernel; are Debian's package lists there?"
-	parts=$(apt-cache depends "$image" | awk '/Depends: linux-(binary|modules|base)-[0-9]/ {print $2}')
-	cd "$cache/kernel"
-	# shellcheck disable=SC2086
-	apt-get download -qq -o APT::Sandbox::User=root $image $parts
-	for deb in *.deb; do dpkg-deb -x "$deb" .; done
-	rm -f -- *.deb
-	touch ready
-	cd - >/dev/null
-fi
-modules=$(find "$cache/kernel" -path "*/lib/modules/*" -prune -type d | sort | head -n 1)
-[ -n "$modules" ] || fail "no modules in $cache/kernel; remove it and run again"
-version=$(basename "$modules")
-base=${modules%/lib/modules/*}
-[ -e "$modules/modules.dep.bin" ] || depmod -b "$base" "$version"
+# The kernel and its modules, those of the test bed.
+BATCHKIT_BED_CACHE=$cache bash "$here/../vmbed/make.sh" -install
+kernel=$cache/bed
+version=$(cat "$kernel/version")
 
-# The bed: the kernel, and an initial RAM disk with our program as init and the modules in the order of their loading.
-bed=$cache/bed
+# The lab: that kernel, and its initial RAM disk with our program as init behind the modules.
+bed=$cache/lab
 rm -rf "$bed"
-mkdir -p "$bed/root/modules"
+mkdir -p "$bed/root"
 (cd "$here/../.." && CGO_ENABLED=0 go build -trimpath -o "$cache/crashlab" ./internal/crashlab)
 cp "$cache/crashlab" "$bed/root/init"
-vmlinuz=$(find "$cache/kernel" -name "vmlinuz*" -type f | head -n 1)
-[ -n "$vmlinuz" ] || fail "no vmlinuz in $cache/kernel; remove it and run again"
-cp "$vmlinuz" "$bed/vmlinuz"
-: >"$bed/root/modules/order"
-for m in virtio_pci virtio_blk crc32c_generic ext4; do
-	# One that the kernel has built in is none to load.
-	modprobe -d "$base" -S "$version" --show-depends "$m" 2>/dev/null | awk '$1 == "insmod" {print $2}' || true
-done | awk '!seen[$0]++' | while read -r file; do
-	name=$(basename "$file")
-	name=${name%.xz}
-	name=${name%.zst}
-	case $file in
-	*.xz) xz -dc "$file" ;;
-	*.zst) zstd -dcq "$file" ;;
-	*) cat "$file" ;;
-	esac >"$bed/root/modules/$name"
-	echo "$name" >>"$bed/root/modules/order"
-done
-(cd "$bed/root" && find . | cpio -o -H newc --quiet) >"$bed/initrd.cpio"
+ln -s "$kernel/vmlinux" "$bed/vmlinux"
+{ cat "$kernel/modules.cpio" && cd "$bed/root" && find . | cpio -o -H newc --quiet; } >"$bed/initrd.cpio"
 
 echo "crashlab: Linux $version, $(qemu-system-x86_64 --version | head -n 1), $(e2fsck -V 2>&1 | head -n 1)"
 "$cache/crashlab" explore -bed "$bed" -states "$states" -jobs "${JOBS:-$(nproc)}" -out "$cache/recordings" "$@"

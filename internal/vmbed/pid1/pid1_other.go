@@ -1,0 +1,5 @@
+//go:build !linux
+
+// The package on systems that have no such process: it is empty.
+
+package pid1
