@@ -35,7 +35,7 @@ func TestSuitesInTheKernel(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "testdata")); err == nil {
 			m.bring = append(m.bring, filepath.Join(dir, "testdata"))
 		}
-		programs = append(programs, program{Args: []string{tests, "-test.v", "-test.run", s.run}, Env: environment(os.Environ()), Dir: dir})
+		programs = append(programs, program{Dir: dir, Env: environment(os.Environ()), Args: []string{tests, "-test.v", "-test.run", s.run}})
 		require.FileExists(t, tests, "package %d has tests", i)
 	}
 	said, statuses, err := b.run(context.Background(), m, nil, programs...)
