@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
@@ -100,6 +101,7 @@ func (s *stage) Seen(tag.ID) int64 { return s.at }
 // Time says that nobody knows it.
 func (s *stage) Time() (timebase.Sync, int64)      { return timebase.Unset, 0 }
 func (s *stage) Blocks(int) (blocks, settled bool) { return false, true }
+func (s *stage) Faults(int) iomap.FaultSet         { return 0 }
 
 // Total is at its target.
 func (s *stage) Source(w int) (bool, tag.Quality) {

@@ -106,7 +106,10 @@ func (c *compiler) compile() *program {
 		if t := &c.plan.Map.Tags[i]; t.Output {
 			c.out.outputs = append(c.out.outputs, tag.ID(i))
 			c.out.seq.Outputs = append(c.out.seq.Outputs, sequencer.Output{Tag: tag.ID(i), Safe: t.Safe, Within: within(t), Fresh: t.StaleAfter})
-			if p := c.plan.Map.Trip; p != nil && p.Tag == tag.ID(i) {
+			out := &c.out.seq.Outputs[len(c.out.outputs)-1]
+			if p := c.plan.Map.Trip; p == nil || p.Tag != tag.ID(i) {
+				out.Faults = &t.Faults
+			} else {
 				c.out.seq.Trip = &sequencer.Trip{Output: len(c.out.outputs) - 1, Value: p.Value, Confirm: p.Confirm, Within: p.Within}
 			}
 		}

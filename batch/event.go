@@ -34,6 +34,8 @@ const (
 	ResourceQueue   // the place of a request in an arbiter's queue
 
 	HistorianSaid // a historian's total of a window that has closed, or why there is none
+
+	PowerWarned // an early warning that the supply fails, or, with OK, that it is back
 )
 
 // Packed tells whether events of this kind go into blocks.
@@ -63,6 +65,8 @@ type Event struct {
 	Anchor   string    // Boot: where the journal's head is kept besides; "": nobody was asked to keep it
 
 	Checkpoint uint64 // Boot: generation of the checkpoint from which the state follows; 0: it follows from the first record
+	BootID     string // Boot: what tells one start of the board from another; "": not told
+	Reset      string // Boot: why the board came up, as hal.ResetCause has it; "": nobody tells
 	Phases     string // Boot: the elements that were under way, in the words of Machine.Phases; "": none, or not told
 
 	LateMS, LimitMS int64 // Late
@@ -70,7 +74,7 @@ type Event struct {
 	Command  sequencer.Command // Told
 	Step     string            // Told: element, "" for the procedure
 	Target   string            // Told, GoTo: element that comes next
-	Name     string            // Told: parameter (Change), alarm (Acknowledge), interlock (ResetInterlock) or window (HistorianTotal)
+	Name     string            // Told: parameter (Change), alarm (Acknowledge), interlock (ResetInterlock), output (ResetSafeState) or window (HistorianTotal)
 	Operator string            // Told, Answered: who
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why
@@ -86,6 +90,8 @@ type Event struct {
 	Place int64  // ResourceQueue: place in the queue, 1 for who is next
 	Owner string // ResourceQueue: who has it, at most 200 bytes; "": not told
 	Since int64  // ResourceQueue: since when the owner has it, UTC in ns since 1970; 0: not told
+
+	Holdup int64 // PowerWarned: for how long the board runs on after a warning, ns
 
 	Window int    // HistorianSaid: number of the window, of those that Machine.Sought names
 	Source string // HistorianSaid: who or what gives it, at most 200 bytes

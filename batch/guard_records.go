@@ -86,7 +86,8 @@ func (m *Machine) interlock(n *iomap.Notice, fx []Effect) []Effect {
 func (m *Machine) alarm(n *iomap.Notice, fx []Effect) []Effect {
 	k := n.Index
 	i, a := len(m.b.Plan.Map.Interlocks)+k, &m.b.Plan.Map.Alarms[k]
-	if raised := n.Was&iomap.AlarmAcknowledged == 0 && n.Is&iomap.AlarmAcknowledged != 0; raised && a.Fault != iomap.FaultOutput && a.Fault != iomap.FaultTimeout {
+	if raised := n.Was&iomap.AlarmAcknowledged == 0 && n.Is&iomap.AlarmAcknowledged != 0; raised && a.Fault != iomap.FaultOutput && a.Fault != iomap.FaultTimeout &&
+		a.Fault != iomap.FaultSafeState {
 		m.refs.Steps[k] = int32(m.seq.Active()) + 1
 	}
 	m.begin(record.KindAlarm)
@@ -186,18 +187,25 @@ func (m *Machine) standing(i int) string {
 	return text
 }
 
-// by is the last record of the interlock that has led to an effect, 0 for none.
+// by is the last record of the interlock, or of the safe state, that has led to an effect, 0 for none.
 func (m *Machine) by(e *sequencer.Effect) uint64 {
-	if e == nil || e.Interlock == 0 {
-		return 0
+	switch {
+	case e == nil:
+	case e.Interlock > 0:
+		return m.refs.Interlocks[e.Interlock-1]
+	case e.Fault != iomap.NoClass && len(m.refs.SafeStates) > 0:
+		return m.refs.SafeStates[e.Output]
 	}
-	return m.refs.Interlocks[e.Interlock-1]
+	return 0
 }
 
-// because is a text that names an interlock by number + 1, 0 for none, and where that blocks, from what it does.
-func (m *Machine) because(text string, interlock int) string {
-	if i := interlock - 1; i >= 0 && m.guard.Blocks(i) {
+// because is a text that names an interlock or a fault, and where that blocks, from what it does.
+func (m *Machine) because(text string, g sequencer.Gate) string {
+	switch i := g.Interlock - 1; {
+	case i >= 0 && m.guard.Blocks(i):
 		return text + m.standing(i)
+	case i < 0 && g.Fault != iomap.NoClass:
+		return text + m.heldBy(g)
 	}
 	return text
 }

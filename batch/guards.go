@@ -20,16 +20,21 @@ type guardRefs struct {
 	Steps      []int32  // by alarm: the element that it touched + 1, 0 for none
 	Faulty     []uint8  // by output: 1 where a device has not confirmed what was commanded; only where an alarm asks
 	Late       []uint8  // by element: 1 where it has run out of time and has not gone on; only where an alarm asks
+	SafeStates []uint64 // by output: its last safe_state record
+	Unsafe     []uint8  // by output: 1 where it is in the safe state of a fault; only where an alarm asks
 
-	faulty, late int // how many they are
+	faulty, late, unsafe int // how many they are
 }
 
 func (b *Batch) guardRefs() (r guardRefs) {
 	m := b.Plan.Map
 	r.Noticed = make([]uint64, len(m.Interlocks)+len(m.Alarms))
 	r.Interlocks, r.Alarms, r.Steps = make([]uint64, len(m.Interlocks)), make([]uint64, len(m.Alarms)), make([]int32, len(m.Alarms))
+	r.SafeStates = make([]uint64, len(b.prog.outputs))
 	for i := range m.Alarms {
 		switch m.Alarms[i].Fault {
+		case iomap.FaultSafeState:
+			r.Unsafe = make([]uint8, len(b.prog.outputs))
 		case iomap.FaultOutput:
 			r.Faulty = make([]uint8, len(b.prog.outputs))
 		case iomap.FaultTimeout:
@@ -41,7 +46,13 @@ func (b *Batch) guardRefs() (r guardRefs) {
 
 // counted counts the faults that last and tells whether each is noted as it must be.
 func (r *guardRefs) counted() bool {
-	r.faulty, r.late = 0, 0
+	r.faulty, r.late, r.unsafe = 0, 0, 0
+	for _, unsafe := range r.Unsafe {
+		r.unsafe += int(unsafe)
+		if unsafe > 1 {
+			return false
+		}
+	}
 	for _, faulty := range r.Faulty {
 		r.faulty += int(faulty)
 		if faulty > 1 {
@@ -68,7 +79,7 @@ func (c *compiler) gates() {
 	reactions := [...]sequencer.Command{iomap.ReactHold: sequencer.Hold, iomap.ReactAbort: sequencer.Abort, iomap.ReactHardAbort: sequencer.HardAbort}
 	for i := range c.plan.Map.Interlocks {
 		d := &c.plan.Map.Interlocks[i]
-		t := sequencer.Interlock{Trip: d.Kind != iomap.PermissiveKind, React: reactions[d.Reaction]}
+		t := sequencer.Interlock{Trip: d.Kind != iomap.PermissiveKind, React: reactions[d.Reaction], Safety: d.Kind == iomap.SafetyTripKind}
 		t.Text = [...]string{iomap.PermissiveKind: "permissive %s wants: %s", iomap.TripKind: "interlock %s blocks: %s",
 			iomap.SafetyTripKind: "safety trip %s of the PLC: %s"}[d.Kind]
 		t.Text = fmt.Sprintf(t.Text, d.ID, d.Text)
@@ -193,6 +204,9 @@ func (m *Machine) faults(e *sequencer.Effect, fx []Effect) []Effect {
 	case e.Kind == sequencer.OutputFault && len(r.Faulty) > 0:
 		mark(r.Faulty, e.Output, 1, &r.faulty)
 		return m.fault(iomap.FaultOutput, m.seq.Owner(e.Output), m.next-1, fx)
+	case e.Kind == sequencer.SafeStateChanged && len(r.Unsafe) > 0:
+		mark(r.Unsafe, e.Output, uint8(bit(e.Fault != iomap.NoClass)), &r.unsafe)
+		return m.fault(iomap.FaultSafeState, m.seq.Owner(e.Output), m.next-1, fx)
 	case e.Kind == sequencer.TimedOut && len(r.Late) > 0:
 		mark(r.Late, e.Elem, 1, &r.late)
 		return m.fault(iomap.FaultTimeout, e.Elem, m.next-1, fx)
@@ -228,10 +242,13 @@ func (m *Machine) fault(class iomap.Fault, e int, by uint64, fx []Effect) []Effe
 		if a.Fault != class {
 			continue
 		}
-		lasts := class == iomap.FaultOutput && r.faulty > 0 || class == iomap.FaultTimeout && r.late > 0
+		lasts, of := class == iomap.FaultOutput && r.faulty > 0 || class == iomap.FaultTimeout && r.late > 0, r.Faulty
+		if class == iomap.FaultSafeState {
+			lasts, of = r.unsafe > 0, r.Unsafe
+		}
 		if lasts && a.Of != tag.None {
 			o := slices.Index(m.form.prog.outputs, a.Of)
-			lasts = o >= 0 && r.Faulty[o] != 0
+			lasts = o >= 0 && of[o] != 0
 		}
 		n := len(m.notices)
 		m.notices = m.guard.Fault(m.now, m.io, k, lasts, m.notices)

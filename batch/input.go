@@ -69,6 +69,12 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		if ev.Anchor != "" {
 			b.Text(record.Anchor, ev.Anchor)
 		}
+		if ev.BootID != "" {
+			b.Text(record.BootID, ev.BootID)
+		}
+		if ev.Reset != "" {
+			b.Text(record.ResetCause, ev.Reset)
+		}
 		recovery(b, ev)
 	case Late:
 		start(record.KindTickLate)
@@ -90,6 +96,12 @@ func (m *Machine) appendInput(dst []byte, ev *Event) ([]byte, error) {
 		m.ruling(ev)
 	case HistorianSaid:
 		m.historianSaid(ev)
+	case PowerWarned:
+		start(record.KindPowerWarning)
+		b.Text(record.Result, powerWord(ev.OK))
+		if ev.Holdup > 0 {
+			b.Decimal(record.HoldupMS, ev.Holdup/1000, 3)
+		}
 	default:
 		return dst, fmt.Errorf("batch: event of kind %d has no record of its own", ev.Kind)
 	}
@@ -118,7 +130,8 @@ func (m *Machine) created() {
 
 // nameKeys are the keys under which the name in an order stands.
 var nameKeys = map[sequencer.Command]record.Key{sequencer.Change: record.Parameter, sequencer.Acknowledge: record.AlarmID,
-	sequencer.ResetInterlock: record.InterlockID, sequencer.HistorianTotal: record.MeterWindowID}
+	sequencer.ResetInterlock: record.InterlockID, sequencer.ResetSafeState: record.LogicalTag,
+	sequencer.HistorianTotal: record.MeterWindowID}
 
 // ordered writes what an operator has ordered.
 func (m *Machine) ordered(ev *Event) {
@@ -220,6 +233,13 @@ func detail(b *record.Body, ev *Event) {
 	if ev.Detail != "" {
 		b.Text(record.Detail, ev.Detail)
 	}
+}
+
+func powerWord(back bool) string {
+	if back {
+		return "restored"
+	}
+	return "failing"
 }
 
 func doneWord(ok bool) string {
@@ -401,6 +421,7 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		}
 	case record.KindBoot, record.KindRecovery:
 		ev.Kind, ev.Epoch, ev.Anchor = Boot, uint32(r.Int(record.Epoch)), r.Text(record.Anchor)
+		ev.BootID, ev.Reset = r.Text(record.BootID), r.Text(record.ResetCause)
 		if ev.Observation, err = ReadObservation(r); err != nil {
 			return ev, err
 		}
@@ -432,6 +453,13 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 		readRuling(r, &ev)
 	case record.KindHistorianTotal:
 		err = b.readHistorian(r, &ev)
+	case record.KindPowerWarning:
+		ev.Kind, ev.OK = PowerWarned, r.Text(record.Result) == powerWord(true)
+		var us int64
+		if text := r.Text(record.HoldupMS); text != "" {
+			us, _, err = quantity.ParseDecimal(text)
+			ev.Holdup = us * 1000
+		}
 	default:
 		err = fmt.Errorf("no input of the engine")
 	}

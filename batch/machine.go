@@ -29,6 +29,8 @@ type Machine struct {
 	line  []line      // by number of a request to an arbiter in the program: where it stands
 	feeds []feedState // by window
 
+	troubles troubles
+
 	// What follows is set anew by every Step.
 	at      int64 // monotonic time
 	now     int64 // engine time
@@ -86,6 +88,8 @@ func (b *Batch) Start() *Machine {
 	m.refs = refs{Elems: make([]uint64, n), Actions: make([]uint64, n), Windows: make([]uint64, w), Outputs: make([]uint64, len(p.outputs)),
 		Told: make([]uint64, w*noteCount), TotalQ: make([]uint8, w), recRefs: newRecRefs(w), guardRefs: b.guardRefs()}
 	m.line, m.feeds = make([]line, len(p.seq.Asks)), make([]feedState, w)
+	m.troubles = b.troubles()
+	m.troubledAll()
 	return m
 }
 
@@ -170,6 +174,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.ifx = m.io.Step(m.now, &e, m.ifx)
 		m.meter(ev)
 		m.touched()
+		m.troubled(ev.Tag)
 		m.tell(sequencer.Event{Kind: sequencer.Changed})
 	case Tick:
 		e := iomap.Event{Kind: iomap.Tick}
@@ -194,6 +199,8 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.tell(sequencer.Event{Kind: sequencer.Finished, ID: ev.ID, OK: ev.OK})
 	case HistorianSaid:
 		fx = m.heardTotal(ev, fx)
+	case PowerWarned:
+		m.tell(sequencer.Event{Kind: sequencer.Power, OK: ev.OK})
 	}
 	fx = m.guards(ev.Kind == Boot, m.qualities(ev.Kind == Boot, fx))
 	for i := 0; i < len(m.told); i++ {
@@ -209,6 +216,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 func (m *Machine) touched() {
 	for i := range m.ifx {
 		m.seq.Touch(m.ifx[i].Tag)
+		m.troubled(m.ifx[i].Tag)
 	}
 }
 
@@ -247,6 +255,7 @@ func (m *Machine) boot(ev *Event) {
 		m.meter(&Event{Tag: r.Tag, Bits: r.Bits})
 	}
 	m.ifx = m.ifx[:0]
+	m.troubledAll()
 	for w := range m.form.prog.wins {
 		if !m.met.Total(w).Open {
 			continue
@@ -258,5 +267,5 @@ func (m *Machine) boot(ev *Event) {
 			m.io.Told(id, q)
 		}
 	}
-	m.tell(sequencer.Event{Kind: sequencer.Boot})
+	m.tell(sequencer.Event{Kind: sequencer.Boot, Fault: cameUpFor(ev)})
 }

@@ -20,6 +20,8 @@ func (m *Machine) order(ev *Event, fx []Effect) []Effect {
 		return m.answer(ev, m.remark(ev), fx)
 	case sequencer.Acknowledge, sequencer.ResetInterlock:
 		return m.guarded(ev, fx)
+	case sequencer.ResetSafeState:
+		return m.resetSafe(ev, fx)
 	case sequencer.ConfirmTime:
 		return m.confirmTime(ev, fx)
 	case sequencer.Start:

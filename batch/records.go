@@ -120,6 +120,8 @@ func (m *Machine) decided(e *sequencer.Effect, fx []Effect) []Effect {
 		return m.put(fx)
 	case sequencer.OutputFault:
 		return m.outputFault(e, fx)
+	case sequencer.SafeStateChanged:
+		return m.safeState(e, fx)
 	case sequencer.Found:
 		m.found(e)
 	case sequencer.Diagnosed:
@@ -139,7 +141,7 @@ func (m *Machine) commanded(c sequencer.Command, r sequencer.Result, why string,
 	m.body.Text(record.Result, r.String())
 	m.body.Text(record.BatchState, m.seq.State(0).String())
 	if e != nil {
-		why = m.because(why, e.Interlock)
+		why = m.because(why, gateOf(e))
 	}
 	if why != "" {
 		m.body.Text(record.Detail, m.named(e, why, ": "))
@@ -259,7 +261,7 @@ func (m *Machine) waits(e *sequencer.Effect) string {
 	case e.Kind == sequencer.ActionStarted && m.form.prog.seq.Actions[e.Action].Kind == recipe.Step:
 		return m.released(e)
 	case e.Who.Elems[0] == 0:
-		return m.because(m.queued(e), e.Interlock)
+		return m.because(m.queued(e), gateOf(e))
 	}
 	return m.named(e, e.Reason, "; waits for ")
 }
@@ -355,8 +357,8 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Bool(record.SafeDirection, e.Safe)
 	m.body.Int(record.WriteID, int64(e.ID))
 	if e.Reason != "" {
-		if e.Value == t.Safe {
-			m.show(record.SafeState, t, t.Safe)
+		if e.Value == t.Safe || e.Fault != iomap.NoClass {
+			m.show(record.SafeState, t, e.Value)
 			m.body.Text(record.SafeStateReason, e.Reason)
 		} else {
 			m.body.Text(record.Detail, e.Reason)
@@ -393,6 +395,9 @@ func (m *Machine) outputFault(e *sequencer.Effect, fx []Effect) []Effect {
 	m.body.Text(record.Result, "unknown")
 	m.body.Text(record.Detail, e.Reason)
 	safe := t.Safe
+	if t.Faults.Policy[iomap.DeviceAbsent].State != iomap.KeepState {
+		safe = t.Faults.Policy[iomap.DeviceAbsent].Value
+	}
 	if p := m.b.Plan.Map.Trip; p != nil && m.form.prog.outputs[e.Output] == p.Tag { // at rest, or as it was requested
 		safe = e.Value
 	}

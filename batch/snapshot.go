@@ -11,7 +11,7 @@ import (
 
 // SnapshotForm is the number of the form of a snapshot. It grows whenever a field is added, removed, moved or given another
 // meaning: a checkpoint in another form is passed over.
-const SnapshotForm = 4
+const SnapshotForm = 5
 
 var errSnapshot = errors.New("batch: not a snapshot of a machine of this batch")
 
@@ -52,11 +52,11 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	return m.seq.Snapshot(m.met.Snapshot(m.guard.Snapshot(m.io.Snapshot(dst))))
 }
 
-func (m *Machine) refParts() [21]any {
+func (m *Machine) refParts() [23]any {
 	r := &m.refs
 	return [...]any{&r.Batch, r.Elems, r.Actions, r.Windows, r.Outputs, r.Told, r.TotalQ, r.Facts, r.Opened, r.Edges, r.Heard,
 		r.Recons, r.Hist, m.line, m.feeds, r.Noticed, r.Interlocks, r.Alarms, r.Steps, r.Faulty,
-		r.Late}
+		r.Late, r.SafeStates, r.Unsafe}
 }
 
 // Restore puts back a state that Snapshot gave.
@@ -106,5 +106,6 @@ func (m *Machine) Restore(src []byte) error {
 	if err != nil || len(src) != 0 {
 		return errSnapshot
 	}
+	m.troubledAll()
 	return nil
 }

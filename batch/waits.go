@@ -85,16 +85,12 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 	}
 	switch a.Kind {
 	case recipe.Set:
-		if i := m.seq.Withheld(s.Elem); i >= 0 {
-			w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
-		}
+		m.withheld(s.Elem, &w)
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.WaitTotal:
 		w.Needs = append(w.Needs, m.needTotal(a))
 	case recipe.Jog:
-		if i := m.seq.Withheld(s.Elem); i >= 0 {
-			w.For = m.because(m.form.prog.seq.Interlocks[i].Text, i+1)
-		}
+		m.withheld(s.Elem, &w)
 		w.Needs = append(w.Needs, m.needTotal(a))
 		m.needOutputs(at, s.Elem, &w)
 	case recipe.VerifyStable:
@@ -116,6 +112,13 @@ func (m *Machine) wait(at int64, s *sequencer.Wait) Wait {
 		w.Needs = append(w.Needs, Need{Kind: NeedTime, Wants: seconds(max(left, 0)) + " more"})
 	}
 	return w
+}
+
+// withheld says what keeps an element from what it sets.
+func (m *Machine) withheld(e int, w *Wait) {
+	if g, words := m.seq.Withheld(e); words != "" {
+		w.For = m.because(words, g)
+	}
 }
 
 // needState says what a phase waits for that is in no action.

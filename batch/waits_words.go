@@ -102,6 +102,8 @@ func (m *Machine) Dues(at int64) (words []string) {
 			words = append(words, "the safe value of "+m.b.Plan.Map.Tags[m.form.prog.outputs[d.Output]].Name+" is written again")
 		case sequencer.DueEscape:
 			words = append(words, "the time for devices to confirm is over")
+		case sequencer.DueFault:
+			words = append(words, "the fault of "+m.b.Plan.Map.Tags[m.form.prog.outputs[d.Output]].Name+" was gone for long enough")
 		case sequencer.DueTrip:
 			words = append(words, "the time for a trip to be confirmed is over")
 		}

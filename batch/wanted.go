@@ -11,7 +11,7 @@ import (
 )
 
 // Wanted says what would bring a batch on that waits for persons alone, in the order in which they are to give it: each a command by its
-// name, and behind a blank what it is for, if it is not for the whole batch, such as "reset_interlock IL-LEVEL", "restart" and
+// name, and behind a blank what it is for, if it is not for the whole batch, such as "reset_interlock IL-LEVEL", "reset_safe_state XV101", "restart" and
 // "release MAIN.step"; "answer 2" is an answer to prompt 2. An interlock whose violation lasts is not reset before that is over. It is
 // empty where no order is waited for, and changes nothing.
 func (m *Machine) Wanted() (orders []string) {
@@ -31,6 +31,11 @@ func (m *Machine) Wanted() (orders []string) {
 	for i := range m.b.Plan.Map.Interlocks {
 		if t := &m.b.Plan.Map.Interlocks[i]; t.Latch && (m.guard.Status(i) == iomap.Latched || m.guard.Status(i) == iomap.Tripped) {
 			add(sequencer.ResetInterlock, t.ID)
+		}
+	}
+	for o, id := range m.form.prog.outputs {
+		if m.latched(o) {
+			add(sequencer.ResetSafeState, m.b.Plan.Map.Tags[id].Name)
 		}
 	}
 	if state == sequencer.Idle {

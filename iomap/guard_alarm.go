@@ -88,7 +88,7 @@ func (g *Guard) raw(at int64, img cond.Image, k int) bool {
 			return g.tripped(a.Interlock)
 		}
 		return g.anyInterlock()
-	case FaultOutput, FaultTimeout:
+	case FaultOutput, FaultTimeout, FaultSafeState:
 		return s.Fault
 	}
 	t := a.When.Eval(img, at, g.mem(len(g.il)+k))

@@ -92,9 +92,10 @@ const (
 	FaultOutput          // an output is not known to have what was commanded, until a device confirms one that follows
 	FaultTimeout         // a step ran out of time, until it goes on or ends
 	FaultInterlock       // an interlock that is no permissive has tripped or is latched
+	FaultSafeState       // an output is in a safe state because of a fault
 )
 
 // String gives the name that map files and records use.
 func (f Fault) String() string {
-	return [...]string{"", "quality", "output_fault", "timeout", "interlock"}[min(f, FaultInterlock)]
+	return [...]string{"", "quality", "output_fault", "timeout", "interlock", "safe_state"}[min(f, FaultSafeState)]
 }

@@ -54,6 +54,7 @@ type state struct {
 	Pending int64 // Switch: when Raw has rested long enough, Never if it equals Value
 	Quality uint8 // Good or Bad as the source says
 	Told    uint8 // quality last told by an effect, or untold
+	Invalid bool  // it is Bad because its value was refused here, and not because the source says so
 }
 
 // untold is Told of a tag that nothing was heard of yet, not even that it is BAD.
@@ -127,6 +128,7 @@ func (k *Machine) due(at int64, fx []Effect) []Effect {
 func (k *Machine) sample(at int64, ev *Event, fx []Effect) []Effect {
 	t, s := &k.m.Tags[ev.Tag], &k.st[ev.Tag]
 	raw, value, ok := t.scale(ev.Form, ev.Bits)
+	s.Invalid = !ok && ev.Quality == tag.Good
 	if !ok || ev.Quality != tag.Good {
 		s.Quality = uint8(tag.Bad)
 		k.timers.Clear(int(ev.Tag))
@@ -262,8 +264,8 @@ func (s *state) fits(t *Tag, stale int64) bool {
 	good, bad := uint8(tag.Good), uint8(tag.Bad)
 	switch {
 	case s.At == 0: // no value yet
-		return *s == (state{Pending: timebase.Never, Told: s.Told}) && (s.Told == untold || s.Told == bad) && stale == timebase.Never
-	case s.At < 0 || s.Told > good || s.Quality != bad && s.Quality != good || (s.Quality == bad) != (s.Told == bad):
+		return *s == (state{Pending: timebase.Never, Told: s.Told, Invalid: s.Invalid}) && (!s.Invalid || s.Told == bad) && (s.Told == untold || s.Told == bad) && stale == timebase.Never
+	case s.At < 0 || s.Told > good || s.Quality != bad && s.Quality != good || (s.Quality == bad) != (s.Told == bad) || s.Invalid && s.Quality != bad:
 		return false
 	case t.Type == Switch && (s.Value|s.Raw)&^1 != 0:
 		return false

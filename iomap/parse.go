@@ -39,6 +39,8 @@ const maxMapBytes = 4 << 20
 //	debounce          switch, input: how long it must rest before its change counts
 //	safe_value        output: the word or quantity that it takes when things fail
 //	min, max          number, output: limits of what may be written
+//	on_fault          output: what becomes of it while a fault of a class lasts, see below
+//	depends_on        output: inputs whose faults are faults of it, MaxDepends at most
 //	display           number: unit and decimals (0 to 6) that people are shown, for example {unit: t, decimals: 1}; records keep the
 //	                  tag's own unit and all its digits
 //
@@ -103,6 +105,22 @@ const maxMapBytes = 4 << 20
 // units lists the equipment that recipes ask for by class: unit (its id), class, priority (1 is asked first), capabilities (name and
 // quantity or word), tags and meters (the name that recipes use behind the unit's, and the tag or meter of this map).
 //
+// on_fault of an output says for each class of faults of which the defaults are not wanted its state (hold, drop or latch), of drop and
+// latch the value, by default the safe_value, and recover (auto, restart, reset or plc); see [FaultClass], [SafeState] and [Recovery]:
+//
+//	# of the tag XV101
+//	  depends_on: [FC101]
+//	  on_fault:
+//	    net_stale: {state: drop, recover: restart}
+//	    sensor_bad: {state: latch}
+//	    power_loss: {state: drop, value: open, recover: auto}
+//
+// By default input_invalid, net_stale and sensor_bad hold and recover by themselves, device_absent, runner_lost, watchdog and power_loss
+// drop and recover by a restart, and safety_trip drops and recovers by the PLC. Refused is what cannot be: hold without supply, behind a
+// reset, or of a device that does not answer; a hold that waits for a restart, since who is held brings outputs to their safe values; a
+// latch without reset and a reset without latch; a device that did not answer and is to recover by itself. The output of trip_request
+// has neither key.
+//
 // interlocks lists what holds whatever a recipe says (MaxInterlocks at most):
 //
 //	interlock_id      its name
@@ -146,7 +164,8 @@ const maxMapBytes = 4 << 20
 //	priority          low, medium, high or urgent
 //	when              a condition as that of an interlock; while it is STALE or BAD the alarm stays as it is
 //	fault             instead of when: quality (a tag is not GOOD), output_fault (an output is not known to have its value), timeout (a
-//	                  step ran out of time, until it goes on or ends), interlock (one that is no permissive has tripped)
+//	                  step ran out of time, until it goes on or ends), interlock (one that is no permissive has tripped), safe_state
+//	                  (an output is in a safe state because of a fault)
 //	of                of a fault: which tag or interlock; by default any
 //	delay, off_delay  how long it must last before it is raised, and be gone before it is cleared, by default 0, 24 h at most
 //
@@ -217,6 +236,7 @@ func Parse(file string, src []byte) (*Map, error) {
 		r.m.Trip = r.trip(n)
 		r.ungated(n)
 	}
+	r.faults()
 	r.m.OrderTolerance = timebase.StepLimit
 	if n, ok := f.Opt("time"); ok {
 		r.time(n)
@@ -246,6 +266,7 @@ type reader struct {
 	known    []bool         // by tag: its type and direction were read
 	names    map[string]int // line of a logical tag
 	channels map[string]int // line of a physical channel
+	faulty   []faulty       // outputs that say what becomes of them in faults, in the order of the file
 }
 
 func (r *reader) tags(n strictyaml.Node) {

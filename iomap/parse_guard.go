@@ -210,8 +210,8 @@ func (r *reader) alarm(n strictyaml.Node, seen map[string]int) Alarm {
 	case conditional:
 		a.When, a.Text, a.Used = r.when(when)
 	default:
-		a.Fault = map[string]Fault{"quality": FaultQuality, "output_fault": FaultOutput, "timeout": FaultTimeout,
-			"interlock": FaultInterlock}[fault.OneOf("quality", "output_fault", "timeout", "interlock")]
+		a.Fault = map[string]Fault{"quality": FaultQuality, "output_fault": FaultOutput, "timeout": FaultTimeout, "interlock": FaultInterlock,
+			"safe_state": FaultSafeState}[fault.OneOf("quality", "output_fault", "timeout", "interlock", "safe_state")]
 		if some {
 			r.of(of, &a)
 		}
@@ -224,10 +224,10 @@ func (r *reader) alarm(n strictyaml.Node, seen map[string]int) Alarm {
 // of reads whose fault raises an alarm.
 func (r *reader) of(n strictyaml.Node, a *Alarm) {
 	switch a.Fault {
-	case FaultQuality, FaultOutput:
-		a.Of = r.tagOf(n, a.Fault == FaultOutput)
-		if a.Of != tag.None && a.Fault == FaultOutput && r.known[a.Of] && !r.m.Tags[a.Of].Output {
-			n.Errorf("%q is an input; an output_fault is of an output", r.m.Tags[a.Of].Name)
+	case FaultQuality, FaultOutput, FaultSafeState:
+		a.Of = r.tagOf(n, a.Fault != FaultQuality)
+		if a.Of != tag.None && a.Fault != FaultQuality && r.known[a.Of] && !r.m.Tags[a.Of].Output {
+			n.Errorf("%q is an input; %s is of an output", r.m.Tags[a.Of].Name, map[Fault]string{FaultOutput: "an output_fault", FaultSafeState: "a safe_state"}[a.Fault])
 		}
 	case FaultInterlock:
 		var names []string

@@ -23,6 +23,8 @@ const (
 	keyMin
 	keyMax
 	keyDisplay
+	keyOnFault
+	keyDepends
 	keyCount
 )
 
@@ -46,6 +48,8 @@ var keys = [keyCount]struct {
 	keyMin:        {"min", "a number that is an output", isNumberOutput, isNumberOutput},
 	keyMax:        {"max", "a number that is an output", isNumberOutput, isNumberOutput},
 	keyDisplay:    {"display", "a number", isNumber, noTag},
+	keyOnFault:    {"on_fault", "an output", isOutput, noTag},
+	keyDepends:    {"depends_on", "an output", isOutput, noTag},
 }
 
 func anyTag(*Tag) bool           { return true }
@@ -92,6 +96,9 @@ func (r *reader) tag(n strictyaml.Node) (t Tag, known bool) {
 	f.Done()
 	if known {
 		t.read(&at)
+	}
+	if p, d := at[keyOnFault], at[keyDepends]; p.Kind() != strictyaml.Absent || d.Kind() != strictyaml.Absent {
+		r.faulty = append(r.faulty, faulty{tag.ID(len(r.m.Tags)), p, d})
 	}
 	return t, known
 }

@@ -62,6 +62,15 @@ func ratio(num, den int64) quantity.Ratio {
 	return r
 }
 
+// defaults are the faults of an output of which a map says nothing.
+func defaults(safe int64) (f iomap.Faults) {
+	for c := iomap.InputInvalid; c < iomap.FaultClasses; c++ {
+		f.Policy[c] = iomap.DefaultFault(c)
+		f.Policy[c].Value = safe
+	}
+	return f
+}
+
 func TestAMapIsReadAsItStands(t *testing.T) {
 	m := parse(t, goodMap)
 	require.Equal(t, []string{"T301-IO", "1.10", "CTRL-01", "T301", "cal/meters.yaml"},
@@ -70,8 +79,8 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 	onOff := [2]string{"off", "on"}
 	gain := func(g, o quantity.Ratio) quantity.Linear { return quantity.Linear{Gain: g, Offset: o} }
 	require.Equal(t, []iomap.Tag{
-		{Name: "XV101", Channel: "do/1", Output: true, Words: [2]string{"closed", "open"}},
-		{Name: "XV102", Channel: "do/2", Output: true, Words: onOff, Invert: true, Safe: 1, StaleAfter: 3000 * ms},
+		{Name: "XV101", Channel: "do/1", Output: true, Words: [2]string{"closed", "open"}, Faults: defaults(0)},
+		{Name: "XV102", Channel: "do/2", Output: true, Words: onOff, Invert: true, Safe: 1, StaleAfter: 3000 * ms, Faults: defaults(1)},
 		{Name: "ZS101", Channel: "di/1", Words: onOff, StaleAfter: 3000 * ms, Debounce: 30 * ms},
 		{Name: "FC101", Channel: "ctr/1", Type: iomap.Counter, Form: tag.Int, Unit: "{pulse}", StaleAfter: 500 * ms},
 		{Name: "FT101.total", Channel: "4x0012", Type: iomap.Number, Form: tag.Int, Unit: "g", StaleAfter: 500 * ms,
@@ -81,7 +90,7 @@ func TestAMapIsReadAsItStands(t *testing.T) {
 		{Name: "PT301", Channel: "ai/5", Type: iomap.Number, Form: tag.Float64, Unit: "mbar", StaleAfter: 2000 * ms,
 			Resolution: q("1 mbar"), Gain: q("-0.5 mbar"), Offset: q("1 bar"), Scale: gain(ratio(-1, 2), ratio(1000, 1))},
 		{Name: "SIC301.sp", Channel: "ao/1", Type: iomap.Number, Output: true, Form: tag.Int, Unit: "/min", Max: 300,
-			Resolution: q("1 /min"), Gain: q("0.5 /min"), Offset: q("-10 /min"), Scale: gain(ratio(1, 2), ratio(-10, 1))},
+			Resolution: q("1 /min"), Gain: q("0.5 /min"), Offset: q("-10 /min"), Scale: gain(ratio(1, 2), ratio(-10, 1)), Faults: defaults(0)},
 	}, m.Tags)
 	require.Equal(t, []iomap.Meter{
 		{Name: "FQ101", Source: 3, Bits: 32, Totalizer: 4, Resolution: q("0.01 kg"), Tolerance: q("0.05 kg"), Identity: tag.None,

@@ -30,8 +30,8 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 	case ev.Command == Restart && !m.provable(ev.Elem):
 		answer.Result, answer.Reason = Refused, "meter not GOOD"
 	default:
-		if i := m.shut(at, ev.Elem, ev.Command); i >= 0 {
-			answer.Result, answer.Reason, answer.Interlock = Refused, m.p.Interlocks[i].Text, i+1
+		if g := m.shut(at, ev.Elem, ev.Command); g.shut() {
+			answer.Result, answer.Reason, answer.Interlock, answer.Fault, answer.Output = Refused, m.words(g), g.Interlock, g.Fault, g.Output
 		}
 	}
 	fx = append(fx, answer)
@@ -111,6 +111,11 @@ func (m *Machine) apply(at int64, e int, c Command, reason string, fx []Effect) 
 	case Stop, Abort:
 		fx = m.rest(at, e, false, reason, fx)
 	case Restart:
+		for o := range m.out { // what waits for it alone
+			if m.out[o].Stays != 0 {
+				fx = m.assess(at, o, true, fx)
+			}
+		}
 		fx = m.restore(at, fx)
 	default:
 		return fx
@@ -172,11 +177,11 @@ func (m *Machine) fail(at int64, c Command, reason string, fx []Effect) []Effect
 // timedOut tells a time-out and, where there are retries left, begins one. Else what follows is due's to carry out.
 func (m *Machine) timedOut(at int64, p int, fx []Effect) (_ []Effect, follows Command) {
 	s, e := &m.el[p], &m.p.Elems[p]
-	reason, interlock := "time-out", 0
+	reason, g := "time-out", Gate{}
 	if s.Anew {
 		reason = notSafe
 	} else if s.Waiting {
-		if reason, interlock = m.waitsFor(p); s.A != 0 && m.asksRelease(p) {
+		if reason, g = m.waitsFor(p); s.A != 0 && m.asksRelease(p) {
 			reason = "release"
 		}
 	}
@@ -187,7 +192,7 @@ func (m *Machine) timedOut(at int64, p int, fx []Effect) (_ []Effect, follows Co
 		follows = reaction(e.OnTimeout)
 	}
 	fx = append(fx, Effect{Kind: TimedOut, Elem: p, Elapsed: e.Timeout, Reason: reason, Who: m.missing(p), Command: follows,
-		Tries: int(s.Tries), Interlock: interlock})
+		Tries: int(s.Tries), Interlock: g.Interlock, Fault: g.Fault, Output: g.Output})
 	if again {
 		fx = m.retry(at, p, fx)
 	}

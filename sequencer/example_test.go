@@ -5,6 +5,7 @@ package sequencer_test
 import (
 	"fmt"
 
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/recipe"
@@ -19,6 +20,7 @@ func (v *valve) Read(tag.ID, int64) (int64, tag.Quality) { return v.open, tag.Go
 func (v *valve) Seen(tag.ID) int64                       { return 0 }
 func (v *valve) Total(int) metering.Total                { return metering.Total{} }
 func (v *valve) Blocks(int) (blocks, settled bool)       { return false, true }
+func (v *valve) Faults(int) iomap.FaultSet               { return 0 }
 func (v *valve) Time() (timebase.Sync, int64)            { return timebase.Unset, 0 }
 func (v *valve) Source(int) (bool, tag.Quality)          { return false, tag.Bad }
 

@@ -3,6 +3,7 @@
 package sequencer
 
 import (
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -26,10 +27,16 @@ func (s TripState) String() string {
 // Trip returns how the request for a trip stands.
 func (m *Machine) Trip() TripState { return TripState(m.r.Trip) }
 
-// safe is the safe value of an output: that of the map, and of the output that requests a trip the request, once it was made.
+// safe is the safe value of an output: that of the map, in the safe state of a fault that of its class, and of the output that requests
+// a trip the request, once it was made.
 func (m *Machine) safe(o int) int64 {
 	if t := m.p.Trip; t != nil && t.Output == o && m.r.Trip != 0 {
 		return t.Value
+	}
+	if c := m.out[o].Class; c != iomap.NoClass {
+		if p := m.policy(o, c); p.State != iomap.KeepState {
+			return p.Value
+		}
 	}
 	return m.p.Outputs[o].Safe
 }
@@ -225,7 +232,9 @@ func (m *Machine) found(at int64, e int, fx []Effect) []Effect {
 		f.Value, f.Action, f.Reason = 1, m.p.Elems[e].First+min(int(s.PC), m.p.Elems[e].Count-1), notSafe
 	} else if s.Waiting {
 		f.Value, f.Action, f.Elapsed = 1, m.p.Elems[e].First+int(s.PC), at-s.ActAt
-		f.Reason, f.Interlock = m.waitsFor(e)
+		var g Gate
+		f.Reason, g = m.waitsFor(e)
+		f.Interlock, f.Fault, f.Output = g.Interlock, g.Fault, g.Output
 		f.Who = m.missing(e)
 	}
 	return append(fx, f)

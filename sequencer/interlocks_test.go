@@ -46,7 +46,7 @@ func (w *watch) gated(m *Machine) error {
 			continue
 		}
 		for _, o := range t.Outputs {
-			if w.out[o].value != w.w.Outputs[o].Safe {
+			if w.out[o].value != w.safe(o) {
 				return fmt.Errorf("output %d is %d, and interlock %d has tripped", o, w.out[o].value, i)
 			}
 		}
@@ -65,6 +65,9 @@ func (w *watch) gated(m *Machine) error {
 // blamed checks that an effect names the interlock that has led to it or withholds something, if one has, and no other.
 func (w *watch) blamed(ev *Event, e *Effect) error {
 	if i := e.Interlock - 1; i >= 0 {
+		if e.Kind == SafeStateChanged && i < len(w.w.Interlocks) && w.plant.blocks[i] && w.w.Interlocks[i].Safety {
+			return nil
+		}
 		if i >= len(w.w.Interlocks) || !w.plant.blocks[i] {
 			return fmt.Errorf("interlock %d does not block and is named: %s", i, e.Reason)
 		}
@@ -105,6 +108,7 @@ func (w *watch) withheld(o int) bool {
 func (g *grower) interlocks() {
 	for g.IntN(3) == 0 && len(g.w.Interlocks) < 3 {
 		t := Interlock{Trip: g.IntN(3) > 0, Text: fmt.Sprint("interlock ", len(g.w.Interlocks))}
+		t.Safety = t.Trip && len(g.w.Interlocks)%2 == 0
 		t.React = []Command{NoCommand, Hold, Hold, Abort, HardAbort}[g.IntN(5)]
 		for o := range g.outs { // but that which requests a trip
 			if g.IntN(2) == 0 {

@@ -62,7 +62,7 @@ func (m *Machine) jog(at int64, p int, fx []Effect) []Effect {
 				s.C, s.A = jogDone, jogReached
 			case s.B >= int64(a.AtMost):
 				s.C, s.A = jogDone, jogUsedUp
-			case m.withheld(p) >= 0:
+			case m.withheld(p).shut():
 				return fx
 			default:
 				s.B++

@@ -119,12 +119,13 @@ func (s State) command() Command {
 // logicTimedOut ends a logic that has taken all its time.
 func (m *Machine) logicTimedOut(at int64, l int, fx []Effect) []Effect {
 	e := &m.p.Elems[l]
-	reason, interlock := notDone, 0
+	reason, g := notDone, Gate{}
 	if s := &m.el[l]; s.Waiting {
-		reason, interlock = m.waitsFor(l)
+		reason, g = m.waitsFor(l)
 	}
 	state := State(m.el[e.Parent].State)
-	fx = append(fx, Effect{Kind: TimedOut, Elem: l, Elapsed: e.Timeout, Reason: reason, Command: state.command(), Interlock: interlock})
+	fx = append(fx, Effect{Kind: TimedOut, Elem: l, Elapsed: e.Timeout, Reason: reason, Command: state.command(), Interlock: g.Interlock, Fault: g.Fault,
+		Output: g.Output})
 	return m.giveUp(at, l, notDone, fx)
 }
 

@@ -3,6 +3,7 @@
 package sequencer
 
 import (
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase"
@@ -24,6 +25,8 @@ const (
 	WindowClosed                      // window Window was judged, after a CloseWindow whose action is Judged: Verdict, and Reason for what follows
 	Changed                           // what View shows may have changed as Touch has said, and nothing else
 
+	Power // the supply is back (OK), or an early warning says that it fails
+
 	ResourceGranted // an arbiter gives what request ID asks for
 	ResourceRefused // an arbiter does not, for Reason
 	ResourceQueue   // the place of request ID in an arbiter's queue has changed
@@ -38,6 +41,7 @@ type Event struct {
 	ID      uint32
 	Window  int
 	OK      bool
+	Fault   iomap.FaultClass // Boot: the fault for which the controller has come up again; NoClass: nobody tells
 	Verdict Verdict
 	Reason  string // ResourceRefused: in the arbiter's words; WindowOpened that was refused: why; WindowClosed: what the total is and should be
 }
@@ -81,6 +85,8 @@ const (
 	RequestResource // an arbiter is asked for the part of Action that batches share; request ID
 	ReleaseResource // request ID is given back or no longer wanted; Result Refused: it is kept, for Reason
 	ActionWaits     // Action waits still, and what is known of request ID has changed
+
+	SafeStateChanged // Output is in the safe state of Fault as Status says, with Value, or in none; it was in that of WasFault
 )
 
 // Edge is the edge of an element's life that records show as step_state.
@@ -144,6 +150,10 @@ type Effect struct {
 	Reason   string
 
 	Interlock int // number + 1 of the one that has led to it or, ActionStarted, TimedOut, Found, withholds what is waited for; 0: none
+
+	Fault    iomap.FaultClass // the one of an output that has led to it or withholds what is waited for, of Output where its kind names none
+	WasFault iomap.FaultClass
+	Status   SafeStatus
 }
 
 // Who names the elements that are waited for: who is missing at a line, who posts a message, who holds equipment.
@@ -208,6 +218,7 @@ type root struct {
 	Busy    int32  // outputs whose last write is not confirmed
 	TripAt  int64  // when the trip was requested
 	TripBy  int64  // when it must be confirmed, or is requested again
+	Failing bool   // an early warning has said that the supply fails
 }
 
 // Machine runs one Program. It is a pure machine.
@@ -239,7 +250,8 @@ type Machine struct {
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
 	gates  [][]int32         // by output: the interlocks that gate it
-	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip
+	caught []bool            // by output: a fault has come in this Step whose value it has already
+	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip, outputs' faults
 }
 
 // New makes a machine in which nothing has begun.
@@ -248,8 +260,8 @@ func New(p *Program, v View) *Machine {
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
 		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true, late: make([]int, 0, n),
-		gates:  gates(p),
-		timers: timebase.NewQueue(2*n + len(p.Outputs) + 2)}
+		gates: gates(p), caught: make([]bool, len(p.Outputs)),
+		timers: timebase.NewQueue(2*n + 2*len(p.Outputs) + 2)}
 	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()
 	m.census()
@@ -284,6 +296,8 @@ func (m *Machine) actionTimer(e int) int { return len(m.el) + e }
 func (m *Machine) retryTimer(o int) int  { return 2*len(m.el) + o }
 func (m *Machine) escapeTimer() int      { return 2*len(m.el) + len(m.out) }
 func (m *Machine) tripTimer() int        { return m.escapeTimer() + 1 }
+func (m *Machine) faultTimer(o int) int  { return m.tripTimer() + 1 + o }
+func (m *Machine) lastTimer() int        { return m.tripTimer() + len(m.out) }
 
 // Step takes in one event at monotonic time at and appends its effects to fx. It allocates nothing once fx is large enough.
 func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
@@ -296,7 +310,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.room = Burst
 	m.all = m.all || ev.Kind != Tick && ev.Kind != Changed && ev.Kind != Done
 	if ev.Kind == Boot { // before the deadlines, which are of the time before it
-		fx = m.boot(at, fx)
+		fx = m.boot(at, ev.Fault, fx)
 	}
 	fx = m.show(m.due(at, m.show(m.readTrip(at, fx))))
 	switch ev.Kind {
@@ -312,8 +326,10 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		fx = m.closed(at, ev, fx)
 	case ResourceGranted, ResourceRefused, ResourceQueue:
 		fx = m.ruled(at, ev, fx)
+	case Power:
+		fx = m.power(at, ev.OK, fx)
 	}
-	fx = m.show(m.guard(at, m.audit(at, m.interlocks(at, m.show(fx)))))
+	fx = m.show(m.guard(at, m.audit(at, m.interlocks(at, m.faults(at, m.show(fx))))))
 	for n := -1; n != len(fx); { // what is blocked is held, and what is held may have logic that ends at once
 		n = len(fx)
 		fx = m.show(m.settle(at, fx))
@@ -345,7 +361,7 @@ func (m *Machine) due(at int64, fx []Effect) []Effect {
 			m.look(owner - n)
 		case owner < 2*n+len(m.out):
 			fx = m.writeSafe(at, owner-2*n, "retry", fx)
-		case owner == m.tripTimer(): // verify looks at it
+		case owner >= m.tripTimer(): // verify or faults looks at it
 		default:
 			fx = m.escape(at, fx)
 		}

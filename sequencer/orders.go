@@ -10,6 +10,8 @@ func (m *Machine) ordered(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Reason = "a batch runs once; create another"
 	case ev.Command == HardAbort:
 		return m.orderedHard(at, answer, fx)
+	case ev.Command == ResetSafeState:
+		return m.resets(at, ev, answer, fx)
 	case ev.Command >= Automatic && ev.Command <= Force:
 		answer.Result = Accepted
 		return m.directed(at, ev, answer, fx)

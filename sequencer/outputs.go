@@ -4,7 +4,6 @@ package sequencer
 
 import (
 	"github.com/batchkit/batchkit/recipe"
-	"github.com/batchkit/batchkit/timebase"
 )
 
 // output is the state of one output, of fixed size.
@@ -20,6 +19,7 @@ type output struct {
 	Kept   bool   // Held is to be restored
 	Owner  int32  // element that answers for it: the phase that set it, and after that what follows it
 	By     int32  // set that it has its value from, or comes back to, counted from 1; 0 before the first
+	faulted
 }
 
 // write commands a value. Writes to what a device has already confirmed are left out, and so are those that an interlock withholds.
@@ -28,7 +28,7 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 	if s.Value == value && s.Known && !s.Busy {
 		return fx
 	}
-	if value != m.safe(o) && m.gate(o) >= 0 {
+	if value != m.safe(o) && m.gate(o).shut() {
 		return fx
 	}
 	if m.r.Unread && m.p.Trip.Output == o { // a request may stand there
@@ -39,7 +39,7 @@ func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect
 		m.r.Busy++
 	}
 	m.r.Writes++
-	fx = append(fx, Effect{Kind: Write, Output: o, Old: s.Value, Value: value, ID: m.r.Writes, Safe: safe, Reason: reason})
+	fx = append(fx, Effect{Kind: Write, Output: o, Old: s.Value, Value: value, ID: m.r.Writes, Safe: safe, Reason: reason, Fault: m.restsFor(o, value)})
 	s.Value, s.Write, s.Busy = value, m.r.Writes, true
 	m.timers.Clear(m.retryTimer(o))
 	return fx
@@ -79,13 +79,16 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 		if int(s.Owner) < e || int(s.Owner) >= m.p.Elems[e].End || but && m.follows(o) {
 			continue
 		}
+		if s.Back { // what is held comes back by a restart, and what is over not at all
+			s.Back, s.Kept = false, true
+		}
 		if !keep {
 			s.Kept = false
 		} else if !s.Kept && s.Value != m.safe(o) {
 			m.keepValue(o)
 		}
-		if s.Value != m.safe(o) && m.timers.Due(m.escapeTimer()) != timebase.Never {
-			m.timers.Set(m.escapeTimer(), at+Transient) // each output has its time, however long others have had theirs
+		if s.Value != m.safe(o) {
+			m.grantTime(at) // each output has its time, however long others have had theirs
 		}
 		if s.Value != m.safe(o) || !s.Known && !s.Busy {
 			fx = m.writeSafe(at, o, reason, fx)
@@ -97,6 +100,7 @@ func (m *Machine) restBut(at int64, e int, keep, but bool, reason string, fx []E
 // keepValue notes what an output shall come back to on restart. A jog that was cut short does not come back.
 func (m *Machine) keepValue(o int) {
 	s := &m.out[o]
+	s.Back = false
 	if s.Kept, s.Held = true, s.Value; s.By > 0 && m.p.Sets[s.By-1].Jog {
 		s.Held = m.safe(o)
 	}
@@ -111,7 +115,7 @@ func (m *Machine) restore(at int64, fx []Effect) []Effect {
 			s.Kept = false
 		}
 		if s.Kept && !m.isHeld(int(s.Owner)) && !m.follows(o) {
-			if value := m.wanted(at, o); value == m.safe(o) || m.gate(o) < 0 {
+			if value := m.wanted(at, o); value == m.safe(o) || !m.gate(o).shut() {
 				s.Kept = false
 				fx = m.write(at, o, value, "restart", fx)
 			}
@@ -167,14 +171,18 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 		}
 		m.confirmed(o)
 		if s.Known = ev.OK; ev.OK {
-			s.Busy, s.Since, s.Failed = false, at, 0
+			s.Busy, s.Since, s.Failed, s.Absent = false, at, 0, false
 			m.r.Busy--
 			return fx
 		}
-		s.Write = 0
+		s.Write, s.Absent = 0, m.p.Outputs[o].Faults != nil
 		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
-		if s.Value != m.safe(o) {
+		safe := s.Value == m.safe(o)
+		if fx = m.assess(at, o, false, fx); !safe {
 			return m.failOutput(at, o, "output not confirmed", fx)
+		}
+		if s.Write != 0 { // the fault has a safe value of its own
+			return m.failAt(at, int(s.Owner), Hold, "output not confirmed", fx)
 		}
 		s.Failed = min(s.Failed+1, retrySoon+retryLess)
 		m.timers.Set(m.retryTimer(o), at+RetrySafe<<max(int(s.Failed)-retrySoon, 0))
@@ -237,8 +245,9 @@ func (m *Machine) audit(at int64, fx []Effect) []Effect {
 			if at < s.Since+Settle<<s.Untrue {
 				continue
 			}
-			s.Known, s.Untrue = false, min(s.Untrue+1, 6)
+			s.Known, s.Untrue, s.Absent = false, min(s.Untrue+1, 6), m.p.Outputs[o].Faults != nil
 			fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: s.Write, Reason: "reads back something else"})
+			fx = m.assess(at, o, false, fx)
 			fx = m.failOutput(at, o, "output not as commanded", fx)
 		}
 	}

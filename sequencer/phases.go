@@ -170,11 +170,11 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 			m.own(p, k)
 			fx = m.set(at, p, k, fx)
 		}
-		if m.withheld(p) < 0 {
+		g := m.withheld(p)
+		if !g.shut() {
 			return fx
 		}
-		base.Kind = ActionStarted
-		base.Reason, base.Interlock = m.waitsFor(p)
+		base.Kind, base.Reason, base.Interlock, base.Fault, base.Output = ActionStarted, m.words(g), g.Interlock, g.Fault, g.Output
 	case recipe.OpenWindow:
 		base.Kind = OpenWindow
 	case recipe.CloseWindow:
@@ -222,6 +222,7 @@ func (m *Machine) own(p, k int) {
 	e, s := &m.p.Elems[p], &m.out[m.p.Sets[k].Output]
 	m.freed()
 	m.parted(m.p.Sets[k].Output)
+	s.Back = false
 	switch {
 	case !e.Logic:
 		s.Owner, s.Kept, s.By = int32(p), false, int32(k)+1

@@ -12,6 +12,8 @@
 // Interlocks are level, not edge: while View says that one blocks, no write takes an output that it gates from its safe value, and what
 // a trip gates is driven there.
 //
+// Faults of outputs are gates, too: see [SafeStatus]. What drops goes to the value of its class, which is then its safe value.
+//
 // A jog opens outputs for a short time. Nothing brings one back that was cut short, be it by a hold, an interlock or a boot: it counts as
 // one, and the total decides whether there is another.
 //
@@ -22,6 +24,7 @@
 package sequencer
 
 import (
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
@@ -58,6 +61,7 @@ type Interlock struct {
 	Trip    bool    // it drives them to their safe values, too
 	React   Command // of a trip: what becomes of those who answer for what it drives there, or of the procedure; NoCommand: nothing
 	Text    string  // what it is and what it wants, in words
+	Safety  bool    // it is a trip of the PLC chain: its outputs are in the safe state of that class meanwhile
 }
 
 // Elem is one element of the procedure. The elements below it are those from its own number + 1 to End - 1.
@@ -160,8 +164,9 @@ type Set struct {
 type Output struct {
 	Tag    tag.ID
 	Safe   int64
-	Within int64 // by how much what reads back may differ from what was commanded
-	Fresh  int64 // ns within which a new read-back comes; 0: not known
+	Within int64         // by how much what reads back may differ from what was commanded
+	Fresh  int64         // ns within which a new read-back comes; 0: not known
+	Faults *iomap.Faults // what becomes of it in faults; nil: it has none
 }
 
 // Trip is the request for a trip of the PLC's safety chain, which a hard abort makes. Once it is made, Value is the safe value of the
@@ -187,4 +192,5 @@ type View interface {
 	Seen(id tag.ID) int64                         // when the value that Read returns was true
 	Time() (s timebase.Sync, bound int64)         // how well the wall clock is known: greatest error, ns, 0 where none is known
 	Blocks(interlock int) (blocks, settled bool)  // not settled: found so at the boot, and it has not lasted long enough to be a trip
+	Faults(output int) iomap.FaultSet             // that last of an output, by what it reads back and the inputs that it depends on
 }

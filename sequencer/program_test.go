@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering"
@@ -297,9 +298,10 @@ type plant struct {
 	totals  []metering.Total
 	used    []bool
 	now     int64
-	lies    []bool // by output: its device confirms what it does not do
-	blocks  []bool // by interlock
-	doubt   bool   // what blocks was found so at the boot
+	lies    []bool                 // by output: its device confirms what it does not do
+	blocks  []bool                 // by interlock
+	faults  map[int]iomap.FaultSet // by output
+	doubt   bool                   // what blocks was found so at the boot
 	sync    timebase.Sync
 	bound   int64
 }
@@ -338,6 +340,9 @@ func (p *plant) Seen(tag.ID) int64 { return p.now }
 func (p *plant) Blocks(interlock int) (blocks, settled bool) {
 	return p.blocks[interlock], !p.doubt
 }
+
+// Faults are those of the output, none where the test names none.
+func (p *plant) Faults(output int) iomap.FaultSet { return p.faults[output] }
 
 // Total shows a window.
 func (p *plant) Total(w int) metering.Total { return p.totals[w] }

@@ -3,16 +3,22 @@
 package sequencer
 
 import (
+	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/timebase"
 )
 
 // boot takes the outputs as they were read back, and lets the recovery rules of the phases that were running take hold.
-func (m *Machine) boot(at int64, fx []Effect) []Effect {
+func (m *Machine) boot(at int64, fault iomap.FaultClass, fx []Effect) []Effect {
+	if m.r.Failing { // what an early warning has said has come true, or has passed
+		fault = max(fault, iomap.PowerLoss)
+	}
+	m.r.Failing = false
 	stands := m.stands(at)
 	lost := m.readBack(at) || m.r.Unread
 	m.loose = true
+	fx = m.cameUp(at, fault, fx)
 	fx = m.retell(false, fx)
 	if m.timers.Due(m.escapeTimer()) != timebase.Never {
 		m.timers.Set(m.escapeTimer(), at+Transient)
@@ -43,6 +49,7 @@ func (m *Machine) boot(at int64, fx []Effect) []Effect {
 	case recipe.RecoverRepeat, recipe.RecoverResume:
 		fx = m.goOn(at, fx)
 	}
+	fx = m.drops(at, fault, fx)
 	m.each(0, func(p int) { // whoever was asked may be gone
 		s := &m.el[p]
 		if to := State(s.State); s.Waiting && !s.Anew && s.B == 0 && m.prompts(p) && to != Aborting && to != Stopping {

@@ -52,7 +52,7 @@ func (m *Machine) cleared(at int64, p int, fx []Effect) (_ []Effect, done bool) 
 			if int(o.Owner) != p || i >= begun && int(o.By) != k+1 {
 				continue
 			}
-			if o.Kept = false; o.Value != m.safe(n) {
+			if o.Kept, o.Back = false, false; o.Value != m.safe(n) {
 				fx = m.writeSafe(at, n, "begins anew", fx)
 			}
 			done = done && o.Known && !o.Busy

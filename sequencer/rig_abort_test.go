@@ -40,6 +40,9 @@ func (w *watch) safe(o int) int64 {
 	if t := w.w.Trip; t != nil && t.Output == o && w.trip != NoTrip {
 		return t.Value
 	}
+	if w.drops(o) {
+		return w.policy(o).Value
+	}
 	return w.w.Outputs[o].Safe
 }
 

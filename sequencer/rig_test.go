@@ -153,6 +153,7 @@ type watched struct {
 	busy  bool
 	known bool
 	since int64 // when its safe value was commanded, if it is
+	wrote int64 // when its value was commanded first
 
 	touched bool // the phase that alone sets it has, since it began last
 }
@@ -181,6 +182,8 @@ type watch struct {
 	stands  bool         // one stands that nobody knew of
 	alone   []int        // by output: the phase that sets it, with its logic; -1: none or several
 	found   map[int]bool // in this step
+	safes   []safeKnown  // by output
+	failing bool         // the supply fails
 	below   [][2]int     // elements whose abort was diagnosed in this step
 }
 
@@ -189,7 +192,7 @@ type failure struct{ scope, output int }
 
 func newWatch(w *wired) watch {
 	h := watch{w: w, state: make([]State, len(w.Elems)), mode: make([]Mode, len(w.Elems)), claims: map[uint32]*claim{},
-		free: make([]bool, len(w.Elems)), out: make([]watched, len(w.Outputs))}
+		free: make([]bool, len(w.Elems)), out: make([]watched, len(w.Outputs)), safes: make([]safeKnown, len(w.Outputs))}
 	for o := range h.out {
 		h.out[o].value = w.Outputs[o].Safe
 	}
@@ -206,6 +209,9 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 		if s := &w.out[o]; ev.Kind == Done && s.busy && s.id == ev.ID {
 			s.busy, s.known = false, ev.OK
 		}
+	}
+	if ev.Kind == Power || ev.Kind == Boot {
+		w.failing = ev.Kind == Power && !ev.OK && !over
 	}
 	w.request(at, ev)
 	if ev.Kind == Boot && !over {
@@ -252,6 +258,8 @@ func (w *watch) effect(at int64, e *Effect) error {
 		return w.step(e)
 	case Write:
 		return w.write(at, e)
+	case SafeStateChanged:
+		return w.safeState(e)
 	case Ask, RequestAction:
 		if w.booting && e.Kind == Ask && e.ID <= w.asked {
 			return nil // asked again
@@ -371,7 +379,7 @@ func (w *watch) write(at int64, e *Effect) error {
 	if w.writes++; e.ID != w.writes {
 		return fmt.Errorf("write %d, not %d", e.ID, w.writes)
 	}
-	if e.Value != safe && w.withheld(e.Output) {
+	if e.Value != safe && (w.withheld(e.Output) || w.faulty(e.Output)) {
 		return fmt.Errorf("output %d leaves its safe value, and an interlock blocks", e.Output)
 	}
 	if e.Old != s.value {
@@ -385,6 +393,9 @@ func (w *watch) write(at int64, e *Effect) error {
 	}
 	if e.Reason == "" { // whose failure it was, its owner says no more
 		w.failed = slices.DeleteFunc(w.failed, func(f failure) bool { return f.output == e.Output })
+	}
+	if e.Value != s.value {
+		s.wrote = at
 	}
 	if e.Value != safe {
 		s.since = 0
@@ -422,7 +433,7 @@ func (w *watch) after(at int64, ev *Event, m *Machine) error {
 			return err
 		}
 	}
-	if err := errors.Join(w.owners(m), w.gated(m)); err != nil {
+	if err := errors.Join(w.owners(m), w.gated(m), w.faults(m)); err != nil {
 		return err
 	}
 	if err := w.modes(m); err != nil {

@@ -19,7 +19,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	dst = append(dst, m.posted...)
 	dst, _ = binary.Append(dst, le, m.cells)
 	dst, _ = binary.Append(dst, le, m.asks)
-	for owner := 0; owner <= m.tripTimer(); owner++ {
+	for owner := 0; owner <= m.lastTimer(); owner++ {
 		dst = le.AppendUint64(dst, uint64(m.timers.Due(owner)))
 	}
 	return dst
@@ -34,12 +34,17 @@ func (m *Machine) Restore(src []byte) ([]byte, error) {
 		}
 		src = src[n:]
 	}
-	if len(src) < 8*(m.tripTimer()+1) || !m.sound() {
+	if len(src) < 8*(m.lastTimer()+1) || !m.sound() {
 		return nil, errSnapshot
 	}
-	for owner := 0; owner <= m.tripTimer(); owner++ {
+	for owner := 0; owner <= m.lastTimer(); owner++ {
 		m.timers.Set(owner, int64(binary.LittleEndian.Uint64(src)))
 		src = src[8:]
+	}
+	for o := range m.out {
+		if !m.out[o].fits(m.p.Outputs[o].Faults, m.timers.Due(m.faultTimer(o))) {
+			return nil, errSnapshot
+		}
 	}
 	m.census()
 	return src, nil

@@ -57,6 +57,7 @@ func (s State) Quiescent() bool { return s.Terminal() || s == Idle || s == Pause
 // comment Step: what is spoken of; what is said is the reason
 // acknowledge Name: an alarm_id of the map
 // reset_interlock Name: an interlock_id of the map
+// reset_safe_state Name: a logical_tag of the map, an output
 type Command uint8
 
 // The commands.
@@ -88,12 +89,13 @@ const (
 	ResetInterlock                       // of an interlock that has latched
 	ConfirmTime                          // that the batch may begin though UTC is not known
 	HistorianTotal                       // the historian's total of a window, as a person read it
+	ResetSafeState                       // of an output that has latched in the safe state of a fault
 	orderCount
 )
 
 var commandNames = [orderCount]string{"", "start", "pause", "resume", "hold", "restart", "stop", "abort", "reset", "hard_abort",
 	"automatic", "semi_automatic", "manual", "release", "go_to", "force", "change", "comment", "acknowledge", "reset_interlock", "confirm_time",
-	"historian_total"}
+	"historian_total", "reset_safe_state"}
 
 // String gives the name that records and people use.
 func (c Command) String() string {

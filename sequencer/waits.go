@@ -178,6 +178,7 @@ const (
 	DueRetry                      // the next write of the safe value of Output
 	DueEscape                     // the time in which transient states, or the end, wait for devices
 	DueTrip                       // the time in which a trip that was requested is to be confirmed
+	DueFault                      // the time for which a fault of Output that flaps must be gone
 )
 
 // Due is what comes due, and when.
@@ -191,7 +192,7 @@ type Due struct {
 // Dues calls fn for all that is due at monotonic time at, in the order of its owners: elements before outputs.
 func (m *Machine) Dues(at int64, fn func(d Due)) {
 	n := len(m.el)
-	for owner := range m.tripTimer() + 1 {
+	for owner := range m.lastTimer() + 1 {
 		d := Due{At: m.timers.Due(owner)}
 		if d.At > at {
 			continue
@@ -207,6 +208,8 @@ func (m *Machine) Dues(at int64, fn func(d Due)) {
 			d.Kind, d.Output = DueRetry, owner-2*n
 		case owner == m.escapeTimer():
 			d.Kind = DueEscape
+		case owner > m.tripTimer():
+			d.Kind, d.Output = DueFault, owner-m.tripTimer()-1
 		default:
 			d.Kind = DueTrip
 		}

@@ -84,6 +84,7 @@ func (p *passage) die(c cut) {
 		w.claims[i].say = nil
 	}
 	back := w.now + c.gone
+	w.cause = c.cause
 	plant, ok := w.Simulation.(Powered)
 	if c.dark = c.dark && ok; c.dark {
 		plant.PowerCut(w.now)
@@ -117,7 +118,7 @@ func (p *passage) live() (c cut, over bool) {
 	w.ruled = w.ruled && p.state() != "Restarting" && p.state() != "Running"
 	disk, err := p.disk()
 	if err == nil {
-		w.run, err = runner.New(p.b, runner.Rig{Port: w, Dir: dir, Clock: born{at: p.clock}, Do: p.r.opt.Do, Arbiter: w}, &runner.Options{
+		w.run, err = runner.New(p.b, runner.Rig{Port: w, Dir: dir, Clock: born{at: p.clock}, Do: p.r.opt.Do, Arbiter: w, Reset: w.cause}, &runner.Options{
 			Storage: disk, Record: p.record, Ask: w.ask,
 			Virtual:  &runner.Virtual{UTC: begun + w.offset, Durable: p.durable},
 			Schedule: []runner.Scheduled{{At: timebase.Never / 2, Do: func(*runner.Runner) {}}}, // so that a batch which rests may rest

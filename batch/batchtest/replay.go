@@ -126,6 +126,14 @@ func (p *passage) cutAt(m *mark, n uint64, dark bool) *passage {
 	if dark {
 		c.gone = 2 * second
 	}
+	for _, e := range slices.Backward(p.epoch) { // a boot that nobody has recorded is told of once more
+		if e.first <= m.upTo {
+			if e.first > n {
+				c.cause = m.w.cause
+			}
+			break
+		}
+	}
 	again.die(c)
 	again.w.delay(c.gone)
 	again.play()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/internal/script"
 	"github.com/batchkit/batchkit/sequencer"
@@ -36,7 +37,8 @@ var (
 	eventWordsOf = map[string]string{
 		"fault":   "fault KIND ..., such as: fault silent ctr/1 3s",
 		"command": `command COMMAND OPERATOR "REASON" [step=ID] [target=ID] [name=NAME] ["value=VALUE"] [role=ROLE]`,
-		"answer":  "answer VALUE OPERATOR", "crash": "crash TIME", "power_cut": "power_cut TIME", "here": "here",
+		"answer":  "answer VALUE OPERATOR", "crash": "crash TIME [told]", "power_cut": "power_cut TIME [told]", "here": "here",
+		"watchdog": "watchdog TIME", "power_warning": "power_warning TIME",
 		"taken": "taken RESOURCE BATCH TIME"}
 	wantWords = map[string]string{
 		"state": "want state STATE", "total": "want total WINDOW QUANTITY within QUANTITY, such as: want total A 120 kg within 0.1 kg",
@@ -190,10 +192,17 @@ func (s *scenario) happen(l *script.Line, r *Trial) error {
 		m.what, m.resource, m.owner, m.gone = takes, l.Args[0], l.Args[1], ns
 	default:
 		ns, err := l.Duration(0)
-		if err != nil || len(l.Args) != 1 || ns > int64(MaxTime) {
+		told := len(l.Args) == 2 && l.Args[1] == "told" && (l.Verb == "crash" || l.Verb == "power_cut")
+		if err != nil || len(l.Args) != 1 && !told || ns > int64(MaxTime) {
 			return l.Errorf("write: %s", usage)
 		}
-		m.what, m.gone = map[string]uint8{"crash": crashes, "power_cut": darkens}[l.Verb], ns
+		m.what, m.gone = map[string]uint8{"crash": crashes, "power_cut": darkens, "watchdog": darkens, "power_warning": warns}[l.Verb], ns
+		switch {
+		case l.Verb == "watchdog":
+			m.cause = hal.ResetWatchdog
+		case told:
+			m.cause = map[string]hal.ResetCause{"crash": hal.ResetProcess, "power_cut": hal.ResetPower}[l.Verb]
+		}
 	}
 	if r == nil {
 		return nil
@@ -201,11 +210,14 @@ func (s *scenario) happen(l *script.Line, r *Trial) error {
 	if m.step != "" && !r.knows(m.step) {
 		return l.Errorf("the recipe has no step %q; it has %s", m.step, r.steps())
 	}
-	if len(r.moments) == MaxMoments {
+	if n := len(r.moments); n == MaxMoments || n == MaxMoments-1 && m.what == warns {
 		return l.Errorf("more than %d things are to happen", MaxMoments)
 	}
 	m.r = r
-	r.moments = append(r.moments, m)
+	if r.moments = append(r.moments, m); m.what == warns {
+		m.ns, m.back = m.ns+m.gone, true
+		r.moments = append(r.moments, m)
+	}
 	return nil
 }
 

@@ -31,7 +31,7 @@ func TestWhatIsWrongInAScenarioIsSaidWithItsLine(t *testing.T) {
 		"at 1s answer ok":               "s.txt:4:7: write: answer VALUE OPERATOR",
 		"at 1s crash":                   "s.txt:4:7: write: crash TIME",
 		"at 1s here now":                "s.txt:4:7: write: here",
-		"at 1s jump":                    `s.txt:4:7: no word "jump"; known are answer, batches, command, crash, fault, here, limit, map, plant, power_cut, recipe, size, taken, unattended, want`,
+		"at 1s jump":                    `s.txt:4:7: no word "jump"; known are answer, batches, command, crash, fault, here, limit, map, plant, power_cut, power_warning, recipe, size, taken, unattended, want, watchdog`,
 		"want":                          "s.txt:4:1: want what? Known are no, record, state, total",
 		"want money":                    "s.txt:4:1: want what?",
 		"want state":                    "s.txt:4:1: write: want state STATE",

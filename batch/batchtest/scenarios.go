@@ -47,6 +47,9 @@ import (
 //	answer VALUE OPERATOR        of the prompt that has waited longest, or of the next one
 //	crash TIME                   the controller's process dies and is back after that time
 //	power_cut TIME               its power is cut for that time
+//	crash TIME told              the same, and the board tells afterwards why it came up; power_cut TIME told likewise
+//	watchdog TIME                the watchdog resets the controller, which is back after that time, and the board tells so
+//	power_warning TIME           an early warning says that its supply fails, which it does not: it is back after that time
 //	taken RESOURCE BATCH TIME    another batch has equipment that batches share, for that time
 //	here                         nothing; the next line may count from here: during STIR here, after 2s crash 1s
 //

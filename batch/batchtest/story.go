@@ -52,7 +52,8 @@ func words(rec *record.Record) string {
 	t := rec.Text
 	switch rec.Kind {
 	case record.KindInputBlock, record.KindObjectBound, record.KindTimeObserved, record.KindWriteDone, record.KindMeasures,
-		record.KindTraceDump, record.KindCheckpointTaken, record.KindStorageHealth, record.KindActionDeclared:
+		record.KindTraceDump, record.KindCheckpointTaken, record.KindStorageHealth, record.KindActionDeclared,
+		record.KindPowerBudget, record.KindWatchdog:
 		if rec.Kind == record.KindWriteDone && t(record.Result) != "confirmed" {
 			return fmt.Sprintf("%s does not answer: %s", t(record.LogicalTag), t(record.Detail))
 		}
@@ -66,7 +67,7 @@ func words(rec *record.Record) string {
 	case record.KindBoot:
 		return "controller comes up"
 	case record.KindRecovery:
-		return "controller comes up again: " + t(record.RecoveryPath)
+		return "controller comes up again" + brackets(strings.TrimSuffix("cause: "+t(record.ResetCause), "cause: ")) + ": " + t(record.RecoveryPath)
 	case record.KindBatchState:
 		return "batch is " + t(record.BatchState)
 	case record.KindStepState:
@@ -76,7 +77,8 @@ func words(rec *record.Record) string {
 	case record.KindOutputWrite:
 		return fmt.Sprintf("%s: %s%s", t(record.LogicalTag), withUnit(rec, record.Value), brackets(t(record.SafeStateReason)+t(record.Detail)))
 	case record.KindCommand:
-		what := spaced(t(record.StepID)) + spaced(t(record.TargetStepID)) + spaced(t(record.Parameter)) + spaced(t(record.AlarmID)) + spaced(t(record.InterlockID))
+		what := spaced(t(record.StepID)) + spaced(t(record.TargetStepID)) + spaced(t(record.Parameter)) + spaced(t(record.AlarmID)) + spaced(t(record.InterlockID)) +
+			spaced(t(record.LogicalTag))
 		return fmt.Sprintf("%s tells: %s %s\"%s\"", t(record.OperatorID), t(record.Command), what, t(record.ChangeReason))
 	case record.KindCommandResult:
 		return fmt.Sprintf("%s is %s%s", t(record.Command), t(record.Result), brackets(t(record.Detail)))
@@ -117,6 +119,16 @@ func eventWords(rec *record.Record) string {
 		return fmt.Sprintf("%s is %s", t(record.LogicalTag), t(record.Quality))
 	case record.KindOutputFault:
 		return fmt.Sprintf("%s is not known to be what it should be%s", t(record.LogicalTag), brackets(t(record.Detail)))
+	case record.KindSafeState:
+		if t(record.Result) == "returned" {
+			return fmt.Sprintf("%s is out of its safe state%s", t(record.LogicalTag), brackets(t(record.SafeStateReason)))
+		}
+		return fmt.Sprintf("%s is in its safe state, %s %s, recovers by %s: %s%s", t(record.LogicalTag), t(record.RecoverPolicy),
+			withUnit(rec, record.SafeState), t(record.RecoverBy), spoken(record.Result), brackets(t(record.SafeStateReason)))
+	case record.KindPowerWarning:
+		return "a warning: the supply is " + t(record.Result)
+	case record.KindPowerFail:
+		return fmt.Sprintf("after the warning: outputs safe in %s ms, records durable in %s ms", t(record.OutputsMS), t(record.FlushMS))
 	case record.KindMarker:
 		return fmt.Sprintf("%s notes: %s", t(record.StepID), t(record.Message))
 	case record.KindResourceRequest:

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
@@ -25,6 +26,9 @@ type moment struct {
 	gone    int64          // ns, of crashes, darkens and takes
 
 	resource, owner string // of takes
+
+	cause hal.ResetCause // of crashes and darkens: what the board tells of it; Unknown: nothing
+	back  bool           // of warns: the supply is back
 }
 
 const (
@@ -35,13 +39,15 @@ const (
 	darkens
 	nothing
 	takes
+	warns
 )
 
 // What a world ends a life with, by a panic in the port; nothing else could end it there.
 type (
 	cut struct { // the controller is gone
-		dark bool
-		gone int64
+		dark  bool
+		gone  int64
+		cause hal.ResetCause
 	}
 	rest   struct{} // nothing more will happen
 	timeUp struct{} // the limit of the run is over
@@ -75,6 +81,7 @@ type world struct {
 	token      uint64 // of the last grant
 	arbitrated int64  // up to when what others gave back was let go
 
+	cause     hal.ResetCause       // what the board tells of why it came up last
 	announced map[uint32]announced // writes by their number
 	durable   uint64
 }
@@ -116,6 +123,8 @@ func (w *world) inside(e *recipe.Element) {
 func fork(p runner.Simulation) (runner.Simulation, bool) {
 	switch p := p.(type) {
 	case *sim.Plant:
+		return p.Clone(), true
+	case *sim.Playback:
 		return p.Clone(), true
 	case Forker:
 		return p.Fork(), true
@@ -222,9 +231,11 @@ func (w *world) happen(i int, at int64) {
 	case takes:
 		w.taken = append(w.taken, taken{m.resource, m.owner, at, at + m.gone})
 	case crashes:
-		panic(cut{gone: m.gone})
+		panic(cut{gone: m.gone, cause: m.cause})
 	case darkens:
-		panic(cut{dark: true, gone: m.gone})
+		panic(cut{dark: true, gone: m.gone, cause: m.cause})
+	case warns:
+		w.run.Warn(hal.PowerEvent{Mono: w.now - w.offset, Failing: !m.back})
 	}
 }
 

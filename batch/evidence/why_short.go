@@ -28,6 +28,8 @@ func say(rec *record.Record) (s saying) {
 		s.short = rec.Text(record.OperatorID) + ordered(rec) + ": " + rec.Text(record.ChangeReason)
 	case record.KindInterlock:
 		s.short, _, _ = strings.Cut(gate(rec), "; ")
+	case record.KindSafeState:
+		s.short, _, _ = strings.Cut(ofFault(rec), "; ")
 	case record.KindActionState:
 		s.waits = rec.Text(record.ActionState) != "end"
 	}
@@ -128,7 +130,7 @@ func (q *inquiry) made(r *Reason) (found *Reason) {
 func makes(k record.Kind) bool {
 	switch k {
 	case record.KindCommand, record.KindPromptAnswer, record.KindInputBlock, record.KindBoot, record.KindRecovery, record.KindTimeout,
-		record.KindInterlock, record.KindOutputFault, record.KindQualityChange, record.KindResourceGranted, record.KindResourceRefused,
+		record.KindInterlock, record.KindOutputFault, record.KindQualityChange, record.KindSafeState, record.KindPowerWarning, record.KindResourceGranted, record.KindResourceRefused,
 		record.KindActionResult:
 		return true
 	}
@@ -137,7 +139,7 @@ func makes(k record.Kind) bool {
 
 // tells tells whether a record of a kind says by itself what it comes from.
 func tells(k record.Kind) bool {
-	return k == record.KindInterlock || k == record.KindTimeout || k == record.KindOutputFault
+	return k == record.KindInterlock || k == record.KindTimeout || k == record.KindOutputFault || k == record.KindSafeState
 }
 
 // brief is the words of a record, of a block of samples no more than its last.

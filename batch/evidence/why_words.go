@@ -82,6 +82,11 @@ func (t *telling) input(rec *record.Record) string {
 		}
 		return rec.Text(record.HistorianSource) + " gave the total of window " + rec.Text(record.MeterWindowID) + ": " +
 			rec.Text(record.Value) + also(rec, " ", record.Unit) + also(rec, ", calibration ", record.HistorianCalibVersion)
+	case record.KindPowerWarning:
+		if rec.Text(record.Result) == "restored" {
+			return "the supply is back"
+		}
+		return "a warning said that the supply fails" + ago(rec, "; the board runs on for ", record.HoldupMS, "")
 	case record.KindActionResult:
 		return "request " + rec.Text(record.RequestID) + " of an OEM action ended " + rec.Text(record.Result) + listed(rec, ": ", record.Values) +
 			also(rec, "; ", record.Detail)
@@ -92,7 +97,7 @@ func (t *telling) input(rec *record.Record) string {
 // ordered says what was ordered, and of what.
 func ordered(rec *record.Record) string {
 	return " ordered " + rec.Text(record.Command) + also(rec, " ", record.StepID) + also(rec, " to ", record.TargetStepID) +
-		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) +
+		also(rec, " ", record.Parameter) + also(rec, " ", record.AlarmID) + also(rec, " ", record.InterlockID) + also(rec, " ", record.LogicalTag) +
 		also(rec, " ", record.MeterWindowID) + also(rec, " = ", record.Value)
 }
 
@@ -149,6 +154,8 @@ func (t *telling) decision(rec *record.Record) string {
 			rec.Text(record.Result) + " follows"
 	case record.KindInterlock:
 		return gate(rec)
+	case record.KindSafeState:
+		return ofFault(rec)
 	case record.KindAlarm:
 		return "alarm " + rec.Text(record.AlarmID) + " was " + rec.Text(record.AlarmState) + " and is " + rec.Text(record.NewValue) + ": " +
 			rec.Text(record.Message) + also(rec, ", in ", record.StepID)
@@ -180,6 +187,21 @@ func (t *telling) decision(rec *record.Record) string {
 		return "the run is over, " + rec.Text(record.BatchState) + ", " + rec.Text(record.Result) + listed(rec, ": ", record.Values)
 	}
 	return ""
+}
+
+// ofFault says what became of an output in a fault.
+func ofFault(rec *record.Record) string {
+	words := rec.Text(record.LogicalTag) + " is in the safe state of " + spoken(rec.Text(record.FaultClass)) + ", " + rec.Text(record.RecoverPolicy) +
+		" " + rec.Text(record.SafeState) + also(rec, " ", record.Unit)
+	switch rec.Text(record.Result) {
+	case "returned":
+		return rec.Text(record.LogicalTag) + " is out of its safe state: " + rec.Text(record.SafeStateReason)
+	case "waits_for_reset":
+		return words + ": the fault is over, and a person has to reset it"
+	case "waits_for_restart":
+		return words + ": the fault is over, and a restart brings it back"
+	}
+	return words + ": " + rec.Text(record.SafeStateReason)
 }
 
 // ofTheClock says what became of the wall clock.

@@ -61,6 +61,8 @@ type loop struct {
 	heads   *heads // nil: nothing is signed
 	marks   marks
 	medium  medium
+	supply  supply
+	dog     dog
 
 	consults consults
 	grain    int64                                              // ns of which the stamps of samples are multiples; 0: they are as the clock was
@@ -102,7 +104,8 @@ func (l *loop) begin(now int64, wall timebase.Source, readback []batch.Reading) 
 	for i := range l.r.b.Plan.Actions {
 		l.take(l.prev, &batch.Event{Kind: batch.Declared, File: i})
 	}
-	l.take(l.prev, &batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: readback, Anchor: l.r.kept})
+	l.take(l.prev, &batch.Event{Kind: batch.Boot, Epoch: epoch, Observation: seen, Readback: readback, Anchor: l.r.kept,
+		BootID: batch.Clean(l.r.rig.BootID), Reset: l.r.told()})
 }
 
 // observation looks at the wall clock, which need not be done again for a while.
@@ -404,6 +407,7 @@ func (l *loop) aged(now int64) int64 {
 func (l *loop) pass(durable uint64) {
 	l.ring.durable(l.now(), durable, l.gauge.since(durable))
 	l.gauge.durable(durable)
+	l.supply.durable = durable
 	if l.heads != nil {
 		l.heads.durable = durable
 	}
@@ -478,4 +482,4 @@ var kinds = [...]record.Kind{batch.Observed: record.KindTimeObserved, batch.Crea
 	batch.Answered: record.KindPromptAnswer, batch.Done: record.KindWriteDone, batch.Progress: record.KindActionProgress,
 	batch.Finished: record.KindActionResult, batch.ResourceGranted: record.KindResourceGranted,
 	batch.ResourceRefused: record.KindResourceRefused, batch.ResourceQueue: record.KindResourceQueue,
-	batch.HistorianSaid: record.KindHistorianTotal}
+	batch.HistorianSaid: record.KindHistorianTotal, batch.PowerWarned: record.KindPowerWarning}

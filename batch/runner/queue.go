@@ -29,6 +29,7 @@ type queue struct {
 	slow   map[lane]bool // the last write took longer than slowWrite
 	cut    context.CancelFunc
 	closed bool
+	ended  uint64 // writes that have come to their end
 	ready  chan struct{}
 }
 
@@ -137,6 +138,7 @@ func (q *queue) finished(took int64, ok bool) (ended bool) {
 	q.cut()
 	w := q.under
 	q.slow[w.lane], q.busy = took > slowWrite, false
+	q.ended++
 	q.idle.Broadcast()
 	again := q.short && !ok && w.safe && !q.closed && !slices.ContainsFunc(q.safe, func(later queued) bool { return later.output == w.output })
 	if again {
@@ -144,6 +146,13 @@ func (q *queue) finished(took int64, ok bool) (ended bool) {
 		q.safe = append(q.safe, w)
 	}
 	return !again
+}
+
+// progress returns how many writes have ended, and whether one is under way.
+func (q *queue) progress() (ended uint64, busy bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended, q.busy
 }
 
 // close drops what waits, cuts short what is under way, and returns when nothing is.

@@ -69,16 +69,18 @@ func (r *Runner) runReal(ctx context.Context) error {
 	r.loop.aside = func(one func() func(l *loop)) { c.work <- one }
 	r.loop.abroad = c.abroad(work)
 	r.loop.desk, r.loop.grain = &errands{fail: r.in.fail}, stampGrain
-	c.run(ctx, logged, wall)
+	c.run(ctx, logged, work, wall)
+	safe := r.loop.failed == nil && len(r.loop.unsafe) == 0
 	if r.loop.failed != nil {
-		c.safeAll(work)
+		safe = c.safeAll(work)
 	}
+	r.loop.disarm(safe)
 	return r.loop.failed
 }
 
 // run is the loop. The journal is kept until logged ends, and not before all is in it that a batch begins with: it is there
 // whole, in one commit, or not at all.
-func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
+func (c *crew) run(ctx, logged, work context.Context, wall timebase.Source) {
 	l, in := c.r.loop, c.r.in
 	alarm := c.clock.Alarm(in.wake)
 	defer alarm.Stop()
@@ -89,12 +91,22 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		l.failed = fmt.Errorf("%w: %w", ErrEvidence, err)
 		return
 	}
+	note, err := l.arm(c.clock.Now())
+	if err != nil {
+		l.failed = err
+		return
+	}
 	l.begin(c.clock.Now(), wall, readback)
 	c.wg.Add(4)
 	go c.keep(logged)
 	go c.reserve(logged)
 	go c.beside(logged)
 	go c.stage(logged, l.next-1)
+	note()
+	if c.r.rig.Power != nil {
+		c.wg.Add(1)
+		go c.supply(work)
+	}
 	if err := c.r.startCommand(); l.failed == nil {
 		l.failed = err
 	}
@@ -113,6 +125,7 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		}
 		now := c.clock.Now()
 		l.gauge.now = now
+		supplied := l.supplies(now)
 		l.losses(in.lossOf())
 		noted := min(l.trace(now), l.measure(now), l.beside(now))
 		durable, failed := in.status()
@@ -122,13 +135,14 @@ func (c *crew) run(ctx, logged context.Context, wall timebase.Source) {
 		if l.pass(durable); l.stopped() {
 			break
 		}
+		fed := l.feed(now, durable, c.queue)
 		l.look(now, wall)
 		for len(schedule) > 0 && schedule[0].At <= now-begun {
 			l.guest("Scheduled.Do", func() { schedule[0].Do(c.r) })
 			schedule = schedule[1:]
 		}
 		l.ticks(now)
-		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now))
+		next := min(l.aged(now), l.wake(), l.observe, l.show(now), noted, l.signs(now), supplied, fed)
 		crowded := l.crowded()
 		l.waiting(now, crowded)
 		if ev, at, stamp, ok := in.take(crowded, c.clock.Now); ok {
@@ -319,13 +333,15 @@ func (c *crew) write(ctx context.Context, w tag.Write, limit int64) (err error) 
 	return err
 }
 
-// safeAll drives the outputs to their safe values after evidence has failed. The queue is closed first, so that nothing else
-// is written after it.
-func (c *crew) safeAll(ctx context.Context) {
+// safeAll drives the outputs to their safe values after evidence has failed, and tells whether they have confirmed it. The queue is
+// closed first, so that nothing else is written after it.
+func (c *crew) safeAll(ctx context.Context) bool {
 	c.queue.close()
-	if err := c.rest(ctx, c.r.b.Plan.Map, c.r.loop.m.Tripped()); err != nil {
+	err := c.rest(ctx, c.r.b.Plan.Map, c.r.loop.m.Tripped())
+	if err != nil {
 		c.r.loop.failed = fmt.Errorf("%w; %w", c.r.loop.failed, err)
 	}
+	return err == nil
 }
 
 // leastWrite is the time in ns that every output is given to take its safe value, however many hang before it.

@@ -69,6 +69,7 @@ type past struct {
 	utc    int64              // of the last record, 0 where it is not known
 	tail   int64              // bytes set aside
 	medium *hal.StorageHealth // as its records say last; nil: they say nothing
+	boot   string             // boot_id of its last start
 	from   uint64             // generation of the checkpoint that was used; 0: none
 }
 
@@ -125,6 +126,9 @@ func (r *Runner) follow(dir string, rec *journal.Recovery, from *journal.Checkpo
 		if rec.Kind == record.KindStorageHealth {
 			h := hal.Told(rec)
 			p.medium = &h
+		}
+		if rec.Kind == record.KindBoot || rec.Kind == record.KindRecovery {
+			p.boot = rec.Text(record.BootID)
 		}
 		p.utc = rec.Time(record.TsUTC)
 		if kept(rec.Kind) {
@@ -228,7 +232,8 @@ func (l *loop) again(p *past, now int64, wall timebase.Source, readback []batch.
 	seen := l.observation(wall)
 	l.prev, l.seen.last = seen.Mono, seen
 	ev := batch.Event{Kind: batch.Boot, Epoch: l.w.Header().Epoch, Observation: seen, Readback: readback, Recovery: p.words,
-		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept, Checkpoint: p.from, Phases: l.m.Phases()}
+		Last: p.head.N, Tail: p.tail, LossMS: -1, Anchor: l.r.kept, Checkpoint: p.from, Phases: l.m.Phases(),
+		BootID: batch.Clean(l.r.rig.BootID), Reset: l.r.cause(p.boot)}
 	switch {
 	case p.utc == 0 || seen.Sync == timebase.Unset:
 		ev.Recovery += "; how long inputs were missed is not known: the time of day is not, or was not"

@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -83,6 +84,19 @@ type Rig struct {
 
 	Arbiter Arbiter // gives the equipment that batches share; nil: a recipe that uses some is refused
 
+	// Power warns before the supply fails. Nil: nobody does, and a cut is found at the next start. Watch is called on a goroutine of its
+	// own; in virtual time it is not called, and Runner.Warn says what it would.
+	Power hal.Power
+	// Watchdog is armed when a run begins and fed for as long as the loop, the writer of the journal and the worker at the port go on; it
+	// is disarmed at an end with all outputs safe. Its methods are called on the loop. Nil, or in virtual time: there is none.
+	Watchdog hal.Watchdog
+	// Reset is why the board came up last. A batch that is continued then brings outputs into the safe states that its map has for that:
+	// watchdog, or power_loss for anything else. Unknown: nobody tells, and the recovery rules of the recipe alone say what becomes of it.
+	Reset hal.ResetCause
+	// BootID tells one start of the board from another, such as the kernel's boot_id. A batch that is continued under the one of before has
+	// lost its process alone (runner_lost), whatever Reset says. At most batch.MaxDetail bytes; "": nobody tells.
+	BootID string
+
 	FRAM *journal.Chip // the chip that anchors the journal, in a slot of the batch until its package is made; nil: none
 }
 
@@ -126,7 +140,7 @@ type Command struct {
 	Command  sequencer.Command
 	Step     string // element of the recipe; "" is the whole batch
 	Target   string // GoTo: element that comes next
-	Name     string // parameter (Change), alarm (Acknowledge), interlock (ResetInterlock) or window (HistorianTotal)
+	Name     string // parameter (Change), alarm (Acknowledge), interlock (ResetInterlock), output (ResetSafeState) or window (HistorianTotal)
 	Value    string // Change: the new value, such as "2.5 kg"; HistorianTotal: what the historian shows, such as "119.98 kg"
 	Operator string
 	Role     string // "" is "operator"
@@ -150,6 +164,8 @@ type Options struct {
 	Schedule []Scheduled                   // in ascending order of time
 	Room     int64                         // bytes that must be free on the disk where a new batch begins; 0: batch.Budget
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
+
+	WatchdogTime time.Duration // time-out of Rig.Watchdog, LeastWatchdogTime at least; the part may have a shorter one. 0: WatchdogTime
 
 	// CheckpointPeriod is the time in ns after which the state is put into a slot, on Rig.FRAM where that was parted with room for
 	// it (journal.FormatChip) and else in a file beside the journal, and a checkpoint_taken record names it: 1 s at least. A batch
@@ -221,6 +237,12 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	}
 	if p := r.opt.CheckpointPeriod; p < 0 || p > 0 && p < 1_000_000_000 {
 		return nil, fmt.Errorf("runner: a checkpoint every %d ns: 0 or 1 s at least are wanted", p)
+	}
+	if rig.Power != nil && rig.Power.Holdup() <= 0 {
+		return nil, fmt.Errorf("runner: Rig.Power runs on for %s after a warning; more than 0 is wanted", rig.Power.Holdup())
+	}
+	if d := r.opt.WatchdogTime; d != 0 && d < LeastWatchdogTime {
+		return nil, fmt.Errorf("runner: a watchdog of %s; one write may take %s, so %s at least are wanted", d, time.Duration(batch.WriteTime), LeastWatchdogTime)
 	}
 	if e := rig.Endurance; e != nil {
 		if _, err := e.Life(0, 0); err != nil {

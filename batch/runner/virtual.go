@@ -135,6 +135,7 @@ func (v *virtual) turn(ctx context.Context) error {
 		}
 		v.l.pass(v.durable)
 	}
+	supplied := v.l.supplies(v.now)
 	for len(v.dones) > 0 && v.dones[0].at <= v.now {
 		ev := v.dones[0].ev
 		v.dones = v.dones[1:]
@@ -156,7 +157,8 @@ func (v *virtual) turn(ctx context.Context) error {
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)
-	return v.next(min(v.l.aged(v.now), v.l.trace(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now)))
+	supplied = min(supplied, v.l.supplies(v.now)) // what has happened meanwhile may be what it waits for
+	return v.next(min(v.l.aged(v.now), v.l.trace(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now), supplied))
 }
 
 // next begins a commit if there is something to commit, and moves time.

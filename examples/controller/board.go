@@ -35,29 +35,41 @@ type station struct {
 }
 
 // onBoard opens the board of -board, once in a process; nil without the flag. From then on its outputs are driven, at first at their safe
-// levels. A map that it cannot carry is refused before that; nil: there is none yet.
+// levels. A map that it cannot carry is refused; nil: none is known yet.
 func (f *flags) onBoard(m *iomap.Map) (*station, error) {
 	if f.board == "" {
 		return nil, nil
 	}
-	src, err := readSmall(f.board, linux.MaxBoardFile)
-	if err != nil {
-		return nil, fmt.Errorf("controller: -board: %w", err)
-	}
-	b, err := linux.ParseBoard(f.board, src)
-	if err == nil && m != nil {
-		err = carries(b, m)
-	}
-	if err == nil && f.station == nil {
-		var d *linux.Devices
-		if d, err = b.Open(); err == nil {
-			f.station = &station{d}
-		}
+	var err error
+	if f.station == nil {
+		f.station, err = f.arrive(m)
+	} else if m != nil {
+		err = carries(f.station.Board, m)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("controller: -board: %w", err)
 	}
 	return f.station, nil
+}
+
+// arrive reads the board file and opens what it names.
+func (f *flags) arrive(m *iomap.Map) (*station, error) {
+	src, err := readSmall(f.board, linux.MaxBoardFile)
+	if err != nil {
+		return nil, err
+	}
+	b, err := linux.ParseBoard(f.board, src)
+	if err == nil && m != nil {
+		err = carries(b, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &station{d}, nil
 }
 
 // leave closes the board.
@@ -125,8 +137,11 @@ func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig
 	return func() []string { return unsafeOutputs(j.b.Plan.Map, s.read) }, release, nil
 }
 
-// references are those of the wall clock: what -time says, or else the kernel and the clock chip of the board.
+// references are those of the wall clock: what -time says, or else the kernel and the clock chip of the board, if it has one.
 func (s *station) references(f *flags) string {
+	if f.time == "" && s.RTC != nil {
+		return "kernel,rtc:" + s.RTC.Device()
+	}
 	return f.time
 }
 

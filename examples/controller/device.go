@@ -54,7 +54,7 @@ func (f *flags) device(name string, stderr io.Writer) (d *device, err error) {
 		if err := checkOut(f.out); err != nil {
 			return nil, err
 		}
-		chip, err := openChip(f.fram)
+		chip, err := f.openChip()
 		if err != nil {
 			return nil, err
 		}

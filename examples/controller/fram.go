@@ -1,4 +1,4 @@
-// The chip that remembers how far journals had come: here a file that stands in for one.
+// The chip that remembers how far journals had come: that of a board, or a file that stands in for one.
 
 package main
 
@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/hal/sim"
@@ -22,12 +25,28 @@ const framHelp = "`FILE` that stands in for a chip which remembers how far the j
 // chip is a chip and who has it. A nil chip is none: it has no slot for anybody.
 type chip struct {
 	*journal.Chip
-	file  string
-	board *sim.Board
+	file  string    // or the device
+	board io.Closer // nil: it is closed with its board
 }
 
-// openChip opens the file that stands in for a chip, and parts it into slots where it is blank. Where another part stands on the
-// board, this is the function to change.
+// openChip opens the chip of the board, or the file that stands in for one.
+func (f *flags) openChip() (*chip, error) {
+	if f.board == "" {
+		return openChip(f.fram)
+	}
+	s, err := f.onBoard(nil)
+	if err != nil || s.FRAM == nil {
+		return nil, err
+	}
+	name := s.FRAM.Path()
+	c, err := slotted(s.FRAM, name, filepath.Join(os.TempDir(), "batchkit"+strings.ReplaceAll(name, "/", "-")+".lock"))
+	if err != nil {
+		return nil, fmt.Errorf("controller: fram %s of board %s: %w", name, s.Board.ID, err)
+	}
+	return c, nil
+}
+
+// openChip opens the file that stands in for a chip.
 func openChip(file string) (*chip, error) {
 	if file == "" {
 		return nil, nil
@@ -36,24 +55,34 @@ func openChip(file string) (*chip, error) {
 	if err != nil {
 		return nil, fmt.Errorf("controller: -fram: %w", err)
 	}
-	c := &chip{file: file, board: board}
-	lock := file + ".lock"
-	if c.Chip, err = journal.OpenChip(board.FRAM(), lock); errors.Is(err, journal.ErrChip) && unwritten(board.FRAM()) {
-		if err = journal.FormatChip(board.FRAM(), framSlots, 0, lock); err == nil {
-			c.Chip, err = journal.OpenChip(board.FRAM(), lock)
+	c, err := slotted(board.FRAM(), file, file+".lock")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("controller: -fram %s: %w; keep the file, and give another one", file, err), board.Close())
+	}
+	c.board = board
+	return c, nil
+}
+
+// slotted opens a chip, and parts it into slots where it is blank.
+func slotted(part hal.FRAM, file, lock string) (*chip, error) {
+	c := &chip{file: file}
+	var err error
+	if c.Chip, err = journal.OpenChip(part, lock); errors.Is(err, journal.ErrChip) && unwritten(part) {
+		if err = journal.FormatChip(part, framSlots, 0, lock); err == nil {
+			c.Chip, err = journal.OpenChip(part, lock)
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("controller: -fram %s: %w; keep the file, and give another one", file, err), board.Close())
+		return nil, err
 	}
 	return c, nil
 }
 
-// unwritten tells whether nothing was ever written to a chip.
+// unwritten tells whether nothing was ever written to a chip: all of it is 0, or 0xFF.
 func unwritten(f hal.FRAM) bool {
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size()))
 	for _, b := range data {
-		if b != 0 {
+		if b != data[0] || b != 0 && b != 0xFF {
 			return false
 		}
 	}
@@ -100,7 +129,7 @@ func (c *chip) slots() *journal.Chip {
 
 // Close closes the file.
 func (c *chip) Close() error {
-	if c == nil {
+	if c == nil || c.board == nil {
 		return nil
 	}
 	return c.board.Close()

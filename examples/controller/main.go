@@ -203,6 +203,8 @@ func (f *flags) wrong(rest []string) string {
 		return "-time: what references say is of real time; leave out -virtual and -speed, or -time"
 	case f.time != "" && watchable(f.time) != nil:
 		return fmt.Sprintf("-time %s: %v", f.time, watchable(f.time))
+	case f.board != "" && f.fram != "":
+		return "-board and -fram: the board file names the chip, which no file stands in for; leave out -fram"
 	case f.board != "" && (f.virtual || f.speed != 1 || f.powercut > 0 || f.given["seed"]):
 		return "-board: -virtual, -speed, -powercut and -seed are of the simulated plant; leave them out, or -board"
 	case f.virtual && f.prompt:

@@ -142,6 +142,23 @@ func (l *serial) empty(p port) ([]byte, error) {
 	return all, errors.New("Read gives bytes without end, though nobody sends any")
 }
 
+// quiet takes what arrives until nothing has come for a while, so that what is late does not come up in the next check.
+func (l *serial) quiet(p port) error {
+	buf := make([]byte, 512)
+	for range 64 {
+		ctx, cancel := context.WithTimeout(l.ctx, 2*pause)
+		_, err := p.Read(ctx, buf)
+		cancel()
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			return l.ctx.Err()
+		case err != nil:
+			return err
+		}
+	}
+	return errors.New("Read gives bytes without end, though nobody sends any")
+}
+
 // reads checks how Read waits.
 func (l *serial) reads() {
 	l.check("Read gives what has arrived even if ctx has ended, and else ctx's error", "look for bytes before looking at ctx", func() error {
@@ -209,7 +226,7 @@ func (l *serial) echo() {
 			err = fmt.Errorf("after a Write of 32 bytes the port reads %d bytes, % x", len(got), got[:min(len(got), 8)])
 		}
 		if err == nil && l.peer != nil {
-			_, err = l.empty(l.peer)
+			err = l.quiet(l.peer)
 		}
 		return err
 	})
@@ -240,8 +257,7 @@ func (l *serial) stopBit(promise, remedy string) {
 	})
 	l.figure(fmt.Sprintf("write_%d_bytes_ns", n), took)
 	if l.peer != nil {
-		time.Sleep(pause)
-		_, _ = l.empty(l.peer)
+		_ = l.quiet(l.peer) // what is wrong with it is told by what comes next
 	}
 }
 

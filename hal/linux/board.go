@@ -138,10 +138,10 @@ type BoardWatchdog struct {
 type BoardSerial struct {
 	BoardDevice
 	Name    string
-	RS485   bool   // else it is RS-232
-	Mode    string // such as 19200 8E1
-	Kernel  bool   // of RS-485: the kernel switches the driver; else the transceiver does so by itself
-	SendLow bool   // with Kernel: RTS is low while sending
+	RS485   bool // else it is RS-232
+	Mode    Line
+	Kernel  bool // of RS-485: the kernel switches the driver; else the transceiver does so by itself
+	SendLow bool // with Kernel: RTS is low while sending
 }
 
 // ParseBoard reads a board file; file names it in errors. It touches no device and works on any system. Every error of the file is in the

@@ -26,7 +26,6 @@ var (
 	channelPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./:-]*$`)
 	durationPattern = regexp.MustCompile(`^([1-9][0-9]{0,6}) (us|ms|s)$`)
 	digitsPattern   = regexp.MustCompile(`^[0-9]+$`)
-	modePattern     = regexp.MustCompile(`^[1-9][0-9]{1,6} [5-8][NEO][12]$`)
 )
 
 // boardReader remembers where channels and lines stand, so that a second use of one is found.
@@ -251,8 +250,11 @@ func (r *boardReader) serial(n strictyaml.Node) BoardSerial {
 	}
 	s.RS485 = f.Req("kind").OneOf("rs485", "rs232") == "rs485"
 	mode := f.Req("mode")
-	if s.Mode = mode.Str(); s.Mode != "" && !modePattern.MatchString(s.Mode) {
-		mode.Errorf("mode must be such as 19200 8E1: baud, then data bits, parity N, E or O, and stop bits, is %q", s.Mode)
+	if m := mode.Str(); m != "" {
+		var err error
+		if s.Mode, err = ParseLine(m); err != nil {
+			mode.Errorf("mode: %v", err)
+		}
 	}
 	direction, has := f.Opt("direction")
 	if has {

@@ -93,7 +93,7 @@ leds: 3
 		`must be one of as_is, pull_up, pull_down, none, is "up"`,
 		`max_rate 5000: edges of GPIO can be counted up to 500 a second; read the meter's own total, or use a counter chip`,
 		`power_fail: debounce 20ms leaves nothing of the hold_up of 15ms`,
-		`mode must be such as 19200 8E1`,
+		`board.yaml:15:54: mode: `,
 		`direction: RS-232 has none; leave it out`,
 		`key "tear" is missing`,
 		`timeout must be a time from 1s to 10m0s`,

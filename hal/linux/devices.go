@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/batchkit/batchkit/hal"
 	"github.com/batchkit/batchkit/internal/strictyaml"
 )
 
@@ -35,6 +36,12 @@ type Devices struct {
 	Outputs  []*Output // in the order of the file, as the next two
 	Inputs   []*Input
 	Counters []*Input
+	RTC      *RTC // nil: the file names none, as for the next three
+	FRAM     *FRAM
+	Watchdog *Watchdog // not armed
+	Power    hal.Power
+	RS485    map[string]*RS485 // by the names of the file
+	RS232    map[string]*RS232
 
 	open []io.Closer
 }
@@ -74,6 +81,82 @@ func (b *Board) parts() []part {
 			return l, err
 		}})
 	}
+	return append(append(list, b.chips()...), b.ports()...)
+}
+
+// chips lists the devices of a board of which there is one at most.
+func (b *Board) chips() (list []part) {
+	if b.RTC != nil {
+		list = append(list, part{b.RTC.pos, fmt.Sprintf("rtc %q", b.RTC.Device), func() (string, error) {
+			r, err := FindRTC(b.RTC.Device)
+			if err != nil {
+				return "", err
+			}
+			return r.Device(), nil
+		}, func(d *Devices) (c io.Closer, err error) {
+			d.RTC, err = FindRTC(b.RTC.Device)
+			return nil, err
+		}})
+	}
+	if m := b.FRAM; m != nil {
+		open := func() (*FRAM, error) { return OpenFRAM(m.Device, m.Tear, &FRAMOptions{Backed: m.Backed}) }
+		list = append(list, part{m.pos, fmt.Sprintf("fram %q", m.Device), func() (string, error) {
+			f, err := open()
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%s, %d bytes", f.Path(), f.Size()), f.Close()
+		}, func(d *Devices) (c io.Closer, err error) {
+			d.FRAM, err = open()
+			return d.FRAM, err
+		}})
+	}
+	if w := b.Watchdog; w != nil {
+		list = append(list, part{w.pos, fmt.Sprintf("watchdog %q", w.Device), func() (string, error) {
+			found, err := FindWatchdog(w.Device)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%s, %s", found.Device(), found.Identity()), nil
+		}, func(d *Devices) (c io.Closer, err error) {
+			d.Watchdog, err = FindWatchdog(w.Device)
+			return d.Watchdog, err
+		}})
+	}
+	if p := b.Power; p != nil {
+		list = append(list, part{p.pos, "power_fail", p.At.probe, func(d *Devices) (io.Closer, error) {
+			l, err := OpenInput(p.At, &p.Options)
+			if err != nil {
+				return nil, err
+			}
+			d.Power, err = hal.NewPowerLine(l, p.FailsHigh, p.Holdup, Monotonic)
+			return l, err
+		}})
+	}
+	return list
+}
+
+// ports lists the serial ports of a board. They are not opened to look for them, since that moves their control lines.
+func (b *Board) ports() (list []part) {
+	for i := range b.Serial {
+		s := &b.Serial[i]
+		list = append(list, part{s.pos, fmt.Sprintf("serial port %q", s.Name), func() (string, error) {
+			info, err := os.Stat(s.Device)
+			if err == nil && info.Mode()&os.ModeCharDevice == 0 {
+				err = fmt.Errorf("%s: it is no device", s.Device)
+			}
+			return fmt.Sprintf("%s, %v", s.Device, s.Mode), err
+		}, func(d *Devices) (io.Closer, error) {
+			if s.RS485 {
+				p, err := OpenRS485(s.Device, s.Mode, &RS485Options{Kernel: s.Kernel, SendLow: s.SendLow})
+				d.RS485[s.Name] = p
+				return p, err
+			}
+			p, err := OpenRS232(s.Device, s.Mode)
+			d.RS232[s.Name] = p
+			return p, err
+		}})
+	}
 	return list
 }
 
@@ -90,7 +173,7 @@ func (a LineAt) probe() (is string, err error) {
 	return is + ", free", nil
 }
 
-// Probe looks for every device of the board and opens none. It blocks for some system calls for each.
+// Probe looks for every device of the board and requests none. It blocks for some system calls for each.
 func (b *Board) Probe() []Finding {
 	var list []Finding
 	for _, p := range b.parts() {
@@ -113,14 +196,16 @@ func (b *Board) Open() (*Devices, error) {
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("linux: board %s: %w", b.ID, errors.Join(wrong...))
 	}
-	d := &Devices{Board: b}
+	d := &Devices{Board: b, RS485: map[string]*RS485{}, RS232: map[string]*RS232{}}
 	for _, p := range b.parts() {
 		one, err := p.open(d)
 		if err != nil {
 			err = fmt.Errorf("linux: board %s: %s: %s: %w", b.ID, p.pos, p.name, err)
 			return nil, errors.Join(err, d.Close())
 		}
-		d.open = append(d.open, one)
+		if one != nil {
+			d.open = append(d.open, one)
+		}
 	}
 	return d, nil
 }
@@ -128,7 +213,7 @@ func (b *Board) Open() (*Devices, error) {
 // Port makes a port of the lines. Now is the rig's clock, by which values are stamped and deadlines held; it runs at the speed of the
 // real one. One Port may be watched at a time.
 func (d *Devices) Port(now func() int64) *Port {
-	p := &Port{resend: d.Board.Resend, now: now, mono: edgeClock, wake: make(chan struct{}, 1)}
+	p := &Port{resend: d.Board.Resend, now: now, mono: Monotonic, wake: make(chan struct{}, 1)}
 	for i, l := range d.Outputs {
 		p.outputs = append(p.outputs, &portOutput{channel: d.Board.Outputs[i].Channel, line: l})
 	}

@@ -49,9 +49,9 @@ func TestKernelEdgesHaveTheTimeOfTheKernelAndTheirNumbers(t *testing.T) {
 	in, err := OpenInput(LineAt{Chip: "k-in", Name: "A"}, nil)
 	require.NoError(t, err)
 	defer in.Close()
-	before := edgeClock()
+	before := Monotonic()
 	require.NoError(t, c.Pull(0, true))
-	after := edgeClock()
+	after := Monotonic()
 	require.NoError(t, c.Pull(0, false))
 	ctx, cancel := context.WithCancel(limited(t))
 	var edges []hal.Edge
@@ -124,7 +124,7 @@ counters: [{channel: ctr/1, chip: `+label+`, line: 2, max_rate: 500}]
 
 func TestKernelPortEndsAtTheTrueLevelHoweverFastItsEdgesCome(t *testing.T) {
 	c, d := kernelPort(t, "k-burst")
-	port := d.Port(edgeClock)
+	port := d.Port(Monotonic)
 	for i := range 201 {
 		require.NoError(t, c.Pull(1, i%2 == 0))
 	}
@@ -152,7 +152,7 @@ func TestKernelPortEndsAtTheTrueLevelHoweverFastItsEdgesCome(t *testing.T) {
 
 func TestKernelPortCountsPulsesAndDrivesItsOutput(t *testing.T) {
 	c, d := kernelPort(t, "k-count")
-	port := d.Port(edgeClock)
+	port := d.Port(Monotonic)
 	ctx, cancel := context.WithCancel(limited(t))
 	go func() {
 		for range 30 {

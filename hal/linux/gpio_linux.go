@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/warthog618/go-gpiocdev"
-	"golang.org/x/sys/unix"
 
 	"github.com/batchkit/batchkit/hal"
 )
@@ -111,13 +110,4 @@ func requestOutput(at LineAt, initial bool, o *OutputOptions) (wire, error) {
 		options = append(options, gpiocdev.AsOpenDrain)
 	}
 	return request(at, options...)
-}
-
-// edgeClock is the kernel's CLOCK_MONOTONIC in ns, on which edges are stamped.
-func edgeClock() int64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
-		return 0
-	}
-	return t.Nano()
 }

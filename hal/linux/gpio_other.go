@@ -21,5 +21,3 @@ func requestInput(LineAt, *InputOptions, func(hal.Edge)) (wire, error) {
 }
 
 func requestOutput(LineAt, bool, *OutputOptions) (wire, error) { return nil, errors.ErrUnsupported }
-
-func edgeClock() int64 { return 0 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Simulated chips for tests that run in the bed.
 
 package linux

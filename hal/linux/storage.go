@@ -4,7 +4,6 @@ package linux
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strconv"
@@ -78,15 +77,7 @@ func (h *health) follow(link string) (string, error) {
 }
 
 // text reads a small file; ok is false where it is not there.
-func (h *health) text(name string) (string, bool) {
-	f, err := h.sys.Open(name)
-	if err != nil {
-		return "", false
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxText))
-	return strings.TrimSpace(string(data)), err == nil
-}
+func (h *health) text(name string) (string, bool) { return textOf(h.sys, name) }
 
 // number reads a number that is not negative, decimal or with 0x; ok is false where there is none.
 func (h *health) number(name string) (int64, bool) {

@@ -68,7 +68,7 @@ func (f *FRAM) WriteAt(p []byte, off int64) (n int, err error) {
 	switch {
 	case err == nil && f.fuse >= 0 && f.fuse < int64(len(p)):
 		cut := int(f.fuse)
-		f.board.powerOff()
+		f.board.powerOff(hal.ResetPower)
 		return f.torn(p, off, cut)
 	case errors.Is(err, hal.ErrPowerLost) && f.tear && len(p) > 0:
 		// One of len+1 places: the cut may also come after the last byte and before the answer.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/timebase"
 )
 
 // Bounce is the declared bounce time of every simulated contact: after a change the level may flicker for less than this, and
@@ -81,6 +82,13 @@ type Input struct {
 	wake     chan struct{}
 	watching bool
 	closed   bool
+
+	shown   bool  // the level that the line has
+	stuck   int64 // until when it keeps it
+	chatter int64 // until when the contact chatters
+	flip    int64 // when it does next
+	flipped bool
+	flips   uint64 // so far
 }
 
 var _ hal.InputLine = (*Input)(nil)
@@ -99,7 +107,7 @@ func (l *Input) Drive(now int64, high bool) {
 func (l *Input) Get() (high bool, err error) {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
-	return l.contact.high, l.board.ready("input line", l.name, l.closed)
+	return l.shown, l.board.ready("input line", l.name, l.closed)
 }
 
 // Watch implements hal.InputLine. A power cut ends it with hal.ErrPowerLost.
@@ -156,21 +164,63 @@ func (l *Input) take() (edges []hal.Edge, err error) {
 	return edges, l.board.ready("input line", l.name, l.closed)
 }
 
-func (l *Input) advance(now int64) {
-	for at, ok := l.contact.next(); ok && at <= now; at, ok = l.contact.next() {
-		l.contact.turn()
-		if l.board.off || l.closed {
-			continue
-		}
-		l.seq++
-		if len(l.buffer) == LineBuffer {
-			gone := l.buffer[0]
-			l.buffer = append(l.buffer[:0], l.buffer[1:]...)
-			l.buffer[0].Lost += gone.Lost + 1
-		}
-		l.buffer = append(l.buffer, hal.Edge{Mono: at, High: l.contact.high, Seq: l.seq})
-		signal(l.wake)
+// signalChatter of draw: when a contact that chatters turns over.
+const signalChatter = 1 << 36
+
+// next is when the line may change next; timebase.Never is never.
+func (l *Input) next() int64 {
+	at := int64(timebase.Never)
+	if t, ok := l.contact.next(); ok {
+		at = t
 	}
+	if l.chatter > 0 {
+		at = min(at, l.flip)
+	}
+	if l.stuck > 0 {
+		at = min(at, l.stuck)
+	}
+	return at
+}
+
+// advance does everything up to now.
+func (l *Input) advance(now int64) {
+	for at := l.next(); at <= now; at = l.next() {
+		if t, ok := l.contact.next(); ok && t <= at {
+			l.contact.turn()
+		} else if l.chatter > 0 && l.flip <= at {
+			l.flipped = !l.flipped
+			l.flips++
+			r := draw(l.board.seed, l.contact.signal+signalChatter, l.flips)
+			l.flip = at + int64(200*time.Microsecond) + int64(r%uint64(800*time.Microsecond))
+			if at >= l.chatter {
+				l.chatter, l.flipped = 0, false
+			}
+		}
+		if at >= l.stuck {
+			l.stuck = 0
+		}
+		l.show(at)
+	}
+}
+
+// show lets the line have the level of its contact, unless it is stuck.
+func (l *Input) show(at int64) {
+	high := l.contact.high != l.flipped
+	if high == l.shown || l.stuck > 0 {
+		return
+	}
+	l.shown = high
+	if l.board.off || l.closed {
+		return
+	}
+	l.seq++
+	if len(l.buffer) == LineBuffer {
+		gone := l.buffer[0]
+		l.buffer = append(l.buffer[:0], l.buffer[1:]...)
+		l.buffer[0].Lost += gone.Lost + 1
+	}
+	l.buffer = append(l.buffer, hal.Edge{Mono: at, High: high, Seq: l.seq})
+	signal(l.wake)
 }
 
 // Output is an output line of a Board and implements hal.OutputLine. Closed, or without power, it is low.
@@ -179,6 +229,8 @@ type Output struct {
 	name   string
 	high   bool
 	closed bool
+	stuck  int64    // until when it keeps its level
+	wired  []*Input // that follow it
 }
 
 var _ hal.OutputLine = (*Output)(nil)
@@ -190,8 +242,31 @@ func (l *Output) Set(high bool) error {
 	if err := l.board.ready("output line", l.name, l.closed); err != nil {
 		return err
 	}
-	l.high = high
+	l.drive(high)
 	return nil
+}
+
+// drive lets the line, and the inputs that are wired to it, have a level, unless it is stuck.
+func (l *Output) drive(high bool) {
+	if l.board.now < l.stuck {
+		return
+	}
+	l.high = high
+	for _, in := range l.wired {
+		in.contact.target, in.contact.high = high, high
+		in.contact.from, in.contact.to = 0, 0
+		in.show(l.board.now)
+	}
+}
+
+// Connect wires an output to an input, so that the input has the level of the output from now on, without a contact that bounces: the
+// loop that a suite of package haltest asks for. Both are made on first use.
+func (b *Board) Connect(output, input string) {
+	out, in := b.Output(output), b.Input(input)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out.wired = append(out.wired, in)
+	out.drive(out.high)
 }
 
 // Get implements hal.OutputLine.
@@ -205,6 +280,7 @@ func (l *Output) Get() (high bool, err error) {
 func (l *Output) Close() error {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
-	l.high, l.closed = false, true
+	l.drive(false)
+	l.closed = true
 	return nil
 }

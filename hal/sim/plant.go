@@ -2,7 +2,8 @@
 //
 // Start with [NewPlant]: two dosing lines, a heated and stirred tank and a drain, reached as a tag.Port in real time, or in
 // virtual time through Next, Advance and Apply. [NewBench] is one line that every kind of meter measures, with its true total.
-// [NewBoard] has the devices of package hal, with power cuts.
+// [NewBoard] has the devices of package hal, with power cuts and other faults, and is the fixture that the suites of package haltest
+// ask for. [NewRecorder] records any port, and [NewPlayback] plays that back.
 //
 // The rule that must not be broken: what comes out is a function of seed, outputs, faults and time alone. It does not depend
 // on the size of the steps in which time is advanced, on the processor, or on how goroutines are scheduled.

@@ -7,7 +7,7 @@ package tidy
 var floors = []floor{
 	{"0", []string{"metering/quantity", "iomap/tag", "journal/record",
 		"internal/strictyaml", "internal/golden", "internal/script", "internal/tidy", "internal/vmbed/guest", "internal/vmbed/pid1"}},
-	{"1", []string{"hal", "hal/linux", "hal/sim", "hal/fault", "hal/haltest"}},
+	{"1", []string{"hal", "hal/linux", "hal/sim", "hal/fault", "hal/haltest", "hal/tpm"}},
 	{"2", []string{"timebase", "timebase/system", "timebase/timetest"}},
 	{"3", []string{"metering", "iomap", "iomap/cond", "journal", "journal/export", "journal/journaltest"}},
 	{"4", []string{"recipe", "recipe/library", "recipe/sound", "recipe/chart", "recipe/batchml", "fieldbus", "fieldbus/*"}},
@@ -41,7 +41,7 @@ var reserved = []reserve{
 
 // testOnly lists what a test file may import beside its own floor and those below it. A file of an external test
 // package that declares an Example may import any package of the house.
-var testOnly = []string{"internal/golden", "hal/sim", "timebase/timetest", "batch/batchtest"}
+var testOnly = []string{"internal/golden", "hal/sim", "hal/haltest", "timebase/timetest", "batch/batchtest"}
 
 // modules lists the third-party packages, by import path prefix, and where they may be imported; any other is refused.
 var modules = []module{
@@ -58,8 +58,8 @@ var modules = []module{
 	{prefix: "go.yaml.in/yaml/v3", in: []string{"internal/strictyaml"}},
 	{prefix: "github.com/expr-lang/expr", in: []string{"recipe"}},
 	{prefix: "golang.org/x/mod/sumdb/note", in: []string{"journal"}},
-	{prefix: "golang.org/x/mod/sumdb/tlog", tests: true},   // the tree is held against it
-	{prefix: "github.com/google/go-tpm/tpm2", tests: true}, // a TPM's key is a crypto.Signer; only a test brings one along
+	{prefix: "golang.org/x/mod/sumdb/tlog", tests: true},                            // the tree is held against it
+	{prefix: "github.com/google/go-tpm/tpm2", in: []string{"hal/tpm"}, tests: true}, // tests elsewhere bring a key of their own
 	{prefix: "github.com/nats-io/nats.go", in: []string{"batch/executive"}},
 	{prefix: "github.com/nats-io/nats-server", in: []string{"batch/executive"}},
 	{prefix: "modernc.org/sqlite", in: []string{"batch/store"}},
@@ -71,9 +71,9 @@ var modules = []module{
 var grades = []gradeRow{
 	{pure, []string{"recipe", "recipe/sound", "recipe/chart", "metering", "metering/quantity", "iomap", "iomap/tag", "iomap/cond", "journal/record",
 		"sequencer", "batch", "batch/unitrun", "batch/jobs", "timebase"}},
-	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "recipe/library",
+	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "hal/tpm", "recipe/library",
 		"batch/store", "batch/evidence", "batch/batchtest"}},
-	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "timebase/system",
+	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "hal/haltest", "timebase/system",
 		"internal/crashlab", "internal/vmbed"}},
 }
 

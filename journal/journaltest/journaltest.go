@@ -8,7 +8,7 @@
 // simulated [journal.Storage] below them, exact to the sector, for tests of
 // single cases. Whoever makes a journal.Storage that stands on another one
 // hands it to the first two as Options.Wrap. [Cells] is a hal.FRAM, exact to the
-// byte.
+// byte, and [Ill] makes any storage slow, full or failing for a time.
 //
 // # The rule that must not be broken
 //

@@ -15,7 +15,7 @@ import (
 // lacking are the names that nothing carries. Who gives one a place takes it from this list; none may be added.
 const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
-I/O map, safe state, override: protocol_binding, scaling, edge/level, safe_value, recover_policy, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset, drop, hold, latch
+I/O map, safe state, override: protocol_binding, scaling, edge/level, safe_value, safe_state_table, forced_flag, override_role, override_grant, override_duration, gain, offset
 Change, approval, security: effective batch range
 Buses: scaling, watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync
 Test T1: delta_ms, P95, P99

@@ -16,6 +16,7 @@ const (
 	ActiveSlot                       // slot that names the active version, A or B
 	ActiveSteps                      // steps that were under way, each with its state and what it waited for
 	Actor                            // who did it
+	ActualMS                         // time-out that a watchdog really has
 	AgeMS                            // age of a value when it was used
 	AlarmID                          // alarm of the map
 	AlarmState                       // what has become of an alarm: raised, cleared or acknowledged
@@ -39,6 +40,7 @@ const (
 	BlockData                        // packed input events, base64
 	BlockEvents                      // number of events in the block
 	BlockForm                        // coding of block_data
+	BootID                           // what tells one start of the board from another, as its system has it
 	Boundary                         // what the edges of a window show: flow_at_start, flow_at_end
 	BudgetAssumptions                // what a projection takes for granted, in words
 	BytesWrittenTotal                // bytes that the medium was told to write, as far back as its system counts
@@ -48,6 +50,7 @@ const (
 	ChangeReason                     // why it was done, in the actor's words
 	CheckpointID                     // generation of a checkpoint
 	CheckpointLastSeq                // last record from which a state was recovered
+	CheckpointMS                     // time from a power warning to a checkpoint
 	CheckpointPeriod                 // time from one checkpoint to the next, with its unit
 	CheckpointSlot                   // where a checkpoint lies: "chip 1", "file 1" and so on
 	Choices                          // answers that a prompt takes
@@ -80,10 +83,12 @@ const (
 	Expiry                           // until when an object may be used
 	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
 	Facts                            // what a hint rests on besides the totals, name=value; metering.Facts has each, with its unit
+	FaultClass                       // class of faults for which an output is in a safe state
 	FilterDelayMS                    // by how much a filter in the instrument is late
 	FilterParam                      // what the filters in filter_type are set to
 	FilterType                       // filters that stand between raw_state and the verdict
 	FirstMonoNS                      // stamp of the first event of a block; since when measures were taken
+	FlushMS                          // time from a power warning to all records of it being durable
 	Flushes                          // flushes that the journal waited for
 	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
 	FromVersion                      // version that was active before
@@ -100,6 +105,7 @@ const (
 	HistorianTotal                   // total according to the historian
 	HoldoverAgeS                     // time since the reference of the wall clock was heard last
 	HoldoverState                    // of the wall clock: none, active, or ended where its bound has grown beyond the limit or it was not to be believed
+	HoldupMS                         // time for which the board runs on after a power warning
 	ImpactScope                      // what a change touches
 	InFlight                         // what a batch begins with of what runs in: window, meter, amount, version, and where it was learnt
 	InterlockGateState               // permits or blocks
@@ -144,6 +150,7 @@ const (
 	OperatorID                       // operator who acts or answers for the batch
 	OperatorRole                     // role in which the operator acts
 	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
+	OutputsMS                        // time from a power warning to the last output that was confirmed to be in its safe state
 	Overwritten                      // entries of a trace before its first one, which are gone
 	OwnerSince                       // since when the owner has what is waited for
 	OwnerStepID                      // elements that hold what is waited for
@@ -169,9 +176,12 @@ const (
 	RecipeID                         // the recipe
 	RecipeVersion                    // version of the recipe
 	ReconcileStatus                  // PASS, WARN or FAIL
+	RecoverBy                        // how an output leaves a safe state: auto, restart, reset or plc
+	RecoverPolicy                    // what an output does while a fault lasts: hold, drop or latch
 	RecoveryPath                     // how the journal was recovered
 	RecoveryRule                     // recovery rule that has ended the batch; restart: a new one is to take its place
 	RequestID                        // number of an OEM action, or of a request for equipment
+	ResetCause                       // why the board came up: unknown, power, watchdog, ordered or process
 	Resolution                       // of which an answer is a whole number, in unit
 	ResourceID                       // common equipment that is asked for
 	ResourceOwner                    // who has what is asked of an arbiter, in its words
@@ -260,6 +270,7 @@ var keys = [keyCount]struct {
 	ActiveSlot:            {"active_slot", formText},
 	ActiveSteps:           {"active_steps", formTexts},
 	Actor:                 {"actor", formText},
+	ActualMS:              {"actual_ms", formInt},
 	AgeMS:                 {"age_ms", formInt},
 	AlarmID:               {"alarm_id", formText},
 	AlarmState:            {"alarm_state", formText},
@@ -283,6 +294,7 @@ var keys = [keyCount]struct {
 	BlockData:             {"block_data", formText},
 	BlockEvents:           {"block_events", formInt},
 	BlockForm:             {"block_form", formInt},
+	BootID:                {"boot_id", formText},
 	Boundary:              {"boundary", formTexts},
 	BudgetAssumptions:     {"budget_assumptions", formTexts},
 	BytesWrittenTotal:     {"bytes_written_total", formCount},
@@ -292,6 +304,7 @@ var keys = [keyCount]struct {
 	ChangeReason:          {"change_reason", formText},
 	CheckpointID:          {"checkpoint_id", formCount},
 	CheckpointLastSeq:     {"checkpoint_last_seq", formCount},
+	CheckpointMS:          {"checkpoint_ms", formDecimal},
 	CheckpointPeriod:      {"checkpoint_period", formText},
 	CheckpointSlot:        {"checkpoint_slot", formText},
 	Choices:               {"choices", formTexts},
@@ -324,10 +337,12 @@ var keys = [keyCount]struct {
 	Expiry:                {"expiry", formTime},
 	ExportRef:             {"export_ref", formText},
 	Facts:                 {"facts", formTexts},
+	FaultClass:            {"fault_class", formText},
 	FilterDelayMS:         {"filter_delay_ms", formDecimal},
 	FilterParam:           {"filter_param", formText},
 	FilterType:            {"filter_type", formText},
 	FirstMonoNS:           {"first_mono_ns", formCount},
+	FlushMS:               {"flush_ms", formDecimal},
 	Flushes:               {"flushes", formCount},
 	FromMonoNS:            {"from_mono_ns", formCount},
 	FromVersion:           {"from_version", formText},
@@ -344,6 +359,7 @@ var keys = [keyCount]struct {
 	HistorianTotal:        {"historian_total", formMeasure},
 	HoldoverAgeS:          {"holdover_age_s", formDecimal},
 	HoldoverState:         {"holdover_state", formText},
+	HoldupMS:              {"holdup_ms", formDecimal},
 	ImpactScope:           {"impact_scope", formText},
 	InFlight:              {"in_flight", formTexts},
 	InterlockGateState:    {"interlock_gate_state", formText},
@@ -388,6 +404,7 @@ var keys = [keyCount]struct {
 	OperatorID:            {"operator_id", formText},
 	OperatorRole:          {"operator_role", formText},
 	OrderToleranceMS:      {"order_tolerance_ms", formInt},
+	OutputsMS:             {"outputs_ms", formDecimal},
 	Overwritten:           {"overwritten", formCount},
 	OwnerSince:            {"owner_since", formTime},
 	OwnerStepID:           {"owner_step_id", formTexts},
@@ -413,9 +430,12 @@ var keys = [keyCount]struct {
 	RecipeID:              {"recipe_id", formText},
 	RecipeVersion:         {"recipe_version", formText},
 	ReconcileStatus:       {"reconcile_status", formText},
+	RecoverBy:             {"recover_by", formText},
+	RecoverPolicy:         {"recover_policy", formText},
 	RecoveryPath:          {"recovery_path", formText},
 	RecoveryRule:          {"recovery_rule", formText},
 	RequestID:             {"request_id", formInt},
+	ResetCause:            {"reset_cause", formText},
 	Resolution:            {"resolution", formMeasure},
 	ResourceID:            {"resource_id", formTexts},
 	ResourceOwner:         {"resource_owner", formText},

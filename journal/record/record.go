@@ -118,6 +118,11 @@ const (
 	KindTraceDump             // what the shell did in detail before something went wrong
 	KindDiagnostics           // what was found when an abort came
 	KindReconcileAmended      // what a reconciliation comes to with a total that came after the end of its batch
+	KindSafeState             // an output came into the safe state of a fault, or out of it
+	KindPowerWarning          // the supply fails, or is back: an early warning
+	KindPowerFail             // how long it took to make safe what a power warning was about
+	KindPowerBudget           // whether what is to be done at a power warning fits the time that the board runs on
+	KindWatchdog              // what has become of the watchdog
 	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
 	kindCount
 )
@@ -153,15 +158,15 @@ var specs = [kindCount]Spec{
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
 	KindBoot: {Name: "boot", Class: System, Alone: true, Must: []Key{Engine},
-		May: slices.Concat(observed, []Key{Readback, Anchor})},
+		May: slices.Concat(observed, []Key{Readback, Anchor, BootID, ResetCause})},
 	KindRecovery: {Name: "recovery_event", Class: System, Alone: true, Must: []Key{RecoveryPath},
 		May: slices.Concat(observed, []Key{Engine, Readback, Anchor, CheckpointID, CheckpointLastSeq, PhaseState, TruncateTail,
-			LossIntervalS, Detail, Digest})},
+			LossIntervalS, Detail, Digest, BootID, ResetCause})},
 	KindTimeObserved: {Name: "time_observed", Class: System, Alone: true, May: observed},
 	KindInputBlock:   {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}, May: []Key{Coalesced}},
 	KindTickLate:     {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
 	KindCommand: {Name: "command", Must: []Key{Command, ChangeReason, OperatorRole},
-		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, Value}},
+		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, LogicalTag, Value}},
 	KindPromptAnswer:   {Name: "prompt_answer", Must: []Key{PromptID, Value}, May: []Key{OperatorRole}},
 	KindWriteDone:      {Name: "write_done", Must: []Key{WriteID, Result, DoneMonoNS}, May: []Key{LogicalTag, Detail}},
 	KindActionProgress: {Name: "action_progress", Must: []Key{RequestID}, May: []Key{Message, Values}},
@@ -239,6 +244,14 @@ var specs = [kindCount]Spec{
 		May: []Key{LogicalTag, Quality, AgeMS, InterlockID, Coalesced, Detail}},
 	KindBatchEnd:    {Name: "batch_end", Grade: Decision, Must: []Key{BatchState, Result, Values, Cause}, May: []Key{Detail, RecoveryRule}},
 	KindDiagnostics: {Name: "diagnostics", Grade: Decision, Must: []Key{Command, Detail, ActiveSteps, Values, Cause}, May: []Key{Omitted}},
+	KindSafeState: {Name: "safe_state", Grade: Decision,
+		Must: []Key{LogicalTag, FaultClass, SafeState, SafeStateReason, RecoverPolicy, RecoverBy, Result, Cause},
+		May:  []Key{OldValue, Unit, InterlockID}},
+	KindPowerWarning: {Name: "power_warning", Class: System, Must: []Key{Result}, May: []Key{HoldupMS}},
+	KindPowerFail: {Name: "power_fail", Class: System, Grade: Note, Must: []Key{HoldupMS, Result},
+		May: []Key{OutputsMS, FlushMS, CheckpointMS, Detail}},
+	KindPowerBudget: {Name: "power_budget", Class: System, Grade: Note, Must: []Key{HoldupMS, StorageCommitTimeMS, Result}, May: []Key{Detail}},
+	KindWatchdog:    {Name: "watchdog", Class: System, Grade: Note, Must: []Key{Result}, May: []Key{TimeoutMS, ActualMS, Detail}},
 	KindTripRequest: {Name: "trip_request", Grade: Decision, Must: []Key{LogicalTag, Value, Result, ElapsedMS, TimeoutMS, Cause},
 		May: []Key{Detail}},
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
