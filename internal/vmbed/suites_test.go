@@ -21,6 +21,7 @@ var suites = []struct{ dir, run string }{
 	{"internal/vmbed/guest", "."},
 	{"hal/linux", "."},
 	{"examples/controller", "^TestKernel"},
+	{"examples/commission", "^TestKernel"},
 }
 
 func TestSuitesInTheKernel(t *testing.T) {
