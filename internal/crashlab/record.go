@@ -184,7 +184,7 @@ func machineArgs(s setup, bed, dir string) []string {
 	args := []string{"-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256", "-smp", "1",
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
 		"-kernel", filepath.Join(bed, "vmlinux"), "-initrd", filepath.Join(bed, "initrd.cpio"),
-		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init mitigations=off no_timer_check crashlab.run=" + s.name}
+		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init mitigations=off no_timer_check tsc=unstable clocksource=hpet crashlab.run=" + s.name}
 	for _, name := range []string{"disk", "witness"} {
 		args = append(args,
 			"-blockdev", fmt.Sprintf("driver=nbd,node-name=%s,server.type=unix,server.path=%s", name, filepath.Join(dir, name)),

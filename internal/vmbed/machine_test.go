@@ -84,15 +84,20 @@ func bite(t *testing.T, device string) {
 	_ = unix.Pause()
 }
 
-func TestAWatchdogThatHasBittenSaysSoInTheNextLife(t *testing.T) {
+func TestAWatchdogThatHasBittenSaysSoInTheNextLifeAndOurDriverHearsIt(t *testing.T) {
 	b := newBench(t)
 	m := b.m
 	m.again = true
-	said, statuses, err := b.part(context.Background(), m, nil, "bite 1")
+	raw := program{Args: []string{b.build("parts", "test -c", "."), "-test.run", "^TestAPartInTheGuest$"}, Dir: "/root",
+		Env: append(environment(nil), inGuest+"=bite 1")}
+	driver := program{Args: []string{b.build("driver", "test -c", "../../hal/linux"), "-test.v", "-test.run", "ResetByTheWatchdog"},
+		Dir: "/root", Env: append(environment(nil), "BATCHKIT_BITE=1")}
+	said, statuses, err := b.run(context.Background(), m, nil, raw, driver)
 	require.NoError(t, err, said)
-	require.Equal(t, []int{0}, statuses, said)
+	require.Equal(t, []int{0, 0}, statuses, said)
 	require.Contains(t, said, "it is not fed")
 	require.Contains(t, said, "it has bitten")
+	require.Contains(t, said, "--- PASS: TestKernelResetByTheWatchdogIsFoundAtTheNextBoot")
 }
 
 func TestStatusesComeBackAsTheyAreUntilAWatchdogResetsTheMachine(t *testing.T) {

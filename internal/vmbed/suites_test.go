@@ -16,11 +16,12 @@ import (
 	"github.com/batchkit/batchkit/internal/vmbed/guest"
 )
 
-// suites are the packages with tests that run in the bed, and which of their tests do.
-var suites = []struct{ dir, run string }{
-	{"internal/vmbed/guest", "."},
-	{"hal/linux", "."},
-	{"examples/controller", "^TestKernel"},
+// suites are the packages with tests that run in the bed, and which of their tests do. A whole batch on a board has a test of its own.
+var suites = []struct{ dir, run, skip string }{
+	{"internal/vmbed/guest", ".", "^$"},
+	{"hal/linux", "^TestKernel", "^$"},
+	{"examples/controller", "^TestKernel", "ABatchRunsOnTheLines"},
+	{"examples/commission", "^TestKernel", "^$"},
 }
 
 func TestSuitesInTheKernel(t *testing.T) {
@@ -35,7 +36,8 @@ func TestSuitesInTheKernel(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "testdata")); err == nil {
 			m.bring = append(m.bring, filepath.Join(dir, "testdata"))
 		}
-		programs = append(programs, program{Args: []string{tests, "-test.v", "-test.run", s.run}, Env: environment(os.Environ()), Dir: dir})
+		programs = append(programs, program{Dir: dir, Env: environment(os.Environ()),
+			Args: []string{tests, "-test.v", "-test.run", s.run, "-test.skip", s.skip}})
 		require.FileExists(t, tests, "package %d has tests", i)
 	}
 	said, statuses, err := b.run(context.Background(), m, nil, programs...)

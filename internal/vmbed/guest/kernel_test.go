@@ -111,6 +111,13 @@ func TestAnEdgeOfASimulatedLineHasTheKernelsTime(t *testing.T) {
 	require.Less(t, last, monotonic())
 }
 
+func TestTheKernelsTimeIsMeasuredByAChipAndNotByABusyHost(t *testing.T) {
+	inside(t)
+	source, err := read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+	require.NoError(t, err)
+	require.Equal(t, "hpet", source)
+}
+
 func TestAChipThatIsClosedIsGone(t *testing.T) {
 	inside(t)
 	c, err := NewChip("bed-gone", "a")
