@@ -229,10 +229,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 		return recovered(r) + "; " + lost(r)
 	case record.KindTripRequest:
 		return fmt.Sprintf("TRIP requested by %s: %s%s", text(record.LogicalTag), text(record.Result), bracket(text(record.Detail)))
-	case record.KindSafeState, record.KindPowerWarning:
+	case record.KindSafeState, record.KindPowerWarning, record.KindOutputFault:
 		return faulted(b, r)
-	case record.KindOutputFault:
-		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
 	return ""
 }
@@ -241,6 +239,8 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 func faulted(b *batch.Batch, r *record.Record) string {
 	text := r.Text
 	switch {
+	case r.Kind == record.KindOutputFault:
+		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	case r.Kind == record.KindPowerWarning:
 		return "SUPPLY " + text(record.Result)
 	case text(record.Result) == "returned":
