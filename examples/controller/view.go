@@ -251,6 +251,8 @@ func faulted(b *batch.Batch, r *record.Record) string {
 		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	}
 	switch {
+	case r.Kind == record.KindOutputFault:
+		return fmt.Sprintf("%s is not known to be as commanded: %s", text(record.LogicalTag), text(record.Detail))
 	case r.Kind == record.KindPowerWarning:
 		return "SUPPLY " + text(record.Result)
 	case text(record.Result) == "returned":
