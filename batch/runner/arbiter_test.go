@@ -423,7 +423,7 @@ func TestTwoBatchesShareALineAndNeverHaveItTogether(t *testing.T) {
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
 	inOurTime(t, func(t *testing.T) {
-		clock := system.NewStdClock(1)
+		clock := system.NewClock(1)
 		d, wg := &desk{}, sync.WaitGroup{}
 		var mu sync.Mutex
 		open, most, opened := 0, 0, 0

@@ -99,7 +99,7 @@ func moves(t *testing.T, a Arbiter, clock timebase.Clock, opt *Options) (Result,
 
 func TestAnArbiterThatSpeaksWithoutEndNeitherEndsTheRunNorFillsTheJournal(t *testing.T) {
 	inOurTime(t, func(t *testing.T) {
-		clock := system.NewStdClock(1)
+		clock := system.NewClock(1)
 		store := &disk{memory: newMemory(), safe: newMemory(), clock: clock, stall: span{6 * second, 11 * second}}
 		said, queue, all := 0, 0, 0
 		chatty := fake{release: func() {}, request: func(say func(Ruling)) {
@@ -128,7 +128,7 @@ func TestAnArbiterThatSpeaksWithoutEndNeitherEndsTheRunNorFillsTheJournal(t *tes
 
 func TestAnArbiterThatNeverComesBackKeepsNothingWaitingButWhatNeedsIt(t *testing.T) {
 	inOurTime(t, func(t *testing.T) {
-		clock := system.NewStdClock(1)
+		clock := system.NewClock(1)
 		hangs, released := make(chan struct{}), false
 		a := fake{request: func(func(Ruling)) { <-hangs }, release: func() { released = true }}
 		ended := int64(0)
@@ -157,7 +157,7 @@ func TestAnArbiterThatPanicsBesideTheLoopEndsTheRunSafely(t *testing.T) {
 	} {
 		inOurTime(t, func(t *testing.T) {
 			store := newMemory()
-			_, err := moves(t, a, system.NewStdClock(1), &Options{Storage: store})
+			_, err := moves(t, a, system.NewClock(1), &Options{Storage: store})
 			require.EqualError(t, err, "runner: Rig.Arbiter: panic: no desk", name)
 			found, err := journal.Scan("memory/journal", nil, &journal.Options{Storage: store})
 			require.NoError(t, err)

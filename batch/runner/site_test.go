@@ -54,7 +54,7 @@ func inBubble(t *testing.T, fn func(s *site)) {
 }
 
 func newSite(t *testing.T, seed uint64) *site {
-	clock := system.NewStdClock(1)
+	clock := system.NewClock(1)
 	s := &site{t: t, seed: seed, clock: clock, b: demoBatch(t, seed), plant: sim.NewPlant(seed).On(clock), ctx: t.Context(), wrote: map[uint32]written{}}
 	s.disk = &disk{memory: newMemory(), safe: newMemory(), clock: clock}
 	s.wires = &wires{s: s, hang: map[string]span{}}

@@ -73,7 +73,7 @@ func (f flat) Write(context.Context, tag.Write) error { return nil }
 // ride runs a batch on a flat port with inputs every so many ns, and returns what came of it and what is on the disk.
 func ride(t *testing.T, b *batch.Batch, every int64, schedule []Scheduled, prepare func(d *disk)) (Result, *disk, error) {
 	t.Helper()
-	clock := system.NewStdClock(1)
+	clock := system.NewClock(1)
 	d := &disk{memory: newMemory(), safe: newMemory(), clock: clock}
 	prepare(d)
 	now, inputs := int64(0), 0

@@ -216,7 +216,7 @@ func rings(t *testing.T, f flags, p *seated, stdout io.Writer) (res runner.Resul
 	require.NoError(t, err)
 	b, err := plan.Bind("B-0001", "", batch.Unapproved, &batch.BindOptions{Operator: f.operator})
 	require.NoError(t, err)
-	clock, dir := system.NewStdClock(1), t.TempDir()
+	clock, dir := system.NewClock(1), t.TempDir()
 	v, opt := &view{b: b, dir: dir, out: stdout, live: true}, &runner.Options{}
 	ctx, leave := seat(t.Context(), &f, p.console, v, io.Discard, opt)
 	defer leave()

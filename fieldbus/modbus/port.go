@@ -91,7 +91,7 @@ func NewPort(addr string, points []Point, o *PortOptions) (*Port, error) {
 	}
 	p.gap = min(max(p.gap, 0), MaxRead)
 	if p.clock == nil {
-		p.clock = system.NewStdClock(1) // to which half a millisecond is nothing beside a bus
+		p.clock = system.NewClock(1)
 	}
 	if err := p.describe(o); err != nil {
 		return nil, err

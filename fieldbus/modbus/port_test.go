@@ -95,7 +95,7 @@ var samplePoints = []Point{
 // watch begins to watch samplePoints of b every 100 ms with a time-out of 300 ms.
 func watch(t *testing.T, b *bank, change func(*PortOptions)) *watching {
 	t.Helper()
-	w := &watching{t: t, clock: system.NewStdClock(1), done: make(chan error, 1)}
+	w := &watching{t: t, clock: system.NewClock(1), done: make(chan error, 1)}
 	o := PortOptions{Period: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, Clock: w.clock, Unit: 9, Dial: b.dial}
 	if change != nil {
 		change(&o)

@@ -34,8 +34,8 @@ type clock struct {
 // returns ctx's error if ctx has ended, even where the time is past. Setting an alarm allocates nothing. Time that the machine
 // spends suspended may not count.
 //
-// On Linux it holds one file descriptor, a timer of the kernel, for as long as it is referred to, and calls alarms one after the other;
-// where there is none, and on other systems, it is what NewStdClock returns. It does not know the time of a bubble of testing/synctest.
+// On Linux it holds one file descriptor, a timer of the kernel, for as long as it is referred to, and calls alarms one after the other.
+// Where there is none, on other systems, and in a bubble of testing/synctest, whose time it follows, it waits by the timers of package time.
 func NewClock(speed int) timebase.Clock {
 	c := newClock(speed)
 	if t, err := newTimer(false); err == nil {
@@ -44,10 +44,7 @@ func NewClock(speed int) timebase.Clock {
 	return c
 }
 
-// NewStdClock returns a clock as NewClock does that waits by the timers of package time: for tests in bubbles of testing/synctest, whose
-// time it follows.
-func NewStdClock(speed int) timebase.Clock { return newClock(speed) }
-
+// newClock makes a clock that waits by the timers of package time.
 func newClock(speed int) *clock {
 	return &clock{base: time.Now(), speed: int64(min(max(speed, 1), MaxSpeed))}
 }

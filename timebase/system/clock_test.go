@@ -26,10 +26,10 @@ func TestNowIsNeverZeroAndNeverDecreases(t *testing.T) {
 func TestNowRunsAtTheSpeedOfTheClock(t *testing.T) {
 	for speed, want := range map[int]int64{-3: 1, 0: 1, 1: 1, 7: 7, 1000: 1000, 5000: MaxSpeed} {
 		synctest.Test(t, func(t *testing.T) {
-			c := NewStdClock(speed)
+			c := NewClock(speed)
 			require.EqualValues(t, 1, c.Now())
 			synctest.Wait()
-			require.NoError(t, NewStdClock(1).Wait(t.Context(), 1+int64(time.Minute)))
+			require.NoError(t, NewClock(1).Wait(t.Context(), 1+int64(time.Minute)))
 			require.Equal(t, 1+want*int64(time.Minute), c.Now(), "speed %d", speed)
 		})
 	}
@@ -38,7 +38,7 @@ func TestNowRunsAtTheSpeedOfTheClock(t *testing.T) {
 func TestWaitEndsAtItsTimeAndNotBefore(t *testing.T) {
 	for _, speed := range []int{1, 3, 1000} {
 		synctest.Test(t, func(t *testing.T) {
-			c := NewStdClock(speed)
+			c := NewClock(speed)
 			for _, until := range []int64{math.MinInt64, 0, 1, 2, 10_000_001, 10_000_003, 3_600_000_000_000} {
 				require.NoError(t, c.Wait(t.Context(), until))
 				require.GreaterOrEqual(t, c.Now(), until, "speed %d", speed)
@@ -50,7 +50,7 @@ func TestWaitEndsAtItsTimeAndNotBefore(t *testing.T) {
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := NewStdClock(1)
+		c := NewClock(1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, c.Wait(ctx, math.MaxInt64), context.DeadlineExceeded)
@@ -81,7 +81,7 @@ func (b *bell) times() []int64 {
 
 func TestAnAlarmFiresOnceForEachTimeItWasSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := NewStdClock(10)
+		c := NewClock(10)
 		b := &bell{clock: c}
 		a := c.Alarm(b.fire)
 		later := func(n int64) { require.NoError(t, c.Wait(t.Context(), n)) }

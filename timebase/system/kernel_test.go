@@ -15,7 +15,7 @@ import (
 
 func TestTheAgeOfAKernelsClockIsFoundByTheSawToothOfItsMaximumError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := NewStdClock(1)
+		c := NewClock(1)
 		k := NewKernel(c)
 		update := time.Now().Add(-20 * time.Second) // a daemon's last, which left an error of 8 ms
 		k.ask = func() (discipline, error) {

@@ -62,7 +62,7 @@ func TestTheWallClockIsSeenAgainstAnyClock(t *testing.T) {
 
 func TestAWallClockBeforeItsTimeIsUnset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a bubble begins in the year 2000
-		require.Equal(t, timebase.Observation{Mono: 1, Source: "none"}, Wall(NewStdClock(1)).Observe())
+		require.Equal(t, timebase.Observation{Mono: 1, Source: "none"}, Wall(NewClock(1)).Observe())
 	})
 }
 

@@ -74,7 +74,7 @@ type scene struct {
 func inScene(t *testing.T, body func(t *testing.T, c timebase.Clock)) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(27 * 365 * 24 * time.Hour) // a bubble begins in the year 2000
-		body(t, NewStdClock(1))
+		body(t, NewClock(1))
 	})
 }
 

@@ -3,6 +3,7 @@
 package system
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -19,8 +20,14 @@ type timerFD struct {
 	buf  [8]byte
 }
 
+// errOtherTime: package time shows another time than the kernel, as in a bubble of testing/synctest.
+var errOtherTime = errors.New("system: timer of a clock: the time of this process is not that of the kernel")
+
 // newTimer makes a timer: one for a thread that waits in it alone, or for the poller.
 func newTimer(own bool) (timer, error) {
+	if !kernelTime() {
+		return nil, errOtherTime
+	}
 	flags := unix.TFD_CLOEXEC
 	if !own {
 		flags |= unix.TFD_NONBLOCK
@@ -30,6 +37,19 @@ func newTimer(own bool) (timer, error) {
 		return nil, fmt.Errorf("system: timer of a clock: %w", err)
 	}
 	return &timerFD{file: os.NewFile(uintptr(fd), "timerfd"), fd: fd, own: own}, nil
+}
+
+// kernelTime tells whether package time shows the time of the kernel. It asks three times, since the wall clock may be set meanwhile.
+func kernelTime() bool {
+	for range 3 {
+		var now unix.Timespec
+		before := time.Now().UnixNano()
+		err := unix.ClockGettime(unix.CLOCK_REALTIME, &now)
+		if after := time.Now().UnixNano(); err == nil && before <= now.Nano() && now.Nano() <= after {
+			return true
+		}
+	}
+	return false
 }
 
 // now implements timer.

@@ -22,7 +22,7 @@ import (
 func onEach(t *testing.T, claim func(t *testing.T, c timebase.Clock)) {
 	t.Run("NewClock", func(t *testing.T) { claim(t, NewClock(1)) })
 	t.Run("fast", func(t *testing.T) { claim(t, NewClock(7)) })
-	t.Run("NewStdClock", func(t *testing.T) { claim(t, NewStdClock(1)) })
+	t.Run("by package time", func(t *testing.T) { claim(t, newClock(1)) })
 	t.Run("NewThreadClock", func(t *testing.T) { claim(t, threadClock(t)) })
 }
 
