@@ -180,11 +180,9 @@ func (t *telling) decision(rec *record.Record) string {
 		return rec.Text(record.LogicalTag) + " is " + rec.Text(record.Quality) + ", it was " + rec.Text(record.OldValue) +
 			ago(rec, "; its value was ", record.AgeMS, " old")
 	case record.KindInputEdge:
-		return rec.Text(record.LogicalTag) + ": its " + rec.Text(record.EdgeLevel) + " edge, behind a debounce of " +
-			strconv.FormatInt(rec.Int(record.DebounceMS), 10) + " ms; it is on for " + strconv.FormatInt(rec.Int(record.PulseMS), 10) + " ms"
+		return edge(rec)
 	case record.KindOutputFault:
-		return rec.Text(record.LogicalTag) + " is not known to be what was commanded by write " + rec.Text(record.WriteID) +
-			also(rec, ": ", record.Detail)
+		return rec.Text(record.LogicalTag) + " is not known to be what was commanded by write " + rec.Text(record.WriteID) + also(rec, ": ", record.Detail)
 	case record.KindMarker:
 		return step + " marks: " + rec.Text(record.Message)
 	case record.KindClockStep, record.KindTimeSourceChange:
@@ -193,6 +191,12 @@ func (t *telling) decision(rec *record.Record) string {
 		return "the run is over, " + rec.Text(record.BatchState) + ", " + rec.Text(record.Result) + listed(rec, ": ", record.Values)
 	}
 	return ""
+}
+
+// edge says which edge an input has seen.
+func edge(rec *record.Record) string {
+	return rec.Text(record.LogicalTag) + ": its " + rec.Text(record.EdgeLevel) + " edge, behind a debounce of " +
+		strconv.FormatInt(rec.Int(record.DebounceMS), 10) + " ms; it is on for " + strconv.FormatInt(rec.Int(record.PulseMS), 10) + " ms"
 }
 
 // ofFault says what became of an output in a fault.
