@@ -15,8 +15,8 @@ import (
 // forms are the digests of the states at the end of the released traces, in SnapshotForm 5. Where they change with no trace decided
 // otherwise, the form of a snapshot has changed, and its number must grow.
 var forms = map[string]string{
-	"testdata/engine1/demo":   "21dc88cc0b6c76e6f3707dfdeb5cc0d30d0d87f6c86ec3f10b9f3652d92613df",
-	"testdata/engine1/faults": "42dd0ea455ec5a40f49163e5eba14a9a4ad08f202eb46ff040a634489c61d959",
+	"testdata/engine1/demo":   "3dc28dd48683d77bf0c30d096067841c786b6c67ab347af00d27e6ce94160bc3",
+	"testdata/engine1/faults": "86578642c4804e0978aac15894741a3b184ffcc5689dff6c785a35c2d32e685b",
 }
 
 func TestAReplayFromAnyRecordDecidesAsTheOneFromTheBeginning(t *testing.T) {

@@ -95,7 +95,7 @@ func TestACommandNeedsItsOperatorAndItsReason(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, r.Tell(Command{Command: sequencer.Hold, Reason: "why"}), "operator and reason are required")
 	require.ErrorContains(t, r.Tell(Command{Command: sequencer.Hold, Operator: "op1"}), "operator and reason are required")
-	for _, c := range []sequencer.Command{sequencer.NoCommand, sequencer.HistorianTotal + 1, 200} {
+	for _, c := range []sequencer.Command{sequencer.NoCommand, sequencer.ResetSafeState + 1, 200} {
 		require.ErrorContains(t, r.Tell(Command{Command: c, Operator: "op1", Reason: "why"}), "no such command")
 	}
 	require.NoError(t, r.Tell(Command{Command: sequencer.Start, Operator: "op1"}))
