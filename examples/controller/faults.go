@@ -120,8 +120,10 @@ func lacking(res *runner.Result, from uint64) string {
 // commands lists the commands that a line may give.
 func commands() string {
 	var names []string
-	for c := sequencer.Start; c.String() != "" && !isOverride(c); c++ {
-		names = append(names, c.String())
+	for c := sequencer.Start; c.String() != ""; c++ {
+		if !isOverride(c) { // they have a word of their own
+			names = append(names, c.String())
+		}
 	}
 	return strings.Join(names, ", ")
 }
