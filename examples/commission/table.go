@@ -53,7 +53,7 @@ func (t *table) row(r *haltest.Report, result string) {
 		t.below("do", b.Remedy)
 	}
 	for _, one := range r.NotChecked {
-		t.below("not checked", one)
+		t.below("not checked", strings.Replace(one, ": not checked; ", "; ", 1))
 	}
 	for i := range r.Figures {
 		f := &r.Figures[i]

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -115,6 +116,23 @@ serial:
 	require.ErrorContains(t, err, `board.yaml:5:27: chip "/dev/gpiochip0" is a number that changes from kernel to kernel; give the label of the chip`)
 	require.ErrorContains(t, err, `must be one of rs485, rs232, is "rs484"`)
 	require.NotContains(t, err.Error(), "RS-232 has none", "nobody knows yet that it is one")
+}
+
+func TestASerialPortOrATPMThatIsNotThereSaysWhatIs(t *testing.T) {
+	b, err := ParseBoard("board.yaml", []byte(`board: x
+version: "1"
+schema_version: 1
+serial:
+  - {name: a, kind: rs232, device: /dev/serial/by-path/none, mode: 9600 8N1}
+tpm: {device: /dev/no-tpm}
+`))
+	require.NoError(t, err)
+	found := b.Probe()
+	require.Len(t, found, 2)
+	for _, f := range found {
+		require.ErrorIs(t, f.Err, fs.ErrNotExist, f)
+		require.ErrorContains(t, f.Err, "; there are: ", f)
+	}
 }
 
 func TestABoardFileThatIsTooLargeOrTooLongIsRefused(t *testing.T) {
