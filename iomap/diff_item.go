@@ -165,9 +165,12 @@ func (m *Map) overrideFacts(o *Override) []fact {
 	if o.When != nil {
 		when = quoted(o.Text)
 	}
+	boot := "ends"
+	if o.OverBoot {
+		boot = "continues"
+	}
 	return []fact{
 		{"tags", m.names(o.Tags), Decides}, {"roles", strings.Join(o.Roles, " "), Decides},
-		{"only while the batch is not running", yes(o.Held), Decides}, {"when", when, Decides}, {"limit", span(o.Limit), Decides},
-		{"outlives a start", yes(o.OverBoot), Decides},
+		{"held", yes(o.Held), Decides}, {"when", when, Decides}, {"limit", span(o.Limit), Decides}, {"over_boot", boot, Decides},
 	}
 }

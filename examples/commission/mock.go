@@ -29,7 +29,8 @@ func (m *mock) name() string { return "simulated" }
 
 // found implements subject.
 func (m *mock) found() []string {
-	return []string{"no -board was given: this is a simulated board, with a wire from DO1 to DI1"}
+	return []string{"no -board was given: this is a simulated board, with a wire from DO1 to DI1",
+		"its time is that of a model: a figure of 0 ns says nothing of any hardware"}
 }
 
 // checks implements subject.

@@ -14,6 +14,7 @@ import (
 type table struct {
 	w                       io.Writer
 	passed, failed, without int
+	open                    int // promises of devices that passed or failed, which nobody checked
 }
 
 // head says what is looked at.
@@ -30,8 +31,10 @@ func (t *table) row(r *haltest.Report, result string) {
 	switch result {
 	case passed:
 		t.passed++
+		t.open += len(r.NotChecked)
 	case failed:
 		t.failed++
+		t.open += len(r.NotChecked)
 	default:
 		t.without++
 	}
@@ -50,7 +53,7 @@ func (t *table) row(r *haltest.Report, result string) {
 		t.below("do", b.Remedy)
 	}
 	for _, one := range r.NotChecked {
-		t.below("not checked", one)
+		t.below("not checked", strings.Replace(one, ": not checked; ", "; ", 1))
 	}
 	for i := range r.Figures {
 		f := &r.Figures[i]
@@ -65,7 +68,14 @@ func (t *table) below(what, text string) {
 
 // foot counts.
 func (t *table) foot(s *signoff) {
-	fmt.Fprintf(t.w, "\n%d passed, %d failed, %d not checked: board %s ", t.passed, t.failed, t.without, s.Board)
+	fmt.Fprintf(t.w, "\n%d passed, %d failed, %d not checked", t.passed, t.failed, t.without)
+	switch {
+	case t.open == 1:
+		fmt.Fprint(t.w, ", and one promise of the others not checked")
+	case t.open > 1:
+		fmt.Fprintf(t.w, ", and %d promises of the others not checked", t.open)
+	}
+	fmt.Fprintf(t.w, ": board %s ", s.Board)
 	if s.Passed {
 		fmt.Fprintln(t.w, "keeps the promises that were checked")
 	} else {

@@ -80,9 +80,9 @@ func TestABoardThatIsNotThereIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 }
 
 func TestFlagsOfThePlantDoNotGoWithABoard(t *testing.T) {
-	for _, flag := range [][]string{{"-virtual"}, {"-speed", "2"}, {"-seed", "7"}, {"-powercut", "3s"}} {
+	for _, flag := range [][]string{{"-virtual"}, {"-dry"}, {"-speed", "2"}, {"-seed", "7"}, {"-powercut", "3s"}} {
 		o := controller(append([]string{"-board", "b.yaml"}, flag...)...)
 		require.Equal(t, exitUsage, o.code, o)
-		require.Contains(t, o.err, "-board: -virtual, -speed, -powercut and -seed are of the simulated plant")
+		require.Contains(t, o.err, "-board: -virtual, -dry, -speed, -powercut and -seed are of the simulated plant")
 	}
 }

@@ -121,7 +121,7 @@ func lacking(res *runner.Result, from uint64) string {
 func commands() string {
 	var names []string
 	for c := sequencer.Start; c.String() != ""; c++ {
-		if !isOverride(c) {
+		if !isOverride(c) { // they have a word of their own
 			names = append(names, c.String())
 		}
 	}
@@ -161,7 +161,11 @@ func fault(l *script.Line, known []string, plant *sim.Plant, scripted map[uint32
 	}
 	ft, err = sim.ParseFault(l.Verb, l.Args)
 	if err != nil {
-		return nil, ft, l.Errorf("%s", strings.TrimPrefix(err.Error(), "sim: "))
+		why := strings.TrimPrefix(err.Error(), "sim: ")
+		if strings.Contains(why, ": unknown; known are ") {
+			why += "; what people do begins with command, override, comment, historian or answer"
+		}
+		return nil, ft, l.Errorf("%s", why)
 	}
 	ft.At = max(l.When.Ns, 1)
 	if err := plant.Fault(ft); err != nil {

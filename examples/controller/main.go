@@ -214,7 +214,7 @@ func (f *flags) wrong(rest []string) string {
 	case f.board != "" && f.fram != "":
 		return "-board and -fram: the board file names the chip, which no file stands in for; leave out -fram"
 	case f.board != "" && (f.virtual || f.speed != 1 || f.powercut > 0 || f.given["seed"]):
-		return "-board: -virtual, -speed, -powercut and -seed are of the simulated plant; leave them out, or -board"
+		return "-board: -virtual, -dry, -speed, -powercut and -seed are of the simulated plant; leave them out, or -board"
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}

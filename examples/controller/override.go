@@ -65,7 +65,7 @@ func protected(k record.Kind, r *record.Record) string {
 
 // overridden says what has become of an override.
 func overridden(r *record.Record) string {
-	text, who := r.Text, r.Text(record.OverrideID)+", "+r.Text(record.Actor)+" as "+r.Text(record.OverrideRole)
+	text, who := r.Text, fmt.Sprintf("%s of %s (%s)", r.Text(record.OverrideID), r.Text(record.Actor), r.Text(record.OverrideRole))
 	because := bracket(text(record.Detail))
 	switch result := text(record.Result); result {
 	case "active":
@@ -75,9 +75,9 @@ func overridden(r *record.Record) string {
 		return fmt.Sprintf("%s is given back: %s%s (it was forced to %s), by %s%s", text(record.LogicalTag), text(record.NewValue), unit(r),
 			text(record.OldValue), who, because)
 	case "granted", "continued":
-		return fmt.Sprintf("OVERRIDE %s %s, for %s%s", who, result, text(record.OverrideDuration), because)
+		return fmt.Sprintf("OVERRIDE %s is %s, for %s%s", who, result, text(record.OverrideDuration), because)
 	default:
-		return fmt.Sprintf("OVERRIDE %s %s%s", who, result, because)
+		return fmt.Sprintf("OVERRIDE %s is %s%s", who, result, because)
 	}
 }
 

@@ -34,10 +34,10 @@ at 5s override revoke op1 maintenance OV-DRAIN "done"
 	o := controller(words("-virtual -unapproved -recipe recipe.yaml -map map.yaml -faults script")...)
 	require.Equal(t, exitOK, o.code, o.err)
 	require.Contains(t, o.out, "op1 orders override_grant OV-DRAIN to 5 min, because: the drain sticks: refused (role \"operator\" may not have it; it is for maintenance)\n")
-	require.Contains(t, o.out, "OVERRIDE OV-DRAIN, op1 as maintenance granted, for 300.0 s\n")
+	require.Contains(t, o.out, "OVERRIDE OV-DRAIN of op1 (maintenance) is granted, for 300.0 s\n")
 	require.Contains(t, o.out, "FORCED LT301: 100.0 L (it was ")
 	require.Contains(t, o.out, "LT301 is given back: ")
-	require.Contains(t, o.out, "OVERRIDE OV-DRAIN, op1 as maintenance revoked (revoked by op1)\n")
+	require.Contains(t, o.out, "OVERRIDE OV-DRAIN of op1 (maintenance) is revoked (revoked by op1)\n")
 
 	write(t, "script", "at 1s override take op1 maintenance XV301 open why\n")
 	o = controller(words("-virtual -unapproved -recipe recipe.yaml -map map.yaml -faults script")...)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -37,7 +38,13 @@ func check(args []string, stdout, stderr io.Writer) int {
 	charts := set.String("svg", "", "")
 	schema := set.Bool("schema", false, "")
 	ofMaps := set.Bool("map-schema", false, "")
-	period := set.Duration("period", 0, "")
+	period := time.Duration(0)
+	set.Func("period", "", func(text string) (err error) { // as maps have it, or as Go does
+		if period, err = time.ParseDuration(strings.ReplaceAll(text, " ", "")); err != nil || period <= 0 {
+			return errors.New("a time above 0 is wanted, such as 200ms")
+		}
+		return nil
+	})
 	switch err := set.Parse(args); {
 	case err == nil && *schema && set.NArg() == 0:
 		fmt.Fprintf(stdout, "%s", recipe.JSONSchema())
@@ -45,7 +52,13 @@ func check(args []string, stdout, stderr io.Writer) int {
 	case err == nil && *ofMaps && set.NArg() == 0:
 		fmt.Fprintf(stdout, "%s", iomap.JSONSchema())
 		return exitOK
-	case err != nil || set.NArg() == 0 || *period < 0:
+	case err == nil && (*schema || *ofMaps):
+		fmt.Fprintln(stderr, "evidence: check: -schema and -map-schema print a schema and take no files; leave out the one or the others")
+		return exitUsage
+	case err != nil || set.NArg() == 0:
+		if err != nil && !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(stderr, "evidence: check:", err)
+		}
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}
@@ -71,13 +84,13 @@ func check(args []string, stdout, stderr io.Writer) int {
 		if len(recipes) > 0 {
 			break // Load tells what is wrong with them
 		}
-		if err := checkMap(name, known(*period), stdout); err != nil {
+		if err := checkMap(name, known(period), stdout); err != nil {
 			fmt.Fprintf(stderr, "%s\n", plain(err))
 			code = exitFound
 		}
 	}
 	for _, name := range recipes {
-		if err := checkOne(name, maps, *charts, known(*period), stdout); err != nil {
+		if err := checkOne(name, maps, *charts, known(period), stdout); err != nil {
 			fmt.Fprintf(stderr, "%s\n", err)
 			code = exitFound
 		}

@@ -46,12 +46,15 @@ const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
 formula and procedure as tables; with -svg it also draws it into the directory. Of maps alone it holds meters
-against the calibration, and prints them, interlocks, alarms, resources and trip request. What it finds in a map that may not do
-what is meant it lists as wrong, warning or note, and it fails where something is wrong.
-  -period TIME       how often the board reads its inputs, such as 100ms: they must be fresh enough for what goes by them
-check -schema prints the JSON Schema that an editor completes and marks recipes by, -map-schema that of maps. diff says in words what is new in a
-version of a recipe or of a map; of a map also whether batches decide otherwise by it (decides), or something is gone that others
-may name (removes). safe-states prints what becomes of each output in a fault of each class, with lines to sign. format prints the recipe in its canonical form.
+against the calibration, and prints them, interlocks, alarms, resources and trip request. What it finds in a map
+that may not do what is meant it lists as wrong, warning or note, and it fails where something is wrong.
+  -period TIME       how often the board reads its inputs, such as 100ms: they must be fresh enough for what goes
+                     by them
+check -schema prints the JSON Schema by which an editor completes and marks recipes, -map-schema that of maps.
+diff says in words what is new in a version of a recipe or of a map; of a map also whether batches decide
+otherwise by it (decides), or something is gone that others may name (removes).
+safe-states prints what becomes of each output in a fault of each class, with lines to sign; with -csv as a
+table for other programs. format prints the recipe in its canonical form.
 
 verify checks an evidence package: the digest of every file, the chain of all records, the approvals that
 they name, the samples, totals and verdicts of every metering window, and that all of them agree. It names

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 
@@ -58,7 +59,7 @@ func (r *boardReader) duration(n strictyaml.Node, name string, least, most time.
 		d = time.Duration(v) * map[string]time.Duration{"us": time.Microsecond, "ms": time.Millisecond, "s": time.Second}[m[2]]
 	}
 	if d < least || d > most {
-		n.Errorf("%s must be a time from %v to %v, such as 20 ms, is %q", name, least, most, text)
+		n.Errorf("%s must be a time from %s to %s, in us, ms or s, is %q", name, spelled(least), spelled(most), text)
 		return 0
 	}
 	return d
@@ -98,13 +99,25 @@ func (r *boardReader) channel(n strictyaml.Node) string {
 	return s
 }
 
+// spelled is a time as a board file has it.
+func spelled(d time.Duration) string {
+	switch {
+	case d%time.Second == 0:
+		return strconv.FormatInt(int64(d/time.Second), 10) + " s"
+	case d%time.Millisecond == 0:
+		return strconv.FormatInt(int64(d/time.Millisecond), 10) + " ms"
+	default:
+		return strconv.FormatInt(int64(d/time.Microsecond), 10) + " us"
+	}
+}
+
 // at reads chip and line.
 func (r *boardReader) at(f *strictyaml.Fields) LineAt {
 	var at LineAt
 	chip, has := f.Opt("chip")
 	if has {
 		at.Chip = printedText(chip, "chip", maxLineName)
-		if len(at.Chip) > 8 && at.Chip[:8] == "gpiochip" && digitsPattern.MatchString(at.Chip[8:]) {
+		if n, is := strings.CutPrefix(strings.TrimPrefix(at.Chip, "/dev/"), "gpiochip"); is && digitsPattern.MatchString(n) {
 			chip.Errorf("chip %q is a number that changes from kernel to kernel; give the label of the chip, which gpiodetect shows in brackets",
 				at.Chip)
 		}
@@ -248,7 +261,8 @@ func (r *boardReader) serial(n strictyaml.Node) BoardSerial {
 		}
 		r.channels[key] = name.Pos().String()
 	}
-	s.RS485 = f.Req("kind").OneOf("rs485", "rs232") == "rs485"
+	kind := f.Req("kind").OneOf("rs485", "rs232")
+	s.RS485 = kind == "rs485"
 	mode := f.Req("mode")
 	if m := mode.Str(); m != "" {
 		var err error
@@ -260,7 +274,7 @@ func (r *boardReader) serial(n strictyaml.Node) BoardSerial {
 	if has {
 		s.Kernel = direction.OneOf("kernel", "automatic") == "kernel"
 	}
-	if has && !s.RS485 {
+	if has && kind == "rs232" {
 		direction.Errorf("direction: RS-232 has none; leave it out")
 	}
 	if b, ok := f.Opt("send_low"); ok {

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ leds: 3
 	require.Error(t, err)
 	for _, want := range []string{
 		`board.yaml:3:17: "schema_version" must be a whole number from 1 to 1`,
-		`board.yaml:4:9: resend must be a time from 10ms to 10s, such as 20 ms, is "1 h"`,
+		`board.yaml:4:9: resend must be a time from 10 ms to 10 s, in us, ms or s, is "1 h"`,
 		`board.yaml:6:27: chip "gpiochip4" is a number that changes from kernel to kernel; give the label of the chip`,
 		`board.yaml:7:15: channel "do/1" stands at board.yaml:6:15 already; a channel is one line`,
 		`board.yaml:7:27: line 18 is a number, and every chip has one of it; give the chip too`,
@@ -96,10 +97,41 @@ leds: 3
 		`board.yaml:15:54: mode: `,
 		`direction: RS-232 has none; leave it out`,
 		`key "tear" is missing`,
-		`timeout must be a time from 1s to 10m0s`,
+		`timeout must be a time from 1 s to 600 s, in us, ms or s`,
 		`unknown key "leds"`,
 	} {
 		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestAnErrorOfABoardFileBringsNoSecondOneThatMisleads(t *testing.T) {
+	_, err := ParseBoard("board.yaml", []byte(`board: x
+version: "1"
+schema_version: 1
+inputs:
+  - {channel: di/1, chip: /dev/gpiochip0, line: 17}
+serial:
+  - {name: a, kind: rs484, device: /dev/ttyS0, mode: 9600 8N1, direction: kernel}
+`))
+	require.ErrorContains(t, err, `board.yaml:5:27: chip "/dev/gpiochip0" is a number that changes from kernel to kernel; give the label of the chip`)
+	require.ErrorContains(t, err, `must be one of rs485, rs232, is "rs484"`)
+	require.NotContains(t, err.Error(), "RS-232 has none", "nobody knows yet that it is one")
+}
+
+func TestASerialPortOrATPMThatIsNotThereSaysWhatIs(t *testing.T) {
+	b, err := ParseBoard("board.yaml", []byte(`board: x
+version: "1"
+schema_version: 1
+serial:
+  - {name: a, kind: rs232, device: /dev/serial/by-path/none, mode: 9600 8N1}
+tpm: {device: /dev/no-tpm}
+`))
+	require.NoError(t, err)
+	found := b.Probe()
+	require.Len(t, found, 2)
+	for _, f := range found {
+		require.ErrorIs(t, f.Err, fs.ErrNotExist, f)
+		require.ErrorContains(t, f.Err, "; there are: ", f)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"syscall"
 
@@ -124,7 +126,7 @@ func (b *Board) chips() (list []part) {
 		}})
 	}
 	if b.TPM != nil {
-		list = append(list, part{b.TPM.pos, "tpm", func() (string, error) { return isDevice(b.TPM.Device) },
+		list = append(list, part{b.TPM.pos, "tpm", func() (string, error) { return isDevice(b.TPM.Device, tpms) },
 			func(*Devices) (io.Closer, error) { return nil, nil }})
 	}
 	if p := b.Power; p != nil {
@@ -145,7 +147,7 @@ func (b *Board) ports() (list []part) {
 	for i := range b.Serial {
 		s := &b.Serial[i]
 		list = append(list, part{s.pos, fmt.Sprintf("serial port %q", s.Name), func() (string, error) {
-			is, err := isDevice(s.Device)
+			is, err := isDevice(s.Device, ttys)
 			return fmt.Sprintf("%s, %v", is, s.Mode), err
 		}, func(d *Devices) (io.Closer, error) {
 			if s.RS485 {
@@ -161,13 +163,36 @@ func (b *Board) ports() (list []part) {
 	return list
 }
 
-// isDevice looks for a device without opening it.
-func isDevice(name string) (is string, err error) {
+// isDevice looks for a device without opening it; of one that is not there the error says what there is.
+func isDevice(name string, there func(sys fs.FS) []listed) (is string, err error) {
 	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; there are: %s", err, words(there(os.DirFS(sysTree))))
+	}
 	if err == nil && info.Mode()&os.ModeCharDevice == 0 {
 		err = fmt.Errorf("%s: it is no device", name)
 	}
 	return name, err
+}
+
+// ttys lists the serial ports that have a part behind them.
+func ttys(sys fs.FS) (list []listed) {
+	const class = "class/tty"
+	for _, n := range children(sys, class) {
+		if kind, ok := textOf(sys, path.Join(class, n, "type")); ok && kind == "0" || !shown(sys, path.Join(class, n, "device")) {
+			continue // a place of the 8250 driver without a part, or a terminal
+		}
+		list = append(list, listed{node: "/dev/" + n, says: fmt.Sprintf("/dev/%s (%s)", n, driverOf(sys, path.Join(class, n, "device")))})
+	}
+	return list
+}
+
+// tpms lists what a TPM can be talked to by.
+func tpms(sys fs.FS) (list []listed) {
+	for _, n := range children(sys, "class/tpmrm") {
+		list = append(list, listed{node: "/dev/" + n, says: "/dev/" + n})
+	}
+	return list
 }
 
 // probe looks at a line without requesting it.

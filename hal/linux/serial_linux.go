@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -341,16 +339,4 @@ func (p *port) release() (err error) {
 
 func (p *port) fail(err error) error {
 	return fmt.Errorf("linux: %s port %s: %w", p.what, p.device, err)
-}
-
-// ttys lists the serial ports that have a part behind them.
-func ttys(sys fs.FS) (list []listed) {
-	const class = "class/tty"
-	for _, n := range children(sys, class) {
-		if kind, ok := textOf(sys, path.Join(class, n, "type")); ok && kind == "0" || !shown(sys, path.Join(class, n, "device")) {
-			continue // a place of the 8250 driver without a part, or a terminal
-		}
-		list = append(list, listed{node: "/dev/" + n, says: fmt.Sprintf("/dev/%s (%s)", n, driverOf(sys, path.Join(class, n, "device")))})
-	}
-	return list
 }
