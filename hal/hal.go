@@ -1,9 +1,13 @@
-// Package hal declares what a controller asks of its board: a clock that outlives the supply, FRAM, GPIO lines and RS-485;
-// and it has the words for how a storage medium stands.
+// Package hal declares what a controller asks of its board: a clock that outlives the supply, FRAM, GPIO lines, serial ports, a
+// watchdog, a warning before the supply fails, a counter; and it has the words for how a storage medium stands. What signs is a
+// crypto.Signer.
 //
-// Start with [FRAM] and [RTC], the two devices that keep something over a power cut; [InputLine], [OutputLine] and [RS485]
-// are the board's way to the plant. [StorageHealth] is how a medium stands; package hal/linux asks the kernel for it. Package
-// hal/sim has a simulated board; other packages bind these contracts to drivers.
+// Start with [FRAM] and [RTC], the two devices that keep something over a power cut; [InputLine], [OutputLine], [RS485] and [RS232]
+// are the board's way to the plant; [Watchdog] and [Power] are for when things fail, and [NewPowerLine] makes a warning of an
+// input line. [StorageHealth] is how a medium stands. A board that is reached by a tag.Port alone needs none of this.
+//
+// Package hal/linux carries the contracts out by the drivers of a kernel, hal/tpm by a TPM, and hal/sim simulates them, with faults;
+// hal/haltest holds any device against them.
 //
 // The rule that must not be broken: a device says what it knows and no more. A clock that has lost its time returns an error
 // and never a guess, a write that returned nil is in the cells, and edges that were lost are counted.

@@ -94,6 +94,19 @@ func TestTheTableOfSafeStatesIsForPeopleWhoSignIt(t *testing.T) {
 	require.False(t, readMap(t, "../examples/quickstart/map.yaml").SaysFaults())
 }
 
+func TestTheRequestForATripIsNotSignedForAsIfFaultsMovedIt(t *testing.T) {
+	m := readMap(t, "testdata/versions/old.yaml")
+	for _, r := range iomap.SafeStateTable(m) {
+		require.NotEqual(t, "ES_REQ", r.Output, "no fault takes a request back")
+	}
+	require.NotContains(t, string(iomap.SafeStatesCSV(m)), "ES_REQ")
+	require.Contains(t, iomap.SafeStatesText(m, ""), "\nES_REQ requests a trip of the safety chain: no fault makes a request or takes one back.\n")
+
+	n := *m
+	n.Trip = nil // another version has no request: then faults move what was its output
+	require.Contains(t, iomap.Diff(m, &n), iomap.Change{Class: iomap.Decides, Text: "Tag ES_REQ, in power_loss: was none, is now drop at its safe_value, back by restart."})
+}
+
 func TestTheDefaultsAreThoseThatAreWritten(t *testing.T) {
 	m := readMap(t, "../examples/quickstart/map.yaml")
 	says := map[string]string{}

@@ -244,9 +244,10 @@ func (m *Map) tagFacts(t *Tag) []fact {
 	}, m.faultFacts(t))
 }
 
-// faultFacts are what becomes of an output in a fault of each class, also where the file leaves it to the default.
+// faultFacts are what becomes of an output in a fault of each class, also where the file leaves it to the default. Of the one that
+// requests a trip there are none.
 func (m *Map) faultFacts(t *Tag) (facts []fact) {
-	if !t.Output {
+	if !t.Output || m.requests(t) {
 		return nil
 	}
 	for class := InputInvalid; class < FaultClasses; class++ {

@@ -84,8 +84,8 @@ func (m *memory) median(x int64, n uint8) int64 {
 // since the one before it. It is exact to 2^-64 of a count, rounded towards x, so that it arrives there and never goes beyond.
 func (m *memory) lowPass(x, since, time int64) int64 {
 	up := x > m.Whole
-	hi, lo := uint64(x), uint64(0)
-	if borrow := uint64(0); up {
+	var hi, lo, borrow uint64
+	if up {
 		lo, borrow = bits.Sub64(0, m.Part, 0)
 		hi, _ = bits.Sub64(uint64(x), uint64(m.Whole), borrow)
 	} else {

@@ -1,7 +1,8 @@
 // Package iomap gives wires their names: logical tags bound to physical channels by a versioned mapping, and holds the interlocks.
 //
 // Start with [Parse], which reads a map file, [Machine], which turns raw values into scaled ones with quality and age, and
-// scaled ones into writes, and [Guard], which runs the interlocks and alarms of the map over these values.
+// scaled ones into writes, and [Guard], which runs the interlocks and alarms of the map over these values. Whoever signs for a map
+// reads what [Check] finds in it, what [Diff] says is new in it, and [SafeStatesText]; [JSONSchema] is for editors.
 //
 // The rule that must not be broken: nothing above this package sees a raw value without its quality, and every output has a
 // declared safe value.

@@ -161,8 +161,8 @@ const maxMapBytes = 4 << 20
 //	  # the PLC has shut everything: who had set something of it is aborted
 //	  - {interlock_id: ES-CHAIN, kind: safety_trip, when: "ES301 == tripped", debounce: 50 ms, gates: [HS301, XV301], reaction: abort}
 //
-// A condition has 200 bytes at most, and gates MaxGates outputs. After a boot nothing is known of before: what is violated then blocks at once, and trips when it has outlasted its debounce and
-// vote. What has latched stays latched.
+// A condition has 200 bytes at most, and gates MaxGates outputs. After a boot nothing is known of before: what is violated then blocks
+// at once, and trips when it has outlasted its debounce and vote. What has latched stays latched.
 //
 // alarms lists what people are told of and have to acknowledge (MaxAlarms at most):
 //

@@ -21,12 +21,12 @@ type SafeStates struct {
 	By       string // the inputs whose faults are faults of the output, the safety_trips that gate it; "" where nothing
 }
 
-// SafeStateTable returns the rows of the table: of each output, in the order of the map, each class, in its order. The slice belongs to
-// the caller.
+// SafeStateTable returns the rows of the table: of each output, in the order of the map, each class, in its order. The output of the
+// trip_request is not among them, since no fault makes a request or takes one back. The slice belongs to the caller.
 func SafeStateTable(m *Map) (rows []SafeStates) {
 	for i := range m.Tags {
 		t := &m.Tags[i]
-		for class := InputInvalid; t.Output && class < FaultClasses; class++ {
+		for class := InputInvalid; t.Output && !m.requests(t) && class < FaultClasses; class++ {
 			p := t.Fault(class)
 			r := SafeStates{Output: t.Name, Channel: t.Channel, Class: class.String(), State: p.State.String(), Recovery: p.Recover.String(),
 				Default: !p.Given, By: m.faultOf(i, class)}
@@ -38,6 +38,9 @@ func SafeStateTable(m *Map) (rows []SafeStates) {
 	}
 	return rows
 }
+
+// requests tells whether a tag is the output that requests a trip.
+func (m *Map) requests(t *Tag) bool { return m.Trip != nil && m.name(m.Trip.Tag) == t.Name }
 
 // faultOf names what brings a fault of a class upon an output besides its own device.
 func (m *Map) faultOf(output int, class FaultClass) string {
@@ -69,7 +72,7 @@ var columns = [...]struct {
 	{"fault_class", "fault", func(r *SafeStates) string { return r.Class }},
 	{"recover_policy", "does", func(r *SafeStates) string { return r.State }},
 	{"safe_value", "at", func(r *SafeStates) string { return r.Value }},
-	{"recovery", "back by", func(r *SafeStates) string { return r.Recovery }},
+	{"recover_by", "back by", func(r *SafeStates) string { return r.Recovery }},
 	{"given", "said by", func(r *SafeStates) string { return map[bool]string{true: "default", false: "map"}[r.Default] }},
 	{"by", "by faults of", func(r *SafeStates) string { return r.By }},
 }
@@ -142,8 +145,11 @@ func SafeStatesText(m *Map, digest string) string {
 		b.WriteByte('\n')
 		line(func(i int) string { return columns[i].of(&rows[k]) })
 	}
-	if len(rows) == 0 {
+	if len(rows) == 0 && m.Trip == nil {
 		b.WriteString("\nthe map has no output\n")
+	}
+	if m.Trip != nil {
+		b.WriteString("\n" + m.name(m.Trip.Tag) + " requests a trip of the safety chain: no fault makes a request or takes one back.\n")
 	}
 	b.WriteString(legend)
 	return b.String()

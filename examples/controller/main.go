@@ -3,6 +3,7 @@
 //	go run ./examples/controller    the built-in demo, about 40 s
 //	go run ./examples/controller    again, when it was killed: the batch goes on
 //	go run ./examples/controller -virtual    the same batch with the clock as an input, at once
+//	go run ./examples/controller -virtual -dry    without driving one output; what would be written, and when, is a file beside the package
 //	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
 //	go run ./examples/controller approve ...    approve and publish recipe, map and calibration
 //	go run ./examples/controller activate ...    have batches use them that name no files
@@ -33,16 +34,17 @@
 //
 // Every line has a time. The faults are those of sim.FaultKind (go doc -all ./hal/sim FaultKind); commands are those of
 // sequencer.Command, by an operator, with a reason, and concern the whole batch or the step behind that. Go_to has, besides, the step
-// that comes next; change has a parameter and its new value, acknowledge an alarm, reset_interlock an interlock and reset_safe_state an output. An
-// answer names the number of its prompt, which nobody else answers then. What stands behind # is a comment.
+// that comes next; change has a parameter and its new value, acknowledge an alarm, reset_interlock an interlock and reset_safe_state
+// an output. Override has the operator's role, and an override of the map or one of its tags. An answer names the number of its
+// prompt, which nobody else answers then. What stands behind # is a comment.
 //
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
-// that they lie on (medium.go); a board with real devices (board.go),
-// or the plant, a process of its own (plant.go, plant_device.go) at the far end of a wire (wire.go); cuts
-// of its power (power.go), references of the wall clock (time.go) and fault scripts (faults.go); what a person sees as lines (view.go) or on a
-// terminal (live.go).
+// that they lie on (medium.go); a board with real devices (board.go), or the plant, a process of its own (plant.go, plant_device.go) at
+// the far end of a wire (wire.go); cuts of its power (power.go), references of the wall clock (time.go), what is asked of the system
+// (realtime.go), fault scripts (faults.go), and overrides and dry runs (override.go); what a person sees as lines (view.go, news.go) or
+// on a terminal (live.go).
 package main
 
 import (

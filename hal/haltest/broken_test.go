@@ -170,7 +170,7 @@ func TestAClockThatLiesAboutItsTimeIsFound(t *testing.T) {
 			"do: read the chip's oscillator-stopped or low-voltage flag with each time"},
 		"backwards": {"broken: the clock runs forward, by a second in each second; seen: it showed 2030-06-15 "},
 		"keeps not": {"broken: Set makes its time valid", "ms after it was set to 2028-02-28 23:59:58.7"},
-		"any year":  {"broken: a time outside 2000 to 2099 is refused, and leaves the clock as it is; seen: Set to 1970-01-01 00:00:00 gave no error"},
+		"any year":  {"broken: a time outside 2000 to 2099 is refused, and leaves the clock as it is; seen: its Set to 1970-01-01 00:00:00 gave no error"},
 	} {
 		b := board(t, nil)
 		r, err := haltest.RTC(limit(t), &chip{RTC: b.RTC(), wrong: wrong}, &haltest.RTCOptions{Clock: b, Power: b})
@@ -215,8 +215,8 @@ func TestAWatchdogThatLiesAboutItsTimeOutIsFound(t *testing.T) {
 		"longer": "broken: an armed watchdog bites when the time-out that it has given is over, and not before; seen: it has not bitten after 2.", // of 4
 		"shorter": `Watchdog "watchdog": broken: an armed watchdog bites when the time-out that it has given is over, and not before; ` +
 			"seen: it has bitten after 2s; Arm had given 4s; do: read the time-out back from the hardware, and measure it",
-		"goes on":   "broken: Disarm stops it, or returns an error that wraps hal.ErrStays; seen: Disarm gave no error, and within 8s it has bitten",
-		"rounds up": "broken: Arm gives the time-out that it really has, which is never longer than asked for; seen: Arm with 4s gave 5s",
+		"goes on":   "broken: Disarm stops it, or returns an error that wraps hal.ErrStays; seen: its Disarm gave no error, and within 8s it has bitten",
+		"rounds up": "broken: Arm gives the time-out that it really has, which is never longer than asked for; seen: its Arm with 4s gave 5s",
 	} {
 		b := board(t, nil)
 		r, err := haltest.Watchdog(limit(t), &dog{b.Watchdog(), wrong},
@@ -290,7 +290,7 @@ func TestAnOutputWhoseGetIsAMemoryIsFound(t *testing.T) {
 	b.Connect("DO1", "DI1")
 	r, err := haltest.Output(limit(t), &memo{OutputLine: b.Output("DO1")}, &haltest.OutputOptions{Loop: b.Input("DI1"), Clock: b, Power: b})
 	red(t, r, err, `Output "output": broken: after a power cut Get returns the level that the hardware fell back to, and not the last one set; `+
-		"seen: Get gave true, <nil> after a cut, before which it was set to true,, and not false; do: read the line back from the driver")
+		"seen: its Get gave true, <nil> after a cut, before which it was set to true,, and not false; do: read the line back from the driver")
 
 	require.NoError(t, b.Fault(sim.BoardFault{Kind: sim.LineStuck, Line: "DO1", For: time.Hour}))
 	r, err = haltest.Output(limit(t), &memo{OutputLine: b.Output("DO1")}, &haltest.OutputOptions{Loop: b.Input("DI1"), Clock: b})

@@ -137,7 +137,7 @@ func (l *input) watch() *edges {
 	go func() {
 		err := l.in.Watch(ctx, func(e hal.Edge) {
 			w.shut.Lock() // waits for as long as the suite holds it
-			w.shut.Unlock()
+			defer w.shut.Unlock()
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if w.ended {
@@ -190,7 +190,7 @@ func (w *edges) stop() error {
 	case err := <-w.done:
 		return err
 	case <-time.After(grace):
-		return fmt.Errorf("Watch did not return within %s of the end of its ctx", grace)
+		return fmt.Errorf("its Watch did not return within %s of the end of its ctx", grace)
 	}
 }
 
@@ -375,7 +375,7 @@ func (l *input) late() {
 				return fmt.Errorf("of %d edges driven while the reader was late %d were delivered and %d counted as lost", l.opt.Edges, len(got), n-len(got))
 			}
 			if high, err := l.in.Get(); err != nil || high != l.level {
-				return fmt.Errorf("Get says %t (%v) where the loop is at %t", high, err, l.level)
+				return fmt.Errorf("its Get says %t (%v) where the loop is at %t", high, err, l.level)
 			}
 			return nil
 		})
@@ -392,7 +392,7 @@ func (l *input) ends() {
 				w := l.watch()
 				w.take(1 << 30)
 				if err := w.stop(); err != nil {
-					return fmt.Errorf("Watch: %w", err)
+					return fmt.Errorf("its Watch: %w", err)
 				}
 				if l.opt.Loop != nil {
 					if _, _, err := l.drive(); err != nil {
@@ -420,19 +420,19 @@ func (l *input) closes() {
 		w := l.watch()
 		w.take(1 << 30)
 		if err := l.in.Close(); err != nil {
-			return fmt.Errorf("Close: %w", err)
+			return fmt.Errorf("its Close: %w", err)
 		}
 		select {
 		case err := <-w.done:
 			if err == nil {
-				return errors.New("Watch returned nil, as if its ctx had ended")
+				return errors.New("its Watch returned nil, as if its ctx had ended")
 			}
 		case <-time.After(grace):
 			w.cancel()
-			return fmt.Errorf("Watch went on for %s", grace)
+			return fmt.Errorf("its Watch went on for %s", grace)
 		}
 		if _, err := l.in.Get(); !errors.Is(err, os.ErrClosed) {
-			return fmt.Errorf("Get: %v", err)
+			return fmt.Errorf("its Get: %v", err)
 		}
 		return nil
 	})

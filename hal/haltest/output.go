@@ -59,13 +59,13 @@ type output struct {
 func (l *output) is(want bool, when string) error {
 	high, err := l.out.Get()
 	if err != nil || high != want {
-		return fmt.Errorf("Get gave %t, %v %s, and not %t", high, err, when, want)
+		return fmt.Errorf("its Get gave %t, %v %s, and not %t", high, err, when, want)
 	}
 	if l.opt.Loop == nil {
 		return nil
 	}
 	if seen, err := l.opt.Loop.Get(); err != nil || seen != want {
-		return fmt.Errorf("Get gave %t %s, and the loop sees %t (%v)", high, when, seen, err)
+		return fmt.Errorf("its Get gave %t %s, and the loop sees %t (%v)", high, when, seen, err)
 	}
 	return nil
 }
@@ -76,14 +76,14 @@ func (l *output) follows() {
 	l.check("Set drives the line, and Get returns what it drives", "read the line back from the driver", func() error {
 		var err error
 		if l.before, err = l.out.Get(); err != nil {
-			return fmt.Errorf("Get: %w", err)
+			return fmt.Errorf("its Get: %w", err)
 		}
 		high := l.before
 		for range 20 {
 			high = !high
 			ns, err := l.timed(func() error { return l.out.Set(high) })
 			if err != nil {
-				return fmt.Errorf("Set to %t: %w", high, err)
+				return fmt.Errorf("its Set to %t: %w", high, err)
 			}
 			set = append(set, ns)
 			if err := l.wait(l.opt.Settle); err != nil {
@@ -91,7 +91,7 @@ func (l *output) follows() {
 			}
 			ns, err = l.timed(func() error { _, err := l.out.Get(); return err })
 			if err != nil {
-				return fmt.Errorf("Get: %w", err)
+				return fmt.Errorf("its Get: %w", err)
 			}
 			get = append(get, ns)
 			if err := l.is(high, fmt.Sprintf("after Set to %t", high)); err != nil {
@@ -114,7 +114,7 @@ func (l *output) drops() {
 	l.check(promise, "read the line back from the driver, and remember nothing", func() error {
 		for _, high := range []bool{true, false} {
 			if err := l.out.Set(high); err != nil {
-				return fmt.Errorf("Set: %w", err)
+				return fmt.Errorf("its Set: %w", err)
 			}
 			if err := l.opt.Power.PowerOff(l.ctx); err != nil {
 				return fmt.Errorf("PowerOff: %w", err)
@@ -141,13 +141,13 @@ func (l *output) drops() {
 func (l *output) closes() {
 	l.check("what is asked of a closed line is an error that wraps os.ErrClosed", "keep a flag", func() error {
 		if err := l.out.Close(); err != nil {
-			return fmt.Errorf("Close: %w", err)
+			return fmt.Errorf("its Close: %w", err)
 		}
 		if err := l.out.Set(true); !errors.Is(err, os.ErrClosed) {
-			return fmt.Errorf("Set: %v", err)
+			return fmt.Errorf("its Set: %v", err)
 		}
 		if _, err := l.out.Get(); !errors.Is(err, os.ErrClosed) {
-			return fmt.Errorf("Get: %v", err)
+			return fmt.Errorf("its Get: %v", err)
 		}
 		return nil
 	})

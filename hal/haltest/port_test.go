@@ -158,8 +158,8 @@ func TestAPortThatBreaksAPromiseIsFound(t *testing.T) {
 		"no wire":      {`broken: "DI1" follows "DO1", to which it is wired; seen: "DO1" was driven to 1, and 2s later "DI1" is not 1; do: look at the wire`},
 		"inverts":      {`it reads back 0, GOOD`},
 		"once":         {"broken: Watch can be called again, and emits every channel that it emitted before", "Watch has returned: panel: it was watched already"},
-		"lost":         {"seen: Watch returned panel: bus error, and not nil or ctx's error"},
-		"hangs":        {"seen: Watch did not return within 1s of the end of its ctx; do: wait for whoever emits before returning"},
+		"lost":         {"seen: its Watch returned panel: bus error, and not nil or ctx's error"},
+		"hangs":        {"seen: its Watch did not return within 1s of the end of its ctx; do: wait for whoever emits before returning"},
 		"stale":        {`seen: "DI2" has quality STALE; a source says GOOD or BAD`},
 		"future":       {`was true at `, "fill tag.Raw as its comments say"},
 	} {

@@ -143,11 +143,11 @@ func (w *portWatch) stop() error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.err != nil && !errors.Is(w.err, context.Canceled) && !errors.Is(w.err, context.DeadlineExceeded) {
-			return fmt.Errorf("Watch returned %w, and not nil or ctx's error", w.err)
+			return fmt.Errorf("its Watch returned %w, and not nil or ctx's error", w.err)
 		}
 		return nil
 	case <-time.After(grace):
-		return fmt.Errorf("Watch did not return within %s of the end of its ctx", grace)
+		return fmt.Errorf("its Watch did not return within %s of the end of its ctx", grace)
 	}
 }
 

@@ -76,11 +76,11 @@ func (c *chip) reads() (int64, error) {
 	utc, err := c.dev.Read()
 	switch {
 	case err == nil && (utc < firstYear || utc >= endYear):
-		return 0, fmt.Errorf("Read gave %s and no error, which no chip can hold", stamp(utc))
+		return 0, fmt.Errorf("its Read gave %s and no error, which no chip can hold", stamp(utc))
 	case err != nil && utc != 0:
-		return 0, fmt.Errorf("Read gave %s beside the error %w", stamp(utc), err)
+		return 0, fmt.Errorf("its Read gave %s beside the error %w", stamp(utc), err)
 	case err != nil:
-		return 0, fmt.Errorf("Read: %w", err)
+		return 0, fmt.Errorf("its Read: %w", err)
 	}
 	return utc, nil
 }
@@ -113,7 +113,7 @@ func (c *chip) refuses() {
 		before, lost := c.dev.Read()
 		for _, utc := range []int64{0, firstYear - oneSecond, endYear, -oneSecond} {
 			if err := c.dev.Set(utc); err == nil {
-				return fmt.Errorf("Set to %s gave no error", stamp(utc))
+				return fmt.Errorf("its Set to %s gave no error", stamp(utc))
 			}
 		}
 		after, err := c.dev.Read()
@@ -148,7 +148,7 @@ func (c *chip) takes() {
 			} {
 				at := c.clock.Now()
 				if err := c.dev.Set(t.UnixNano()); err != nil {
-					return fmt.Errorf("Set to %s: %w", stamp(t.UnixNano()), err)
+					return fmt.Errorf("its Set to %s: %w", stamp(t.UnixNano()), err)
 				}
 				if err := c.near(t.UnixNano(), at); err != nil {
 					return err
@@ -194,7 +194,7 @@ func (c *chip) runs() {
 	var drift []int64
 	c.check("the clock runs forward, by a second in each second", "look at the crystal, its load, and the registers' order of reading", func() error {
 		if err := c.dev.Set(time.Date(2030, 6, 15, 12, 0, 0, 0, time.UTC).UnixNano()); err != nil {
-			return fmt.Errorf("Set: %w", err)
+			return fmt.Errorf("its Set: %w", err)
 		}
 		begin, from, fromAt, err := c.edge()
 		if err != nil {
@@ -239,7 +239,7 @@ func (c *chip) outlives() {
 	c.check(promise, "look at the cell; a chip without one has to say hal.ErrTimeLost", func() error {
 		set, at := time.Date(2031, 3, 1, 8, 0, 0, 0, time.UTC).UnixNano(), c.clock.Now()
 		if err := c.dev.Set(set); err != nil {
-			return fmt.Errorf("Set: %w", err)
+			return fmt.Errorf("its Set: %w", err)
 		}
 		if err := c.off(func(context.Context) error { return c.wait(3 * time.Second) }); err != nil {
 			return err
@@ -287,7 +287,7 @@ func (c *chip) dies() {
 		}
 		set, at := time.Date(2032, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano(), c.clock.Now()
 		if err := c.dev.Set(set); err != nil {
-			return fmt.Errorf("Set: %w", err)
+			return fmt.Errorf("its Set: %w", err)
 		}
 		return c.near(set, at)
 	})

@@ -134,12 +134,12 @@ func (l *serial) empty(p port) ([]byte, error) {
 		case n == 0 && errors.Is(err, context.Canceled):
 			return all, nil
 		case n == 0 && err == nil:
-			return all, errors.New("Read gave 0 bytes and no error though there was room for them")
+			return all, errors.New("its Read gave 0 bytes and no error though there was room for them")
 		case err != nil:
-			return all, fmt.Errorf("Read with a ctx that has ended: %d, %w", n, err)
+			return all, fmt.Errorf("its Read with a ctx that has ended: %d, %w", n, err)
 		}
 	}
-	return all, errors.New("Read gives bytes without end, though nobody sends any")
+	return all, errors.New("its Read gives bytes without end, though nobody sends any")
 }
 
 // quiet takes what arrives until nothing has come for a while, so that what is late does not come up in the next check.
@@ -156,7 +156,7 @@ func (l *serial) quiet(p port) error {
 			return err
 		}
 	}
-	return errors.New("Read gives bytes without end, though nobody sends any")
+	return errors.New("its Read gives bytes without end, though nobody sends any")
 }
 
 // reads checks how Read waits.
@@ -209,7 +209,7 @@ func send(p port, b []byte) error {
 		err = errors.New("no error")
 	}
 	if err != nil {
-		return fmt.Errorf("Write of %d bytes: %d, %w", len(b), n, err)
+		return fmt.Errorf("its Write of %d bytes: %d, %w", len(b), n, err)
 	}
 	return nil
 }
@@ -271,10 +271,10 @@ func (l *serial) receive(p port, n int) ([]byte, error) {
 		m, err := p.Read(ctx, buf)
 		all = append(all, buf[:m]...)
 		if err != nil {
-			return all, fmt.Errorf("Read, after %d of %d bytes: %w", len(all), n, err)
+			return all, fmt.Errorf("its Read, after %d of %d bytes: %w", len(all), n, err)
 		}
 		if m == 0 {
-			return all, errors.New("Read gave 0 bytes and no error though there was room for them")
+			return all, errors.New("its Read gave 0 bytes and no error though there was room for them")
 		}
 	}
 	return all, nil
@@ -406,7 +406,7 @@ func (l *serial) closes() {
 		}()
 		time.Sleep(pause)
 		if err := l.port.Close(); err != nil {
-			return fmt.Errorf("Close: %w", err)
+			return fmt.Errorf("its Close: %w", err)
 		}
 		select {
 		case err := <-ended:
@@ -417,7 +417,7 @@ func (l *serial) closes() {
 			return fmt.Errorf("a Read went on for %s", grace)
 		}
 		if _, err := l.port.Write([]byte{0}); !errors.Is(err, os.ErrClosed) {
-			return fmt.Errorf("Write: %v", err)
+			return fmt.Errorf("its Write: %v", err)
 		}
 		return nil
 	})

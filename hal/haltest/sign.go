@@ -122,9 +122,9 @@ func (k *signer) signs(i int) (ns int64, err error) {
 	ns, err = k.timed(func() (err error) { signature, err = k.key.Sign(rand.Reader, what, opts); return err })
 	switch {
 	case err != nil:
-		return ns, fmt.Errorf("Sign: %w", err)
+		return ns, fmt.Errorf("its Sign: %w", err)
 	case !bytes.Equal(given, what):
-		return ns, errors.New("Sign changed the digest that it was given")
+		return ns, errors.New("its Sign changed the digest that it was given")
 	case !k.verify(text, signature):
 		return ns, fmt.Errorf("signature %d, of %d bytes, does not verify with the key that Public gives", i, len(signature))
 	case k.verify(append(text, '.'), signature):
@@ -156,7 +156,7 @@ func Counter(ctx context.Context, c hal.Counter, o *CounterOptions) (Report, err
 			var v uint64
 			ns, err := s.timed(func() (err error) { v, err = c.Read(); return err })
 			if err != nil {
-				return fmt.Errorf("Read: %w", err)
+				return fmt.Errorf("its Read: %w", err)
 			}
 			if reads = append(reads, ns); i > 0 && v != last {
 				return fmt.Errorf("%d, and then %d", last, v)
@@ -177,7 +177,7 @@ func Counter(ctx context.Context, c hal.Counter, o *CounterOptions) (Report, err
 			var v uint64
 			ns, err := s.timed(func() (err error) { v, err = c.Increment(); return err })
 			if err != nil {
-				return fmt.Errorf("Increment: %w", err)
+				return fmt.Errorf("its Increment: %w", err)
 			}
 			grows = append(grows, ns)
 			after, err := c.Read()

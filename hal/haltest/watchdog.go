@@ -73,10 +73,10 @@ func (d *dog) bitten() (bool, error) {
 func (d *dog) arm() error {
 	actual, err := d.w.Arm(d.opt.Timeout)
 	if err != nil {
-		return fmt.Errorf("Arm with %s: %w", d.opt.Timeout, err)
+		return fmt.Errorf("its Arm with %s: %w", d.opt.Timeout, err)
 	}
 	if d.actual = actual; actual <= 0 || actual > d.opt.Timeout {
-		return fmt.Errorf("Arm with %s gave %s", d.opt.Timeout, actual)
+		return fmt.Errorf("its Arm with %s gave %s", d.opt.Timeout, actual)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (d *dog) arms() {
 		func() error {
 			for _, timeout := range []time.Duration{0, -time.Second, 1} {
 				if actual, err := d.w.Arm(timeout); err == nil {
-					return fmt.Errorf("Arm with %d ns gave %s and no error", timeout, actual)
+					return fmt.Errorf("its Arm with %d ns gave %s and no error", timeout, actual)
 				}
 			}
 			return nil
@@ -121,7 +121,7 @@ func (d *dog) fed() {
 			}
 			ns, err := d.timed(d.w.Feed)
 			if err != nil {
-				return fmt.Errorf("Feed: %w", err)
+				return fmt.Errorf("its Feed: %w", err)
 			}
 			took = append(took, ns)
 		}
@@ -140,7 +140,7 @@ func (d *dog) stops() {
 	d.check(promise, remedy, func() error {
 		err := d.w.Disarm()
 		if stays = errors.Is(err, hal.ErrStays); err != nil && !stays {
-			return fmt.Errorf("Disarm: %w", err)
+			return fmt.Errorf("its Disarm: %w", err)
 		}
 		if stays || d.opt.Bench == nil {
 			return nil
@@ -151,7 +151,7 @@ func (d *dog) stops() {
 		bitten, err := d.bitten()
 		if bitten {
 			err = errors.Join(err, d.opt.Bench.PowerOn(d.ctx))
-			return fmt.Errorf("Disarm gave no error, and within %s it has bitten; %v", 2*d.actual, err)
+			return fmt.Errorf("its Disarm gave no error, and within %s it has bitten; %v", 2*d.actual, err)
 		}
 		return err
 	})
@@ -238,7 +238,7 @@ func Power(ctx context.Context, p hal.Power, o *PowerOptions) (Report, error) {
 					return fmt.Errorf("of a supply that is there it told %t (failing: %t)", ok, first.Failing)
 				}
 				if err != nil {
-					return fmt.Errorf("Watch: %w", err)
+					return fmt.Errorf("its Watch: %w", err)
 				}
 			}
 			return nil
@@ -313,6 +313,6 @@ func (w *supplyWatch) stop() error {
 	case err := <-w.done:
 		return err
 	case <-time.After(grace):
-		return fmt.Errorf("Watch did not return within %s of the end of its ctx", grace)
+		return fmt.Errorf("its Watch did not return within %s of the end of its ctx", grace)
 	}
 }

@@ -1,7 +1,8 @@
 // Package linux carries out the contracts of package hal on a Linux kernel: by its drivers, wherever there is one.
 //
-// Start with the device that is wanted: [FindRTC], [FindWatchdog], [OpenFRAM], [OpenRS485], [OpenRS232]. [StorageHealth] says how
-// the medium that holds a directory stands, and [MediumOf] finds that medium.
+// Start with [ParseBoard], which reads a board file; [Board.Open] opens all that it names, and [Devices.Port] is its lines as a
+// tag.Port. Or open one device: [OpenInput], [OpenOutput], [OpenRS485], [OpenRS232], [OpenFRAM], [FindRTC], [FindWatchdog].
+// [StorageHealth] says how the medium that holds a directory stands, and [MediumOf] finds that medium.
 //
 // The rule that must not be broken: what the kernel does not tell is UNKNOWN, or an error, with the reason, and never a guess. An
 // SD card has no word for its wear; so has none of what lies behind a disk that is virtual. What is set is read back: a time-out,
