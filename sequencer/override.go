@@ -36,6 +36,8 @@ func (m *Machine) MayOverride(output int, value int64) (why string, g Gate) {
 	switch {
 	case m.r.Hard || m.aborting():
 		return "the batch is being aborted", g
+	case s.Owner > 0 && fallen(m.state(int(s.Owner))):
+		return "its step is stopped, which brings it to its safe value", g
 	case !s.Known:
 		return "it is not known to have what was commanded; its device has to confirm that first", g
 	case m.jogging(output):
