@@ -48,8 +48,8 @@ func (h *overrides) event() error {
 	switch s := &m.out[o]; {
 	case !ev.OK && taken:
 		h.met["given back"]++
-		if i := slices.IndexFunc(h.fx, func(e Effect) bool { return e.Kind == Write && e.Output == o }); i >= 0 {
-			was = h.fx[i].Value // what is set behind that has a reason of its own
+		if i := slices.IndexFunc(h.fx, func(e Effect) bool { return e.Kind == Write && e.Output == o && e.Reason == overrideOver }); i >= 0 {
+			was = h.fx[i].Value // what a phase sets behind that has a reason of its own
 		}
 		if !later && was != value && s.Value != m.safe(o) {
 			return fmt.Errorf("output %d returns to %d, not to %d", o, was, value)
