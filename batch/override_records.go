@@ -141,8 +141,7 @@ func (m *Machine) cut(e *sequencer.Effect, fx []Effect) []Effect {
 	if !m.Forced(id) { // its grant has ended just now
 		return fx
 	}
-	safe := m.b.Plan.Map.Tags[id].Safe
-	return m.cleared(id, e.Output, safe, "driven to its safe value: "+e.Reason, fx)
+	return m.cleared(id, e.Output, e.Value, "driven to its safe value: "+e.Reason, fx)
 }
 
 // revoke ends a grant: all tags in it are given back first.

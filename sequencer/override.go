@@ -144,7 +144,7 @@ func (m *Machine) cutOverride(o int, reason string, fx []Effect) []Effect {
 	for _, i := range m.x.sets.of(o) {
 		m.look(int(m.x.elem[i]))
 	}
-	return append(fx, Effect{Kind: OverrideCut, Output: o, Reason: reason})
+	return append(fx, Effect{Kind: OverrideCut, Output: o, Value: m.safe(o), Reason: reason})
 }
 
 // takeFrom ends the override of an output that logic of a phase is about to set: no person keeps that from bringing things to rest.
