@@ -181,6 +181,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.told = m.told[:0]
 	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx, m.notes = m.ifx[:0], m.notes[:0]
+	clear(m.ov.ends)
 	if m.ov.was = m.ov.Taken > 0; ev.Kind != Boot && !m.st.Ended {
 		fx = m.overDue(fx)
 	}
@@ -203,7 +204,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.starts(ev)
 	case Boot:
 		m.boot(ev)
-		fx = m.bootDue(ev, fx)
+		fx = m.overBoot(ev, fx)
 	case Told:
 		fx = m.order(ev, fx)
 	case Answered:
@@ -220,16 +221,12 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 		m.tell(sequencer.Event{Kind: sequencer.Power, OK: ev.OK})
 	}
 	fx = m.guards(ev.Kind == Boot, m.qualities(ev.Kind == Boot, fx))
-	booted := false
 	for i := 0; i < len(m.told); i++ {
 		m.sfx = m.seq.Step(m.now, &m.told[i], m.sfx[:0])
 		for k := range m.sfx {
 			fx = m.faults(&m.sfx[k], m.decided(&m.sfx[k], fx))
 		}
 		if i == len(m.told)-1 && !m.st.Ended {
-			if ev.Kind == Boot && !booted {
-				booted, fx = true, m.overBoot(ev, fx)
-			}
 			fx = m.overLook(fx)
 		}
 	}

@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,14 +47,15 @@ type overRoot struct {
 // overrides are the grants and forces of a run. Its lists are empty where the map has no overrides.
 type overrides struct {
 	overRoot
-	Grants []grant // by override of the map
-	Forces []force // by tag
-	was    bool    // something was in override when this Step began
+	Grants []grant  // by override of the map
+	Forces []force  // by tag
+	was    bool     // something was in override when this Step began
+	ends   []string // by override of the map: why its grant ends in this Step, "" where it does not
 }
 
 func newOverrides(m *iomap.Map) (o overrides) {
 	if n := len(m.Overrides); n > 0 {
-		o.Grants, o.Forces = make([]grant, n), make([]force, len(m.Tags))
+		o.Grants, o.Forces, o.ends = make([]grant, n), make([]force, len(m.Tags)), make([]string, n)
 	}
 	return o
 }
@@ -108,21 +110,20 @@ func (m *Machine) untilOver() int64 {
 	return due
 }
 
-// overDue takes from the grants whose time is over the inputs, before anything is decided by them. Of outputs it is only known when all else
-// is decided where they go, and overLook ends the grants then.
+// overDue takes in which grants have run out of time.
 func (m *Machine) overDue(fx []Effect) []Effect {
 	for i := range m.ov.Grants {
 		if g := &m.ov.Grants[i]; m.ov.Active > 0 && g.Number != 0 && g.Until <= m.now {
-			fx = m.inputsBack(i, expired, fx)
+			fx = m.ending(i, "expired", fx)
 		}
 	}
 	return fx
 }
 
-const expired = "expired"
-
-// inputsBack gives back the inputs that somebody has by a grant.
-func (m *Machine) inputsBack(i int, why string, fx []Effect) []Effect {
+// ending takes in that a grant ends in this Step. Inputs are given back before anything is decided by them; where outputs go is only known
+// when all else is decided, and overLook ends the grant then.
+func (m *Machine) ending(i int, why string, fx []Effect) []Effect {
+	m.ov.ends[i] = why
 	for id := range m.ov.Forces {
 		if int(m.ov.Forces[id].By) == i+1 && !m.b.Plan.Map.Tags[id].Output {
 			fx = m.giveBack(tag.ID(id), why, fx)
@@ -131,49 +132,28 @@ func (m *Machine) inputsBack(i int, why string, fx []Effect) []Effect {
 	return fx
 }
 
-// bootEnds says why a grant ends at a start of the controller, "" where it goes on; down is the time without supply, in ns, which counts.
-func (m *Machine) bootEnds(i int, ev *Event) (down int64, why string) {
-	switch {
-	case !m.b.Plan.Map.Overrides[i].OverBoot:
-		return 0, "the controller came up, which ends it"
-	case ev.LossMS < 0 || ev.Recovery == "": // such a boot says nothing of before
-		return 0, "the controller came up, and nobody knows for how long it was down"
-	}
-	// Engine time has stood still, for a millisecond more than was told at most.
-	if down = min(ev.LossMS, iomap.MaxOverrideTime/1_000_000)*1_000_000 + 1_000_000; m.ov.Grants[i].Until-down <= m.now {
-		why = "expired while the controller was down, for " + seconds(ev.LossMS*1_000_000)
-	}
-	return down, why
-}
-
-// bootDue is overDue of a start of the controller.
-func (m *Machine) bootDue(ev *Event, fx []Effect) []Effect {
-	for i := range m.ov.Grants {
-		if m.ov.Grants[i].Number == 0 {
-			continue
-		}
-		if _, why := m.bootEnds(i, ev); why != "" {
-			fx = m.inputsBack(i, why, fx)
-		}
-	}
-	return fx
-}
-
-// overBoot ends the grants that do not outlive a start of the controller, and counts the time without supply for those that do. It is asked
-// when it is decided what else has become of outputs.
+// overBoot ends the grants that do not outlive a start of the controller, and counts the time without supply for those that do.
 func (m *Machine) overBoot(ev *Event, fx []Effect) []Effect {
+	lossMS := ev.LossMS
+	if ev.Recovery == "" { // such a boot says nothing of before
+		lossMS = -1
+	}
 	for i := range m.ov.Grants {
 		g := &m.ov.Grants[i]
-		if g.Number == 0 {
-			continue
+		switch {
+		case g.Number == 0:
+		case !m.b.Plan.Map.Overrides[i].OverBoot:
+			fx = m.ending(i, "the controller came up, which ends it", fx)
+		case lossMS < 0:
+			fx = m.ending(i, "the controller came up, and nobody knows for how long it was down", fx)
+		default:
+			// Engine time has stood still, for a millisecond more than was told at most.
+			if g.Until -= min(lossMS, iomap.MaxOverrideTime/1_000_000)*1_000_000 + 1_000_000; g.Until <= m.now {
+				fx = m.ending(i, "expired while the controller was down, for "+seconds(lossMS*1_000_000), fx)
+				continue
+			}
+			fx = m.granted(i, "continued", "", "the controller came up; it was down for "+seconds(lossMS*1_000_000)+", which counts", fx)
 		}
-		down, why := m.bootEnds(i, ev)
-		if why != "" {
-			fx = m.revoke(i, why, fx)
-			continue
-		}
-		g.Until -= down
-		fx = m.granted(i, "continued", "", "the controller came up; it was down for "+seconds(ev.LossMS*1_000_000)+", which counts", fx)
 	}
 	return fx
 }
@@ -191,11 +171,7 @@ func (m *Machine) overLook(fx []Effect) []Effect {
 		if m.ov.Active == 0 || m.ov.Grants[i].Number == 0 {
 			continue
 		}
-		why := m.unfit(i)
-		if m.ov.Grants[i].Until <= m.now {
-			why = expired
-		}
-		if why != "" {
+		if why := cmp.Or(m.ov.ends[i], m.unfit(i)); why != "" {
 			fx = m.revoke(i, why, fx)
 		}
 	}

@@ -141,7 +141,11 @@ func (m *Machine) cut(e *sequencer.Effect, fx []Effect) []Effect {
 	if !m.Forced(id) { // its grant has ended just now
 		return fx
 	}
-	return m.cleared(id, e.Output, e.Value, "driven to its safe value: "+e.Reason, fx)
+	why := "driven to its safe value: " + e.Reason
+	if ends := m.ov.ends[m.ov.Forces[id].By-1]; ends != "" {
+		why = ends + "; " + why
+	}
+	return m.cleared(id, e.Output, e.Value, why, fx)
 }
 
 // revoke ends a grant: all tags in it are given back first.
