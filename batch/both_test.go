@@ -183,3 +183,33 @@ func TestRandomRunsWithFaultsAndOverridesReplayFromEverySnapshotAndSayWhereOutpu
 		require.NotZero(t, met["override "+what], "%v", met)
 	}
 }
+
+func TestTheFaultsOfASourceThatIsNotReadAtAStartAreThoseOfASnapshot(t *testing.T) {
+	files := fstest.MapFS{}
+	for _, name := range []string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+		data, err := os.ReadFile("testdata/inputs/" + name)
+		require.NoError(t, err)
+		files[name] = &fstest.MapFile{Data: bytes.Replace(data, []byte("safe_value: closed, "), []byte("safe_value: closed, depends_on: [WT301], "), 1)}
+	}
+	plan, err := Load(files, "recipe.yaml", "map.yaml", nil)
+	require.NoError(t, err)
+	b, err := plan.Bind("B-SOURCE", "", Unapproved, nil)
+	require.NoError(t, err)
+	d := newDesk(t, b)
+	d.boot()
+	d.do(script.Line{Verb: "command", Args: []string{"start"}})
+	d.to(d.now + 1000*msec)
+	d.do(script.Line{Verb: "set", Args: []string{"PB301", "1"}})
+	d.to(d.now + 300*msec)
+	d.do(script.Line{Verb: "set", Args: []string{"PB301", "0"}})
+	d.to(d.now + 1000*msec)
+	require.True(t, d.m.Total(0).Open)
+	d.seal()
+	d.epoch, d.due, d.scan, d.now = 2, nil, 200*msec, msec
+	d.take(Event{Kind: Boot, Epoch: 2, Observation: d.seen(), LossMS: -1, Recovery: "CLEAN", Last: uint64(len(d.list)), Phases: d.m.Phases(),
+		Readback: []Reading{{Tag: 0, Form: tag.Bool, Bits: 1, Quality: tag.Good}}})
+	twin := b.Start()
+	require.NoError(t, twin.Restore(d.m.Snapshot(nil)))
+	require.Equal(t, d.m.troubles, twin.troubles)
+	d.states()
+}
