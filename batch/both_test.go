@@ -31,7 +31,7 @@ func bothBatch(t testing.TB, ends bool) *Batch {
 	}
 	text := string(files["map.yaml"].Data)
 	for old, says := range map[string]string{
-		"safe_value: closed}": "safe_value: closed, stale_after: 99 d, depends_on: [LT301], on_fault: {sensor_bad: {state: latch, value: open}, " +
+		"safe_value: closed}": "safe_value: closed, stale_after: 99 d, depends_on: [LT301], on_fault: {sensor_bad: {state: latch}, " +
 			"net_stale: {state: drop, recover: auto}, power_loss: {state: drop, recover: auto}}}",
 		"safe_value: off}": "safe_value: off, stale_after: 99 d, depends_on: [TT301], on_fault: {input_invalid: {state: drop, recover: auto}, " +
 			"sensor_bad: {state: drop}, net_stale: {state: latch}}}",
@@ -212,4 +212,16 @@ func TestTheFaultsOfASourceThatIsNotReadAtAStartAreThoseOfASnapshot(t *testing.T
 	require.NoError(t, twin.Restore(d.m.Snapshot(nil)))
 	require.Equal(t, d.m.troubles, twin.troubles)
 	d.states()
+}
+
+func TestAFaultTakesNoOutputFromTheSafeValueThatAnInterlockDemands(t *testing.T) {
+	files := fstest.MapFS{}
+	for _, name := range []string{"recipe.yaml", "map.yaml"} {
+		data, err := os.ReadFile("testdata/overrides/" + name)
+		require.NoError(t, err)
+		files[name] = &fstest.MapFile{Data: bytes.Replace(data, []byte("type: switch, safe_value: off}"),
+			[]byte("type: switch, safe_value: off, depends_on: [TT301], on_fault: {sensor_bad: {state: drop, value: on}}}"), 1)}
+	}
+	_, err := Load(files, "recipe.yaml", "map.yaml", nil)
+	require.ErrorContains(t, err, "sensor_bad: interlock IL-DRY keeps HS301 at its safe_value, and the value for this fault is another")
 }
