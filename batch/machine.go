@@ -181,6 +181,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	m.told = m.told[:0]
 	m.steps, m.diag = list{left: maxFound, words: m.steps.words[:0]}, 0
 	m.ifx, m.notes = m.ifx[:0], m.notes[:0]
+	clear(m.ov.ends)
 	if m.ov.was = m.ov.Taken > 0; ev.Kind != Boot && !m.st.Ended {
 		fx = m.overDue(fx)
 	}

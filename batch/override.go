@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,14 +47,15 @@ type overRoot struct {
 // overrides are the grants and forces of a run. Its lists are empty where the map has no overrides.
 type overrides struct {
 	overRoot
-	Grants []grant // by override of the map
-	Forces []force // by tag
-	was    bool    // something was in override when this Step began
+	Grants []grant  // by override of the map
+	Forces []force  // by tag
+	was    bool     // something was in override when this Step began
+	ends   []string // by override of the map: why its grant ends in this Step, "" where it does not
 }
 
 func newOverrides(m *iomap.Map) (o overrides) {
 	if n := len(m.Overrides); n > 0 {
-		o.Grants, o.Forces = make([]grant, n), make([]force, len(m.Tags))
+		o.Grants, o.Forces, o.ends = make([]grant, n), make([]force, len(m.Tags)), make([]string, n)
 	}
 	return o
 }
@@ -108,11 +110,23 @@ func (m *Machine) untilOver() int64 {
 	return due
 }
 
-// overDue ends the grants whose time is over.
+// overDue takes in which grants have run out of time.
 func (m *Machine) overDue(fx []Effect) []Effect {
 	for i := range m.ov.Grants {
 		if g := &m.ov.Grants[i]; m.ov.Active > 0 && g.Number != 0 && g.Until <= m.now {
-			fx = m.revoke(i, "expired", fx)
+			fx = m.ending(i, "expired", fx)
+		}
+	}
+	return fx
+}
+
+// ending takes in that a grant ends in this Step. Inputs are given back before anything is decided by them; where outputs go is only known
+// when all else is decided, and overLook ends the grant then.
+func (m *Machine) ending(i int, why string, fx []Effect) []Effect {
+	m.ov.ends[i] = why
+	for id := range m.ov.Forces {
+		if int(m.ov.Forces[id].By) == i+1 && !m.b.Plan.Map.Tags[id].Output {
+			fx = m.giveBack(tag.ID(id), why, fx)
 		}
 	}
 	return fx
@@ -129,13 +143,13 @@ func (m *Machine) overBoot(ev *Event, fx []Effect) []Effect {
 		switch {
 		case g.Number == 0:
 		case !m.b.Plan.Map.Overrides[i].OverBoot:
-			fx = m.revoke(i, "the controller came up, which ends it", fx)
+			fx = m.ending(i, "the controller came up, which ends it", fx)
 		case lossMS < 0:
-			fx = m.revoke(i, "the controller came up, and nobody knows for how long it was down", fx)
+			fx = m.ending(i, "the controller came up, and nobody knows for how long it was down", fx)
 		default:
 			// Engine time has stood still, for a millisecond more than was told at most.
 			if g.Until -= min(lossMS, iomap.MaxOverrideTime/1_000_000)*1_000_000 + 1_000_000; g.Until <= m.now {
-				fx = m.revoke(i, "expired while the controller was down, for "+seconds(lossMS*1_000_000), fx)
+				fx = m.ending(i, "expired while the controller was down, for "+seconds(lossMS*1_000_000), fx)
 				continue
 			}
 			fx = m.granted(i, "continued", "", "the controller came up; it was down for "+seconds(lossMS*1_000_000)+", which counts", fx)
@@ -144,7 +158,7 @@ func (m *Machine) overBoot(ev *Event, fx []Effect) []Effect {
 	return fx
 }
 
-// overLook ends the grants whose conditions hold no more. It is asked when all else of a Step is decided. What became due in the Step in
+// overLook ends the grants whose time is over or whose conditions hold no more. It is asked when all else of a Step is decided. What became due in the Step in
 // which an output was to be taken may have kept it from that.
 func (m *Machine) overLook(fx []Effect) []Effect {
 	for o, id := range m.form.prog.outputs {
@@ -157,7 +171,7 @@ func (m *Machine) overLook(fx []Effect) []Effect {
 		if m.ov.Active == 0 || m.ov.Grants[i].Number == 0 {
 			continue
 		}
-		if why := m.unfit(i); why != "" {
+		if why := cmp.Or(m.ov.ends[i], m.unfit(i)); why != "" {
 			fx = m.revoke(i, why, fx)
 		}
 	}

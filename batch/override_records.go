@@ -141,8 +141,11 @@ func (m *Machine) cut(e *sequencer.Effect, fx []Effect) []Effect {
 	if !m.Forced(id) { // its grant has ended just now
 		return fx
 	}
-	safe := m.b.Plan.Map.Tags[id].Safe
-	return m.cleared(id, e.Output, safe, "driven to its safe value: "+e.Reason, fx)
+	why := "driven to its safe value: " + e.Reason
+	if ends := m.ov.ends[m.ov.Forces[id].By-1]; ends != "" {
+		why = ends + "; " + why
+	}
+	return m.cleared(id, e.Output, e.Value, why, fx)
 }
 
 // revoke ends a grant: all tags in it are given back first.

@@ -105,7 +105,7 @@ func (f *Faults) Decisive(s FaultSet) (c FaultClass) {
 // the tag and with its QualityChanged alone.
 func (k *Machine) Trouble(id tag.ID) FaultClass {
 	switch s := &k.st[id]; {
-	case s.Told == untold, tag.Quality(s.Told) == tag.Stale:
+	case s.Told >= unheard, tag.Quality(s.Told) == tag.Stale:
 		return NetStale
 	case tag.Quality(s.Told) == tag.Good:
 		return NoClass
@@ -121,7 +121,7 @@ func (k *Machine) Trouble(id tag.ID) FaultClass {
 func (k *Machine) Absent(id tag.ID) FaultClass {
 	s := &k.st[id]
 	switch {
-	case k.m.Tags[id].StaleAfter == 0 || s.At == 0 || s.Told == untold || tag.Quality(s.Told) == tag.Good:
+	case k.m.Tags[id].StaleAfter == 0 || s.At == 0 || tag.Quality(s.Told) == tag.Good:
 		return NoClass
 	case tag.Quality(s.Told) != tag.Stale:
 		return DeviceAbsent

@@ -62,6 +62,9 @@ type state struct {
 // untold is Told of a tag that nothing was heard of yet, not even that it is BAD.
 const untold = 0xFF
 
+// unheard is Told of a tag of which somebody was told that it is BAD because nothing was heard of it.
+const unheard = 0xFE
+
 // Machine is the running map. It is a pure machine: same events at the same times, same effects.
 type Machine struct {
 	m      *Map
@@ -109,7 +112,13 @@ func (k *Machine) Read(id tag.ID, at int64) (int64, tag.Quality) {
 func (k *Machine) Source(id tag.ID) (raw, at int64) { return k.st[id].Raw, k.st[id].At }
 
 // Told takes in that somebody was told of the quality of a tag, so that a change from there is an effect.
-func (k *Machine) Told(id tag.ID, q tag.Quality) { k.st[id].Told = uint8(q) }
+func (k *Machine) Told(id tag.ID, q tag.Quality) {
+	if s := &k.st[id]; s.At == 0 && s.Told >= unheard && q == tag.Bad {
+		s.Told = unheard
+		return
+	}
+	k.st[id].Told = uint8(q)
+}
 
 // Step takes in one event at monotonic time at and appends its effects to fx. What came due up to at counts as having come
 // before the event, whether a Tick told of it or not. It allocates nothing.
@@ -198,7 +207,10 @@ func (k *Machine) told(at int64, id tag.ID, fx []Effect) []Effect {
 	s := &k.st[id]
 	_, q := k.Read(id, at)
 	from := tag.Quality(s.Told)
-	if s.Told == untold {
+	switch s.Told {
+	case unheard:
+		from = tag.Bad
+	case untold:
 		// What is GOOD from its first value on has not changed; what comes up otherwise was BAD, for it was never seen.
 		from = tag.Bad
 		if q == tag.Good {
@@ -302,7 +314,7 @@ func (s *state) fits(t *Tag, stale int64) bool {
 	good, bad := uint8(tag.Good), uint8(tag.Bad)
 	switch {
 	case s.At == 0: // no value yet
-		return *s == (state{Pending: timebase.Never, Told: s.Told, Invalid: s.Invalid}) && (!s.Invalid || s.Told == bad) && (s.Told == untold || s.Told == bad) && stale == timebase.Never
+		return *s == (state{Pending: timebase.Never, Told: s.Told, Invalid: s.Invalid}) && (!s.Invalid || s.Told == bad) && (s.Told >= unheard || s.Told == bad) && stale == timebase.Never
 	case s.At < 0 || s.Told > good || s.Quality != bad && s.Quality != good || (s.Quality == bad) != (s.Told == bad) || s.Invalid && s.Quality != bad:
 		return false
 	case t.Type == Switch && (s.Value|s.Raw)&^1 != 0:

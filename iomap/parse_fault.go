@@ -44,9 +44,28 @@ func (r *reader) faults() {
 		}
 		if f.policy.Kind() != strictyaml.Absent {
 			t.policies(f.policy)
+			r.gated(f)
 		}
 		if f.depends.Kind() != strictyaml.Absent {
 			t.Faults.Depends = r.depends(f.depends, f.id)
+		}
+	}
+}
+
+// gated refuses a value of its own for a fault where an interlock demands the safe value: one of the two would pass the other. A safety trip
+// needs none of that: it is the gravest class, so its own value holds while it lasts.
+func (r *reader) gated(f *faulty) {
+	t := &r.m.Tags[f.id]
+	for i := range r.m.Interlocks {
+		il := &r.m.Interlocks[i]
+		if il.Kind == SafetyTripKind || !slices.Contains(il.Gates, f.id) {
+			continue
+		}
+		for c := InputInvalid; c < FaultClasses; c++ {
+			if p := &t.Faults.Policy[c]; p.State != KeepState && p.Value != t.Safe {
+				f.policy.Errorf("%s: interlock %s keeps %s at its safe_value, and the value for this fault is another; leave value out, or the gate",
+					c, il.ID, t.Name)
+			}
 		}
 	}
 }

@@ -189,8 +189,11 @@ func (m *Machine) setNow(at int64, p int, fx []Effect) []Effect {
 	was := s.A
 	s.A = 0
 	for k := a.First; k < a.First+a.Count; k++ {
-		o := &m.out[m.p.Sets[k].Output]
-		if was&a.waits(k) != 0 && o.Owner == m.answers(p) && (o.Value != m.p.Sets[k].Value || !o.Known && !o.Busy) {
+		switch o := &m.out[m.p.Sets[k].Output]; {
+		case was&a.waits(k) == 0:
+		case o.Owner != m.answers(p): // it waits for its time to run out, however often it is looked at
+			s.A |= a.waits(k)
+		case o.Value != m.p.Sets[k].Value || !o.Known && !o.Busy || m.taken(k):
 			fx = m.set(at, p, k, fx)
 		}
 	}

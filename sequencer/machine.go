@@ -88,7 +88,7 @@ const (
 	RequestResource // an arbiter is asked for the part of Action that batches share; request ID
 	ReleaseResource // request ID is given back or no longer wanted; Result Refused: it is kept, for Reason
 	ActionWaits     // Action waits still, and what is known of request ID has changed
-	OverrideCut     // Output was driven to its safe value for Reason, which has ended its override
+	OverrideCut     // Output was driven to Value, its safe value, for Reason, which has ended its override
 
 	SafeStateChanged // Output is in the safe state of Fault as Status says, with Value, or in none; it was in that of WasFault
 )

@@ -36,6 +36,8 @@ func (m *Machine) MayOverride(output int, value int64) (why string, g Gate) {
 	switch {
 	case m.r.Hard || m.aborting():
 		return "the batch is being aborted", g
+	case s.Owner > 0 && fallen(m.state(int(s.Owner))):
+		return "its step is stopped, which brings it to its safe value", g
 	case !s.Known:
 		return "it is not known to have what was commanded; its device has to confirm that first", g
 	case m.jogging(output):
@@ -142,7 +144,7 @@ func (m *Machine) cutOverride(o int, reason string, fx []Effect) []Effect {
 	for _, i := range m.x.sets.of(o) {
 		m.look(int(m.x.elem[i]))
 	}
-	return append(fx, Effect{Kind: OverrideCut, Output: o, Reason: reason})
+	return append(fx, Effect{Kind: OverrideCut, Output: o, Value: m.safe(o), Reason: reason})
 }
 
 // takeFrom ends the override of an output that logic of a phase is about to set: no person keeps that from bringing things to rest.

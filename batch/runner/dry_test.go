@@ -5,6 +5,8 @@ package runner
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -118,6 +120,8 @@ func TestADryRunInRealTimeDrivesNothing(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.b = dryBatch(s.t)
 		s.rig.Port = sacred{s.plant, s.t}
+		dog := &dogOf{clock: s.clock, fails: errors.New("a dry run has armed the watchdog")}
+		s.rig.Watchdog = dog
 		s.tell(20*second, sequencer.Abort)
 		res, err := Run(s.ctx, s.b, s.rig, &s.opt)
 		require.NoError(s.t, err)
@@ -169,4 +173,17 @@ func TestADryRunCarriesOutNoActionAndAsksNoArbiter(t *testing.T) {
 	}
 	require.Equal(t, "[fineness=0.5 mm program=gentle] ", met["mill"])
 	require.Equal(t, "running stopped ", met["AG301"])
+}
+
+func TestADryRunWhoseJournalCannotBeReadDoesNotSayThatItHasDrivenOutputs(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.b = dryBatch(s.t)
+		s.rig.Port, s.rig.Model = sacred{s.plant, s.t}, s.plant
+		dir := s.onDisk()
+		require.NoError(s.t, os.MkdirAll(dir, 0o755))
+		require.NoError(s.t, os.WriteFile(filepath.Join(dir, "journal"), []byte("no journal"), 0o600))
+		_, err := Run(s.ctx, s.b, s.rig, &s.opt)
+		require.ErrorContains(s.t, err, "this is a dry run, which drives nothing")
+		require.NotContains(s.t, err.Error(), "were driven")
+	})
 }

@@ -97,7 +97,7 @@ type Rig struct {
 	// own; in virtual time it is not called, and Runner.Warn says what it would.
 	Power hal.Power
 	// Watchdog is armed when a run begins and fed for as long as the loop, the writer of the journal and the worker at the port go on; it
-	// is disarmed at an end with all outputs safe. Its methods are called on the loop. Nil, or in virtual time: there is none.
+	// is disarmed at an end with all outputs safe. Its methods are called on the loop. Nil, in virtual time or in a dry run: there is none.
 	Watchdog hal.Watchdog
 	// Reset is why the board came up last. A batch that is continued then brings outputs into the safe states that its map has for that:
 	// watchdog, or power_loss for anything else. Unknown: nobody tells, and the recovery rules of the recipe alone say what becomes of it.
@@ -386,7 +386,7 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 func (r *Runner) abandoned(ctx context.Context, found *Remains, unread bool, why error) error {
 	begun := errors.Is(why, journal.ErrDamaged) ||
 		found != nil && found.Journal == r.b.JournalID && (found.Records > 0 || found.Outcome == journal.Damaged)
-	if begun && r.b.DryRun {
+	if (begun || unread) && r.b.DryRun {
 		return fmt.Errorf("%w\nthis is a dry run, which drives nothing: if a batch was cut short in %s, its outputs are as it has left them", why, r.rig.Dir)
 	}
 	if r.opt.Storage != nil || r.opt.Virtual != nil || errors.Is(why, journal.ErrInUse) || !begun && !unread {
