@@ -154,11 +154,11 @@ const (
 	OperatorID                       // operator who acts or answers for the batch
 	OperatorRole                     // role in which the operator acts
 	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
+	OutputsMS                        // time from a power warning to the last output that was confirmed to be in its safe state
 	OverrideDuration                 // for how long something may be in override, with its unit
 	OverrideGrant                    // number of a grant of an override
 	OverrideID                       // permission of the map to override something
 	OverrideRole                     // role in which an override was granted
-	OutputsMS                        // time from a power warning to the last output that was confirmed to be in its safe state
 	Overwritten                      // entries of a trace before its first one, which are gone
 	OwnerSince                       // since when the owner has what is waited for
 	OwnerStepID                      // elements that hold what is waited for
