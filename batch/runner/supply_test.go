@@ -114,6 +114,7 @@ type dogOf struct {
 	most  time.Duration
 	fails error
 	stays bool
+	deaf  int // feeds that fail, from the second on
 	armed int64
 	fed   []int64
 	off   bool
@@ -123,7 +124,14 @@ func (d *dogOf) Arm(timeout time.Duration) (time.Duration, error) {
 	d.armed = d.clock.Now()
 	return min(timeout, d.most), d.fails
 }
-func (d *dogOf) Feed() error  { d.fed = append(d.fed, d.clock.Now()); return nil }
+func (d *dogOf) Feed() error {
+	if len(d.fed) > 0 && d.deaf > 0 {
+		d.deaf--
+		return errors.New("the bus is busy")
+	}
+	d.fed = append(d.fed, d.clock.Now())
+	return nil
+}
 func (d *dogOf) Close() error { return nil }
 func (d *dogOf) Disarm() error {
 	if d.stays {
@@ -205,6 +213,36 @@ func TestAWatchdogThatDoesNotStartKeepsABatchFromItsBeginning(t *testing.T) {
 		require.ErrorContains(s.t, err, "the watchdog of the rig does not start: no such device")
 		require.Empty(s.t, s.of(record.KindBatchCreated))
 	})
+}
+
+func TestAWatchdogThatDoesNotHearAFeedIsFedAgain(t *testing.T) {
+	inBubble(t, func(s *site) {
+		dog := &dogOf{clock: s.clock, most: 4 * time.Second, deaf: 3}
+		s.rig.Watchdog = dog
+		s.complete()
+		require.Zero(s.t, dog.bites(s.seen[len(s.seen)-1]), "it bites though all goes on")
+		require.Equal(s.t, []string{"armed", "not_fed", "disarmed"}, results(s.of(record.KindWatchdog)))
+	})
+}
+
+func TestAWatchdogThatIsShorterThanAWriteIsStoppedAndRefused(t *testing.T) {
+	inBubble(t, func(s *site) {
+		dog := &dogOf{clock: s.clock, most: time.Second}
+		s.rig.Watchdog = dog
+		_, err := s.run()
+		require.ErrorContains(s.t, err, "the watchdog says that it has 1s, and 10s were asked for, of which 3s at least are wanted")
+		require.True(s.t, dog.off, "it would reset a board on which nothing was begun")
+		require.Empty(s.t, s.of(record.KindBatchCreated))
+	})
+}
+
+func TestAWatchdogThatIsOfNoUseAndStaysIsFed(t *testing.T) {
+	dog := &dogOf{most: time.Second, clock: fixed(0), stays: true}
+	l := &loop{r: &Runner{rig: Rig{Watchdog: dog}, past: &past{}}, next: 1}
+	_, err := l.arm(0)
+	require.NoError(t, err, "a batch that is continued goes on")
+	require.True(t, l.dog.armed)
+	require.Less(t, l.dog.period, second/2)
 }
 
 func TestTheCauseOfAResetIsToldWhereItIsKnown(t *testing.T) {
