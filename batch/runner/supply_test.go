@@ -23,13 +23,20 @@ type supplyOf struct {
 	holdup time.Duration
 	fails  []span
 	lost   error // what Watch returns behind them
+	quits  int   // behind how many of them it returns that, too, once
+	told   int   // of them
 }
 
 func (p *supplyOf) Holdup() time.Duration { return p.holdup }
 func (p *supplyOf) Close() error          { return nil }
 func (p *supplyOf) Watch(ctx context.Context, emit func(hal.PowerEvent)) error {
 	emit(hal.PowerEvent{Mono: p.clock.Now()})
-	for _, s := range p.fails {
+	for ; p.told < len(p.fails); p.told++ {
+		if p.told == p.quits && p.quits > 0 {
+			p.quits = 0
+			return p.lost
+		}
+		s := p.fails[p.told]
 		for i, at := range [...]int64{s.from, s.to} {
 			if p.clock.Wait(ctx, at) != nil {
 				return nil
@@ -105,6 +112,23 @@ func TestASupplyThatFlapsFillsNoJournal(t *testing.T) {
 		s.complete()
 		require.Equal(s.t, []string{"failing", "restored"}, results(s.of(record.KindPowerWarning)))
 		require.Contains(s.t, results(s.of(record.KindPowerBudget)), "unwatched")
+	})
+}
+
+func TestASupplyThatNobodyWatchesIsWatchedAgainSoon(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.rig.Power = &supplyOf{clock: s.clock, holdup: time.Second, lost: errors.New("comparator is gone"), quits: 1,
+			fails: []span{{4 * second, 5 * second}, {9 * second, 10 * second}}}
+		s.tell(7*second, sequencer.Restart)
+		s.tell(13*second, sequencer.Restart)
+		s.at(9*second+15_000_000, func(*Runner) {
+			for _, o := range []string{"do/1", "do/2", "do/3", "do/4"} {
+				require.Zero(s.t, s.plant.Output(o), "output %s is on", o)
+			}
+		})
+		s.complete()
+		require.Equal(s.t, []string{"failing", "restored", "failing", "restored"}, results(s.of(record.KindPowerWarning)))
+		require.Equal(s.t, []string{"fits", "unwatched", "fits", "unwatched"}, results(s.of(record.KindPowerBudget)))
 	})
 }
 
