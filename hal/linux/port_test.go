@@ -4,8 +4,8 @@ package linux
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,13 +138,28 @@ func TestALineThatFailsIsBadAndTheOthersAreNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.take()
-		b.in.breaks(errors.New("no such device"))
+		b.in.breaks(syscall.ENODEV)
 		time.Sleep(1001 * time.Millisecond)
 		require.Equal(t, []string{"di/1 0 BAD 1000", "do/1 0 GOOD 1000", "ctr/1 0 GOOD 1000"}, b.take())
 		require.True(t, b.in.closed)
 		b.in.breaks(nil)
 		time.Sleep(time.Second)
 		require.Contains(t, b.take(), "di/1 0 BAD 2000", "it stays so until the board is opened anew")
+		b.stop()
+	})
+}
+
+func TestALineWhoseBusDoesNotAnswerForOnceIsBadUntilItDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.take()
+		b.in.breaks(syscall.ETIMEDOUT)
+		time.Sleep(1001 * time.Millisecond)
+		require.Contains(t, b.take(), "di/1 0 BAD 1000")
+		require.False(t, b.in.closed)
+		b.in.breaks(nil)
+		time.Sleep(time.Second)
+		require.Contains(t, b.take(), "di/1 0 GOOD 2000")
 		b.stop()
 	})
 }
