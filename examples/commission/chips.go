@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/batchkit/batchkit/hal/haltest"
 	"github.com/batchkit/batchkit/hal/linux"
@@ -20,7 +21,7 @@ const framRange = 4096
 func (b *bench) chips(f *flags) (list []check) {
 	if r := b.RTC; r != nil {
 		list = append(list, check{contract: "RTC", device: r.Device(), run: func(ctx context.Context) (haltest.Report, error) {
-			return haltest.RTC(ctx, r, nil)
+			return haltest.RTC(ctx, r, &haltest.RTCOptions{UTC: func() int64 { return time.Now().UnixNano() }})
 		}})
 	}
 	if m := b.FRAM; m != nil {

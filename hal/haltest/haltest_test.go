@@ -196,3 +196,71 @@ func TestADeviceThatHangsOrPanicsIsABreachAndNotTheEndOfTheSuite(t *testing.T) {
 		require.ErrorContains(t, err, "seen: a panic: nobody is there")
 	})
 }
+
+// deafInput is an input whose bus hangs once its level has changed.
+type deafInput struct {
+	hal.InputLine
+	loop  *valve
+	until chan struct{}
+}
+
+func (d deafInput) Get() (bool, error) {
+	if d.loop.moved {
+		<-d.until
+	}
+	return d.loop.high, nil
+}
+
+// valve is an output that is seen from outside.
+type valve struct{ high, moved, dumb bool }
+
+func (v *valve) Close() error { return nil }
+
+func (v *valve) Get() (bool, error) {
+	if v.dumb {
+		return false, errors.New("the bus is busy")
+	}
+	return v.high, nil
+}
+
+func (v *valve) Set(high bool) error {
+	v.high, v.moved = high, true
+	return nil
+}
+
+func TestAnOutputIsSetBackThoughWhatItWasDrivenForHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &valve{}
+		d := deafInput{InputLine: board(t, nil).Input("DI1"), loop: v, until: make(chan struct{})}
+		r, err := haltest.Input(limit(t), d, &haltest.InputOptions{Loop: v})
+		require.ErrorContains(t, err, "a call that did not return; ctx ended")
+		require.True(t, v.moved)
+		require.False(t, v.high, "a valve was left open")
+		require.Contains(t, strings.Join(r.NotChecked, "\n"), "the output of the loop is set back: not checked; it takes a device that answers")
+		require.NotContains(t, r.Kept, "the output of the loop is set back")
+		close(d.until)
+	})
+}
+
+func TestWhatCannotBeSetBackIsNotSet(t *testing.T) {
+	v := &valve{high: true, dumb: true}
+	_, err := haltest.Output(limit(t), v, nil)
+	require.ErrorContains(t, err, "the bus is busy")
+	require.False(t, v.moved, "nobody knows at which level it was")
+
+	c := &busyClock{}
+	r, err := haltest.RTC(limit(t), c, nil)
+	require.ErrorContains(t, err, "another process has it")
+	require.Zero(t, c.sets, "it would show another time from then on")
+	require.Contains(t, strings.Join(r.NotChecked, "\n"), "everything that sets the clock: not checked")
+}
+
+// busyClock is a clock chip that another process has.
+type busyClock struct{ sets int }
+
+func (c *busyClock) Read() (int64, error) { return 0, errors.New("another process has it") }
+
+func (c *busyClock) Set(int64) error {
+	c.sets++
+	return nil
+}
