@@ -82,3 +82,17 @@ counters:`)
 	require.Len(t, boot, 1)
 	t.Log(string(boot[0].Body), o)
 }
+
+func TestKernelRealTimeOnABoardIsOnRecordWithWhatWasGot(t *testing.T) {
+	k := newTank(t)
+	t.Chdir(t.TempDir())
+	unpackBoards(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go k.run(ctx)
+	// In a process of its own, in which its manners stay.
+	cmd, said := process(t, "-board", "bed.yaml", "-map", "map.yaml", "-recipe", "recipe.yaml", "-size", "5 kg", "-unapproved", "-realtime")
+	require.NoError(t, cmd.Wait(), said)
+	boot := of(records(t, "out/B-0001"), record.KindBoot)
+	require.Regexp(t, `GOMAXPROCS [0-9]+ on [0-9]+ processors; memory locked.*; SCHED_FIFO 20`, boot[0].Text(record.RealTime))
+}
