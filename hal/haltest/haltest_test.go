@@ -8,6 +8,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,14 +206,24 @@ type deafInput struct {
 }
 
 func (d deafInput) Get() (bool, error) {
-	if d.loop.moved {
+	high, moved := d.loop.is()
+	if moved {
 		<-d.until
 	}
-	return d.loop.high, nil
+	return high, nil
 }
 
 // valve is an output that is seen from outside.
-type valve struct{ high, moved, dumb bool }
+type valve struct {
+	mu                sync.Mutex
+	high, moved, dumb bool
+}
+
+func (v *valve) is() (high, moved bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.high, v.moved
+}
 
 func (v *valve) Close() error { return nil }
 
@@ -220,10 +231,13 @@ func (v *valve) Get() (bool, error) {
 	if v.dumb {
 		return false, errors.New("the bus is busy")
 	}
-	return v.high, nil
+	high, _ := v.is()
+	return high, nil
 }
 
 func (v *valve) Set(high bool) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.high, v.moved = high, true
 	return nil
 }
@@ -234,8 +248,9 @@ func TestAnOutputIsSetBackThoughWhatItWasDrivenForHangs(t *testing.T) {
 		d := deafInput{InputLine: board(t, nil).Input("DI1"), loop: v, until: make(chan struct{})}
 		r, err := haltest.Input(limit(t), d, &haltest.InputOptions{Loop: v})
 		require.ErrorContains(t, err, "a call that did not return; ctx ended")
-		require.True(t, v.moved)
-		require.False(t, v.high, "a valve was left open")
+		high, moved := v.is()
+		require.True(t, moved)
+		require.False(t, high, "a valve was left open")
 		require.Contains(t, strings.Join(r.NotChecked, "\n"), "the output of the loop is set back: not checked; it takes a device that answers")
 		require.NotContains(t, r.Kept, "the output of the loop is set back")
 		close(d.until)

@@ -52,6 +52,18 @@ func (r *rope) breaks(err error) {
 	r.broken = err
 }
 
+func (r *rope) sticks(stuck bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stuck = stuck
+}
+
+func (r *rope) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
+
 // input makes an input of a rope.
 func input(r *rope) *Input { return &Input{line: r, wake: make(chan struct{}, 1)} }
 
