@@ -94,6 +94,24 @@ func (f *flags) arrive(m *iomap.Map) (*station, error) {
 	return &station{Devices: d}, nil
 }
 
+// salvage makes a station of the outputs that a board still has, where the whole of it is not to be had: of a batch that was cut short
+// they may be on.
+func (f *flags) salvage() (*station, error) {
+	src, err := readSmall(f.board, linux.MaxBoardFile)
+	if err != nil {
+		return nil, err
+	}
+	b, err := linux.ParseBoard(f.board, src)
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.OpenOutputs()
+	if f.station = (&station{Devices: d}); len(d.Outputs) == 0 {
+		return nil, errors.Join(errors.New("none of its outputs is to be had"), err)
+	}
+	return f.station, nil
+}
+
 // leave closes the board.
 func (s *station) leave(stderr io.Writer) {
 	if s == nil {
