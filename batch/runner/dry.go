@@ -20,8 +20,8 @@ import (
 // dryTime is how long a write of a dry run takes in virtual time, ns.
 const dryTime = 1_000_000
 
-// dry makes the rig of a dry run: its port is never written, its actions are not carried out, no historian is asked, and what batches
-// share is taken as free.
+// dry makes the rig of a dry run: its port is never written, its actions are not carried out, no historian is asked, what batches share is
+// taken as free, and no watchdog is armed, which would reset a board whose outputs are driven by others.
 func dry(b *batch.Batch, rig Rig) (Rig, error) {
 	if !b.DryRun {
 		if rig.Model != nil {
@@ -41,7 +41,7 @@ func dry(b *batch.Batch, rig Rig) (Rig, error) {
 	}
 	rig.Do = map[string]Action{}
 	idle(b.Plan.Recipe.Root, rig.Do)
-	rig.Arbiter, rig.Historian = dryArbiter{}, nil
+	rig.Arbiter, rig.Historian, rig.Watchdog = dryArbiter{}, nil, nil
 	return rig, nil
 }
 
