@@ -279,3 +279,30 @@ func (c *busyClock) Set(int64) error {
 	c.sets++
 	return nil
 }
+
+// terrier is a watchdog that remembers whether it is armed.
+type terrier struct{ armed bool }
+
+func (d *terrier) Arm(timeout time.Duration) (time.Duration, error) {
+	if timeout < time.Second {
+		return 0, errors.New("too short")
+	}
+	d.armed = true
+	return timeout, nil
+}
+func (d *terrier) Feed() error  { return nil }
+func (d *terrier) Close() error { return nil }
+func (d *terrier) Disarm() error {
+	d.armed = false
+	return nil
+}
+
+func TestAWatchdogIsStoppedThoughItsSuiteIsCalledOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &terrier{}
+		r, err := haltest.Watchdog(limit(t), d, &haltest.WatchdogOptions{Timeout: 10 * time.Minute})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.False(t, d.armed, "it would reset the machine")
+		require.Contains(t, r.Kept, "the watchdog is stopped though the suite was called off")
+	})
+}
