@@ -306,3 +306,37 @@ func TestAWatchdogIsStoppedThoughItsSuiteIsCalledOff(t *testing.T) {
 		require.Contains(t, r.Kept, "the watchdog is stopped though the suite was called off")
 	})
 }
+
+// slowMemory is a memory that takes 2 s for a write of 1000 bytes, and calls the suite off at the first of these.
+type slowMemory struct {
+	hal.FRAM
+	off func()
+}
+
+func (m slowMemory) WriteAt(p []byte, off int64) (int, error) {
+	if len(p) > 1000 {
+		m.off()
+		time.Sleep(2 * time.Second)
+	}
+	return m.FRAM.WriteAt(p, off)
+}
+
+func TestAMemoryIsPutBackWhateverTimeItsPartTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := board(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		was := make([]byte, b.FRAM().Size())
+		for i := range was {
+			was[i] = byte(i * 3)
+		}
+		_, err := b.FRAM().WriteAt(was, 0)
+		require.NoError(t, err)
+		_, err = haltest.FRAM(ctx, slowMemory{b.FRAM(), cancel}, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		got := make([]byte, len(was))
+		_, err = b.FRAM().ReadAt(got, 0)
+		require.NoError(t, err)
+		require.Equal(t, was, got, "the suite has returned, and its process may end")
+		time.Sleep(time.Minute) // until who hangs has gone
+	})
+}
