@@ -30,10 +30,12 @@ type dog struct {
 	durable uint64
 	busy    bool   // a write was under way
 	writes  uint64 // writes that had ended
+	deaf    bool   // the last feed failed, which is on record
 }
 
 // arm starts the watchdog before anything is begun. One that does not start keeps a new batch from its beginning; a batch that is
-// continued goes on without it, since its outputs want somebody.
+// continued goes on without it, since its outputs want somebody. One that started and is of no use is stopped, and where it cannot be,
+// it is fed: nobody else would, and the board would be reset though all goes on.
 func (l *loop) arm(now int64) (note func(), err error) {
 	w := l.r.rig.Watchdog
 	if w == nil {
@@ -44,13 +46,18 @@ func (l *loop) arm(now int64) (note func(), err error) {
 		limit = WatchdogTime
 	}
 	actual, err := w.Arm(limit)
-	if err == nil && (actual <= 0 || actual > limit) {
-		err = fmt.Errorf("runner: the watchdog says that it has %s, and %s were asked for", actual, limit)
+	if err == nil && (actual < LeastWatchdogTime || actual > limit) {
+		err = fmt.Errorf("runner: the watchdog says that it has %s, and %s were asked for, of which %s at least are wanted", actual, limit,
+			LeastWatchdogTime)
+		err = errors.Join(err, w.Disarm())
 	}
 	if err != nil && l.r.past == nil {
 		return nil, fmt.Errorf("runner: the watchdog of the rig does not start: %w; see to it, or leave Rig.Watchdog out", err)
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, hal.ErrStays) {
+		if actual <= 0 || actual > limit {
+			actual = LeastWatchdogTime
+		}
 		l.dog = dog{armed: true, period: int64(actual) / 4, due: now}
 	}
 	return func() {
@@ -92,12 +99,15 @@ func (l *loop) feed(now int64, durable uint64, q *queue) int64 {
 		d.due = now + d.period/4
 		return d.due
 	}
-	d.due, d.owed, d.durable, d.busy, d.writes = now+d.period, l.next-1, durable, busy, writes
-	if err := l.r.rig.Watchdog.Feed(); err != nil {
-		d.armed = false
-		l.noteDog("fed", err, func(*record.Body) {})
-		return timebase.Never
+	if err := l.r.rig.Watchdog.Feed(); err != nil { // it bites if it stays so, and is asked again until then
+		d.due = now + d.period/4
+		if !d.deaf {
+			l.noteDog("fed", err, func(*record.Body) {})
+		}
+		d.deaf = true
+		return d.due
 	}
+	d.due, d.owed, d.durable, d.busy, d.writes, d.deaf = now+d.period, l.next-1, durable, busy, writes, false
 	return d.due
 }
 

@@ -21,7 +21,7 @@ import (
 const dryTime = 1_000_000
 
 // dry makes the rig of a dry run: its port is never written, its actions are not carried out, no historian is asked, what batches share is
-// taken as free, and the watchdog is left alone, since the board may drive what is not ours.
+// taken as free, and no watchdog is armed, which would reset a board whose outputs are driven by others.
 func dry(b *batch.Batch, rig Rig) (Rig, error) {
 	if !b.DryRun {
 		if rig.Model != nil {

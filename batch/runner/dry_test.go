@@ -45,6 +45,12 @@ func dryBatch(t testing.TB) *batch.Batch {
 
 func yes(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "op1", "operator") }
 
+func TestADryRunArmsNoWatchdog(t *testing.T) {
+	r, err := New(dryBatch(t), Rig{Port: sim.NewPlant(1), Dir: t.TempDir(), Watchdog: &dogOf{}}, &Options{Virtual: &Virtual{}})
+	require.NoError(t, err)
+	require.Nil(t, r.rig.Watchdog, "it would reset a board whose outputs others drive")
+}
+
 func TestADryRunOnAModelGoesThroughTheWholeBatchAndThePortIsNeverWritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "B-1")
 	res, err := Run(t.Context(), dryBatch(t), Rig{Port: sacred{sim.NewPlant(1), t}, Model: sim.NewPlant(1), Dir: dir},

@@ -178,7 +178,7 @@ type Options struct {
 	Room     int64                         // bytes that must be free on the disk where a new batch begins; 0: batch.Budget
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
 
-	WatchdogTime time.Duration // time-out of Rig.Watchdog, LeastWatchdogTime at least; the part may have a shorter one. 0: WatchdogTime
+	WatchdogTime time.Duration // time-out of Rig.Watchdog, LeastWatchdogTime at least; the part may have a shorter one, of no less than that. 0: WatchdogTime
 
 	// CheckpointPeriod is the time in ns after which the state is put into a slot, on Rig.FRAM where that was parted with room for
 	// it (journal.FormatChip) and else in a file beside the journal, and a checkpoint_taken record names it: 1 s at least. A batch

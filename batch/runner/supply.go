@@ -19,6 +19,9 @@ const PowerSettle = 1_000_000_000
 // powerLimit is the time in ns after a warning for which it is measured what is made safe, if the board lives on.
 const powerLimit = 30_000_000_000
 
+// slowestRetry is the longest time in ns after which a supply that nobody watches any more is watched again.
+const slowestRetry = 60_000_000_000
+
 // supply is what the loop knows of the supply. Times are ns since the warning; -1: not yet.
 type supply struct {
 	failing  bool   // as the batch was told
@@ -33,6 +36,7 @@ type supply struct {
 	asked    bool   // for a checkpoint
 	budget   string // what was said of it last
 	budgeted int64  // longest commit of which that was said
+	deaf     bool   // nobody warns, which is on record
 }
 
 // warned is what an inbox has of the supply.
@@ -42,6 +46,7 @@ type warned struct {
 	at      int64 // when that was, monotonic ns
 	since   int64 // when the warning came
 	lost    error // why nobody warns any more; nil once that was taken
+	heard   bool  // somebody has told how it stands since that was taken last
 }
 
 // Warn tells a run that the supply fails, or that it is back. It may be called from any goroutine and does not block; Rig.Power's Watch
@@ -53,7 +58,7 @@ func (r *Runner) Warn(ev hal.PowerEvent) {
 	if ev.Failing && (in.supply.back || !in.supply.warning) {
 		in.supply.warning, in.supply.since = true, ev.Mono
 	}
-	in.supply.back, in.supply.at = !ev.Failing, ev.Mono
+	in.supply.back, in.supply.at, in.supply.heard, in.supply.lost = !ev.Failing, ev.Mono, true, nil
 	in.wake()
 }
 
@@ -62,7 +67,7 @@ func (in *inbox) power() (w warned) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	w = in.supply
-	in.supply.warning, in.supply.lost = false, nil
+	in.supply.warning, in.supply.lost, in.supply.heard = false, nil, false
 	return w
 }
 
@@ -70,7 +75,7 @@ func (in *inbox) power() (w warned) {
 func (in *inbox) unwarned(err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.supply.lost = err
+	in.supply.lost, in.supply.heard = err, false
 	in.wake()
 }
 
@@ -95,8 +100,12 @@ func (l *loop) supplies(now int64) int64 {
 			l.take(now, &batch.Event{Kind: batch.PowerWarned, OK: true, Holdup: l.holdup()})
 		}
 	}
-	if w.lost != nil {
+	switch {
+	case w.lost != nil && !s.deaf:
+		s.deaf = true
 		l.noteBudget("unwatched", batch.Clean(fmt.Sprintf("nobody warns of a failing supply any more: %v", w.lost)))
+	case w.heard && s.deaf: // what holds again is said again
+		s.deaf, s.budgeted = false, 0
 	}
 	l.budget()
 	return min(next, l.measured(now, false))
@@ -169,7 +178,7 @@ func (l *loop) measured(now int64, over bool) int64 {
 // the first one was measured, and when that has become another answer.
 func (l *loop) budget() {
 	worst := l.gauge.worst
-	if l.r.rig.Power == nil || worst <= l.supply.budgeted {
+	if l.r.rig.Power == nil || worst <= l.supply.budgeted || l.supply.deaf {
 		return
 	}
 	l.supply.budgeted = worst
@@ -194,10 +203,11 @@ func (l *loop) noteBudget(result, detail string) {
 	})
 }
 
-// supply watches the supply, and again where nobody warns any more.
+// supply watches the supply, and again where nobody warns any more: soon, and more seldom where that does not last.
 func (c *crew) supply(ctx context.Context) {
 	defer c.wg.Done()
-	for ctx.Err() == nil {
+	for wait := int64(retryWatch); ctx.Err() == nil; wait = min(2*wait, slowestRetry) {
+		begun := c.clock.Now()
 		err := c.warns(ctx)
 		if ctx.Err() != nil {
 			return
@@ -206,7 +216,10 @@ func (c *crew) supply(ctx context.Context) {
 			err = errors.New("runner: Watch of Rig.Power has returned")
 		}
 		c.r.in.unwarned(err)
-		_ = c.clock.Wait(ctx, c.clock.Now()+HealthEvery)
+		if c.clock.Now()-begun > slowestRetry {
+			wait = retryWatch
+		}
+		_ = c.clock.Wait(ctx, c.clock.Now()+wait)
 	}
 }
 

@@ -23,13 +23,20 @@ type supplyOf struct {
 	holdup time.Duration
 	fails  []span
 	lost   error // what Watch returns behind them
+	quits  int   // behind how many of them it returns that, too, once
+	told   int   // of them
 }
 
 func (p *supplyOf) Holdup() time.Duration { return p.holdup }
 func (p *supplyOf) Close() error          { return nil }
 func (p *supplyOf) Watch(ctx context.Context, emit func(hal.PowerEvent)) error {
 	emit(hal.PowerEvent{Mono: p.clock.Now()})
-	for _, s := range p.fails {
+	for ; p.told < len(p.fails); p.told++ {
+		if p.told == p.quits && p.quits > 0 {
+			p.quits = 0
+			return p.lost
+		}
+		s := p.fails[p.told]
 		for i, at := range [...]int64{s.from, s.to} {
 			if p.clock.Wait(ctx, at) != nil {
 				return nil
@@ -108,12 +115,30 @@ func TestASupplyThatFlapsFillsNoJournal(t *testing.T) {
 	})
 }
 
+func TestASupplyThatNobodyWatchesIsWatchedAgainSoon(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.rig.Power = &supplyOf{clock: s.clock, holdup: time.Second, lost: errors.New("comparator is gone"), quits: 1,
+			fails: []span{{4 * second, 5 * second}, {9 * second, 10 * second}}}
+		s.tell(7*second, sequencer.Restart)
+		s.tell(13*second, sequencer.Restart)
+		s.at(9*second+15_000_000, func(*Runner) {
+			for _, o := range []string{"do/1", "do/2", "do/3", "do/4"} {
+				require.Zero(s.t, s.plant.Output(o), "output %s is on", o)
+			}
+		})
+		s.complete()
+		require.Equal(s.t, []string{"failing", "restored", "failing", "restored"}, results(s.of(record.KindPowerWarning)))
+		require.Equal(s.t, []string{"fits", "unwatched", "fits", "unwatched"}, results(s.of(record.KindPowerBudget)))
+	})
+}
+
 // dogOf is a watchdog with a greatest time-out, on a clock.
 type dogOf struct {
 	clock timebase.Clock
 	most  time.Duration
 	fails error
 	stays bool
+	deaf  int // feeds that fail, from the second on
 	armed int64
 	fed   []int64
 	off   bool
@@ -123,7 +148,14 @@ func (d *dogOf) Arm(timeout time.Duration) (time.Duration, error) {
 	d.armed = d.clock.Now()
 	return min(timeout, d.most), d.fails
 }
-func (d *dogOf) Feed() error  { d.fed = append(d.fed, d.clock.Now()); return nil }
+func (d *dogOf) Feed() error {
+	if len(d.fed) > 0 && d.deaf > 0 {
+		d.deaf--
+		return errors.New("the bus is busy")
+	}
+	d.fed = append(d.fed, d.clock.Now())
+	return nil
+}
 func (d *dogOf) Close() error { return nil }
 func (d *dogOf) Disarm() error {
 	if d.stays {
@@ -205,6 +237,36 @@ func TestAWatchdogThatDoesNotStartKeepsABatchFromItsBeginning(t *testing.T) {
 		require.ErrorContains(s.t, err, "the watchdog of the rig does not start: no such device")
 		require.Empty(s.t, s.of(record.KindBatchCreated))
 	})
+}
+
+func TestAWatchdogThatDoesNotHearAFeedIsFedAgain(t *testing.T) {
+	inBubble(t, func(s *site) {
+		dog := &dogOf{clock: s.clock, most: 4 * time.Second, deaf: 3}
+		s.rig.Watchdog = dog
+		s.complete()
+		require.Zero(s.t, dog.bites(s.seen[len(s.seen)-1]), "it bites though all goes on")
+		require.Equal(s.t, []string{"armed", "not_fed", "disarmed"}, results(s.of(record.KindWatchdog)))
+	})
+}
+
+func TestAWatchdogThatIsShorterThanAWriteIsStoppedAndRefused(t *testing.T) {
+	inBubble(t, func(s *site) {
+		dog := &dogOf{clock: s.clock, most: time.Second}
+		s.rig.Watchdog = dog
+		_, err := s.run()
+		require.ErrorContains(s.t, err, "the watchdog says that it has 1s, and 10s were asked for, of which 3s at least are wanted")
+		require.True(s.t, dog.off, "it would reset a board on which nothing was begun")
+		require.Empty(s.t, s.of(record.KindBatchCreated))
+	})
+}
+
+func TestAWatchdogThatIsOfNoUseAndStaysIsFed(t *testing.T) {
+	dog := &dogOf{most: time.Second, clock: fixed(0), stays: true}
+	l := &loop{r: &Runner{rig: Rig{Watchdog: dog}, past: &past{}}, next: 1}
+	_, err := l.arm(0)
+	require.NoError(t, err, "a batch that is continued goes on")
+	require.True(t, l.dog.armed)
+	require.Less(t, l.dog.period, second/2)
 }
 
 func TestTheCauseOfAResetIsToldWhereItIsKnown(t *testing.T) {

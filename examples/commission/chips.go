@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/batchkit/batchkit/hal/haltest"
 	"github.com/batchkit/batchkit/hal/linux"
@@ -15,12 +16,15 @@ import (
 // framRange is how many bytes of a memory are written and restored: the last ones.
 const framRange = 4096
 
+// longestBite is the longest time-out that a watchdog is tried with: the suite waits for some of them, and has suiteTime.
+const longestBite = suiteTime / 6
+
 // chips lists the suites for the devices of which there is one at most. A watchdog is armed only where -watchdog says so: one that
 // cannot be stopped resets the machine after this process has ended.
 func (b *bench) chips(f *flags) (list []check) {
 	if r := b.RTC; r != nil {
 		list = append(list, check{contract: "RTC", device: r.Device(), run: func(ctx context.Context) (haltest.Report, error) {
-			return haltest.RTC(ctx, r, nil)
+			return haltest.RTC(ctx, r, &haltest.RTCOptions{UTC: func() int64 { return time.Now().UnixNano() }})
 		}})
 	}
 	if m := b.FRAM; m != nil {
@@ -31,7 +35,7 @@ func (b *bench) chips(f *flags) (list []check) {
 	}
 	if w := b.Watchdog; w != nil {
 		c := check{contract: "Watchdog", device: w.Device()}
-		o := &haltest.WatchdogOptions{Timeout: b.Board.Watchdog.Timeout}
+		o := &haltest.WatchdogOptions{Timeout: min(b.Board.Watchdog.Timeout, longestBite)}
 		if c.why = "nothing: it is armed only where -watchdog is given, since one that cannot be stopped then resets the machine"; f.watchdog {
 			c.why = ""
 		}

@@ -10,6 +10,9 @@
 // supply or a second port says so and is NOT CHECKED: it is not passed. The exit code is 0 where nothing has failed, 1 where something
 // has, or cannot be opened, and 2 where the command line was not understood.
 //
+// The last 4096 bytes of a memory are written and put back, and a clock chip is set and set back: do not cut the power meanwhile, since a
+// journal's anchor may lie there.
+//
 // The sign-off (-signoff) is one JSON object with the digest of the board file, what was found on the board, and the report of each
 // suite, figures included. A file that is there already is not overwritten.
 package main

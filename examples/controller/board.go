@@ -94,6 +94,24 @@ func (f *flags) arrive(m *iomap.Map) (*station, error) {
 	return &station{Devices: d}, nil
 }
 
+// salvage makes a station of the outputs that a board still has, where the whole of it is not to be had: of a batch that was cut short
+// they may be on.
+func (f *flags) salvage() (*station, error) {
+	src, err := readSmall(f.board, linux.MaxBoardFile)
+	if err != nil {
+		return nil, err
+	}
+	b, err := linux.ParseBoard(f.board, src)
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.OpenOutputs()
+	if f.station = (&station{Devices: d}); len(d.Outputs) == 0 {
+		return nil, errors.Join(errors.New("none of its outputs is to be had"), err)
+	}
+	return f.station, nil
+}
+
 // leave closes the board.
 func (s *station) leave(stderr io.Writer) {
 	if s == nil {
@@ -148,7 +166,8 @@ func carries(b *linux.Board, m *iomap.Map) error {
 
 // connect gives the rig its port and its clocks.
 func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig, opt *runner.Options) (unsafe func() []string, release func(), err error) {
-	rig.Clock = system.NewClock(1)
+	clock, why, stop := beat(f)
+	rig.Clock = clock
 	rig.Port = s.Port(rig.Clock.Now)
 	if s.Power != nil {
 		rig.Power = supply{s.Power, rig.Clock.Now}
@@ -156,15 +175,18 @@ func (s *station) connect(ctx context.Context, j *job, f *flags, rig *runner.Rig
 	s.guard(rig, opt)
 	rig.Health = func() hal.StorageHealth { return health(j.dir) }
 	if rig.Medium, err = medium(f, j.b.Plan.Map.Device); err != nil {
+		stop()
 		return nil, nil, err
 	}
-	release = func() {}
+	unwatch := func() {}
 	if refs := s.references(f); refs != "" {
-		if rig.Wall, release, err = watchTime(ctx, rig.Clock, refs); err != nil {
+		if rig.Wall, unwatch, err = watchTime(ctx, rig.Clock, refs); err != nil {
+			stop()
 			return nil, nil, err
 		}
 	}
-	return func() []string { return unsafeOutputs(j.b.Plan.Map, s.read) }, release, nil
+	rig.RealTime = manners(f, why)
+	return func() []string { return unsafeOutputs(j.b.Plan.Map, s.read) }, func() { unwatch(); stop() }, nil
 }
 
 // guard gives the rig the watchdog of the board, and why the board came up last, as far as that and the kernel know.

@@ -82,3 +82,41 @@ counters:`)
 	require.Len(t, boot, 1)
 	t.Log(string(boot[0].Body), o)
 }
+
+func TestKernelRealTimeOnABoardIsOnRecordWithWhatWasGot(t *testing.T) {
+	k := newTank(t)
+	t.Chdir(t.TempDir())
+	unpackBoards(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go k.run(ctx)
+	// In a process of its own, in which its manners stay.
+	cmd, said := process(t, "-board", "bed.yaml", "-map", "map.yaml", "-recipe", "recipe.yaml", "-size", "5 kg", "-unapproved", "-realtime")
+	require.NoError(t, cmd.Wait(), said)
+	boot := of(records(t, "out/B-0001"), record.KindBoot)
+	require.Regexp(t, `GOMAXPROCS [0-9]+ on [0-9]+ processors; memory locked.*; SCHED_FIFO 20`, boot[0].Text(record.RealTime))
+}
+
+func TestKernelABatchThatFindsItsBoardWithoutADeviceHasItsOutputsMadeSafe(t *testing.T) {
+	k := newTank(t)
+	t.Chdir(t.TempDir())
+	unpackBoards(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go k.run(ctx)
+	cmd, said := process(t, "-board", "bed.yaml", "-map", "map.yaml", "-recipe", "recipe.yaml", "-size", "50 kg", "-unapproved")
+	require.Eventually(t, func() bool { feed, err := k.chip.Level(lineFeed); return err == nil && feed }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait(), said)
+
+	edit(t, "bed.yaml", "counters:", "rtc: {device: rtc-ds1307}\ncounters:") // it has died
+	o := controller("-board", "bed.yaml")
+	require.Equal(t, exitFailed, o.code, o)
+	require.Contains(t, o.err, "batch B-0001 was cut short: it cannot be continued: controller: -board: ")
+	require.Contains(t, o.err, `clock chip "rtc-ds1307": file does not exist; there are: `)
+	require.Contains(t, o.err, "the outputs of map BED-IO were driven to their safe values")
+	edit(t, "bed.yaml", "chip: bed-gpio, line: 1,", "chip: gone, line: 1,")
+	o = controller("-board", "bed.yaml")
+	require.Contains(t, o.err, "ITS OUTPUTS MAY BE ON, see to them by hand")
+	require.Contains(t, o.err, `no output "do/2"; there are: do/1, do/3`)
+}

@@ -290,7 +290,12 @@ func rest(ctx context.Context, f *flags, m *iomap.Map) string {
 	case err != nil:
 	case f.board != "":
 		var s *station
-		if s, err = f.onBoard(m); err == nil {
+		if s, err = f.onBoard(m); err != nil && f.station == nil {
+			s, err = f.salvage()
+		} else if err != nil { // it is open, and carries another map
+			s, err = f.station, nil
+		}
+		if err == nil {
 			err = s.rest(context.WithoutCancel(ctx), m)
 		}
 	default:

@@ -42,7 +42,9 @@ func control(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr io.W
 	j, err := choose(f, stderr)
 	var m *iomap.Map
 	if err == nil && f.board != "" {
-		_, err = f.onBoard(j.b.Plan.Map)
+		if _, err = f.onBoard(j.b.Plan.Map); err != nil && j.was != nil {
+			m, err = j.b.Plan.Map, fmt.Errorf("controller: batch %s was cut short: %w: %w", j.b.ID, errStuck, err)
+		}
 	}
 	if err == nil && (f.fram != "" || f.station != nil && f.station.FRAM != nil) {
 		if err = j.anchored(f, stderr); err != nil && j.was != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/batchkit/batchkit/hal"
 )
@@ -155,8 +156,12 @@ func (f *memory) save() bool {
 	})
 }
 
+// putBackTime is what restoring may take: an EEPROM at the far end of a slow bus takes more than a second for 4096 bytes.
+const putBackTime = 10 * time.Second
+
 // putBack restores it.
 func (f *memory) putBack() {
+	f.slow = putBackTime
 	f.restore("what the suite overwrote is restored", "write the part anew: what it held is lost", func() error {
 		if err := f.put(f.saved, 0); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,5 +195,148 @@ func TestADeviceThatHangsOrPanicsIsABreachAndNotTheEndOfTheSuite(t *testing.T) {
 		close(h.until)
 		_, err = haltest.Counter(limit(t), h, &haltest.CounterOptions{Spend: 1})
 		require.ErrorContains(t, err, "seen: a panic: nobody is there")
+	})
+}
+
+// deafInput is an input whose bus hangs once its level has changed.
+type deafInput struct {
+	hal.InputLine
+	loop  *valve
+	until chan struct{}
+}
+
+func (d deafInput) Get() (bool, error) {
+	high, moved := d.loop.is()
+	if moved {
+		<-d.until
+	}
+	return high, nil
+}
+
+// valve is an output that is seen from outside.
+type valve struct {
+	mu                sync.Mutex
+	high, moved, dumb bool
+}
+
+func (v *valve) is() (high, moved bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.high, v.moved
+}
+
+func (v *valve) Close() error { return nil }
+
+func (v *valve) Get() (bool, error) {
+	if v.dumb {
+		return false, errors.New("the bus is busy")
+	}
+	high, _ := v.is()
+	return high, nil
+}
+
+func (v *valve) Set(high bool) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.high, v.moved = high, true
+	return nil
+}
+
+func TestAnOutputIsSetBackThoughWhatItWasDrivenForHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &valve{}
+		d := deafInput{InputLine: board(t, nil).Input("DI1"), loop: v, until: make(chan struct{})}
+		r, err := haltest.Input(limit(t), d, &haltest.InputOptions{Loop: v})
+		require.ErrorContains(t, err, "a call that did not return; ctx ended")
+		high, moved := v.is()
+		require.True(t, moved)
+		require.False(t, high, "a valve was left open")
+		require.Contains(t, strings.Join(r.NotChecked, "\n"), "the output of the loop is set back: not checked; it takes a device that answers")
+		require.NotContains(t, r.Kept, "the output of the loop is set back")
+		close(d.until)
+	})
+}
+
+func TestWhatCannotBeSetBackIsNotSet(t *testing.T) {
+	v := &valve{high: true, dumb: true}
+	_, err := haltest.Output(limit(t), v, nil)
+	require.ErrorContains(t, err, "the bus is busy")
+	require.False(t, v.moved, "nobody knows at which level it was")
+
+	c := &busyClock{}
+	r, err := haltest.RTC(limit(t), c, nil)
+	require.ErrorContains(t, err, "another process has it")
+	require.Zero(t, c.sets, "it would show another time from then on")
+	require.Contains(t, strings.Join(r.NotChecked, "\n"), "everything that sets the clock: not checked")
+}
+
+// busyClock is a clock chip that another process has.
+type busyClock struct{ sets int }
+
+func (c *busyClock) Read() (int64, error) { return 0, errors.New("another process has it") }
+
+func (c *busyClock) Set(int64) error {
+	c.sets++
+	return nil
+}
+
+// terrier is a watchdog that remembers whether it is armed.
+type terrier struct{ armed bool }
+
+func (d *terrier) Arm(timeout time.Duration) (time.Duration, error) {
+	if timeout < time.Second {
+		return 0, errors.New("too short")
+	}
+	d.armed = true
+	return timeout, nil
+}
+func (d *terrier) Feed() error  { return nil }
+func (d *terrier) Close() error { return nil }
+func (d *terrier) Disarm() error {
+	d.armed = false
+	return nil
+}
+
+func TestAWatchdogIsStoppedThoughItsSuiteIsCalledOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &terrier{}
+		r, err := haltest.Watchdog(limit(t), d, &haltest.WatchdogOptions{Timeout: 10 * time.Minute})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.False(t, d.armed, "it would reset the machine")
+		require.Contains(t, r.Kept, "the watchdog is stopped though the suite was called off")
+	})
+}
+
+// slowMemory is a memory that takes 2 s for a write of 1000 bytes, and calls the suite off at the first of these.
+type slowMemory struct {
+	hal.FRAM
+	off func()
+}
+
+func (m slowMemory) WriteAt(p []byte, off int64) (int, error) {
+	if len(p) > 1000 {
+		m.off()
+		time.Sleep(2 * time.Second)
+	}
+	return m.FRAM.WriteAt(p, off)
+}
+
+func TestAMemoryIsPutBackWhateverTimeItsPartTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := board(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		was := make([]byte, b.FRAM().Size())
+		for i := range was {
+			was[i] = byte(i * 3)
+		}
+		_, err := b.FRAM().WriteAt(was, 0)
+		require.NoError(t, err)
+		_, err = haltest.FRAM(ctx, slowMemory{b.FRAM(), cancel}, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		got := make([]byte, len(was))
+		_, err = b.FRAM().ReadAt(got, 0)
+		require.NoError(t, err)
+		require.Equal(t, was, got, "the suite has returned, and its process may end")
+		time.Sleep(time.Minute) // until who hangs has gone
 	})
 }

@@ -75,6 +75,9 @@ func Port(ctx context.Context, p tag.Port, o *PortOptions) (Report, error) {
 	return s.end()
 }
 
+// leastWrite is what each output is given to take its safe value.
+const leastWrite = 20 * time.Millisecond
+
 // ported is a run of Port.
 type ported struct {
 	*suite
@@ -98,12 +101,13 @@ func (r *ported) write(channel string, form tag.Form, v uint64) error {
 	return r.p.Write(ctx, w)
 }
 
-// safe writes the first value of each output, also where ctx has ended.
+// safe writes the first value of each output, also where ctx has ended. One that hangs leaves time for the others.
 func (r *ported) safe() error {
 	var errs []error
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), grace)
-	defer cancel()
+	each := max(grace/time.Duration(len(r.outputs)+1), leastWrite)
 	for i := range r.outputs {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), each)
+		defer cancel()
 		o := &r.outputs[i]
 		r.id++
 		w := tag.Write{ID: r.id, Channel: o.Channel, Form: o.Form, Bits: o.Values[0]}

@@ -169,7 +169,7 @@ func (l *serial) reads() {
 		return err
 	})
 	l.check("Read returns when ctx ends, with 0 and ctx's error", "give the read a deadline, and look at ctx between two short ones", func() error {
-		begin := time.Now()
+		begin := time.Now() // before ctx begins: on a busy machine some time lies between the two
 		ctx, cancel := context.WithTimeout(l.ctx, pause)
 		defer cancel()
 		n, err := l.port.Read(ctx, make([]byte, 16))

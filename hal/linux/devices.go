@@ -245,6 +245,25 @@ func (b *Board) Open() (*Devices, error) {
 	return d, nil
 }
 
+// OpenOutputs opens the outputs of the board alone, each that is there, at their safe levels: for who finds outputs that may be on, on a
+// board of which something is missing. Devices are of a board of these outputs; the error, beside them, names the others. It blocks for
+// some system calls for each.
+func (b *Board) OpenOutputs() (*Devices, error) {
+	some := &Board{File: b.File, ID: b.ID, Version: b.Version, Resend: b.Resend}
+	d := &Devices{Board: some}
+	var wrong []error
+	for i := range b.Outputs {
+		o := &b.Outputs[i]
+		l, err := OpenOutput(o.At, o.SafeBit() == 1, &o.Options)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("linux: board %s: %s: output %q: %w", b.ID, o.pos, o.Channel, err))
+			continue
+		}
+		some.Outputs, d.Outputs, d.open = append(some.Outputs, *o), append(d.Outputs, l), append(d.open, l)
+	}
+	return d, errors.Join(wrong...)
+}
+
 // Port makes a port of the lines. Now is the rig's clock, by which values are stamped and deadlines held; it runs at the speed of the
 // real one. One Port may be watched at a time.
 func (d *Devices) Port(now func() int64) *Port {

@@ -43,6 +43,34 @@ func TestKernelOutputDrivesItsSafeLevelFromTheFirstMomentAndHasOneOwner(t *testi
 	require.NoError(t, o.Close())
 }
 
+func TestKernelOutputsOfABoardThatLacksSomethingAreHadAlone(t *testing.T) {
+	c := newSimChip(t, "k-part", "", "")
+	src := `board: part
+version: "1"
+schema_version: 1
+outputs:
+  - {channel: do/1, chip: no-such-chip, line: 0, safe: low}
+  - {channel: do/2, chip: k-part, line: 1, safe: high}
+rtc: {device: rtc-none}
+`
+	b, err := ParseBoard("part.yaml", []byte(src))
+	require.NoError(t, err)
+	_, err = b.Open()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	high, err := c.Level(1)
+	require.NoError(t, err)
+	require.False(t, high, "nothing is driven")
+	d, err := b.OpenOutputs()
+	require.ErrorContains(t, err, `part.yaml:5:5: output "do/1": `)
+	defer d.Close()
+	high, err = c.Level(1)
+	require.NoError(t, err)
+	require.True(t, high)
+	now := func() int64 { return Monotonic() }
+	require.NoError(t, d.Port(now).Write(limited(t), tag.Write{Channel: "do/2", Bits: 0}))
+	require.ErrorContains(t, d.Port(now).Write(limited(t), tag.Write{Channel: "do/1"}), `no output "do/1"; there are: do/2`)
+}
+
 func TestKernelEdgesHaveTheTimeOfTheKernelAndTheirNumbers(t *testing.T) {
 	c := newSimChip(t, "k-in", "A")
 	require.NoError(t, c.Pull(0, false))

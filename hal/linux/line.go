@@ -182,7 +182,7 @@ func (l *Input) Watch(ctx context.Context, emit func(hal.Edge)) error {
 		case <-wake:
 		case <-check.C:
 		}
-		if _, err := l.Get(); err != nil {
+		if _, err := l.Get(); gone(err) || errors.Is(err, os.ErrClosed) {
 			return errors.Join(err, l.gone())
 		}
 	}

@@ -4,9 +4,9 @@ package linux
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +50,18 @@ func (r *rope) breaks(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.broken = err
+}
+
+func (r *rope) sticks(stuck bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stuck = stuck
+}
+
+func (r *rope) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 // input makes an input of a rope.
@@ -108,10 +120,11 @@ func TestALineWhoseChipHasGoneIsFoundOutAndClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rope{}
 		l := input(r)
-		time.AfterFunc(1500*time.Millisecond, func() { r.breaks(errors.New("no such device")) })
+		time.AfterFunc(500*time.Millisecond, func() { r.breaks(syscall.ETIMEDOUT) }) // its bus does not answer for once
+		time.AfterFunc(1500*time.Millisecond, func() { r.breaks(syscall.ENODEV) })
 		begun := time.Now()
 		err := l.Watch(t.Context(), func(hal.Edge) {})
-		require.ErrorContains(t, err, "no such device")
+		require.ErrorIs(t, err, syscall.ENODEV)
 		require.LessOrEqual(t, time.Since(begun), 2500*time.Millisecond)
 		require.True(t, r.closed, "the thread that waits for its edges ends")
 		_, err = l.Get()

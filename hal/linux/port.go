@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -199,8 +199,8 @@ func (i *portInput) tell(high bool, err error, at int64, emit func(tag.Raw)) {
 	emit(bit(i.channel, high, err, at))
 }
 
-// gone tells an error of a line that is not there any more.
-func gone(err error) bool { return err != nil && !errors.Is(err, os.ErrClosed) }
+// gone tells an error of a line that is not there any more. Any other may pass, such as a bus that did not answer for once.
+func gone(err error) bool { return errors.Is(err, syscall.ENODEV) }
 
 // bit is the value of a line.
 func bit(channel string, high bool, err error, at int64) tag.Raw {

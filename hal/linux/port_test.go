@@ -4,8 +4,9 @@ package linux
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ type bench struct {
 	port         *Port
 	out, in, ctr *rope
 	input, count *Input
+	mu           sync.Mutex
 	said         []string
 	begun        time.Time
 	stop         func()
@@ -42,6 +44,8 @@ func (b *bench) watch(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		done <- b.port.Watch(ctx, func(r tag.Raw) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.said = append(b.said, fmt.Sprintf("%s %d %v %d", r.Channel, r.Bits, r.Quality, (r.At-int64(time.Second))/1_000_000))
 		})
 	}()
@@ -66,6 +70,8 @@ func (b *bench) edge(level int, seq uint32, later time.Duration) {
 // take returns what was said since it was called last.
 func (b *bench) take() []string {
 	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	said := b.said
 	b.said = nil
 	return said
@@ -138,13 +144,28 @@ func TestALineThatFailsIsBadAndTheOthersAreNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.take()
-		b.in.breaks(errors.New("no such device"))
+		b.in.breaks(syscall.ENODEV)
 		time.Sleep(1001 * time.Millisecond)
 		require.Equal(t, []string{"di/1 0 BAD 1000", "do/1 0 GOOD 1000", "ctr/1 0 GOOD 1000"}, b.take())
-		require.True(t, b.in.closed)
+		require.True(t, b.in.isClosed())
 		b.in.breaks(nil)
 		time.Sleep(time.Second)
 		require.Contains(t, b.take(), "di/1 0 BAD 2000", "it stays so until the board is opened anew")
+		b.stop()
+	})
+}
+
+func TestALineWhoseBusDoesNotAnswerForOnceIsBadUntilItDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.take()
+		b.in.breaks(syscall.ETIMEDOUT)
+		time.Sleep(1001 * time.Millisecond)
+		require.Contains(t, b.take(), "di/1 0 BAD 1000")
+		require.False(t, b.in.isClosed())
+		b.in.breaks(nil)
+		time.Sleep(time.Second)
+		require.Contains(t, b.take(), "di/1 0 GOOD 2000")
 		b.stop()
 	})
 }
@@ -156,11 +177,11 @@ func TestAWriteIsConfirmedByWhatTheLineReads(t *testing.T) {
 		ctx := t.Context()
 		require.NoError(t, b.port.Write(ctx, tag.Write{Channel: "do/1", Bits: 1}))
 		require.Equal(t, []string{"do/1 1 GOOD 0"}, b.take(), "it is read back at once")
-		b.out.stuck = true
+		b.out.sticks(true)
 		require.EqualError(t, b.port.Write(ctx, tag.Write{Channel: "do/1"}),
 			`linux: port: output "do/1": it reads back 1 after it was set to 0: something else drives the line, or it is shorted`)
 		b.take()
-		b.out.stuck = false
+		b.out.sticks(false)
 		b.stop()
 	})
 }

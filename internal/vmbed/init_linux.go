@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -66,6 +67,9 @@ func serve() error {
 			return err
 		}
 	}
+	if err := tell(newLife); err != nil {
+		return fmt.Errorf("telling of a new life: %w", err)
+	}
 	for i, p := range j.Programs {
 		if i > 0 {
 			fmt.Println(nextProgram)
@@ -74,7 +78,7 @@ func serve() error {
 		if err != nil {
 			return err
 		}
-		if err := tell(status); err != nil {
+		if err := tell(strconv.Itoa(status)); err != nil {
 			return fmt.Errorf("telling the status: %w", err)
 		}
 	}
@@ -147,13 +151,13 @@ func raw(path string) error {
 	return nil
 }
 
-// tell gives the status to the host.
-func tell(status int) error {
+// tell gives a status to the host, or that this is a new life.
+func tell(word string) error {
 	f, err := os.OpenFile(statusPort, os.O_WRONLY|unix.O_NOCTTY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(f, status)
+	_, err = fmt.Fprintln(f, word)
 	drain(int(f.Fd()))
 	return errors.Join(err, f.Close())
 }

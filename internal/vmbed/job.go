@@ -33,6 +33,9 @@ type program struct {
 // nextProgram is the line of the console before the output of each program but the first.
 const nextProgram = "vmbed: the next program"
 
+// newLife is what the guest tells the host before the statuses of its programs.
+const newLife = "life"
+
 // environment is that of a job: what the guest needs, and those of the host's variables that are meant for Go and for tests.
 func environment(host []string) []string {
 	env := []string{"BATCHKIT_BED=1", "HOME=/root", "PATH=/bin:/sbin", "TMPDIR=/tmp"}

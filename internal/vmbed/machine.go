@@ -76,19 +76,30 @@ func (m machine) run(ctx context.Context, w io.Writer) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []int
-	for _, word := range strings.Fields(string(text)) {
+	all, err := statuses(string(text))
+	switch {
+	case err != nil:
+		return all, err
+	case ctx.Err() != nil:
+		return all, fmt.Errorf("%w: %w", errReset, context.Cause(ctx))
+	case len(all) < len(m.job.Programs):
+		return all, errReset
+	}
+	return all, nil
+}
+
+// statuses are those of the last life of a machine: one that began anew has run its programs anew.
+func statuses(text string) (all []int, err error) {
+	for _, word := range strings.Fields(text) {
+		if word == newLife {
+			all = nil
+			continue
+		}
 		status, err := strconv.Atoi(word)
 		if err != nil {
 			return all, fmt.Errorf("the guest's status: %w", err)
 		}
 		all = append(all, status)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return all, fmt.Errorf("%w: %w", errReset, context.Cause(ctx))
-	case len(all) < len(m.job.Programs):
-		return all, errReset
 	}
 	return all, nil
 }

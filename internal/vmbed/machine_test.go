@@ -100,6 +100,17 @@ func TestAWatchdogThatHasBittenSaysSoInTheNextLifeAndOurDriverHearsIt(t *testing
 	require.Contains(t, said, "--- PASS: TestKernelResetByTheWatchdogIsFoundAtTheNextBoot")
 }
 
+func TestAMachineThatBeginsAnewHasTheStatusesOfItsLastLife(t *testing.T) {
+	all, err := statuses("life\n0\nlife\n0\n0\n1\n")
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 0, 1}, all, "the third program has failed, whatever the life before had told")
+	all, err = statuses("life\n0\n0\nlife\n")
+	require.NoError(t, err)
+	require.Empty(t, all)
+	_, err = statuses("life\nPASS\n")
+	require.Error(t, err)
+}
+
 func TestStatusesComeBackAsTheyAreUntilAWatchdogResetsTheMachine(t *testing.T) {
 	b := newBench(t)
 	said, statuses, err := b.part(context.Background(), b.m, nil, "three", "killed", "no such part", "bite 0", "three")
