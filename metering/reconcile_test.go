@@ -152,9 +152,9 @@ func TestTheWorstOfThreePairsTells(t *testing.T) {
 }
 
 func TestAnomaliesHaveNamesInOneOrder(t *testing.T) {
-	require.Equal(t, []string{"closed_by_timeout", "flow_at_end", "not_stable"},
-		(metering.NotStable | metering.ClosedByTimeout | metering.FlowedAtEnd).AppendNames(nil))
-	require.Len(t, metering.Anomaly(math.MaxUint16).AppendNames(nil), 11)
+	require.Equal(t, []string{"closed_by_timeout", "flow_at_end", "not_stable", "forced"},
+		(metering.Forced | metering.NotStable | metering.ClosedByTimeout | metering.FlowedAtEnd).AppendNames(nil))
+	require.Len(t, metering.Anomaly(math.MaxUint16).AppendNames(nil), 12)
 }
 
 func TestReconcilingTakesAnyFactsAndAllocatesNothing(t *testing.T) {
