@@ -16,12 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/internal/vmbed/guest"
 )
 
 // bed skips a claim where there is no kernel to hold it against.
 func bed(t *testing.T) {
-	if os.Getenv("BATCHKIT_BED") != "1" {
-		t.Skip("this is for the kernel of internal/vmbed; install qemu-system-x86 and run its tests")
+	if !guest.Inside() {
+		t.Skip(guest.Elsewhere)
 	}
 }
 
