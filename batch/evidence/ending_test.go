@@ -29,6 +29,7 @@ func TestTheWordsOfARunSayWhatMustBeKnownFirst(t *testing.T) {
 		{Run{Ended: true, State: "Aborted", Unsafe: []string{"XV1"}}, "OUTPUTS NOT CONFIRMED SAFE when the run ended: XV1"},
 		{Run{Ended: true, State: "Aborted", Unsafe: []string{"XV1", "XV2"}, Unapproved: true},
 			"OUTPUTS NOT CONFIRMED SAFE when the run ended: XV1, XV2; ran without approval"},
+		{Run{Ended: true, State: "Complete", Forced: 3}, "3 decisions were made while something was in override (forced_flag)"},
 	} {
 		require.Equal(t, c.want, c.run.Words())
 		rep := newReport()

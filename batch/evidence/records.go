@@ -101,6 +101,7 @@ type records struct {
 	chip    chip
 	clock   wallClock
 	forced  []string // tags in override
+	touched int      // decisions that an override may have touched
 }
 
 func newRecords(files []governed, breach func(check string, seq uint64, format string, args ...any)) *records {
@@ -162,6 +163,9 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 		}
 	case record.KindParameterChange:
 		r.changes(n, rec)
+	}
+	if rec.Bool(record.ForcedFlag) {
+		r.touched++
 	}
 	r.totals(n, rec)
 	r.wired(n, rec)

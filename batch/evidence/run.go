@@ -29,11 +29,12 @@ type Run struct {
 	Unsafe     []string // outputs that were not confirmed to be safe when the run ended
 	Open       []string // metering windows that were opened and not closed
 	Unapproved bool     // the batch ran without approval
+	Forced     int      // decisions that an override may have touched, by their forced_flag
 	DryRun     bool     // nothing was driven: what the records say of outputs is what would have been written
 }
 
 // Words says on one line what a reader must know of a run before anything else, the gravest first: that it was a dry run, that it has not
-// ended, which outputs were never confirmed to be safe, that it ran without approval. It is "" where there is nothing to say.
+// ended, which outputs were never confirmed to be safe, that it ran without approval, and that something was in override. It is "" where there is nothing to say.
 func (r *Run) Words() string {
 	var words []string
 	if r.DryRun {
@@ -58,12 +59,15 @@ func (r *Run) Words() string {
 	if r.Unapproved {
 		words = append(words, "ran without approval")
 	}
+	if r.Forced > 0 {
+		words = append(words, fmt.Sprintf("%d decisions were made while something was in override (forced_flag)", r.Forced))
+	}
 	return strings.Join(words, "; ")
 }
 
 // run sums up the records that were seen.
 func (r *records) run() Run {
-	s := Run{State: Plain(r.state), Ended: r.end != nil, Broke: r.fault, Unapproved: r.unapproved(), DryRun: r.dry()}
+	s := Run{State: Plain(r.state), Ended: r.end != nil, Broke: r.fault, Unapproved: r.unapproved(), DryRun: r.dry(), Forced: r.touched}
 	if r.end != nil {
 		for _, name := range r.end.Texts(record.Values) {
 			s.Unsafe = append(s.Unsafe, Plain(name))

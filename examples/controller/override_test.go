@@ -38,6 +38,7 @@ at 5s override revoke op1 maintenance OV-DRAIN "done"
 	require.Contains(t, o.out, "FORCED LT301: 100.0 L (it was ")
 	require.Contains(t, o.out, "LT301 is given back: ")
 	require.Contains(t, o.out, "OVERRIDE OV-DRAIN of op1 (maintenance) is revoked (revoked by op1)\n")
+	require.Regexp(t, `\d+ decisions were made while something was in override \(forced_flag\)`, o.out, "the verification says so, too")
 
 	write(t, "script", "at 1s override take op1 maintenance XV301 open why\n")
 	o = controller(words("-virtual -unapproved -recipe recipe.yaml -map map.yaml -faults script")...)
