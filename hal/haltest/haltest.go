@@ -194,16 +194,16 @@ func (s *suite) skip(promise, wants string) {
 	s.report.NotChecked = append(s.report.NotChecked, promise+": not checked; it takes "+wants)
 }
 
-// figure adds a measurement, if there is one.
-func (s *suite) figure(name string, values []int64) {
-	if len(values) == 0 {
-		return
-	}
-	v := slices.Clone(values)
-	slices.Sort(v)
-	at := func(percent int) int64 { return v[(len(v)-1)*percent/100] }
+// figure adds a measurement, if there is one, and if no call hangs, which may write the values still.
+func (s *suite) figure(name string, values *[]int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.gone || len(*values) == 0 {
+		return
+	}
+	v := slices.Clone(*values)
+	slices.Sort(v)
+	at := func(percent int) int64 { return v[(len(v)-1)*percent/100] }
 	s.report.Figures = append(s.report.Figures, Figure{Name: name, Count: len(v), Min: v[0], P50: at(50), P99: at(99), Max: v[len(v)-1]})
 }
 

@@ -115,7 +115,7 @@ func (l *input) levels() {
 		}
 		return nil
 	})
-	l.figure("get_ns", took)
+	l.figure("get_ns", &took)
 }
 
 // edges is one Watch that runs beside the suite.
@@ -258,7 +258,7 @@ func (l *input) every() {
 			}
 			return nil
 		})
-	l.figure("edge_to_emit_ns", took)
+	l.figure("edge_to_emit_ns", &took)
 }
 
 // told is a few edges in words.

@@ -104,8 +104,8 @@ func (l *output) follows() {
 		}
 		return nil
 	})
-	l.figure("set_ns", set)
-	l.figure("get_ns", get)
+	l.figure("set_ns", &set)
+	l.figure("get_ns", &get)
 }
 
 // drops takes the power away while the line is high.

@@ -140,7 +140,7 @@ func (r *ported) emits(w *portWatch) {
 	if len(r.opt.Channels) == 0 {
 		r.skip("no channel is forgotten", "Channels: the names of all that the board has")
 	} else {
-		r.figure("first_values_ns", took)
+		r.figure("first_values_ns", &took)
 	}
 }
 
@@ -207,8 +207,8 @@ func (r *ported) writes(w *portWatch, o *PortOutput) {
 		}
 		return nil
 	})
-	r.figure("write_"+o.Channel+"_ns", took)
-	r.figure("read_back_"+o.Channel+"_ns", back)
+	r.figure("write_"+o.Channel+"_ns", &took)
+	r.figure("read_back_"+o.Channel+"_ns", &back)
 }
 
 // loops drives an output and looks at the input that it is wired to.
@@ -251,7 +251,7 @@ func (r *ported) loops(w *portWatch, loop [2]string) {
 		}
 		return nil
 	})
-	r.figure("loop_"+loop[0]+"_"+loop[1]+"_ns", took)
+	r.figure("loop_"+loop[0]+"_"+loop[1]+"_ns", &took)
 }
 
 // refuses writes what there is not.

@@ -111,7 +111,7 @@ func (c *chip) shows() {
 		}
 		return nil
 	})
-	c.figure("read_ns", took)
+	c.figure("read_ns", &took)
 }
 
 // refuses tries years that no chip can hold.
@@ -233,7 +233,7 @@ func (c *chip) runs() {
 		}
 		return nil
 	})
-	c.figure("drift_ppm", drift)
+	c.figure("drift_ppm", &drift)
 }
 
 // outlives takes the power away for a while.

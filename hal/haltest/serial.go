@@ -255,7 +255,7 @@ func (l *serial) stopBit(promise, remedy string) {
 		}
 		return nil
 	})
-	l.figure(fmt.Sprintf("write_%d_bytes_ns", n), took)
+	l.figure(fmt.Sprintf("write_%d_bytes_ns", n), &took)
 	if l.peer != nil {
 		_ = l.quiet(l.peer) // what is wrong with it is told by what comes next
 	}
@@ -365,7 +365,7 @@ func (l *serial) turns() {
 		}
 		return nil
 	})
-	l.figure("ask_8_answer_24_bytes_ns", took)
+	l.figure("ask_8_answer_24_bytes_ns", &took)
 }
 
 // both sends both ways at once.

@@ -66,7 +66,7 @@ func Signer(ctx context.Context, key crypto.Signer, o *SignerOptions) (Report, e
 			}
 			return nil
 		})
-	s.figure("sign_ns", took)
+	s.figure("sign_ns", &took)
 	s.check("Sign may be called from any goroutine", "put a lock around the exchange with the part", func() error {
 		var wait sync.WaitGroup
 		errs := make([]error, 2)
@@ -165,7 +165,7 @@ func Counter(ctx context.Context, c hal.Counter, o *CounterOptions) (Report, err
 		}
 		return nil
 	})
-	s.figure("read_ns", reads)
+	s.figure("read_ns", &reads)
 	const adds, outlives = "Increment adds 1, returns the new value, and Read then gives it; it never goes back", "counts outlive the supply"
 	if o.Spend <= 0 {
 		s.skip(adds, "Spend: counts that may be used up")
@@ -188,7 +188,7 @@ func Counter(ctx context.Context, c hal.Counter, o *CounterOptions) (Report, err
 		}
 		return nil
 	})
-	s.figure("increment_ns", grows)
+	s.figure("increment_ns", &grows)
 	if o.Power == nil {
 		s.skip(outlives, "a PowerSwitch")
 		return s.end()

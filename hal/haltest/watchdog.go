@@ -96,7 +96,7 @@ func (d *dog) arms() {
 		if err := d.arm(); err != nil {
 			return err
 		}
-		d.figure("timeout_ns", []int64{int64(d.actual)})
+		d.figure("timeout_ns", &[]int64{int64(d.actual)})
 		return d.w.Feed()
 	})
 }
@@ -127,7 +127,7 @@ func (d *dog) fed() {
 		}
 		return nil
 	})
-	d.figure("feed_ns", took)
+	d.figure("feed_ns", &took)
 }
 
 // stops disarms it, and waits.
@@ -201,7 +201,7 @@ func (d *dog) bites(promise string) {
 			}
 		}
 	})
-	d.figure("bite_ns", took)
+	d.figure("bite_ns", &took)
 }
 
 // PowerOptions are the options of Power.
@@ -232,7 +232,7 @@ func Power(ctx context.Context, p hal.Power, o *PowerOptions) (Report, error) {
 		}
 		return nil
 	})
-	s.figure("holdup_ns", []int64{int64(holdup)})
+	s.figure("holdup_ns", &[]int64{int64(holdup)})
 	s.check("Watch first tells how the supply is now, returns nil when ctx ends, and can be called again", "emit the level before the first edge",
 		func() error {
 			for range 2 {
@@ -278,7 +278,7 @@ func Power(ctx context.Context, p hal.Power, o *PowerOptions) (Report, error) {
 		}
 		return nil
 	})
-	s.figure("warning_ns", took)
+	s.figure("warning_ns", &took)
 	return s.end()
 }
 
