@@ -77,10 +77,12 @@ func (w *wheel) serve() {
 	defer w.mu.Unlock()
 	for idle := false; !w.closed; {
 		w.armed = 0
-		for len(w.alarms) > 0 && w.alarms[0].at <= w.clock.Now() {
+		for !w.closed && len(w.alarms) > 0 && w.alarms[0].at <= w.clock.Now() {
 			w.ring()
 		}
 		switch {
+		case w.closed: // while an alarm was called: what Close has set the timer for must stay
+			return
 		case len(w.alarms) > 0:
 			w.arm(w.real(w.alarms[0].at))
 		case w.stays:

@@ -38,6 +38,31 @@ func threadClock(t testing.TB) *ThreadClock {
 	return c
 }
 
+func TestAThreadClockThatIsClosedWhileItCallsAnAlarmEnds(t *testing.T) {
+	for range 200 {
+		c := threadClock(t)
+		calls, closing := make(chan struct{}), make(chan struct{})
+		c.Alarm(func() {
+			calls <- struct{}{}
+			<-closing
+		}).Set(1)
+		<-calls
+		go func() { // Close sets what ends the thread, and waits for it
+			for {
+				c.wheel.mu.Lock()
+				closed := c.wheel.closed
+				c.wheel.mu.Unlock()
+				if closed {
+					close(closing)
+					return
+				}
+				runtime.Gosched()
+			}
+		}()
+		require.NoError(t, c.Close())
+	}
+}
+
 func TestNoClockIsEarly(t *testing.T) {
 	onEach(t, func(t *testing.T, c timebase.Clock) {
 		rang := make(chan int64, 1)
