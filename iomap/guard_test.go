@@ -322,7 +322,7 @@ func TestARestoredGuardBehavesAsTheOriginal(t *testing.T) {
 				fx = d.io.Step(d.now, &ev, fx)
 			}
 			do := func(g *iomap.Guard) (out []iomap.Notice) {
-				switch what := int(d.now/7) % 40; {
+				switch what := int(d.now / 7 % 40); {
 				case n == 3 || what == 0:
 					return g.Boot(d.now, d.io, nil)
 				case what < 4:
