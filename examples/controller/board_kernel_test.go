@@ -94,7 +94,7 @@ func TestKernelRealTimeOnABoardIsOnRecordWithWhatWasGot(t *testing.T) {
 	cmd, said := process(t, "-board", "bed.yaml", "-map", "map.yaml", "-recipe", "recipe.yaml", "-size", "5 kg", "-unapproved", "-realtime")
 	require.NoError(t, cmd.Wait(), said)
 	boot := of(records(t, "out/B-0001"), record.KindBoot)
-	require.Regexp(t, `GOMAXPROCS [0-9]+ on [0-9]+ processors; memory locked.*; SCHED_FIFO 20`, boot[0].Text(record.RealTime))
+	require.Regexp(t, `GOMAXPROCS [0-9]+ on [0-9]+ processors; memory locked.*; SCHED_RR 20`, boot[0].Text(record.RealTime))
 }
 
 func TestKernelABatchThatFindsItsBoardWithoutADeviceHasItsOutputsMadeSafe(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
-const realTimeHelp = "keep deadlines nearer, by what the system grants: SCHED_FIFO, locked memory, more threads; what was got is on record of the boot"
+const realTimeHelp = "keep deadlines nearer, by what the system grants: real-time threads, locked memory, more threads; what was got is on record of the boot"
 
 // clocks declares the flags that are about time.
 func (f *flags) clocks(set *flag.FlagSet) {

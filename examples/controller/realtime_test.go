@@ -29,7 +29,7 @@ func TestRealTimeIsOnRecordWithWhatWasGotAndWhatWasNot(t *testing.T) {
 	require.NoError(t, err, said)
 	require.Nil(t, replay.Divergence, "with the words of the boot, byte for byte")
 	words := of(records(t, filepath.Join("out", "B-0001")), record.KindBoot)[0].Text(record.RealTime)
-	require.Regexp(t, `GOMAXPROCS [0-9]+ on [0-9]+ processors; memory (not )?locked.*; (not )?SCHED_FIFO 20`, words)
+	require.Regexp(t, `GOMAXPROCS [0-9]+ on [0-9]+ processors; memory (not )?locked.*; (not )?SCHED_RR 20`, words)
 	done(t, "-virtual", "-unapproved", "-recipe", "bell.yaml", "-out", "v")
 	require.False(t, of(records(t, filepath.Join("v", "B-0001")), record.KindBoot)[0].Has(record.RealTime), "who asks for nothing gets no word")
 }

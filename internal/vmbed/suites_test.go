@@ -37,7 +37,7 @@ func TestSuitesInTheKernel(t *testing.T) {
 			m.bring = append(m.bring, filepath.Join(dir, "testdata"))
 		}
 		programs = append(programs, program{Dir: dir, Env: environment(os.Environ()),
-			Args: []string{tests, "-test.v", "-test.run", s.run, "-test.skip", s.skip}})
+			Args: []string{tests, "-test.v", "-test.timeout", "4m", "-test.run", s.run, "-test.skip", s.skip}})
 		require.FileExists(t, tests, "package %d has tests", i)
 	}
 	said, statuses, err := b.run(context.Background(), m, nil, programs...)

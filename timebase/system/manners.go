@@ -18,7 +18,7 @@ const (
 // Manners is what a process may ask for. Each is worth having without the others, and none is needed for a batch to be right: deadlines
 // are kept nearer.
 type Manners struct {
-	// Priority is that of SCHED_FIFO, 1 to 98, for each thread that the process has and will have; 0: the ordinary policy. It is for a
+	// Priority is that of SCHED_RR, 1 to 98, for each thread that the process has and will have; 0: the ordinary policy. It is for a
 	// process that allocates little and runs no programs: what computes without end leaves the others on the machine what the kernel keeps
 	// for them, 5 % of the time as a rule.
 	Priority int
@@ -34,7 +34,7 @@ type Manners struct {
 	Procs int
 }
 
-// Take takes what can be had, and tells in words what was got and what was not, with what would give it: "SCHED_FIFO 20; memory locked;
+// Take takes what can be had, and tells in words what was got and what was not, with what would give it: "SCHED_RR 20; memory locked;
 // GOMAXPROCS 4 on 2 processors". At most 400 bytes. It changes the whole process, and blocks for as long as it takes to bring its memory
 // into RAM.
 func (m Manners) Take() string {
@@ -47,7 +47,7 @@ func (m Manners) Take() string {
 		got = append(got, m.lock())
 	}
 	if m.Priority > 0 { // last, since what was done before may have started threads
-		words := fmt.Sprintf("SCHED_FIFO %d", m.Priority)
+		words := fmt.Sprintf("%v %d", rr, m.Priority)
 		if err := allRealTime(m.Priority); err != nil {
 			words = "not " + words + ": " + err.Error()
 		}
@@ -55,6 +55,23 @@ func (m Manners) Take() string {
 	}
 	words := strings.Join(got, "; ")
 	return words[:min(len(words), 400)]
+}
+
+// The policies of sched_setscheduler(2). A thread that never spins may have SCHED_FIFO. Those that run Go code may not: the sweeper of the
+// collector, for one, goes round until another thread has done with a span, and under SCHED_FIFO it would keep that thread, of its own
+// priority, from the processor for ever. Under SCHED_RR each has its turn, 100 ms at a time unless sched_rr_timeslice_ms says less.
+const (
+	fifo policy = 1
+	rr   policy = 2
+)
+
+type policy uintptr
+
+func (p policy) String() string {
+	if p == rr {
+		return "SCHED_RR"
+	}
+	return "SCHED_FIFO"
 }
 
 // procs lets more threads run Go code, where nobody has said how many.

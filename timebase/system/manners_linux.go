@@ -13,23 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fifo is the policy SCHED_FIFO of sched_setscheduler.
-const fifo = 1
-
-// realTime gives a thread, or the calling one for 0, SCHED_FIFO with a priority; 0 changes nothing.
-func realTime(tid, priority int) error {
+// realTime gives a thread, or the calling one for 0, a policy with a priority; 0 changes nothing.
+func realTime(tid int, p policy, priority int) error {
 	if priority == 0 {
 		return nil
 	}
 	param := struct{ priority int32 }{int32(priority)}
-	_, _, e := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(tid), fifo, uintptr(unsafe.Pointer(&param)))
+	_, _, e := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(tid), uintptr(p), uintptr(unsafe.Pointer(&param)))
 	switch e {
 	case 0:
 		return nil
 	case unix.EPERM:
-		return fmt.Errorf("system: SCHED_FIFO with priority %d: %w: it takes CAP_SYS_NICE or LimitRTPRIO=%d", priority, e, priority)
+		return fmt.Errorf("system: %v with priority %d: %w: it takes CAP_SYS_NICE or LimitRTPRIO=%d", p, priority, e, priority)
 	}
-	return fmt.Errorf("system: SCHED_FIFO with priority %d: %w", priority, e)
+	return fmt.Errorf("system: %v with priority %d: %w", p, priority, e)
 }
 
 // allRealTime does so for every thread of the process that has no higher priority yet. Threads to come inherit it.
@@ -49,7 +46,7 @@ func allRealTime(priority int) error {
 			if err != nil || policyOf(tid) >= priority {
 				continue
 			}
-			if err := realTime(tid, priority); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := realTime(tid, rr, priority); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 		}
@@ -59,11 +56,11 @@ func allRealTime(priority int) error {
 	}
 }
 
-// policyOf is the priority of a thread under SCHED_FIFO, 0 for every other policy.
+// policyOf is the priority of a thread under SCHED_FIFO or SCHED_RR, 0 for every other policy.
 func policyOf(tid int) int {
-	policy, _, e := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, uintptr(tid), 0, 0)
+	has, _, e := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, uintptr(tid), 0, 0)
 	var param struct{ priority int32 }
-	if e != 0 || policy != fifo {
+	if p := policy(has); e != 0 || p != fifo && p != rr {
 		return 0
 	}
 	if _, _, e = unix.RawSyscall(unix.SYS_SCHED_GETPARAM, uintptr(tid), uintptr(unsafe.Pointer(&param)), 0); e != 0 {

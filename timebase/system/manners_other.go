@@ -9,13 +9,13 @@ import (
 	"fmt"
 )
 
-func realTime(_, priority int) error {
+func realTime(_ int, p policy, priority int) error {
 	if priority == 0 {
 		return nil
 	}
-	return fmt.Errorf("system: SCHED_FIFO with priority %d: %w", priority, errors.ErrUnsupported)
+	return fmt.Errorf("system: %v with priority %d: %w", p, priority, errors.ErrUnsupported)
 }
 
-func allRealTime(priority int) error { return realTime(0, priority) }
+func allRealTime(priority int) error { return realTime(0, rr, priority) }
 
 func (Manners) lock() string { return "memory not locked: " + errors.ErrUnsupported.Error() }

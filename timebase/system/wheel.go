@@ -229,7 +229,7 @@ func NewThreadClock(priority int) (*ThreadClock, error) {
 	go func() { // ends with Close
 		defer close(tc.done)
 		runtime.LockOSThread() // and never unlocked: the thread ends with its policy
-		err := realTime(0, priority)
+		err := realTime(0, fifo, priority)
 		ready <- err
 		if err == nil {
 			c.wheel.serve()
