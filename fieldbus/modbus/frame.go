@@ -10,11 +10,15 @@ import (
 // The functions.
 const (
 	readCoils      = 1
+	readDiscrete   = 2
 	readHolding    = 3
 	readInput      = 4
 	writeCoil      = 5
 	writeRegister  = 6
+	writeCoils     = 15
 	writeRegisters = 16
+	maskWrite      = 22
+	readWrite      = 23
 )
 
 const (

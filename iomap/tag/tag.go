@@ -87,6 +87,7 @@ type Write struct {
 	Form     Form   // Bool or Int
 	Bits     uint64 // the value after polarity and scaling
 	Deadline int64  // monotonic ns on the rig's clock after which it must not be begun
+	Safe     bool   // towards the safe value: it is tried also where the output's device is STALE
 }
 
 // Port is a board as the rest of the house sees it. An implementation may use any number of devices behind it.

@@ -1,0 +1,51 @@
+// Package line keeps the devices of one line reachable and their values honest: a tag.Port over devices of any protocol.
+//
+// Start with [New], which makes a [Line] of the devices of a tag map; [Device] is what a protocol has to bring. Lines are joined to one
+// rig by runner.Join.
+//
+// The rule that must not be broken: what reaches the controller as GOOD was read since the link came up, and a write that was not
+// confirmed is never said to be.
+//
+// The package starts no goroutine: one calls Watch and owns the line, another calls Write.
+package line
+
+import (
+	"context"
+
+	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/iomap/tag"
+)
+
+// Device is one protocol session with one device: all that a protocol has to bring. One goroutine at a time calls its methods, but
+// Close, which may come at any time and ends the others.
+//
+// A session that has returned an error which is none of fieldbus.ErrPoint, ErrRefused, ErrPlan and ErrDoubt is over: Close and Open
+// come next.
+type Device interface {
+	// Open connects by an endpoint, such as "tcp://10.0.0.7:502", until ctx ends.
+	Open(ctx context.Context, endpoint string) error
+	// Read fills out, which has a place for each of points, in as few exchanges as it takes. It sets Form, Bits, Quality and Status of each;
+	// the line sets channel and time. A point that the device refuses is BAD in out, and no error.
+	Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus.Reading) error
+	// Write writes one value and returns nil when the device has confirmed it. An error wraps fieldbus.ErrRefused or fieldbus.ErrUnknown,
+	// or nothing was sent.
+	Write(ctx context.Context, point *fieldbus.Point, form tag.Form, bits uint64) error
+	Close() error
+}
+
+// Planner is a Device that knows which points go together into one exchange. Without it, all points of a class are one group.
+type Planner interface {
+	// Plan groups points, by their places in the list. After an error that wraps fieldbus.ErrPlan it is called again.
+	Plan(points []*fieldbus.Point) [][]int
+}
+
+// Prover is a Device that may owe a reply (fieldbus.ErrDoubt).
+type Prover interface {
+	// Prove returns nil when nothing that was asked for earlier can be taken for the answer to what is asked from now on.
+	Prove(ctx context.Context) error
+}
+
+// Texter is a Device that can read String points, by which it is identified.
+type Texter interface {
+	Text(ctx context.Context, point *fieldbus.Point) (string, error)
+}

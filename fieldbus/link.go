@@ -1,0 +1,126 @@
+// Link: what becomes of the way to one device. A pure machine.
+
+package fieldbus
+
+import "math"
+
+// LinkState is the state of a link (watchdog_state).
+type LinkState uint8
+
+// The states. Control writes are let through in Up and Degraded alone; values are GOOD there alone.
+const (
+	Down       LinkState = iota // no connection; the next try has a time
+	Connecting                  // one is tried
+	Syncing                     // connected: every control tag is read once before any counts
+	Up
+	Degraded // connected, and answers are missing: fewer than what demotes it
+	Doubt    // a reply is owed: nothing counts until the device has proved what it answers to
+	Demoted  // it has left the scan for a while, so that it does not slow the others of its line
+)
+
+// LinkConfig is what is declared of a link. Times in ns; zeros stand for the defaults in brackets.
+type LinkConfig struct {
+	First, Longest int64  // pause before the second try to connect (200 ms), and the longest (30 s)
+	Seed           uint64 // of the jitter
+	Demote         int    // misses in a row after which the device is demoted (3), or, of one alone on its connection, the connection is given up
+	DemotedFor     int64  // (10 s)
+	Alone          bool   // the connection is its own: a device that is missed is reconnected and not demoted
+	Owes           bool   // a late reply may be taken for another's (RTU): a miss is doubt
+	Reconnect      int64  // declared; 0: nothing is declared
+	Silence        int64  // without a valid reply for so long it is missed (watchdog); 0: never
+	Paths          int    // ways to it (1); more than one can fail over
+}
+
+// LinkEventKind says what happened on a link.
+type LinkEventKind uint8
+
+// What may happen.
+const (
+	Opened   LinkEventKind = iota + 1 // the connection stands
+	Refused                           // it could not be made, or was lost: Detail says why
+	Synced                            // every control tag was read once
+	Answered                          // a valid reply came
+	Missed                            // no reply, or none that counts, in its time
+	Proved                            // the device has proved what it answers to
+	Carrier                           // the interface of the path in Path has lost its carrier
+	Held                              // a batch holds the device (Count 1), or does not any more (0): no fail-back meanwhile
+	Tick                              // time has come
+)
+
+// LinkEvent is one thing that happened.
+type LinkEvent struct {
+	Kind   LinkEventKind
+	Path   int
+	Count  int
+	Detail string
+}
+
+// LinkEffectKind says what is to be done, or told.
+type LinkEffectKind uint8
+
+// What a link wants done.
+const (
+	Open  LinkEffectKind = iota + 1 // connect by Path
+	Close                           // close the connection
+	Sync                            // read every control tag, then say Synced
+	Probe                           // have the device prove what it answers to, then say Proved or Missed
+	Tell                            // Event belongs on record
+)
+
+// LinkEffect is one consequence.
+type LinkEffect struct {
+	Kind  LinkEffectKind
+	Path  int
+	Event Event
+}
+
+// EventKind is the kind of an Event.
+type EventKind uint8
+
+// What is told of a bus.
+const (
+	LinkChanged  EventKind = iota + 1 // link_state: the state of a link has changed
+	LinkFailover                      // link_failover_event
+	Resynced                          // resync_complete_event
+	SLABroken                         // link_state: a link is down for longer than was declared
+	WriteTold                         // bus_write: a write was blocked, or its outcome is unknown, or was found by reading back
+	PointChanged                      // point_quality: a point came to be BAD, or GOOD again, while its link is up
+	Measured                          // bus_measures: how long control took
+	Backlog                           // telemetry_backlog: what was buffered, sent, acknowledged, dropped
+)
+
+// Event is something of a bus that belongs on record. Fields that a kind does not have are zero.
+type Event struct {
+	Kind                                  EventKind
+	At                                    int64 // monotonic ns on the line's clock
+	Device                                string
+	Channel                               string
+	Old, New                              LinkState
+	Cause                                 string
+	Status                                Status
+	From, To                              string // Failover: paths
+	Reconnects                            uint64 // reconnect_count: never goes back
+	Took                                  int64  // ns: in the old state; from loss to now (Resynced, SLABroken, LinkFailover: gap); latency (Measured: the greatest)
+	Age                                   int64  // ns: since the last valid reply; -1: there was none
+	Limit                                 int64  // ns: what was declared; latency_budget
+	Count                                 int64  // Resynced: tags; Measured: exchanges
+	Over                                  int64  // Measured: exchanges over the budget
+	WriteID                               uint32
+	Outcome                               string // WriteTold: CONFIRMED, REFUSED, UNKNOWN
+	Buffered, Sent, Acknowledged, Dropped int64  // Backlog
+}
+
+// Link is one link. The zero value is not ready: use NewLink.
+type Link struct{ state LinkState }
+
+// NewLink makes a link that is Down and wants to be opened at once.
+func NewLink(device string, c LinkConfig) *Link { return &Link{} }
+
+// State gives the state.
+func (l *Link) State() LinkState { return l.state }
+
+// Wake gives the time at which the link wants a Tick; math.MaxInt64: none.
+func (l *Link) Wake() int64 { return math.MaxInt64 }
+
+// Step takes in one event and appends what follows from it. It is total: what means nothing in a state does nothing.
+func (l *Link) Step(at int64, ev LinkEvent, fx []LinkEffect) []LinkEffect { return fx }

@@ -1,0 +1,51 @@
+// Quality: a value, how old it is, and why it is no better, as OPC UA says it.
+
+package fieldbus
+
+import "github.com/batchkit/batchkit/iomap/tag"
+
+// Status is the cause of a quality, as a status code of OPC UA part 4 (7.39), so that an export loses nothing.
+type Status uint32
+
+// The causes that a bus has.
+const (
+	StatusGood               Status = 0x00000000
+	StatusLastUsable         Status = 0x40900000 // UncertainLastUsableValue: STALE
+	StatusNotConnected       Status = 0x808A0000 // BadNotConnected
+	StatusCommunicationError Status = 0x80050000 // BadCommunicationError
+	StatusDeviceFailure      Status = 0x808B0000 // BadDeviceFailure
+	StatusSensorFailure      Status = 0x808C0000 // BadSensorFailure
+	StatusConfigurationError Status = 0x80890000 // BadConfigurationError
+	StatusWaiting            Status = 0x80320000 // BadWaitingForInitialData
+)
+
+// Reading is what a device gave for a point.
+type Reading struct {
+	Form    tag.Form
+	Bits    uint64
+	Quality tag.Quality // Good or Bad
+	Status  Status
+}
+
+// Value is one channel as it stands.
+type Value struct {
+	Raw    tag.Raw
+	Status Status
+	Read   int64 // monotonic ns at which it was read last as GOOD; 0: never
+	Limit  int64 // ns: its stale budget
+}
+
+// At gives the quality of the value at a time, its cause, and its age in ns; -1 where it was never read.
+func (v *Value) At(now int64) (q tag.Quality, s Status, age int64) {
+	age = -1
+	if v.Read != 0 {
+		age = max(now-v.Read, 0)
+	}
+	switch {
+	case v.Raw.Quality != tag.Good:
+		return tag.Bad, v.Status, age
+	case age < 0 || age > v.Limit:
+		return tag.Stale, StatusLastUsable, age
+	}
+	return tag.Good, StatusGood, age
+}
