@@ -5,7 +5,7 @@ package fieldbus
 // LinkState is the state of a link (watchdog_state).
 type LinkState uint8
 
-// The states. Control writes are let through in Up and Degraded alone; values are GOOD there alone.
+// The states. Control writes are let through in Up and Degraded alone; what is read counts as GOOD there alone.
 const (
 	Down       LinkState = iota // no connection; the next try has a time
 	Connecting                  // one is tried

@@ -199,3 +199,38 @@ func TestOddGroupsAndNumbersDoNoHarm(t *testing.T) {
 	g, when := NewSchedule(nil).Next(5)
 	require.Equal(t, [2]int64{-1, math.MaxInt64}, [2]int64{int64(g), when})
 }
+
+func TestTelemetryThatIsJustDoneBeforeControlFallsDueMayBegin(t *testing.T) {
+	s := NewSchedule([]Group{{Every: 100}, {Plane: Telemetry, Every: 1000, Cost: 60}})
+	s.Done(first(s, 0), 0, 40)
+	require.Equal(t, 1, first(s, 40))
+	require.Equal(t, -1, first(s, 41))
+}
+
+func TestTheTelemetryGroupThatHasToBeDoneSoonestGoesFirst(t *testing.T) {
+	s := NewSchedule([]Group{{Plane: Telemetry, Every: 500}, {Plane: Telemetry, Every: 100}, {Plane: Telemetry, Every: 300}})
+	s.Share(100)
+	var order []int
+	schedRun(s, 0, 30, func(int) int64 { return 10 }, func(g int, _, _, _ int64) { order = append(order, g) })
+	require.Equal(t, []int{1, 2, 0}, order)
+}
+
+func TestACostIsLearntAtOnceAndForgottenSlowly(t *testing.T) {
+	s := NewSchedule([]Group{{Every: 10_000, Cost: 50}})
+	at := int64(0)
+	cost := func(took int64) int64 {
+		s.Done(first(s, at), at, at+took)
+		at += 10_000
+		return s.Budget()
+	}
+	require.Equal(t, int64(1600), cost(1600))
+	require.Equal(t, int64(1500), cost(0))
+	last := int64(1500)
+	for last > 50 {
+		now := cost(0)
+		require.Less(t, now, last)
+		require.GreaterOrEqual(t, now, last-last/16-1)
+		last = now
+	}
+	require.Equal(t, int64(50), cost(0), "never below what is declared")
+}
