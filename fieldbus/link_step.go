@@ -68,7 +68,11 @@ func NewLink(device string, c LinkConfig) *Link {
 		c.Demote = 3
 	}
 	c.Paths = max(c.Paths, 1)
-	return &Link{device: device, c: c, chance: c.Seed, pause: c.First, heard: -1, out: true}
+	chance := c.Seed
+	for i := range len(device) { // FNV-1a
+		chance = (chance ^ uint64(device[i])) * 0x100000001B3
+	}
+	return &Link{device: device, c: c, chance: chance, pause: c.First, heard: -1, out: true}
 }
 
 // State gives the state.
