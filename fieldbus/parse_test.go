@@ -93,7 +93,7 @@ func TestWithoutProfilesTheFormOfATagMapIsHeldAndWhatItNamesIsTold(t *testing.T)
 	m, err := fieldbus.ParseTagMap("old.yaml", src, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"old_profile.yaml"}, m.Files)
-	require.Equal(t, []string{"PLC"}, m.Kinds)
+	require.Equal(t, []string{"PLC 1.0"}, m.Kinds)
 	require.Equal(t, "T301-BUS 1.0", m.ID+" "+m.Version)
 	require.Nil(t, m.Profiles)
 	for _, tag := range m.Tags {
