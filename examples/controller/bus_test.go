@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -46,6 +47,9 @@ func TestATagMapAndItsProfilesAreApprovedWithTheMapAndBoundUnderThatApproval(t *
 		require.Equal(t, "1.1", rec.Text(record.TagMapVersion))
 	}
 	require.Equal(t, "T301-PLC", bound[4].Text(record.DeviceProfileID))
+	rep, err := evidence.Verify("out/B-0001")
+	require.NoError(t, err)
+	require.True(t, rep.OK(), rep.Verdict())
 
 	edit(t, "plc.yaml", "response: 1 s", "response: 2 s")
 	o = controller("-virtual", "-recipe", "recipe.yaml", "-map", "map.yaml", "-batch", "LATER")
