@@ -87,3 +87,23 @@ func TestAnActiveMapRunsOnItsActiveTagMapAndProfiles(t *testing.T) {
 	done(t, "-virtual")
 	require.Len(t, of(records(t, "out/B-0001"), record.KindObjectBound), 5)
 }
+
+func TestABatchThatWasCutShortIsNotContinuedOnAChangedTagMapOrProfile(t *testing.T) {
+	onBus(t)
+	args := words("-speed 10 -unapproved -recipe recipe.yaml -map map.yaml")
+	cmd, said := process(t, args...)
+	waitForRecord(t, "out/B-0001", "step_state")
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait(), said)
+	before := listing(t, "out/B-0001")
+	for _, c := range []struct{ file, old, text, says string }{
+		{"plc.yaml", "response: 1 s", "response: 2 s", "is bound to device_profile T301-PLC 1.1 as it was; leave out -map to continue it"},
+		{"bus.yaml", "every: 50 ms", "every: 60 ms", "is bound to tag_map T301-BUS 1.1 as it was; leave out -map to continue it"},
+	} {
+		edit(t, c.file, c.old, c.text)
+		o := controller(args...)
+		require.Equal(t, exitFailed, o.code, o)
+		require.Contains(t, o.err, c.says)
+		require.Equal(t, before, listing(t, "out/B-0001"))
+	}
+}
