@@ -47,6 +47,9 @@ func (m *Machine) identify(k record.Kind, seq uint64) {
 	b.Text(record.RecipeID, p.Recipe.ID)
 	b.Text(record.RecipeVersion, p.Recipe.Version)
 	b.Text(record.MappingVersion, p.Map.Version)
+	if p.TagMap != nil {
+		b.Text(record.TagMapVersion, p.TagMap.Version)
+	}
 	if m.b.DryRun {
 		b.Bool(record.DryRun, true)
 	}
