@@ -3,6 +3,7 @@
 package line
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -57,10 +58,12 @@ type Line struct {
 	guard    *guard
 
 	// Of who has the turn.
+	ctx      context.Context // of Watch
 	scan     scan
-	asked    uint64 // numbers the jobs
-	lastJob  bool   // the last turn of Watch was a job
-	measures int64  // when Measured is due
+	asked    uint64  // numbers the jobs
+	last     *device // for whom the last turn of Watch was
+	passed   bool    // a job was passed over in it
+	measures int64   // when Measured is due
 
 	mu       sync.Mutex // of what follows, and of all marked so
 	watching bool       // a Watch is under way, and is not about to return

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -52,7 +51,7 @@ func newPLC(endpoints ...string) *plc {
 	p := &plc{timeout: 300 * time.Millisecond, paths: map[string]*wire{}, text: "FT-100",
 		words: map[string]uint64{"level": 5, "valve": 0, "dose": 0, "temp": 20, "pulse": 1}, refused: map[string]bool{}}
 	for _, e := range endpoints {
-		p.paths[e] = &wire{}
+		p.paths[e] = &wire{delay: 2 * time.Millisecond}
 	}
 	return p
 }
@@ -388,8 +387,7 @@ func (st *story) write(channel string, bits uint64, safe bool) error {
 }
 
 // check holds the story against its golden file.
-func (st *story) check() {
+func (st *story) check(name string) {
 	st.t.Helper()
-	name := strings.TrimPrefix(st.t.Name(), "Test")
-	golden.Check(st.t, filepath.Join("testdata", strings.ToLower(name)+".golden"), st.out.Bytes())
+	golden.Check(st.t, filepath.Join("testdata", name+".golden"), st.out.Bytes())
 }

@@ -114,8 +114,11 @@ func (l *Line) open(ctx context.Context, d *device) {
 	l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Opened})
 }
 
-// lose tells the link that the session is over, or could not be had.
+// lose tells the link that the session is over, or could not be had. What ends because Watch does is no loss.
 func (l *Line) lose(d *device, err error) {
+	if l.ctx.Err() != nil {
+		return
+	}
 	l.down(d, err)
 	l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Refused, Detail: err.Error()})
 }
@@ -131,6 +134,9 @@ func (l *Line) down(d *device, err error) {
 func (l *Line) failed(d *device, err error) {
 	if !errors.Is(err, fieldbus.ErrDoubt) {
 		l.lose(d, err)
+		return
+	}
+	if l.ctx.Err() != nil {
 		return
 	}
 	l.down(d, err)

@@ -64,6 +64,13 @@ func (l *Line) deliver(emit func(tag.Raw)) {
 	l.queue, l.head = l.queue[:0], 0
 }
 
+// pending tells whether something is to be told.
+func (l *Line) pending() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) > 0 && !l.busy
+}
+
 // unsay takes back what was to be emitted and was not, because its Watch has ended.
 func (l *Line) unsay() {
 	l.mu.Lock()
@@ -73,7 +80,8 @@ func (l *Line) unsay() {
 }
 
 // note tells what a link has said of itself.
-func (l *Line) note(d *device, ev *fieldbus.Event) {
+func (l *Line) note(d *device, told *fieldbus.Event) {
+	ev := *told // the room that it is in is used again
 	ev.Device = d.name
 	if ev.Kind == fieldbus.LinkChanged {
 		l.mu.Lock()
@@ -81,7 +89,7 @@ func (l *Line) note(d *device, ev *fieldbus.Event) {
 		l.mu.Unlock()
 	}
 	ev.From, ev.To = d.endpoint(ev.From), d.endpoint(ev.To)
-	l.tell(ev)
+	l.tell(&ev)
 }
 
 // bad makes a channel Bad as of now.

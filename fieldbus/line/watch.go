@@ -28,7 +28,7 @@ func (l *Line) Watch(ctx context.Context, emit func(tag.Raw)) error {
 		l.finish()
 		l.deliver(emit)
 	}()
-	l.begin()
+	l.begin(ctx)
 	alarm := l.clock.Alarm(l.wake)
 	defer alarm.Stop()
 	for ctx.Err() == nil {
@@ -78,7 +78,8 @@ func (l *Line) wake() {
 }
 
 // begin starts afresh: nothing is known of any channel.
-func (l *Line) begin() {
+func (l *Line) begin(ctx context.Context) {
+	l.ctx = ctx
 	l.unsay()
 	l.mu.Lock()
 	l.watching = true
@@ -102,26 +103,30 @@ func (l *Line) finish() {
 	l.watching = false
 	l.mu.Unlock()
 	for _, d := range l.devices {
-		l.lose(d, errUnwatched)
+		l.down(d, errUnwatched)
+		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Refused, Detail: errUnwatched.Error()})
 		l.close(d)
 	}
 	l.measure(l.measures)
 }
 
-// next does one thing that is due, and tells when there is something to do again. The turn is the caller's.
+// next does one thing that is due, and tells when there is something to do again. The turn is the caller's. A device that has just had a
+// turn, in which it may have kept the line waiting for an answer, lets the reads of others go before its link is made anew, once.
 func (l *Line) next(ctx context.Context) int64 {
 	when := l.tick()
+	if l.pending() {
+		return 0 // it is told before an exchange takes its time
+	}
 	d, soonest := l.waiting()
 	g, due := l.scan.next(l.clock.Now())
 	switch {
-	case d != nil && (g == nil || !l.lastJob): // a link that is made anew takes every second turn at most
-		l.lastJob = true
+	case d != nil && (g == nil || l.passed || d != l.last):
+		l.last, l.passed = d, false
 		l.carryOut(ctx, d)
 	case g != nil:
-		l.lastJob = false
+		l.last, l.passed = g.dev, d != nil
 		l.read(ctx, g)
 	default:
-		l.lastJob = false
 		return min(when, soonest, due)
 	}
 	return 0
