@@ -3,9 +3,11 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/batchkit/batchkit/fieldbus"
@@ -34,6 +36,7 @@ type device struct {
 	plans     int                // plans made anew in this session
 	disown    bool               // its channels were emitted Bad, and none has counted since
 	held      bool               // as the link was told
+	quiet     int64              // of silence, after which it may be another one
 	alive     int64              // when it answered last; 0: never
 	job       job
 	beat      beat
@@ -89,8 +92,14 @@ func (d *device) plan(classes []fieldbus.Class) error {
 		groups = append(groups, parts...)
 	}
 	d.groups = groups
+	d.quiet = swapTime
+	if len(groups) > 0 {
+		d.quiet = max(d.quiet, stillBeats*slices.MinFunc(groups, byPeriod).class.Every)
+	}
 	return nil
 }
+
+func byPeriod(a, b *group) int { return cmp.Compare(a.class.Every, b.class.Every) }
 
 // add takes a channel into a group; two channels of one point are read once.
 func (g *group) add(c *channel) {

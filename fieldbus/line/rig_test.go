@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type wire struct {
 	cut    bool          // nothing can be connected, and what is breaks
 	silent bool          // half open: what is sent is never answered
 	delay  time.Duration // each way
+	loss   int           // of a thousand requests, and of a thousand answers
 }
 
 // plc is a device and a driver for it; one whose wait for an answer ends gives the connection up.
@@ -45,11 +47,15 @@ type plc struct {
 	asked   [][]string // points of each read
 	plans   int        // reads that want another plan
 	hangs   bool       // the driver forgets its time-out
+	chance  *rand.Rand
+	begun   func(point string, bits uint64) // a write begins
+	open    map[string]bool                 // points whose last write has an unknown outcome
+	blind   []string                        // writes to them
 }
 
 func newPLC(endpoints ...string) *plc {
 	p := &plc{timeout: 300 * time.Millisecond, paths: map[string]*wire{}, text: "FT-100",
-		words: map[string]uint64{"level": 5, "valve": 0, "dose": 0, "temp": 20, "pulse": 1}, refused: map[string]bool{}}
+		words: map[string]uint64{"level": 5, "valve": 0, "dose": 0, "temp": 20, "pulse": 1}, refused: map[string]bool{}, open: map[string]bool{}}
 	for _, e := range endpoints {
 		p.paths[e] = &wire{delay: 2 * time.Millisecond}
 	}
@@ -116,7 +122,10 @@ func (p *plc) exchange(ctx context.Context, do func() error) error {
 		p.mu.Unlock()
 		return fmt.Errorf("%w: broken pipe", fieldbus.ErrDown)
 	}
-	silent, delay := w.silent, w.delay
+	silent, delay, lost := w.silent, w.delay, false
+	if w.loss > 0 {
+		silent, lost = silent || p.chance.IntN(1000) < w.loss, p.chance.IntN(1000) < w.loss
+	}
 	p.mu.Unlock()
 	if hangs {
 		<-ctx.Done()
@@ -134,7 +143,7 @@ func (p *plc) exchange(ctx context.Context, do func() error) error {
 	p.mu.Lock()
 	err := do()
 	p.mu.Unlock()
-	if 2*delay > p.timeout {
+	if 2*delay > p.timeout || lost {
 		if err := pause(ctx, p.timeout-delay); err != nil {
 			return err
 		}
@@ -147,7 +156,7 @@ func (p *plc) exchange(ctx context.Context, do func() error) error {
 }
 
 func (p *plc) Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus.Reading) error {
-	return p.exchange(ctx, func() error {
+	err := p.exchange(ctx, func() error {
 		var names []string
 		for _, pt := range points {
 			names = append(names, pt.Name)
@@ -171,9 +180,24 @@ func (p *plc) Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus
 		}
 		return nil
 	})
+	p.set(func() {
+		for _, pt := range points {
+			p.open[pt.Name] = p.open[pt.Name] && err != nil
+		}
+	})
+	return err
 }
 
 func (p *plc) Write(ctx context.Context, pt *fieldbus.Point, _ tag.Form, bits uint64) error {
+	p.mu.Lock()
+	if p.open[pt.Name] && pt.Access != fieldbus.WriteOnly {
+		p.blind = append(p.blind, pt.Name)
+	}
+	begun := p.begun
+	p.mu.Unlock()
+	if begun != nil {
+		begun(pt.Name, bits)
+	}
 	sent := false
 	err := p.exchange(ctx, func() error {
 		sent = true
@@ -187,6 +211,7 @@ func (p *plc) Write(ctx context.Context, pt *fieldbus.Point, _ tag.Form, bits ui
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil && !errors.Is(err, fieldbus.ErrRefused) && (sent || p.up != nil && !p.up.cut) {
+		p.open[pt.Name] = true
 		return fmt.Errorf("%w: %w", fieldbus.ErrUnknown, err)
 	}
 	return err

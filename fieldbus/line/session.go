@@ -30,14 +30,19 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 			d.path = min(max(fx.Path, 0), len(d.endpoints)-1)
 			l.want(d, fieldbus.Open)
 		default:
-			d.synced = 0
-			d.drop()
+			if fx.Kind == fieldbus.Sync { // it may have been away for long enough to be another one
+				d.synced, d.known = 0, false
+				d.drop()
+			}
 			l.want(d, fx.Kind)
 		}
 	}
 	state := d.link.State()
 	if !wants(state, d.job.kind) {
 		d.job = job{}
+	}
+	if state == fieldbus.Demoted {
+		d.known = false
 	}
 	values, _ := d.link.Passes()
 	l.scan.set(d, values, at)
@@ -156,7 +161,9 @@ func (l *Line) prove(ctx context.Context, d *device) {
 		l.failed(d, err)
 		return
 	}
-	l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Proved})
+	if l.same(ctx, d) == nil {
+		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Proved})
+	}
 }
 
 // sync takes one step of reading every control tag, and says Synced after the last.
@@ -198,6 +205,17 @@ func (l *Line) sync(ctx context.Context, d *device) {
 	}
 }
 
+// swapTime is the least time in ns in which a device can be taken out and another be put in.
+const swapTime = 1_000_000_000
+
+// same asks a device who it is that has said nothing for so long that it may be another one by now. The link was told of an error.
+func (l *Line) same(ctx context.Context, d *device) error {
+	if d.def.Identify == nil || !d.known || l.clock.Now()-d.alive <= d.quiet {
+		return nil
+	}
+	return l.identify(ctx, d)
+}
+
 // errForeign is why a device does not count that is another one than the map says.
 var errForeign = errors.New("it is not the device of the tag map")
 
@@ -235,6 +253,9 @@ func (l *Line) identify(ctx context.Context, d *device) error {
 func (l *Line) read(ctx context.Context, g *group) bool {
 	d := g.dev
 	ctx = d.session(ctx)
+	if l.same(ctx, d) != nil {
+		return false
+	}
 	clear(g.out)
 	from := l.clock.Now()
 	l.guard.begin(d.cancel, from+limit(d.def.Profile, g.exchanges()))

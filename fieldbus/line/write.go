@@ -12,13 +12,6 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// The outcomes that WriteTold tells.
-const (
-	Confirmed = "CONFIRMED"
-	Refused   = "REFUSED"
-	Unknown   = "UNKNOWN"
-)
-
 // open is a write whose outcome is unknown, until the point is read.
 type open struct {
 	id   uint32
@@ -156,7 +149,13 @@ func (l *Line) before(ctx context.Context, c *channel, w *tag.Write) (found bool
 			l.failed(d, err)
 			return false, fmt.Errorf("nothing was sent: %w", err)
 		}
+		if err := l.same(ctx, d); err != nil {
+			return false, fmt.Errorf("%w: %w", fieldbus.ErrRefused, err)
+		}
 		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Proved})
+	}
+	if err := l.same(ctx, d); err != nil {
+		return false, fmt.Errorf("%w: %w", fieldbus.ErrRefused, err)
 	}
 	if c.open == nil {
 		return false, nil
@@ -186,7 +185,7 @@ func (l *Line) before(ctx context.Context, c *channel, w *tag.Write) (found bool
 	if out[0].Bits != w.Bits || out[0].Form != w.Form {
 		return false, nil
 	}
-	ev := l.event(c, w.ID, Confirmed)
+	ev := l.event(c, w.ID, fieldbus.OutcomeConfirmed)
 	ev.Cause = "found by reading back"
 	l.tell(&ev)
 	return true, nil
@@ -217,19 +216,19 @@ func (l *Line) settle(c *channel, r *fieldbus.Reading) {
 	}
 	o := c.open
 	c.open = nil
-	ev := l.event(c, o.id, Confirmed)
+	ev := l.event(c, o.id, fieldbus.OutcomeConfirmed)
 	ev.Cause = "read back: it has the value"
 	if r.Bits != o.bits || r.Form != o.form {
-		ev.Outcome, ev.Cause = Unknown, "read back: it has another value, and may take this one yet"
+		ev.Outcome, ev.Cause = fieldbus.OutcomeUnknown, "read back: it has another value, and may take this one yet"
 	}
 	l.tell(&ev)
 }
 
 // told tells that a write was blocked, or that its outcome is unknown.
 func (l *Line) told(c *channel, w *tag.Write, err error) {
-	outcome := Refused
+	outcome := fieldbus.OutcomeRefused
 	if errors.Is(err, fieldbus.ErrUnknown) {
-		outcome = Unknown
+		outcome = fieldbus.OutcomeUnknown
 	}
 	ev := l.event(c, w.ID, outcome)
 	ev.Cause = err.Error()
