@@ -196,13 +196,6 @@ func (d *device) end() {
 	}
 }
 
-// drop forgets what was read in Syncing.
-func (d *device) drop() {
-	for _, c := range d.channels {
-		c.held = held{}
-	}
-}
-
 // endpoint gives the endpoint of a path that a link names by its number.
 func (d *device) endpoint(path string) string {
 	if n, err := strconv.Atoi(path); err == nil && n >= 0 && n < len(d.endpoints) {

@@ -44,9 +44,10 @@ type plc struct {
 	up      *wire           // of the session; nil: there is none
 	opens   []string
 	written []string
-	asked   [][]string // points of each read
-	plans   int        // reads that want another plan
-	hangs   bool       // the driver forgets its time-out
+	asked   [][]string                           // points of each read
+	plans   int                                  // reads that want another plan
+	hangs   bool                                 // the driver forgets its time-out
+	refuse  func(points []*fieldbus.Point) error // of each read; nil: none
 	chance  *rand.Rand
 	begun   func(point string, bits uint64) // a write begins
 	open    map[string]bool                 // points whose last write has an unknown outcome
@@ -140,9 +141,11 @@ func (p *plc) exchange(ctx context.Context, do func() error) error {
 	if err := pause(ctx, delay); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	err := do()
-	p.mu.Unlock()
+	err := func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return do()
+	}()
 	if 2*delay > p.timeout || lost {
 		if err := pause(ctx, p.timeout-delay); err != nil {
 			return err
@@ -162,6 +165,11 @@ func (p *plc) Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus
 			names = append(names, pt.Name)
 		}
 		p.asked = append(p.asked, names)
+		if p.refuse != nil {
+			if err := p.refuse(points); err != nil {
+				return err
+			}
+		}
 		if p.plans > 0 && len(points) > 1 {
 			p.plans--
 			return fmt.Errorf("%w: illegal address", fieldbus.ErrPlan)

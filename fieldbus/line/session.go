@@ -30,10 +30,7 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 			d.path = min(max(fx.Path, 0), len(d.endpoints)-1)
 			l.want(d, fieldbus.Open)
 		default:
-			if fx.Kind == fieldbus.Sync { // it may have been away for long enough to be another one
-				d.synced, d.known = 0, false
-				d.drop()
-			}
+			d.synced = 0
 			l.want(d, fx.Kind)
 		}
 	}
@@ -42,7 +39,7 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 		d.job = job{}
 	}
 	if state == fieldbus.Demoted {
-		d.known = false
+		d.known = false // when it comes back it may be another one
 	}
 	values, _ := d.link.Passes()
 	l.scan.set(d, values, at)
@@ -91,7 +88,6 @@ func wants(s fieldbus.LinkState, job fieldbus.LinkEffectKind) bool {
 func (l *Line) close(d *device) {
 	d.job = job{}
 	d.known, d.plans = false, 0
-	d.drop()
 	l.mu.Lock()
 	d.connected = false
 	l.mu.Unlock()
