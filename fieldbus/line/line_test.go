@@ -5,6 +5,7 @@ package line
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,13 @@ func (st *story) of(channel string) (raws []tag.Raw) {
 	}
 	st.raws = nil
 	return raws
+}
+
+// all gives what was emitted.
+func (st *story) all() []tag.Raw {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.raws)
 }
 
 // kind gives the events of a kind.
@@ -94,9 +102,10 @@ func TestEveryChannelIsEmittedAtFirstAndThenEachTimeItIsReadWithTheTimeAtWhichIt
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, nil)
 		p.set(func() { p.paths["a:502"].delay = 10 * time.Millisecond })
-		require.Len(t, st.raws, 5)
+		first := st.all()
+		require.Len(t, first, 5)
 		for i, name := range []string{"level", "valve", "dose", "temp", "horn"} {
-			require.Equal(t, tag.Raw{Channel: "a/" + name, Form: form(&meter.Points[[]int{0, 1, 2, 3, 4}[i]]), At: 1}, st.raws[i])
+			require.Equal(t, tag.Raw{Channel: "a/" + name, Form: form(&meter.Points[[]int{0, 1, 2, 3, 4}[i]]), At: 1}, first[i])
 		}
 		st.pass(399 * time.Millisecond)
 		got := st.of("a/level")
@@ -192,7 +201,7 @@ func TestWatchEndsWithItsContextWhateverItIsDoing(t *testing.T) {
 			st.of("")
 			st.begin()
 			st.pass(30 * time.Second)
-			require.Equal(t, tag.Bad, st.raws[0].Quality, "%s: a Watch begins with nothing", name)
+			require.Equal(t, tag.Bad, st.all()[0].Quality, "%s: a Watch begins with nothing", name)
 			require.Equal(t, fieldbus.Up, st.line.State()[0].Link, name)
 			require.ErrorContains(t, st.line.Watch(t.Context(), nil), "has a Watch already")
 			st.end()
@@ -304,5 +313,5 @@ func TestOnTheRealClock(t *testing.T) {
 	require.NoError(t, l.Write(ctx, tag.Write{ID: 1, Channel: "a/horn", Bits: 1}))
 	cancel()
 	require.NoError(t, <-done)
-	require.Equal(t, []string{"horn=1"}, p.written)
+	require.Equal(t, []string{"horn=1"}, p.writes())
 }
