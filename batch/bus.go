@@ -7,6 +7,15 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
+// writeRefused is why the batch is held where a write was refused: nothing was written, and its device or the state of its link is why. Of
+// other writes it says nothing; what is not known to have been written may have been.
+func writeRefused(ev *Event) string {
+	if !ev.OK && ev.Outcome == fieldbus.OutcomeRefused {
+		return "write refused"
+	}
+	return ""
+}
+
 // AppendBus appends to dst the note of an event of a bus, as number seq. It stands between inputs and changes nothing; device_id is the
 // device that it is about, and logical_tag the tag of its channel, if the map has one. Lost is how many events are missing before it. An
 // event without a record (fieldbus.Event.Record) is refused.
