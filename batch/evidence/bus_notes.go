@@ -24,7 +24,6 @@ var linkStates = []string{"DOWN", "CONNECTING", "SYNCING", "UP", "DEGRADED", "DO
 type busNotes struct {
 	links  map[string]*linkSaid // by device, in this epoch, since an event was lost last
 	writes map[int64]*writeSaid // by write_id
-	known  []string             // devices of the tag map that is bound; nil: none is
 }
 
 // linkSaid is how a link is, by the notes.
@@ -55,7 +54,9 @@ func (r *records) bused(n uint64, rec *record.Record) {
 		if !rec.Kind.Spec().Field {
 			return
 		}
-		err = r.links.told(n, rec)
+		if err = mapped(r.bus, rec); err == nil {
+			err = r.links.told(n, rec)
+		}
 	}
 	if err != nil {
 		r.breach("records", n, "%v", err)
@@ -102,9 +103,6 @@ func (b *busNotes) told(n uint64, rec *record.Record) error {
 		return fmt.Errorf("%s is 0, which is said by its absence", record.EventsLost)
 	}
 	device := rec.Text(record.DeviceID)
-	if err := b.device(device, rec.Kind); err != nil {
-		return err
-	}
 	switch rec.Kind {
 	case record.KindBusWrite:
 		return b.busWrite(rec)
@@ -144,10 +142,25 @@ func (b *busNotes) told(n uint64, rec *record.Record) error {
 	return nil
 }
 
-// device holds a device against the tag map, if there is one.
-func (b *busNotes) device(name string, k record.Kind) error {
-	if b.known != nil && k != record.KindTelemetryBacklog && k != record.KindBusMeasures && !slices.Contains(b.known, name) {
+// mapped holds device, profile, channel and what was declared against the tag map, if one is bound.
+func mapped(m *fieldbus.TagMap, rec *record.Record) error {
+	name, profile := rec.Text(record.DeviceID), rec.Text(record.DeviceProfileID)
+	d := m.Find(name)
+	switch {
+	case m == nil && profile != "":
+		return fmt.Errorf("%s is %.80q, and no tag map is bound", record.DeviceProfileID, profile)
+	case d == nil && (m == nil || rec.Kind == record.KindTelemetryBacklog): // a sink is no device
+		return nil
+	case d == nil:
 		return fmt.Errorf("%.80q is no device of the tag map", name)
+	case profile != d.Profile.ID:
+		return fmt.Errorf("%s of %.80q is %.80q, by the tag map it is %q", record.DeviceProfileID, name, profile, d.Profile.ID)
+	}
+	if channel := rec.Text(record.PhysicalChannel); rec.Has(record.PhysicalChannel) && m.Owner(channel) != d {
+		return fmt.Errorf("%.80q is no channel of %.80q by the tag map", channel, name)
+	}
+	if rec.Kind == record.KindLinkState && rec.Has(record.Limit) && rec.Int(record.Limit) != d.Reconnect/1_000_000 {
+		return fmt.Errorf("%.80q is to be up again within %d ms, by the tag map within %d ms", name, rec.Int(record.Limit), d.Reconnect/1_000_000)
 	}
 	return nil
 }

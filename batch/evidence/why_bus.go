@@ -50,8 +50,13 @@ func (h *heard) why(b *batch.Batch, n *batch.Need) (lines []string) {
 	return lines
 }
 
-// owner is the device of a channel, "" where none is known.
-func (h *heard) owner(_ *batch.Batch, channel string) string { return h.owners[channel] }
+// owner is the device of a channel, by the tag map, or else by what was said of the channel; "" where nobody tells.
+func (h *heard) owner(b *batch.Batch, channel string) string {
+	if d := b.Plan.TagMap.Owner(channel); d != nil {
+		return d.Name
+	}
+	return h.owners[channel]
+}
 
 // busWords says what a note about a bus says; "" of another record.
 func busWords(rec *record.Record) string {
