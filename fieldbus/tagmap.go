@@ -47,10 +47,38 @@ type Tag struct {
 // TagMap is what a controller reaches by its buses: tag_map_version, by version and digest.
 type TagMap struct {
 	ID       string
-	Version  string // tag_map_version
-	Profiles []*Profile
+	Version  string     // tag_map_version
+	Files    []string   // of its profiles, relative to its own
+	Kinds    []string   // IDs of profiles that were not read, in the order in which devices name them; nil where all were
+	Profiles []*Profile // in the order of Files
 	Devices  []Device
 	Classes  []Class
 	Tags     []Tag // in the order of the file
 	Digest   string
+}
+
+// Find gives the device of a name; nil where there is none, or no tag map.
+func (m *TagMap) Find(name string) *Device {
+	if m == nil {
+		return nil
+	}
+	for i := range m.Devices {
+		if m.Devices[i].Name == name {
+			return &m.Devices[i]
+		}
+	}
+	return nil
+}
+
+// Owner gives the device that a channel is of; nil where none is, or there is no tag map.
+func (m *TagMap) Owner(channel string) *Device {
+	if m == nil {
+		return nil
+	}
+	for i := range m.Tags {
+		if m.Tags[i].Channel == channel {
+			return &m.Devices[m.Tags[i].Device]
+		}
+	}
+	return nil
 }
