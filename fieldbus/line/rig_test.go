@@ -393,7 +393,7 @@ func (st *story) event(e fieldbus.Event) {
 	case fieldbus.WriteTold:
 		st.say("write %d %s: %s: %s", e.WriteID, e.Channel, e.Outcome, e.Cause)
 	case fieldbus.PointChanged:
-		st.say("point %s: status %08X, changes %d", e.Channel, uint32(e.Status), e.Count)
+		st.say("point %s: %s, was %s, status %08X, %d more changes", e.Channel, e.To, e.From, uint32(e.Status), e.Count)
 	case fieldbus.Measured:
 		st.say("measured %s: %d exchanges, most %v, %d over %v", e.Device, e.Count, time.Duration(e.Took).Round(time.Millisecond), e.Over, time.Duration(e.Limit))
 	}

@@ -101,8 +101,8 @@ func (l *Line) bad(c *channel, status fieldbus.Status) {
 // publish emits what a device gave. The link is up.
 func (l *Line) publish(c *channel, r *fieldbus.Reading, at int64) {
 	l.settle(c, r)
-	l.judge(c, r)
 	l.set(c, r, at)
+	l.judge(c)
 }
 
 // set makes a channel what a reading says, and emits it.
