@@ -3,7 +3,9 @@
 package line
 
 import (
+	"fmt"
 	"math"
+	"strings"
 
 	"github.com/batchkit/batchkit/fieldbus"
 )
@@ -48,17 +50,31 @@ func (l *Line) report(d *device) {
 	m := &d.latency
 	l.tell(&fieldbus.Event{
 		Kind: fieldbus.Measured, At: l.clock.Now(), Device: d.name, Reconnects: d.link.Reconnects(), Old: d.link.State(), New: d.link.State(),
-		Took: m.most, Limit: d.def.Latency, Count: m.count, Over: m.over,
+		Took: m.most, Limit: d.def.Latency, Count: m.count, Over: m.over, Cause: l.crowded(d),
 	})
 	*m = latency{broken: m.over > 0}
+}
+
+// crowded says what the line cannot keep by what its reads take, whether it has happened yet or not.
+func (l *Line) crowded(d *device) (cause string) {
+	if bound := l.scan.schedule.Budget(); d.def.Latency > 0 && bound > d.def.Latency {
+		cause = "by what reads took lately, control of this line may take longer than that"
+	}
+	starved := l.scan.schedule.Starved(l.clock.Now())
+	if n := starved - l.starved; n > 0 {
+		cause = strings.TrimPrefix(fmt.Sprintf("%s; telemetry was left out %d times", cause, n), "; ")
+	}
+	l.starved = starved
+	return cause
 }
 
 // judge tells that a point has come to be BAD or STALE, or GOOD again.
 func (l *Line) judge(c *channel) {
 	now := l.clock.Now()
 	if ev, tell := c.tracker.Look(now, &c.value); tell {
-		ev.Device, ev.Reconnects = c.dev.name, c.dev.link.Reconnects()
-		l.tell(&ev)
+		told := ev // so that only what is told takes room
+		told.Device, told.Reconnects = c.dev.name, c.dev.link.Reconnects()
+		l.tell(&told)
 	}
 	l.sweeps = min(l.sweeps, c.tracker.Wake(&c.value))
 }

@@ -64,6 +64,7 @@ type Line struct {
 	last     *device // for whom the last turn of Watch was
 	passed   bool    // a job was passed over in it
 	measures int64   // when Measured is due
+	starved  uint64  // as told
 	sweeps   int64   // when a value may have become STALE
 
 	mu       sync.Mutex // of what follows, and of all marked so

@@ -395,8 +395,15 @@ func (st *story) event(e fieldbus.Event) {
 	case fieldbus.PointChanged:
 		st.say("point %s: %s, was %s, status %08X, %d more changes", e.Channel, e.To, e.From, uint32(e.Status), e.Count)
 	case fieldbus.Measured:
-		st.say("measured %s: %d exchanges, most %v, %d over %v", e.Device, e.Count, time.Duration(e.Took).Round(time.Millisecond), e.Over, time.Duration(e.Limit))
+		st.say("measured %s: %d exchanges, most %v, %d over %v%s", e.Device, e.Count, time.Duration(e.Took).Round(time.Millisecond), e.Over, time.Duration(e.Limit), cause(e.Cause))
 	}
+}
+
+func cause(s string) string {
+	if s != "" {
+		s = ": " + s
+	}
+	return s
 }
 
 func age(ns int64) string {

@@ -105,7 +105,7 @@ func (l *Line) open(ctx context.Context, d *device) {
 	err := d.driver.Open(ctx, d.endpoints[d.path])
 	l.guard.end()
 	if err != nil {
-		l.lose(d, fmt.Errorf("open %s: %w", d.endpoints[d.path], err))
+		l.lose(d, fmt.Errorf("open %s: %w", d.endpoints[d.path], d.why(err)))
 		return
 	}
 	l.mu.Lock()
@@ -134,12 +134,13 @@ func (l *Line) down(d *device, err error) {
 // failed tells the link what an error of the driver means for it. An answer is none that it is told of here.
 func (l *Line) failed(d *device, err error) {
 	if !errors.Is(err, fieldbus.ErrDoubt) {
-		l.lose(d, err)
+		l.lose(d, d.why(err))
 		return
 	}
 	if l.ctx.Err() != nil {
 		return
 	}
+	err = d.why(err)
 	l.down(d, err)
 	l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Missed, Detail: err.Error()})
 }
