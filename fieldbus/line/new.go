@@ -73,7 +73,8 @@ type Line struct {
 	queue    []said     // from head on
 	head     int
 	to       func(fieldbus.Event)
-	busy     bool // somebody delivers
+	busy     bool       // somebody delivers
+	idle     *sync.Cond // nobody does
 }
 
 var _ tag.Port = (*Line)(nil)
@@ -112,7 +113,7 @@ func New(m *fieldbus.TagMap, devices []Attached, o *Options) (*Line, error) {
 	if l.clock == nil {
 		l.clock = system.NewClock(1)
 	}
-	l.guard = newGuard(l.clock)
+	l.guard, l.idle = newGuard(l.clock), sync.NewCond(&l.mu)
 	places := map[int]*device{}
 	var wrong []error
 	for i := range devices {
