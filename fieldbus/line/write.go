@@ -94,6 +94,9 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	if found, err := l.before(ctx, c, w); found || err != nil {
 		return err
 	}
+	if err := l.allowed(c, w); err != nil { // what went before has taken its time
+		return err
+	}
 	err := c.dev.driver.Write(ctx, c.point, w.Form, w.Bits)
 	l.measured(c.dev, l.clock.Now()-begun)
 	l.wrote(c, w, err)

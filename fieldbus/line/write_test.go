@@ -90,6 +90,24 @@ func TestAStalePointTakesSafeWritesOnly(t *testing.T) {
 	})
 }
 
+func TestASlaveThatIsNotTheOneOfTheMapTakesNoWriteAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mapOf("a", "b")
+		m.Devices[1].Identify, m.Devices[1].Identity = &meter.Points[7], "FT-100"
+		a, b := &slave{plc: newPLC("a:502")}, &slave{plc: newPLC("b:502")}
+		b.text = "PT-7"
+		st := tell(t, m, nil, Attached{Device: "a", Driver: a}, Attached{Device: "b", Driver: b})
+		st.pass(time.Second)
+		require.Equal(t, fieldbus.Demoted, st.line.State()[1].Link)
+		err := st.write("b/valve", 0, true)
+		require.ErrorIs(t, err, fieldbus.ErrRefused)
+		require.ErrorContains(t, err, "the device has not said yet who it is")
+		require.Empty(t, b.writes())
+		require.NoError(t, st.write("a/valve", 1, false))
+		st.end()
+	})
+}
+
 func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, nil)
