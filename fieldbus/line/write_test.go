@@ -125,6 +125,25 @@ func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 	})
 }
 
+func TestAWriteThatHangsIsEndedByTheLineWhereNobodyElseDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, p := one(t, func(m *fieldbus.TagMap, _ *plc) {
+			m.Devices[0].Identify, m.Devices[0].Identity = &meter.Points[7], "FT-100"
+			m.Classes[0].Every = 20 * s
+			for i := range m.Tags {
+				m.Tags[i].StaleAfter = 60 * s
+			}
+		})
+		st.pass(2500 * time.Millisecond)
+		p.begun = func(string, uint64) { p.set(func() { p.hangs = true }) }
+		at := st.clock.Now()
+		err := st.line.Write(context.WithoutCancel(t.Context()), tag.Write{ID: 1, Channel: "a/valve", Form: tag.Bool, Bits: 1})
+		require.ErrorIs(t, err, fieldbus.ErrUnknown)
+		require.Less(t, st.clock.Now()-at, 8*s)
+		st.end()
+	})
+}
+
 func TestWhatTheDeviceRefusesLeavesTheLinkAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, nil)
