@@ -9,8 +9,9 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-// cursor stands behind a number; those up to it are acknowledged or dropped, and none of them is sent again. It lies in two slots that
-// are written in turn; one that is lost with a cut of power is an older one, and what was acknowledged since is sent once more.
+// cursor stands behind a number; those up to it are acknowledged or dropped, and none of them is sent again. It lies in two slots
+// that are written in turn; one that is lost with a cut of power is an older one, and what was acknowledged since is sent once
+// more.
 type cursor struct {
 	slots        *journal.Checkpoints
 	at           uint64

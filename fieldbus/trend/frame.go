@@ -12,9 +12,9 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// A frame, little endian: magic u8, kind u8, length of the whole u16, CRC-32C u32 over the number of the segment and all of the frame
-// but the sum itself, number u64, mono i64, utc i64, bits u64, status u32, form u8, quality u8, channel. A mark says that its writer
-// has ended well; its number is the next one to be given, and the rest of it is zero.
+// A frame, little endian: magic u8, kind u8, length of the whole u16, CRC-32C u32 over the number of the segment and all of the
+// frame but the sum itself, number u64, mono i64, utc i64, bits u64, status u32, form u8, quality u8, channel. A mark says that
+// its writer has ended well; its number is the next one to be given, and the rest of it is zero.
 const (
 	frameMagic  = 0xB7
 	kindSample  = 1

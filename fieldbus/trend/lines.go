@@ -24,9 +24,10 @@ const (
 //
 //	{"seq":7,"channel":"ai/1","value":21.5,"form":"float32","bits":"41ac0000","quality":"GOOD","status":0,"mono_ns":"123","utc_ns":"0"}
 //
-// Numbers of 64 bits are text, since readers of JSON may make floats of them; value is null where it is no number. Any answer of the
-// 200s acknowledges the whole batch, so a server answers when it has it for good, and passes over each seq that it has: a batch whose
-// answer was lost comes again. The header Batchkit-Samples says "first-last". A redirection is refused: nothing is sent elsewhere.
+// Numbers of 64 bits are text, since readers of JSON may make floats of them; value is null where it is no number. Any answer of
+// the 200s acknowledges the whole batch, so a server answers when it has it for good, and passes over each seq that it has: a
+// batch whose answer was lost comes again. The header Batchkit-Samples says "first-last". A redirection is refused: nothing is
+// sent elsewhere.
 type Lines struct {
 	url    string
 	client http.Client

@@ -13,8 +13,9 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-// Open opens the ring in dir, whose parent must exist, and makes an empty one where there is none. It reads every segment, passes over
-// what is torn, and writes nothing. It fails with journal.ErrInUse where another process has it. What is found stands in Stats.
+// Open opens the ring in dir, whose parent must exist, and makes an empty one where there is none. It reads every segment, passes
+// over what is torn, and writes nothing. It fails with journal.ErrInUse where another process has it. What is found stands in
+// Stats.
 func Open(dir string, o *Options) (*Ring, error) {
 	r := &Ring{dir: dir, next: 1}
 	if o != nil {
@@ -109,9 +110,9 @@ func (r *Ring) atLeast(n uint64) {
 	}
 }
 
-// Read appends to buf the oldest samples on disk whose numbers are greater than after, most at most, and of one segment only. What was
-// not flushed cannot be read. It blocks for the disk. A segment that cannot be read three times is passed over for good; until then
-// the error says why.
+// Read appends to buf the oldest samples on disk whose numbers are greater than after, most at most, and of one segment only. What
+// was not flushed cannot be read. It blocks for the disk. A segment that cannot be read three times is passed over for good; until
+// then the error says why.
 func (r *Ring) Read(after uint64, most int, buf []Sample) ([]Sample, error) {
 	r.disk.Lock()
 	defer r.disk.Unlock()

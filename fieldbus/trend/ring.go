@@ -23,7 +23,8 @@ const (
 	MaxSegment     = 4 << 20
 	MaxSegments    = 4096 // files of a ring; beyond it the oldest goes though there is room
 	MaxQueue       = 4096 // samples in memory that wait for the disk
-	// MaxLoss is how many numbers at most a cut of power takes of those that could be read, and how many are passed over behind one.
+	// MaxLoss is how many numbers at most a cut of power takes of those that could be read, and how many are passed over behind
+	// one.
 	MaxLoss     = 4096
 	defaultSync = time.Minute
 	maxNumber   = math.MaxUint64 / 2
@@ -64,11 +65,11 @@ type segment struct {
 
 // Ring is a bounded ring of samples on disk. It may be used from any goroutine; only one process at a time has it.
 //
-// Put keeps a sample in memory and never waits for the disk. Flush writes what is in memory, with one write, and flushes the device only
-// every Options.Sync or MaxLoss/2 numbers. So what was flushed outlives the process, however that dies; a cut of power takes what was
-// written within Options.Sync at most, and what was in memory is lost with both. A frame is 46 bytes and the name of its channel: ten
-// channels once a second with names of 12 bytes are 50 MB a day, and a flush of the device each minute some 20 MB more of pages that
-// are written again.
+// Put keeps a sample in memory and never waits for the disk. Flush writes what is in memory, with one write, and flushes the
+// device only every Options.Sync or MaxLoss/2 numbers. So what was flushed outlives the process, however that dies; a cut of power
+// takes what was written within Options.Sync at most, and what was in memory is lost with both. A frame is 46 bytes and the name
+// of its channel: ten channels once a second with names of 12 bytes are 50 MB a day, and a flush of the device each minute some 20
+// MB more of pages that are written again.
 type Ring struct {
 	dir string
 	st  journal.Storage
@@ -92,8 +93,9 @@ type Ring struct {
 	raw    []byte
 }
 
-// Put takes in a sample and gives it its number; what Seq holds is overwritten. Where MaxQueue samples wait it is dropped, which the
-// numbers show, and false is returned, as it is for one that cannot be kept, which gets no number, and on a closed ring. It never blocks.
+// Put takes in a sample and gives it its number; what Seq holds is overwritten. Where MaxQueue samples wait it is dropped, which
+// the numbers show, and false is returned, as it is for one that cannot be kept, which gets no number, and on a closed ring. It
+// never blocks.
 func (r *Ring) Put(s Sample) bool {
 	if s.check() != nil {
 		return false
@@ -125,8 +127,8 @@ func (r *Ring) Stats() Stats {
 	return s
 }
 
-// Flush writes what waits in memory, and flushes the device where that is due at this monotonic time. It blocks for the disk. What the
-// disk does not take is dropped and counted, and the error says why; later samples are tried again.
+// Flush writes what waits in memory, and flushes the device where that is due at this monotonic time. It blocks for the disk. What
+// the disk does not take is dropped and counted, and the error says why; later samples are tried again.
 func (r *Ring) Flush(now int64) error {
 	r.disk.Lock()
 	defer r.disk.Unlock()
@@ -167,8 +169,8 @@ func (r *Ring) unsynced() uint64 {
 	return 0
 }
 
-// write writes as many samples as fit the last segment, and returns how many. None may be read whose number is more than MaxLoss beyond
-// what is durable, or a number that was sent might be given anew after a cut.
+// write writes as many samples as fit the last segment, and returns how many. None may be read whose number is more than MaxLoss
+// beyond what is durable, or a number that was sent might be given anew after a cut.
 func (r *Ring) write(batch []Sample) (n int, err error) {
 	if r.file != nil && batch[0].Seq-r.synced > MaxLoss {
 		if err := r.sync(); err != nil {
@@ -185,7 +187,7 @@ func (r *Ring) write(batch []Sample) (n int, err error) {
 	}
 	last := &r.segs[len(r.segs)-1]
 	r.buf = r.buf[:0]
-	for n < len(batch) && batch[n].Seq-r.synced <= MaxLoss && last.used+int64(len(r.buf))+frameLimit <= int64(r.opt.Segment) {
+	for n < len(batch) && batch[n].Seq-r.synced <= MaxLoss && last.used+int64(len(r.buf))+frameLimit+sector <= int64(r.opt.Segment) {
 		r.buf = encode(r.buf, kindSample, &batch[n], last.number)
 		n++
 	}
@@ -284,7 +286,8 @@ func (r *Ring) evict() error {
 	}
 }
 
-// Close writes what waits, makes it durable with a mark that the writer has ended well, and gives the ring back. It blocks for the disk.
+// Close writes what waits, makes it durable with a mark that the writer has ended well, and gives the ring back. It blocks for the
+// disk.
 func (r *Ring) Close() error {
 	r.disk.Lock()
 	defer r.disk.Unlock()

@@ -24,13 +24,13 @@ const (
 	defaultPoll    = time.Second
 	defaultLeast   = time.Second
 	defaultMost    = 5 * time.Minute
-	defaultTimeout = 30 * time.Second
-	defaultSave    = 10 * time.Second
+	defaultTimeout = 10 * time.Second
+	defaultSave    = 5 * time.Minute
 )
 
-// Sink keeps samples elsewhere. Send hands it samples in ascending order of their numbers, at least one, and returns when ctx ends at
-// the latest. acked is the greatest number that the sink has for good, together with all samples that it was handed before; 0 says
-// nothing. A sink may be handed samples again that it has: it must keep a number once.
+// Sink keeps samples elsewhere. Send hands it samples in ascending order of their numbers, at least one, and returns when ctx ends
+// at the latest. acked is the greatest number that the sink has for good, together with all samples that it was handed before; 0
+// says nothing. A sink may be handed samples again that it has: it must keep a number once.
 type Sink interface {
 	Send(ctx context.Context, batch []Sample) (acked uint64, err error)
 }
@@ -39,17 +39,20 @@ type Sink interface {
 type SenderOptions struct {
 	Batch       int           // samples at a time, at most MaxBatch; 0: 500
 	Rate        int           // samples a second at most, which leaves the line to others while it catches up; 0: 2000
-	Poll        time.Duration // how often it looks for new samples; 0: 1 s. What was put is in memory for as long.
+	Poll        time.Duration // how often it looks for new samples; 0: 1 s. What was put is in memory for as long, and while a Send takes.
 	Least, Most time.Duration // pauses after failures: at random from Least to three times the one before, Most at most; 0: 1 s and 5 min
-	Timeout     time.Duration // for one Send; 0: 30 s
-	Save        time.Duration // how often the cursor is made durable; 0: 10 s. What is acknowledged since is sent again after a cut.
+	Timeout     time.Duration // for one Send; 0: 10 s
+	Save        time.Duration // how often the cursor is made durable; 0: 5 min, and each catch-up. After a cut what came since is sent again.
 	Seed        uint64        // of the pauses; give each controller another one, so that they do not come back all at once
-	// Report takes an event of kind fieldbus.Backlog after each catch-up: Buffered is how many numbers it began with or came meanwhile, and
-	// equals Acknowledged + Dropped; Sent counts repeats. It is called by Run, and must not block. Nil: nothing is told.
+	// Report takes an event of kind fieldbus.Backlog after each catch-up: Buffered is how many numbers were behind or came
+	// meanwhile, and equals Acknowledged + Dropped; Sent counts repeats; Cause is what the sink said first. It is called by Run,
+	// and must not block. Nil: nothing is told.
 	Report func(fieldbus.Event)
 }
 
-// Numbers say where the samples of a ring are. Taken = Acknowledged + Dropped + Buffered.
+// Numbers say where the samples of a ring are, by the numbers that they have: Taken = Acknowledged + Dropped + Buffered. Those
+// that were passed over after a writer that had not ended well, see Stats.Skipped, count as taken and dropped, since nobody knows
+// which were given.
 type Numbers struct {
 	Taken, Acknowledged, Dropped, Buffered uint64
 	Sent                                   uint64 // repeats too
@@ -129,30 +132,47 @@ func (s *Sender) Run(ctx context.Context) error {
 	if held, _ := s.ring.behind(s.c.at); held > uint64(s.opt.Batch) {
 		s.begin("left by the run before")
 	}
-	for ctx.Err() == nil {
-		_ = s.ring.Flush(s.clock.Now()) // Stats tells
-		wait, err := s.round(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		s.mu.Lock()
-		s.fault = err
-		s.mu.Unlock()
-		if err != nil {
-			s.begin(err.Error())
-			wait = s.pause
-			s.pause = min(s.opt.Least+time.Duration(s.rand.Int64N(int64(3*s.pause-s.opt.Least)+1)), s.opt.Most)
-		}
+	for due := int64(0); ctx.Err() == nil; {
 		now := s.clock.Now()
+		_ = s.ring.Flush(now) // Stats tells
 		if now-s.c.savedAt >= int64(s.opt.Save) {
 			_ = s.c.save(now) // what is lost with it is sent again
 		}
-		if wait > 0 && s.clock.Wait(ctx, now+int64(wait)) != nil {
+		if now >= due {
+			more, err := s.round(ctx)
+			if ctx.Err() != nil {
+				break
+			}
+			due = s.after(err)
+			if more {
+				continue
+			}
+			now = s.clock.Now()
+		}
+		until := now + int64(s.opt.Poll)
+		if due > now {
+			until = min(until, due)
+		}
+		if s.clock.Wait(ctx, until) != nil {
 			break
 		}
 	}
 	now := s.clock.Now()
 	return errors.Join(s.ring.Flush(now), s.c.save(now))
+}
+
+// after takes in what came of a round, and gives the time before which there is no other; 0: at once.
+func (s *Sender) after(err error) (due int64) {
+	s.mu.Lock()
+	s.fault = err
+	s.mu.Unlock()
+	if err == nil {
+		return 0
+	}
+	s.begin(err.Error())
+	due = s.clock.Now() + int64(s.pause)
+	s.pause = min(s.opt.Least+time.Duration(s.rand.Int64N(int64(3*s.pause-s.opt.Least)+1)), s.opt.Most)
+	return due
 }
 
 // begin begins a catch-up, unless there is one.
@@ -168,6 +188,7 @@ func (s *Sender) caughtUp() {
 		return
 	}
 	s.catching = false
+	_ = s.c.save(s.clock.Now()) // Run tries again
 	all, acked := s.c.at-s.began.at, s.c.acknowledged-s.began.acknowledged
 	if s.opt.Report != nil {
 		s.opt.Report(fieldbus.Event{Kind: fieldbus.Backlog, At: s.clock.Now(), Device: s.name, Cause: s.cause, Buffered: int64(all),
@@ -175,18 +196,18 @@ func (s *Sender) caughtUp() {
 	}
 }
 
-// round sends one batch. wait is how long there is nothing to do.
-func (s *Sender) round(ctx context.Context) (wait time.Duration, err error) {
+// round sends one batch. more says that there may be another one.
+func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	s.buf, err = s.ring.Read(s.c.at, s.opt.Batch, s.buf[:0])
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	if len(s.buf) == 0 {
 		s.caughtUp()
-		return s.opt.Poll, nil
+		return false, nil
 	}
 	if err := s.turn(ctx, len(s.buf)); err != nil {
-		return 0, err
+		return false, err
 	}
 	limited, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
@@ -203,12 +224,12 @@ func (s *Sender) round(ctx context.Context) (wait time.Duration, err error) {
 	}
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("trend: sink %q: samples %d to %d: %w", s.name, first, last, err)
+		return false, fmt.Errorf("trend: sink %q: samples %d to %d: %w", s.name, first, last, err)
 	case acked < first:
-		return 0, fmt.Errorf("trend: sink %q: it took none of samples %d to %d, and says that it has those up to %d", s.name, first, last, acked)
+		return false, fmt.Errorf("trend: sink %q: it took none of samples %d to %d, and says that it has those up to %d", s.name, first, last, acked)
 	}
 	s.pause = s.opt.Least
-	return 0, nil
+	return true, nil
 }
 
 // turn waits until n samples may be sent. After a pause one batch may be sent at once.

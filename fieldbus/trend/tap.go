@@ -34,8 +34,8 @@ type Tap struct {
 
 var _ tag.Port = (*Tap)(nil)
 
-// NewTap puts a ring behind a port. keep says what is kept of which channel, and what it does not name is not kept; it is copied. clock
-// stamps values that have no time of their own; wall, which may be nil, gives UTC, and is asked once a second at most.
+// NewTap puts a ring behind a port. keep says what is kept of which channel, and what it does not name is not kept; it is copied.
+// clock stamps values that have no time of their own; wall, which may be nil, gives UTC, and is asked once a second at most.
 func NewTap(port tag.Port, ring *Ring, clock timebase.Clock, wall timebase.Source, keep map[string]Keep) (*Tap, error) {
 	t := &Tap{Port: port, ring: ring, clock: clock, wall: wall, keep: make(map[string]Keep, len(keep)), kept: map[string]tag.Raw{}}
 	for channel, k := range keep {
@@ -53,8 +53,8 @@ func NewTap(port tag.Port, ring *Ring, clock timebase.Clock, wall timebase.Sourc
 // Unwrap gives the port, which may do more than a tag.Port does.
 func (t *Tap) Unwrap() tag.Port { return t.Port }
 
-// Watch is part of tag.Port. It never holds emit up: where the ring has no room in memory, a value is dropped there and counted. The
-// first value of each channel is kept.
+// Watch is part of tag.Port. It never holds emit up: where the ring has no room in memory, a value is dropped there and counted.
+// The first value of each channel is kept.
 func (t *Tap) Watch(ctx context.Context, emit func(tag.Raw)) error {
 	clear(t.kept)
 	return t.Port.Watch(ctx, func(r tag.Raw) {

@@ -6,8 +6,12 @@
 // when. So a sink that remembers the greatest number that it has takes nothing twice, and a number that is missing is a loss that
 // somebody can see: taken = acknowledged + dropped + buffered.
 //
-// It is not evidence. The ring drops its oldest samples when it is full, a sample may be lost before it reached the disk, and nothing
-// is signed or chained; package journal/export sends evidence. The package starts no goroutine: [Sender.Run] does all that takes time.
+// Samples are sent in order, so one that is new waits behind those that were held up; what a control loop reads goes another way,
+// and the rate of a catch-up is bounded so that it leaves the line to that.
+//
+// It is not evidence. The ring drops its oldest samples when it is full, a sample may be lost before it reached the disk, and
+// nothing is signed or chained; package journal/export sends evidence. The package starts no goroutine: [Sender.Run] does all that
+// takes time.
 package trend
 
 import (
