@@ -15,7 +15,8 @@ import (
 type cursor struct {
 	slots        *journal.Checkpoints
 	at           uint64
-	acknowledged uint64 // of the numbers up to at; the others were dropped
+	acknowledged uint64 // of the numbers up to at
+	passed       uint64 // of them, those that were passed over; the others were dropped
 	sent         uint64 // samples handed to the sink, those that were repeated too
 	saved        uint64
 	savedAt      int64
@@ -28,10 +29,11 @@ func openCursor(dir, sink string, st journal.Storage) (*cursor, error) {
 	}
 	c := &cursor{slots: slots}
 	for _, one := range all { // the newest first
-		if n := binary.LittleEndian.Uint64; len(one.Payload) == 16 && n(one.Payload) <= one.Head.N && one.Head.N < maxNumber {
-			c.at, c.acknowledged, c.sent = one.Head.N, n(one.Payload), n(one.Payload[8:])
-			c.saved = c.at
-			break
+		if n := binary.LittleEndian.Uint64; len(one.Payload) == 24 && one.Head.N < maxNumber {
+			k := cursor{slots: slots, at: one.Head.N, saved: one.Head.N, acknowledged: n(one.Payload), passed: n(one.Payload[8:]), sent: n(one.Payload[16:])}
+			if k.acknowledged <= k.at && k.passed <= k.at-k.acknowledged {
+				return &k, nil
+			}
 		}
 	}
 	return c, nil
@@ -44,6 +46,7 @@ func (c *cursor) save(now int64) error {
 		return nil
 	}
 	b := binary.LittleEndian.AppendUint64(nil, c.acknowledged)
+	b = binary.LittleEndian.AppendUint64(b, c.passed)
 	if _, err := c.slots.Write(journal.Chain{N: c.at}, binary.LittleEndian.AppendUint64(b, c.sent)); err != nil {
 		return fmt.Errorf("trend: cursor: %w", err)
 	}

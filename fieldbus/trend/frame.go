@@ -80,28 +80,31 @@ func decode(b []byte, segment uint64) (s Sample, kind byte, length int) {
 	return s, b[1], n
 }
 
-// header is what a segment begins with: its number, and the number of the first sample that it may hold.
-func header(number, first uint64) []byte {
+// header is what a segment begins with: its number, the number of the first sample that it may hold, and how many numbers were
+// passed over before that, ever.
+func header(number, first uint64, passed uint32) []byte {
 	b := append(make([]byte, 0, headerSize), headerMagic...)
 	b = binary.LittleEndian.AppendUint64(b, number)
 	b = binary.LittleEndian.AppendUint64(b, first)
-	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, passed)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, table()))
 }
 
 // readHeader is the inverse of header; ok is false where it is not that of this segment.
-func readHeader(b []byte, number uint64) (first uint64, ok bool) {
+func readHeader(b []byte, number uint64) (first uint64, passed uint32, ok bool) {
 	if len(b) < headerSize {
-		return 0, false
+		return 0, 0, false
 	}
 	first = binary.LittleEndian.Uint64(b[16:])
-	return first, first > 0 && first <= maxNumber && string(b[:headerSize]) == string(header(number, first))
+	passed = binary.LittleEndian.Uint32(b[24:])
+	ok = first > 0 && first <= maxNumber && uint64(passed) < first && string(b[:headerSize]) == string(header(number, first, passed))
+	return first, passed, ok
 }
 
 // scan goes through a segment and shows every whole frame whose number is greater than those before it. Bytes that are no frame are
 // passed over up to the next one; it returns how many they were. It ends early where see returns false.
 func scan(b []byte, number uint64, see func(s *Sample, kind byte, last bool) bool) (torn int) {
-	first, ok := readHeader(b, number)
+	first, _, ok := readHeader(b, number)
 	if !ok {
 		return len(b)
 	}

@@ -22,7 +22,7 @@ func FuzzDecode(f *testing.F) {
 			require.NoError(t, (&s).check0(kind))
 		}
 		// The same bytes as the inside of a segment, and behind the checksum of a frame.
-		whole := append(header(segment, 1), b...)
+		whole := append(header(segment, 1, 0), b...)
 		before, torn := uint64(0), 0
 		torn = scan(whole, segment, func(s *Sample, kind byte, _ bool) bool {
 			if kind == kindSample {

@@ -72,8 +72,9 @@ func (r *Ring) find() error {
 		}
 		r.raw, r.number, well = b, s.number, false
 		s.used = int64(len(b))
-		if first, ok := readHeader(b, s.number); ok {
-			s.first, s.last = first, first-1
+		if first, passed, ok := readHeader(b, s.number); ok {
+			s.first, s.last, s.passed = first, first-1, uint64(passed)
+			r.passed = max(r.passed, s.passed)
 			greatest = max(greatest, first-1)
 		}
 		r.stats.Torn += int64(scan(b, s.number, func(one *Sample, kind byte, last bool) bool {
@@ -95,19 +96,30 @@ func (r *Ring) find() error {
 	if !well {
 		r.next += MaxLoss
 		r.stats.Skipped = MaxLoss
+		r.passed += MaxLoss
 	}
-	r.synced = greatest
+	r.synced, r.found = greatest, greatest
 	return nil
 }
 
-// atLeast has the next number be greater than one that a sink has acknowledged.
-func (r *Ring) atLeast(n uint64) {
+// settle has the next number be greater than one up to which a sink has all that it will ever get, though the disk may have lost some
+// of that: they are not passed over. It is called before the first Flush.
+func (r *Ring) settle(n uint64) {
+	r.disk.Lock()
+	defer r.disk.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.next <= n && n < maxNumber-MaxLoss {
-		r.stats.Skipped += n + MaxLoss + 1 - r.next
+	if r.found == 0 && len(r.segs) > 0 || n <= r.found || n >= maxNumber-MaxLoss {
+		return
+	}
+	r.passed -= r.stats.Skipped
+	r.stats.Skipped = MaxLoss
+	if n < r.next {
+		r.stats.Skipped = r.next - 1 - n
+	} else {
 		r.next = n + MaxLoss + 1
 	}
+	r.passed += r.stats.Skipped
 }
 
 // Read appends to buf the oldest samples on disk whose numbers are greater than after, most at most, and of one segment only. What
@@ -160,8 +172,21 @@ func (r *Ring) show(s *segment, see func(one *Sample) bool) error {
 	return nil
 }
 
-// behind counts the samples, on disk and in memory, whose numbers are greater than after, and gives the numbers given so far.
-func (r *Ring) behind(after uint64) (held, taken uint64) {
+// passedUpTo counts the numbers up to one that were passed over, as far as segments tell that are still there.
+func (r *Ring) passedUpTo(n uint64) (passed uint64) {
+	r.disk.Lock()
+	defer r.disk.Unlock()
+	for i := range r.segs {
+		if r.segs[i].first <= n {
+			passed = max(passed, r.segs[i].passed)
+		}
+	}
+	return passed
+}
+
+// behind counts the samples, on disk and in memory, whose numbers are greater than after, and the numbers that were ever passed over,
+// and gives the last number that was given.
+func (r *Ring) behind(after uint64) (held, passed, last uint64) {
 	r.disk.Lock()
 	defer r.disk.Unlock()
 	for i := range r.segs {
@@ -185,5 +210,5 @@ func (r *Ring) behind(after uint64) (held, taken uint64) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return held + uint64(len(r.queue)), r.next - 1
+	return held + uint64(len(r.queue)), r.passed, r.next - 1
 }

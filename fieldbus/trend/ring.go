@@ -41,7 +41,7 @@ type Options struct {
 
 // Stats are the numbers of a ring.
 type Stats struct {
-	Taken   uint64 // numbers given, in earlier lives too: samples that were offered, and numbers that were passed over
+	Taken   uint64 // the last number given, in earlier lives too: samples that were offered, and numbers that were passed over
 	Stored  uint64 // samples on disk
 	Waiting uint64 // samples in memory
 	// Since Open:
@@ -59,6 +59,7 @@ type segment struct {
 	number      uint64
 	first, last uint64 // numbers of samples that can be read; last < first: none
 	count       uint64
+	passed      uint64 // numbers before first that were passed over, ever
 	used        int64
 	refused     int // how often it could not be read
 }
@@ -79,6 +80,7 @@ type Ring struct {
 	queue   []Sample
 	spare   []Sample
 	next    uint64
+	passed  uint64 // numbers that were passed over, ever
 	stats   Stats
 	closed  bool
 	segs    []segment
@@ -88,6 +90,7 @@ type Ring struct {
 	lock   io.Closer
 	file   journal.File // of the last segment; nil: the next write begins one
 	number uint64       // of the last segment there ever was
+	found  uint64       // the greatest number that Open has found; 0 once there is a segment of this life
 	synced uint64       // the last number that a cut of power leaves, or that a durable header tells of
 	buf    []byte
 	raw    []byte
@@ -249,7 +252,7 @@ func (r *Ring) roll(first uint64) error {
 		return err
 	}
 	r.file = f
-	if err = r.put(header(r.number, first), 0); err == nil {
+	if err = r.put(header(r.number, first, uint32(min(r.passed, first-1, math.MaxUint32))), 0); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -261,8 +264,9 @@ func (r *Ring) roll(first uint64) error {
 	}
 	r.synced = max(r.synced, first-1)
 	r.mu.Lock()
-	r.segs = append(r.segs, segment{number: r.number, first: first, last: first - 1, used: padded(headerSize)})
+	r.segs = append(r.segs, segment{number: r.number, first: first, last: first - 1, passed: r.passed, used: padded(headerSize)})
 	r.mu.Unlock()
+	r.found = 0
 	return nil
 }
 

@@ -45,18 +45,19 @@ type SenderOptions struct {
 	Save        time.Duration // how often the cursor is made durable; 0: 5 min, and each catch-up. After a cut what came since is sent again.
 	Seed        uint64        // of the pauses; give each controller another one, so that they do not come back all at once
 	// Report takes an event of kind fieldbus.Backlog after each catch-up: Buffered is how many numbers were behind or came
-	// meanwhile, and equals Acknowledged + Dropped; Sent counts repeats; Cause is what the sink said first. It is called by Run,
-	// and must not block. Nil: nothing is told.
+	// meanwhile, and equals Acknowledged + Dropped; Sent counts repeats; Count is how many numbers were passed over,
+	// see Numbers; Cause is what the sink said first. It is called by Run, and must not block. Nil: nothing is told.
 	Report func(fieldbus.Event)
 }
 
-// Numbers say where the samples of a ring are, by the numbers that they have: Taken = Acknowledged + Dropped + Buffered. Those
-// that were passed over after a writer that had not ended well, see Stats.Skipped, count as taken and dropped, since nobody knows
-// which were given.
+// Numbers say where the samples of a ring are: Taken = Acknowledged + Dropped + Buffered.
 type Numbers struct {
 	Taken, Acknowledged, Dropped, Buffered uint64
-	Sent                                   uint64 // repeats too
-	Fault                                  error  // why the sink does not take them now; nil: it does
+	// Passed is how many numbers were passed over, behind writers that had not ended well, MaxLoss for each: nobody knows which of
+	// them stood for samples that a cut has taken, and they count as none.
+	Passed uint64
+	Sent   uint64 // repeats too
+	Fault  error  // why the sink does not take them now; nil: it does
 }
 
 // Sender sends a ring to one sink. It is the only one of its ring: the cursor lies there.
@@ -80,7 +81,8 @@ type Sender struct {
 	cause    string
 }
 
-// NewSender makes a sender of a ring to a sink that is known by a name, such as "historian-1", under which its cursor is kept.
+// NewSender makes a sender of a ring to a sink that is known by a name, such as "historian-1", under which its cursor is kept. Make it
+// before the first sample is put: the cursor may know of numbers that the disk has lost.
 func NewSender(name string, ring *Ring, sink Sink, clock timebase.Clock, o *SenderOptions) (*Sender, error) {
 	s := &Sender{ring: ring, sink: sink, name: name, clock: clock}
 	if o != nil {
@@ -105,7 +107,7 @@ func NewSender(name string, ring *Ring, sink Sink, clock timebase.Clock, o *Send
 		return nil, err
 	}
 	s.c = *c
-	ring.atLeast(c.at)
+	ring.settle(c.at)
 	return s, nil
 }
 
@@ -120,7 +122,10 @@ func (s *Sender) Numbers() Numbers {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := Numbers{Acknowledged: s.c.acknowledged, Sent: s.c.sent, Fault: s.fault}
-	n.Buffered, n.Taken = s.ring.behind(s.c.at)
+	var last uint64
+	n.Buffered, n.Passed, last = s.ring.behind(s.c.at)
+	n.Passed = min(n.Passed, last-n.Acknowledged-n.Buffered)
+	n.Taken = last - n.Passed
 	n.Dropped = n.Taken - n.Acknowledged - n.Buffered
 	return n
 }
@@ -129,7 +134,7 @@ func (s *Sender) Numbers() Numbers {
 // that. What the disk or the sink refuse is waited out: Ring.Stats and Numbers tell of it.
 func (s *Sender) Run(ctx context.Context) error {
 	s.pause = s.opt.Least
-	if held, _ := s.ring.behind(s.c.at); held > uint64(s.opt.Batch) {
+	if held, _, _ := s.ring.behind(s.c.at); held > uint64(s.opt.Batch) {
 		s.begin("left by the run before")
 	}
 	for due := int64(0); ctx.Err() == nil; {
@@ -189,10 +194,11 @@ func (s *Sender) caughtUp() {
 	}
 	s.catching = false
 	_ = s.c.save(s.clock.Now()) // Run tries again
-	all, acked := s.c.at-s.began.at, s.c.acknowledged-s.began.acknowledged
+	passed, acked := s.c.passed-s.began.passed, s.c.acknowledged-s.began.acknowledged
+	all := max(s.c.at-s.began.at-min(passed, s.c.at-s.began.at), acked)
 	if s.opt.Report != nil {
 		s.opt.Report(fieldbus.Event{Kind: fieldbus.Backlog, At: s.clock.Now(), Device: s.name, Cause: s.cause, Buffered: int64(all),
-			Sent: int64(s.c.sent - s.began.sent), Acknowledged: int64(acked), Dropped: int64(all - acked)})
+			Sent: int64(s.c.sent - s.began.sent), Acknowledged: int64(acked), Dropped: int64(all - acked), Count: int64(passed)})
 	}
 }
 
@@ -222,6 +228,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.c.acknowledged++
 		}
 	}
+	s.c.passed = min(max(s.c.passed, s.ring.passedUpTo(s.c.at)), s.c.at-s.c.acknowledged)
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("trend: sink %q: samples %d to %d: %w", s.name, first, last, err)
