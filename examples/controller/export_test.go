@@ -27,6 +27,9 @@ func sentTo(t *testing.T, share, dir string) {
 }
 
 func TestRecordsAreSentElsewhereAndAnOutageIsCaughtUpWithAtTheNextRun(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	o := controller("-virtual", "-export", "share")
 	require.Equal(t, exitOK, o.code, "a share that is away is no fault of the batch: %s", o)

@@ -89,6 +89,9 @@ func TestWithoutAChipADiskThatIsPutBackIsCleanAndTheReportSaysThatItsEndIsNotAnc
 }
 
 func TestABatchHasASlotOfTheChipUntilItsPackageIsMadeAndAFileIsNoAnchor(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	cmd, said := process(t, "-speed", "10", "-fram", "chip", "-faults", restarts(t))
 	waitForRecord(t, "out/B-0001", "step_state")

@@ -107,6 +107,9 @@ func count(few, long int) int {
 }
 
 func TestAControllerThatIsKilledAtAnyMomentIsFollowedByOneThatGoesOn(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	args := []string{"-speed", "10", "-faults", restarts(t)}
 	kills, recoveries, lost := 0, 0, 0
@@ -143,6 +146,9 @@ func TestAControllerThatIsKilledAtAnyMomentIsFollowedByOneThatGoesOn(t *testing.
 }
 
 func TestABoardWhosePowerIsCutBootsAndItsBatchGoesOn(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	for n := 1; n <= count(1, 50); n++ {
 		rng := rand.New(rand.NewPCG(uint64(n), 2))
@@ -194,6 +200,9 @@ func TestABatchThatWasCutShortIsContinuedOnlyAsItIsBound(t *testing.T) {
 }
 
 func TestAPlantThatALivingControllerUsesIsRefusedToOthers(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	cmd, said := process(t, "-speed", "10", "-batch", "ONE", "-faults", restarts(t))
 	waitForRecord(t, "out/ONE", "step_state")
@@ -226,6 +235,9 @@ func TestAPlantStateThatDoesNotFitIsRefusedAndLeftAsItIs(t *testing.T) {
 }
 
 func TestTheBatchInPlaceOfAnAbortedOneNamesItAndFindsItsPlant(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	workplace(t)
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")
 	edit(t, "recipe.yaml", "recovery: hold", "recovery: restart")

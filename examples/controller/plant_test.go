@@ -82,6 +82,9 @@ func TestTheAddressOfAPlantThatIsDeadIsNotBelieved(t *testing.T) {
 }
 
 func TestAPlantLivesWhileItIsAskedAndEndsByItself(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	dir := home(t)
 	cmd, said := process(t, "plant", "-dir", dir, "-linger", "1s", "-seed", "3")
 	at := listening(t, dir)

@@ -247,6 +247,9 @@ var strangers = []struct {
 }
 
 func TestADeviceThatIsAbsentOrAnswersNonsenseIsNamedAndNoBatchIsBegun(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	dir := place(t)
 	said, before := make([]outcome, len(strangers)), make([]map[string]string, len(strangers))
 	plant, addr := make([]string, len(strangers)), make([]string, len(strangers))
@@ -294,6 +297,9 @@ func dies(t *testing.T, out, script string) (said string, code int) {
 }
 
 func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	dir := place(t)
 	script := restartsUntil(t, dir, 20)
 	var out, said string
@@ -384,6 +390,9 @@ func TestABatchThatIsContinuedWithoutItsDeviceIsHeldAndItsOutputsAreNamed(t *tes
 }
 
 func TestAPlantThatDiedWithItsControllerIsBackASecondAgoAndTheTotalSaysSo(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	dir := place(t)
 	out, before := cutShort(t, dir)
 	o := controller("-out", out, "-speed", "10", "-faults", restartsUntil(t, dir, never))
@@ -434,6 +443,9 @@ func late(t *testing.T, script string, hold func(opened, read int) time.Duration
 }
 
 func TestADeviceThatStallsInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	dir := place(t)
 	// Once for less than the time of an exchange, so that the connection stays, and once for more.
 	res, all, at := late(t, restartsUntil(t, dir, never), func(opened, read int) time.Duration {
@@ -464,6 +476,9 @@ func TestADeviceThatStallsInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) {
 }
 
 func TestADeviceThatIsAlwaysLatePassesNoGateAndIsMadeSafe(t *testing.T) {
+	if aside(t) {
+		return
+	}
 	dir := place(t)
 	res, all, _ := late(t, restartsUntil(t, dir, 8), func(opened, _ int) time.Duration {
 		if opened > 0 {

@@ -38,13 +38,13 @@ tools() {
 	[[ -e $keys ]] || want+=(debian-archive-keyring)
 	((${#want[@]} > 0)) || return 0
 	[[ -n $install ]] || fail "missing: apt-get install --no-install-recommends ${want[*]}; or run this again with -install"
-	apt-get update -q >&2
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${want[@]}" >&2
+	apt-get -o Acquire::Retries=3 update -q >&2
+	DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -q -y --no-install-recommends "${want[@]}" >&2
 }
 
 # private runs a command of apt's on lists of its own in $work, for one suite.
 private() {
-	"$1" -o APT::Architecture=amd64 -o APT::Architectures::=amd64 -o APT::Sandbox::User=root \
+	"$1" -o Acquire::Retries=3 -o APT::Architecture=amd64 -o APT::Architectures::=amd64 -o APT::Sandbox::User=root \
 		-o Dir::State="$work/apt" -o Dir::State::status=/dev/null -o Dir::Cache="$work/apt" \
 		-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null \
 		-o Dir::Etc::PreferencesParts=/dev/null -o Acquire::Languages=none "${@:2}"
@@ -136,10 +136,14 @@ if [[ -z $fresh ]] && cmp -s "$cache/bed/modules" "$here/modules"; then
 fi
 work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+# A mirror that is away for a moment is asked again.
 found=''
-for suite in "${suites[@]}"; do
-	fetched "$suite" && found=yes && break
-	say "no kernel from $suite"
+for pause in 0 15 45; do
+	sleep "$pause"
+	for suite in "${suites[@]}"; do
+		fetched "$suite" && found=yes && break 2
+		say "no kernel from $suite"
+	done
 done
 [[ -n $found ]] || fail "no kernel; is http://deb.debian.org reached? apt said above what it lacks"
 tree=$(find "$work/kernel" -path '*/lib/modules/*' -prune -type d | head -n 1)
