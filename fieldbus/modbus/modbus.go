@@ -3,12 +3,14 @@
 // Start with [NewPort], which turns registers and coils into the channels of a board, or with [Dial] for single exchanges.
 //
 // The rule that must not be broken: an answer counts only if transaction, protocol, unit, function, length and every echoed
-// field are those of the one request in flight. After anything else, and after a time-out or a cancellation, the connection is
+// field are those of a request in flight. After anything else, and after a time-out or a cancellation, the connection is
 // closed and never used again, so that a late reply finds nobody who could mistake it. And a write that was sent and not
 // answered is neither done nor refused: it is unknown, and says so.
 //
+// What nobody can tell: a gateway that puts the values of another request of the same function and length under the number of this one.
+//
 // The package starts no goroutine, scales nothing and repeats nothing: neither a request that failed nor a value that is old.
-// It speaks functions 1 to 6, 15, 16, 22 and 23 over TCP.
+// It speaks functions 1 to 6, 15, 16, 22 and 23. Over TCP, [Client.ReadAll] has as many reads in flight as the device bears.
 package modbus
 
 import (
