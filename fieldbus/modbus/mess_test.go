@@ -46,7 +46,7 @@ func (m *mess) answer(request []byte) [][]byte {
 		m.owed = m.owed[10:]
 	}
 	m.owed = append(m.owed, reply)
-	m.done = true
+	m.carriedOut(request, true)
 	kind := m.rng.IntN(2 * len(m.kinds))
 	if kind >= len(m.kinds) || len(m.owed) == 1 || m.cut {
 		return [][]byte{reply}
@@ -54,6 +54,13 @@ func (m *mess) answer(request []byte) [][]byte {
 	old := m.owed[m.rng.IntN(len(m.owed)-1)]
 	m.kinds[kind]++
 	return m.spoil(kind, request, reply, old)
+}
+
+// carriedOut notes what became of a write. Reads that an older connection had under way are answered yet, to nobody.
+func (m *mess) carriedOut(request []byte, done bool) {
+	if request[7] > readInput {
+		m.done = done
+	}
 }
 
 // spoil makes of a reply what the kind says; old is one that was owed before.
@@ -76,7 +83,7 @@ func (m *mess) spoil(kind int, request, reply, old []byte) [][]byte {
 	case 5: // another's
 		return [][]byte{old}
 	case 6: // another's, and the request never came to the device
-		m.done = false
+		m.carriedOut(request, false)
 		return [][]byte{old}
 	case 7: // another's head, of none that may be under way beside it
 		if binary.BigEndian.Uint16(reply)-binary.BigEndian.Uint16(old)+8 < 16 {
@@ -112,7 +119,7 @@ func (m *mess) spoil(kind int, request, reply, old []byte) [][]byte {
 		at := m.rng.IntN(len(reply))
 		return [][]byte{reply[:at:at], reply[at:]}
 	case 18: // a refusal, after which nothing was done
-		m.done = false
+		m.carriedOut(request, false)
 		return [][]byte{refused(request, Busy)}
 	default: // the refusal of another
 		return [][]byte{refused(old[:8], IllegalAddress)}
