@@ -197,7 +197,7 @@ func (s *farSlave) send(frame []byte) {
 	}
 	if b.chance(i.foreign) { // of another unit, with the same shape
 		other := slices.Clone(whole[:len(whole)-2])
-		other[0] += byte(1 + b.rng.IntN(200))
+		other[0] = byte(100 + b.rng.IntN(100))
 		frame = append(binary.LittleEndian.AppendUint16(other, crc(other)), frame...)
 	}
 	if b.chance(i.after) {
