@@ -351,6 +351,13 @@ func (m *rtu) dig(s *slave, q *query) (int, error) {
 	case others > 0:
 		return 0, fmt.Errorf("%w: %d answers at once, which differ", ErrStray, others+1)
 	}
+	end := at + n
+	for bytes.HasPrefix(m.buf[end:m.n], m.buf[at:at+n]) {
+		end += n
+	}
+	if m.n-end > 1 {
+		return 0, nil // it may stand in a frame that is broken, of which two bytes at least follow
+	}
 	m.drop(at)
 	return n, nil
 }

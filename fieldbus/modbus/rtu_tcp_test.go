@@ -105,3 +105,17 @@ func TestAGatewayThatKeepsTheSilenceNeedsNoBaudRateAndOneThatHangsUpEndsTheClien
 		require.ErrorIs(t, err, ErrDown)
 	})
 }
+
+func TestOptionsThatCannotBeAreRefused(t *testing.T) {
+	for _, o := range []RTUOptions{{}, {Baud: 10}, {Baud: 9600, Bits: 5}, {Baud: 9600, Timeout: -1}, {Baud: 9600, Turnaround: -1}} {
+		_, err := NewRTU(&scripted{}, &o)
+		require.ErrorContains(t, err, "modbus: line \"RTU\"")
+	}
+	m, err := NewRTU(&scripted{}, &RTUOptions{Baud: 9600, Name: "south"})
+	require.NoError(t, err)
+	require.ErrorContains(t, m.SetSlave(t.Context(), 0, Slave{}), `"south"`)
+	require.Error(t, m.SetSlave(t.Context(), 1, Slave{Late: -1}))
+	_, err = DialRTU(t.Context(), "127.0.0.1:1", &RTUOptions{Timeout: time.Second})
+	require.ErrorIs(t, err, ErrDown)
+	require.True(t, errors.Is(err, ErrDown))
+}

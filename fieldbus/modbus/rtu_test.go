@@ -5,7 +5,6 @@ package modbus
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"os"
 	"testing"
@@ -214,6 +213,7 @@ func TestAnAnswerIsFoundAmongWhateverElseIsOnTheLine(t *testing.T) {
 		"noise behind":        func(_, a []byte) []piece { return after(0, append(a, 0xFF, 0)) },
 		"noise around":        func(_, a []byte) []piece { return after(0, append(append([]byte{0xFF}, a...), 0)) },
 		"a hole of 30 ms":     func(_, a []byte) []piece { return []piece{{0, a[:4]}, {30e6, a[4:]}} },
+		"begun in time":       func(_, a []byte) []piece { return []piece{{95e6, a[:4]}, {30e6, a[4:]}} },
 		"byte by byte":        func(_, a []byte) (all []piece) { return bytewise(a, time.Millisecond) },
 		"the request":         func(q, a []byte) []piece { return after(0, append(q, a...)) },
 		"the request apart":   func(q, a []byte) []piece { return []piece{{0, q}, {20e6, a}} },
@@ -248,11 +248,17 @@ func TestAnAnswerInsideAnothersFrameIsNone(t *testing.T) {
 		p.answer = func(q []byte) []piece {
 			inside := registers([]byte{1, 3, 0, 0, 0, 2}, 666)
 			carrier := adu(append([]byte{9, 3, byte(len(inside) + 3), 7, 7, 7}, inside...)...)
+			if len(p.sent) == 2 {
+				carrier[1] = 0x63 // broken, so that it is no frame
+				return []piece{{0, carrier[:len(carrier)-2]}, {1e6, carrier[len(carrier)-2:]}}
+			}
 			return []piece{{0, carrier[:len(carrier)-2]}, {1e6, carrier[len(carrier)-2:]}, {20e6, ownRTU(q)}}
 		}
 		got, err := holding(m, 1, 500, 2)
 		require.NoError(t, err)
 		require.Equal(t, []uint16{500, 501}, got)
+		_, err = holding(m, 1, 500, 2)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	})
 }
 
@@ -481,18 +487,4 @@ func TestAPortThatGivesNothingAndNoErrorIsLost(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrNoProgress)
 	_, err = holding(m, 1, 0, 1)
 	require.ErrorIs(t, err, ErrDown)
-}
-
-func TestOptionsThatCannotBeAreRefused(t *testing.T) {
-	for _, o := range []RTUOptions{{}, {Baud: 10}, {Baud: 9600, Bits: 5}, {Baud: 9600, Timeout: -1}, {Baud: 9600, Turnaround: -1}} {
-		_, err := NewRTU(&scripted{}, &o)
-		require.ErrorContains(t, err, "modbus: line \"RTU\"")
-	}
-	m, err := NewRTU(&scripted{}, &RTUOptions{Baud: 9600, Name: "south"})
-	require.NoError(t, err)
-	require.ErrorContains(t, m.SetSlave(t.Context(), 0, Slave{}), `"south"`)
-	require.Error(t, m.SetSlave(t.Context(), 1, Slave{Late: -1}))
-	_, err = DialRTU(t.Context(), "127.0.0.1:1", &RTUOptions{Timeout: time.Second})
-	require.ErrorIs(t, err, ErrDown)
-	require.True(t, errors.Is(err, ErrDown))
 }
