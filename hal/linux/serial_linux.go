@@ -32,6 +32,7 @@ type port struct {
 	lib          io.ReadWriteCloser
 	own          int // the second open
 	wake         int // an eventfd that Close sets
+	slice        time.Duration
 	began        SerialCounts
 
 	closed  atomic.Bool
@@ -45,7 +46,7 @@ func openPort(what, device string, line Line, lib func(path string) (io.ReadWrit
 	if err := line.check(); err != nil {
 		return nil, err
 	}
-	p := &port{what: what, device: device, line: line, own: -1, wake: -1}
+	p := &port{what: what, device: device, line: line, own: -1, wake: -1, slice: waitSlice}
 	if err := p.open(lib); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
@@ -161,7 +162,8 @@ func (p *port) poll(events int16, limit time.Duration) (ready, gone bool, err er
 	return fds[1].Revents&events != 0, fds[1].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0, nil
 }
 
-func (p *port) read(ctx context.Context, b []byte) (n int, err error) {
+// read takes what has come in, or waits for it until ctx ends, or a time has come; none, where it is zero.
+func (p *port) read(ctx context.Context, b []byte, until time.Time) (n int, err error) {
 	p.using.RLock()
 	defer p.using.RUnlock()
 	if p.closed.Load() {
@@ -190,9 +192,18 @@ func (p *port) read(ctx context.Context, b []byte) (n int, err error) {
 		}
 		wait = -1
 		if ctx.Done() != nil {
-			wait = waitSlice
+			wait = p.slice
 			if end, ok := ctx.Deadline(); ok {
 				wait = max(0, min(wait, time.Until(end)))
+			}
+		}
+		if !until.IsZero() {
+			rest := time.Until(until)
+			if rest <= 0 {
+				return 0, os.ErrDeadlineExceeded
+			}
+			if wait < 0 || rest < wait {
+				wait = rest
 			}
 		}
 	}
