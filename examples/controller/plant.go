@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase/system"
@@ -114,7 +114,7 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	defer end()
 	b := newBoard(ctx, p, clock, wrong, end)
 	b.lock = lock
-	s, err := bustest.Serve("127.0.0.1:0", b)
+	s, err := server.Serve("127.0.0.1:0", b)
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}

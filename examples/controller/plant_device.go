@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase"
@@ -54,9 +54,9 @@ const (
 
 // Exceptions, as package modbus has them.
 const (
-	illegalAddress = bustest.Exception(modbus.IllegalAddress)
-	illegalValue   = bustest.Exception(modbus.IllegalValue)
-	busy           = bustest.Exception(modbus.Busy) // carried out is nothing
+	illegalAddress = server.Exception(modbus.IllegalAddress)
+	illegalValue   = server.Exception(modbus.IllegalValue)
+	busy           = server.Exception(modbus.Busy) // carried out is nothing
 )
 
 // board answers for a plant. A channel that a fault keeps silent, or bad, has no address meanwhile; a plant that is frozen or
@@ -83,13 +83,13 @@ func newBoard(ctx context.Context, plant *sim.Plant, clock timebase.Clock, fault
 }
 
 // tableOf gives the table of a request as the points call it.
-func tableOf(t bustest.Table) modbus.Table {
+func tableOf(t server.Table) modbus.Table {
 	switch t {
-	case bustest.Coil:
+	case server.Coil:
 		return modbus.Coil
-	case bustest.Holding:
+	case server.Holding:
 		return modbus.Holding
-	case bustest.Input:
+	case server.Input:
 		return modbus.Input
 	}
 	return 0
@@ -120,13 +120,13 @@ func (b *board) live() error {
 	}
 }
 
-// Read implements bustest.Device.
-func (b *board) Read(r bustest.Request, out []uint16) error {
+// Read implements server.Model.
+func (b *board) Read(r server.Request, out []uint16) error {
 	b.begin()
 	if err := b.live(); err != nil {
 		return err
 	}
-	if r.Table == bustest.Input && r.Address >= regTruth {
+	if r.Table == server.Input && r.Address >= regTruth {
 		return b.truth(r.Address-regTruth, out)
 	}
 	channels := b.channel[tableOf(r.Table)]
@@ -165,10 +165,10 @@ func (b *board) truth(at uint16, out []uint16) error {
 	return nil
 }
 
-// Write implements bustest.Device.
-func (b *board) Write(r bustest.Request, values []uint16) error {
+// Write implements server.Model.
+func (b *board) Write(r server.Request, values []uint16) error {
 	b.begin()
-	if r.Table == bustest.Coil && len(values) == 1 && values[0] == 1 {
+	if r.Table == server.Coil && len(values) == 1 && values[0] == 1 {
 		switch r.Address {
 		case coilEnd:
 			b.end()
@@ -196,7 +196,7 @@ func (b *board) Write(r bustest.Request, values []uint16) error {
 }
 
 // output finds the output that the i-th value of a request is for, and refuses a value that it cannot have.
-func (b *board) output(r bustest.Request, i int, v uint16) (*modbus.Point, error) {
+func (b *board) output(r server.Request, i int, v uint16) (*modbus.Point, error) {
 	if int(r.Address)+i > math.MaxUint16 {
 		return nil, illegalAddress
 	}

@@ -8,22 +8,22 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
 func Example() {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Input, 30, 0x0001, 0x86A0)
-	server, err := bustest.Serve("127.0.0.1:0", memory)
+	memory := server.NewMemory()
+	memory.Set(server.Input, 30, 0x0001, 0x86A0)
+	far, err := server.Serve("127.0.0.1:0", memory)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = server.Close() }()
+	defer func() { _ = far.Close() }()
 
-	port, err := modbus.NewPort(server.Addr(), []modbus.Point{
+	port, err := modbus.NewPort(far.Addr(), []modbus.Point{
 		{Channel: "do/1", Table: modbus.Coil, Address: 0, Form: tag.Bool},
 		{Channel: "tot/1", Table: modbus.Input, Address: 30, Words: 2, Form: tag.Int},
 	}, &modbus.PortOptions{Period: 10 * time.Millisecond, Unit: 1})
@@ -40,7 +40,7 @@ func Example() {
 			cancel()
 		}
 	})
-	fmt.Println(memory.Get(bustest.Coil, 0), err)
+	fmt.Println(memory.Get(server.Coil, 0), err)
 	// Output:
 	// do/1 0 GOOD
 	// tot/1 100000 GOOD
@@ -49,13 +49,13 @@ func Example() {
 }
 
 func ExampleDial() {
-	server, err := bustest.Serve("127.0.0.1:0", bustest.NewMemory())
+	far, err := server.Serve("127.0.0.1:0", server.NewMemory())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx := context.Background()
-	client, err := modbus.Dial(ctx, server.Addr(), &modbus.Options{Timeout: time.Second})
+	client, err := modbus.Dial(ctx, far.Addr(), &modbus.Options{Timeout: time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -65,7 +65,7 @@ func ExampleDial() {
 	out := make([]uint16, 1)
 	fmt.Println(client.ReadHolding(ctx, 1, 7, out), out)
 
-	_ = server.Close()
+	_ = far.Close()
 	err = client.WriteRegister(ctx, 1, 7, 43)
 	fmt.Println(errors.Is(err, modbus.ErrUnknown), errors.Is(err, modbus.ErrRefused))
 	err = client.WriteRegister(ctx, 1, 7, 44)

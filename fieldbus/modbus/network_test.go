@@ -13,20 +13,21 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/stretchr/testify/require"
 )
 
-func serve(t *testing.T, d bustest.Device) *bustest.Server {
+func serve(t *testing.T, d server.Model) *server.Server {
 	t.Helper()
-	s, err := bustest.Serve("127.0.0.1:0", d)
+	s, err := server.Serve("127.0.0.1:0", d)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
 func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
-	memory := bustest.NewMemory()
+	memory := server.NewMemory()
 	c, err := Dial(t.Context(), serve(t, memory).Addr(), nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
@@ -40,7 +41,7 @@ func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
 	require.Equal(t, []bool{6: true, 8: false}, coils)
 
 	require.NoError(t, c.WriteRegister(ctx, 1, 65_535, 0xABCD))
-	require.EqualValues(t, 0xABCD, memory.Get(bustest.Holding, 65_535))
+	require.EqualValues(t, 0xABCD, memory.Get(server.Holding, 65_535))
 	many := make([]uint16, MaxWrite)
 	for i := range many {
 		many[i] = uint16(i * 500)
@@ -50,20 +51,20 @@ func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
 	require.NoError(t, c.ReadHolding(ctx, 1, 99, out))
 	require.Equal(t, append(append([]uint16{0}, many...), 0), out)
 
-	memory.Set(bustest.Input, 7, 1, 2, 3)
+	memory.Set(server.Input, 7, 1, 2, 3)
 	require.NoError(t, c.ReadInput(ctx, 255, 8, out[:2]))
 	require.Equal(t, []uint16{2, 3}, out[:2])
 }
 
 // refuser is a device that refuses everything.
-type refuser struct{ e bustest.Exception }
+type refuser struct{ e server.Exception }
 
-func (r refuser) Read(bustest.Request, []uint16) error  { return r.e }
-func (r refuser) Write(bustest.Request, []uint16) error { return r.e }
+func (r refuser) Read(server.Request, []uint16) error  { return r.e }
+func (r refuser) Write(server.Request, []uint16) error { return r.e }
 
 func TestTheExceptionsOfTheServerArriveAsTheyWere(t *testing.T) {
 	for _, e := range []Exception{1, 2, 3, 4, 5, 6, 8, 10, 11} {
-		c, err := Dial(t.Context(), serve(t, refuser{bustest.Exception(e)}).Addr(), nil)
+		c, err := Dial(t.Context(), serve(t, refuser{server.Exception(e)}).Addr(), nil)
 		require.NoError(t, err)
 		for _, x := range calls {
 			require.ErrorIs(t, x.call(t.Context(), c), e, x.name)
@@ -142,8 +143,8 @@ func TestAPortAtAFrozenDeviceTellsBadWithinItsTimeout(t *testing.T) {
 }
 
 func TestAPortComesBackWhenItsDeviceDoes(t *testing.T) {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Holding, 4, 1, 2)
+	memory := server.NewMemory()
+	memory.Set(server.Holding, 4, 1, 2)
 	s := serve(t, memory)
 	p, err := NewPort(s.Addr(), onePoint, &PortOptions{Period: time.Millisecond, Timeout: time.Second})
 	require.NoError(t, err)
@@ -153,12 +154,12 @@ func TestAPortComesBackWhenItsDeviceDoes(t *testing.T) {
 	until(t, raws, tag.Bad)
 	require.Error(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 7}))
 
-	memory.Set(bustest.Holding, 4, 3, 4)
-	again, err := bustest.Serve(s.Addr(), memory)
+	memory.Set(server.Holding, 4, 3, 4)
+	again, err := server.Serve(s.Addr(), memory)
 	require.NoError(t, err)
 	require.EqualValues(t, 0x3_0004, until(t, raws, tag.Good).Bits)
 	require.NoError(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 0x5_0006}))
-	require.EqualValues(t, 6, memory.Get(bustest.Holding, 5))
+	require.EqualValues(t, 6, memory.Get(server.Holding, 5))
 	connects, down := p.State()
 	require.NoError(t, down)
 	require.GreaterOrEqual(t, connects, 2)
@@ -166,7 +167,7 @@ func TestAPortComesBackWhenItsDeviceDoes(t *testing.T) {
 }
 
 // relayed puts a wire before the server that spoils replies.
-func relayed(t *testing.T, s *bustest.Server, spoil func(request, reply []byte) ([]byte, error)) string {
+func relayed(t *testing.T, s *server.Server, spoil func(request, reply []byte) ([]byte, error)) string {
 	t.Helper()
 	r, err := bustest.NewRelay("127.0.0.1:0", s.Addr(), spoil)
 	require.NoError(t, err)
@@ -178,8 +179,8 @@ func relayed(t *testing.T, s *bustest.Server, spoil func(request, reply []byte) 
 }
 
 func TestAPortSurvivesAWireThatGoesBad(t *testing.T) {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Holding, 4, 1, 2)
+	memory := server.NewMemory()
+	memory.Set(server.Holding, 4, 1, 2)
 	var noise atomic.Pointer[[]byte]
 	addr := relayed(t, serve(t, memory), func(_, reply []byte) ([]byte, error) {
 		if b := noise.Load(); b != nil {
@@ -199,9 +200,9 @@ func TestAPortSurvivesAWireThatGoesBad(t *testing.T) {
 }
 
 func TestOverARealWireRepliesDoubledAndOutOfTurnBringNoWrongValue(t *testing.T) {
-	memory := bustest.NewMemory()
+	memory := server.NewMemory()
 	for i := range 1 << 16 {
-		memory.Set(bustest.Holding, uint16(i), uint16(i))
+		memory.Set(server.Holding, uint16(i), uint16(i))
 	}
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 3))

@@ -52,7 +52,7 @@ var modules = []module{
 	{prefix: "github.com/tarm/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/warthog618/go-gpiocdev", in: []string{"hal/linux"}},
 	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua"}},
-	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/bustest"}},
+	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/modbus/server"}},
 	{prefix: "github.com/looplab/fsm", in: []string{"recipe/library"}, tests: true},
 	{prefix: "github.com/santhosh-tekuri/jsonschema/v6", tests: true}, // the schemas for editors are held against the parsers
 	{prefix: "github.com/stretchr/testify/require", tests: true},
