@@ -15,18 +15,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calls are the six functions, by what they ask for, and whether they write.
+// calls are the ten functions, by what they ask for, and whether they write.
 var calls = []struct {
 	name   string
 	writes bool
 	call   func(context.Context, *Client) error
 }{
 	{"read coils", false, func(ctx context.Context, c *Client) error { return c.ReadCoils(ctx, 7, 5, make([]bool, 11)) }},
+	{"read discrete", false, func(ctx context.Context, c *Client) error { return c.ReadDiscrete(ctx, 7, 5, make([]bool, 11)) }},
 	{"read holding", false, func(ctx context.Context, c *Client) error { return c.ReadHolding(ctx, 7, 5, make([]uint16, 3)) }},
 	{"read input", false, func(ctx context.Context, c *Client) error { return c.ReadInput(ctx, 7, 5, make([]uint16, 3)) }},
 	{"write coil", true, func(ctx context.Context, c *Client) error { return c.WriteCoil(ctx, 7, 5, true) }},
 	{"write register", true, func(ctx context.Context, c *Client) error { return c.WriteRegister(ctx, 7, 5, 9) }},
+	{"write coils", true, func(ctx context.Context, c *Client) error { return c.WriteCoils(ctx, 7, 5, make([]bool, 11)) }},
 	{"write registers", true, func(ctx context.Context, c *Client) error { return c.WriteRegisters(ctx, 7, 5, []uint16{1, 2}) }},
+	{"mask write", true, func(ctx context.Context, c *Client) error { return c.MaskWrite(ctx, 7, 5, 9, 2) }},
+	{"read and write", true, func(ctx context.Context, c *Client) error {
+		return c.ReadWriteRegisters(ctx, 7, 5, make([]uint16, 3), 2, []uint16{1, 2})
+	}},
 }
 
 func TestWhatTheDeviceHoldsIsWhatIsRead(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func unhex(t *testing.T, text string) []byte {
+func unhex(t testing.TB, text string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 	require.NoError(t, err)
@@ -19,36 +19,59 @@ func unhex(t *testing.T, text string) []byte {
 
 var exchanges = []struct {
 	name    string
-	q       request
-	words   []uint16
+	id      uint16
+	q       query
 	request string
 	reply   string
 }{
-	{"coils", request{id: 0x1234, unit: 0x11, function: readCoils, address: 0x13, value: 0x13}, nil,
+	{"coils", 0x1234, query{unit: 0x11, function: readCoils, address: 0x13, count: 0x13},
 		"1234 0000 0006 11 01 0013 0013", "1234 0000 0006 11 01 03 CD6B05"},
-	{"holding registers", request{id: 1, unit: 1, function: readHolding, address: 0x6B, value: 3}, nil,
+	{"discrete inputs", 5, query{unit: 0x11, function: readDiscrete, address: 0xC4, count: 0x16},
+		"0005 0000 0006 11 02 00C4 0016", "0005 0000 0006 11 02 03 ACDB35"},
+	{"holding registers", 1, query{unit: 1, function: readHolding, address: 0x6B, count: 3},
 		"0001 0000 0006 01 03 006B 0003", "0001 0000 0009 01 03 06 022B 0000 0064"},
-	{"input registers", request{id: 2, unit: 255, function: readInput, address: 8, value: 1}, nil,
+	{"input registers", 2, query{unit: 255, function: readInput, address: 8, count: 1},
 		"0002 0000 0006 FF 04 0008 0001", "0002 0000 0005 FF 04 02 000A"},
-	{"write of a coil", request{id: 3, unit: 0, function: writeCoil, address: 0xAC, value: coilOn}, nil,
+	{"write of a coil", 3, query{unit: 0, function: writeCoil, address: 0xAC, value: coilOn},
 		"0003 0000 0006 00 05 00AC FF00", "0003 0000 0006 00 05 00AC FF00"},
-	{"write of a register", request{id: 4, unit: 1, function: writeRegister, address: 1, value: 3}, nil,
+	{"write of a register", 4, query{unit: 1, function: writeRegister, address: 1, value: 3},
 		"0004 0000 0006 01 06 0001 0003", "0004 0000 0006 01 06 0001 0003"},
-	{"write of registers", request{id: 0xFFFF, unit: 1, function: writeRegisters, address: 1, value: 2}, []uint16{0x000A, 0x0102},
+	{"write of coils", 6, query{unit: 1, function: writeCoils, address: 0x13, count: 10,
+		bits: []bool{true, false, true, true, false, false, true, true, true, false}},
+		"0006 0000 0009 01 0F 0013 000A 02 CD01", "0006 0000 0006 01 0F 0013 000A"},
+	{"write of registers", 0xFFFF, query{unit: 1, function: writeRegisters, address: 1, count: 2, words: []uint16{0x000A, 0x0102}},
 		"FFFF 0000 000B 01 10 0001 0002 04 000A 0102", "FFFF 0000 0006 01 10 0001 0002"},
+	{"mask write", 7, query{unit: 1, function: maskWrite, address: 4, value: 0xF2, or: 0x25},
+		"0007 0000 0008 01 16 0004 00F2 0025", "0007 0000 0008 01 16 0004 00F2 0025"},
+	{"read and write", 8, query{unit: 1, function: readWrite, address: 3, count: 6, to: 14, words: []uint16{255, 255, 255}},
+		"0008 0000 0011 01 17 0003 0006 000E 0003 06 00FF 00FF 00FF", "0008 0000 000F 01 17 0C 00FE 0ACD 0001 0003 000D 00FF"},
+}
+
+// taken is what a wire with that query under way makes of b.
+func taken(id uint16, q *query, b []byte) (size int, err error) {
+	if len(b) < refusal {
+		return refusal, nil
+	}
+	w := wire{id: id}
+	return w.match(q, b)
 }
 
 func TestARequestIsSentAsTheProtocolSays(t *testing.T) {
 	for _, x := range exchanges {
-		require.Equal(t, unhex(t, x.request), x.q.appendTo(nil, x.words), x.name)
+		require.Equal(t, unhex(t, x.request), appendFrame(nil, x.id, &x.q), x.name)
 	}
 }
 
 func TestTheLongestFramesFit(t *testing.T) {
-	q := request{function: writeRegisters, value: MaxWrite}
-	require.LessOrEqual(t, len(q.appendTo(nil, make([]uint16, MaxWrite))), maxFrame)
-	for _, q := range []request{{function: readCoils, value: MaxCoils}, {function: readInput, value: MaxRead}} {
-		require.Less(t, q.size(), maxFrame, "there must be room for a byte that follows")
+	for _, q := range []query{
+		{function: writeRegisters, count: MaxWrite, words: make([]uint16, MaxWrite)},
+		{function: writeCoils, count: MaxWriteCoils, bits: make([]bool, MaxWriteCoils)},
+		{function: readWrite, count: MaxRead, words: make([]uint16, MaxReadWrite)},
+	} {
+		require.LessOrEqual(t, len(appendFrame(nil, 1, &q)), maxFrame, q.String())
+	}
+	for _, q := range []query{{function: readCoils, count: MaxCoils}, {function: readInput, count: MaxRead}} {
+		require.Less(t, headerSize+q.size(), maxFrame, "there must be room for a byte that follows")
 	}
 }
 
@@ -56,11 +79,11 @@ func TestTheAnswerIsTakenOnlyWhenItIsWhole(t *testing.T) {
 	for _, x := range exchanges {
 		reply := unhex(t, x.reply)
 		for n := range reply {
-			size, err := x.q.check(reply[:n])
+			size, err := taken(x.id, &x.q, reply[:n])
 			require.NoError(t, err, "%s: %d bytes", x.name, n)
 			require.Greater(t, size, n, x.name)
 		}
-		size, err := x.q.check(reply)
+		size, err := taken(x.id, &x.q, reply)
 		require.NoError(t, err, x.name)
 		require.Equal(t, len(reply), size, x.name)
 	}
@@ -70,20 +93,20 @@ func TestNoOtherHeadAndNoOtherEchoIsTaken(t *testing.T) {
 	for _, x := range exchanges {
 		reply := unhex(t, x.reply)
 		fixed := 9 // head and byte count
-		if x.q.writes() {
+		if x.q.writes() && x.q.function != readWrite {
 			fixed = len(reply)
 		}
 		for i := range fixed {
 			for flip := 1; flip < 256; flip++ {
 				bad := append([]byte(nil), reply...)
 				bad[i] ^= byte(flip)
-				_, err := x.q.check(bad)
+				_, err := taken(x.id, &x.q, bad)
 				require.ErrorIs(t, err, ErrStray, "%s: byte %d is %02x", x.name, i, bad[i])
 			}
 		}
-		_, err := x.q.check(append(reply, 0))
+		_, err := taken(x.id, &x.q, append(reply, 0))
 		require.ErrorIs(t, err, ErrStray, "%s: one more byte", x.name)
-		_, err = x.q.check(append(reply, reply...))
+		_, err = taken(x.id, &x.q, append(reply, reply...))
 		require.ErrorIs(t, err, ErrStray, "%s: doubled", x.name)
 	}
 }
@@ -91,13 +114,13 @@ func TestNoOtherHeadAndNoOtherEchoIsTaken(t *testing.T) {
 func TestAnExceptionIsAnAnswerOnlyWithTheRightHead(t *testing.T) {
 	for _, x := range exchanges {
 		for code := range 256 {
-			_, err := x.q.check(refused(unhex(t, x.request), Exception(code)))
+			_, err := taken(x.id, &x.q, refused(unhex(t, x.request), Exception(code)))
 			require.Equal(t, Exception(code), err, x.name)
 		}
 		for i := range 8 {
 			bad := refused(unhex(t, x.request), Busy)
 			bad[i]++
-			_, err := x.q.check(bad)
+			_, err := taken(x.id, &x.q, bad)
 			require.ErrorIs(t, err, ErrStray, "%s: byte %d", x.name, i)
 		}
 	}
@@ -112,22 +135,20 @@ func TestExceptionsSayWhatTheyMean(t *testing.T) {
 
 func FuzzReply(f *testing.F) {
 	for _, x := range exchanges {
-		reply, err := hex.DecodeString(strings.ReplaceAll(x.reply, " ", ""))
-		require.NoError(f, err)
-		f.Add(reply, x.q.id, x.q.unit, x.q.function, x.q.address, x.q.value)
+		f.Add(unhex(f, x.reply), x.id, x.q.unit, x.q.function, x.q.address, max(x.q.value, x.q.count))
 	}
 	f.Add([]byte{0, 1, 0, 0, 0, 3, 1, 0x83, 2}, uint16(1), uint8(1), uint8(3), uint16(0), uint16(125))
 	f.Add([]byte{0, 1, 0, 0, 0xFF, 0xFF, 1, 3, 0xFF}, uint16(1), uint8(1), uint8(3), uint16(0), uint16(125))
-	functions := []uint8{readCoils, readHolding, readInput, writeCoil, writeRegister, writeRegisters}
+	functions := []uint8{readCoils, readDiscrete, readHolding, readInput, writeCoil, writeRegister, writeCoils, writeRegisters, maskWrite, readWrite}
 	f.Fuzz(func(t *testing.T, b []byte, id uint16, unit, function uint8, address, value uint16) {
-		q := request{id: id, unit: unit, function: functions[int(function)%len(functions)], address: address, value: value}
-		switch {
-		case q.function == readCoils:
-			q.value = value%MaxCoils + 1
-		case !q.writes():
-			q.value = value%MaxRead + 1
+		q := query{unit: unit, function: functions[int(function)%len(functions)], address: address, value: value, count: value, or: value}
+		switch q.function {
+		case readCoils, readDiscrete:
+			q.count = value%MaxCoils + 1
+		case readHolding, readInput, readWrite:
+			q.count = value%MaxRead + 1
 		}
-		size, err := q.check(b)
+		size, err := taken(id, &q, b)
 		if err != nil {
 			return
 		}
@@ -137,14 +158,14 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		// What was taken is what a right device would have sent, values of reads apart.
-		want := right(q.appendTo(nil, nil), func(table Table, a uint16) uint16 {
+		want := right(appendFrame(nil, id, &q), func(table Table, a uint16) uint16 {
 			i := int(a - address)
-			if table == Coil {
-				return uint16(b[bodyAt+i/8] >> (i % 8) & 1)
+			if table == Coil || table == Discrete {
+				return uint16(b[9+i/8] >> (i % 8) & 1)
 			}
-			return uint16(b[bodyAt+2*i])<<8 | uint16(b[bodyAt+2*i+1])
+			return uint16(b[9+2*i])<<8 | uint16(b[9+2*i+1])
 		})
-		if b = append([]byte(nil), b...); q.function == readCoils {
+		if b = append([]byte(nil), b...); q.function == readCoils || q.function == readDiscrete {
 			b[len(b)-1], want[len(want)-1] = 0, 0 // the bits beyond the last coil are free
 		}
 		require.Equal(t, want, b)

@@ -8,50 +8,54 @@
 // answered is neither done nor refused: it is unknown, and says so.
 //
 // The package starts no goroutine, scales nothing and repeats nothing: neither a request that failed nor a value that is old.
-// It speaks functions 1, 3, 4, 5, 6 and 16 over TCP, with one request in flight for each connection.
+// It speaks functions 1 to 6, 15, 16, 22 and 23 over TCP.
 package modbus
 
 import (
-	"errors"
 	"strconv"
+
+	"github.com/batchkit/batchkit/fieldbus"
 )
 
 // Table is one of the address spaces of a device. The zero value is none.
 type Table uint8
 
-// The tables that this package reads and writes. Addresses within each count from 0, as they do on the wire: what manuals call
-// coil 1, register 40001 or register 30001 has address 0.
+// The tables; each is the number of the function that reads it. Addresses within each count from 0, as they do on the wire: what
+// manuals call coil 1, input 10001, register 40001 or register 30001 has address 0.
 const (
-	Coil    Table = iota + 1 // bits, read by function 1 and written by 5
-	Holding                  // registers of 16 bits, read by 3 and written by 6 and 16
-	Input                    // registers of 16 bits, read by 4
+	Coil     Table = iota + 1 // bits, read by function 1 and written by 5 and 15
+	Discrete                  // bits, read by 2
+	Holding                   // registers of 16 bits, read by 3 and 23 and written by 6, 16, 22 and 23
+	Input                     // registers of 16 bits, read by 4
 )
 
-// String gives coil, holding or input.
+// String gives coil, discrete, holding or input.
 func (t Table) String() string {
 	if t < Coil || t > Input {
 		return "table(" + strconv.Itoa(int(t)) + ")"
 	}
-	return [...]string{"coil", "holding", "input"}[t-Coil]
+	return [...]string{"coil", "discrete", "holding", "input"}[t-Coil]
 }
 
 // The limits of one exchange, from the protocol.
 const (
-	MaxCoils = 2000 // of one read
-	MaxRead  = 125  // registers of one read
-	MaxWrite = 123  // registers of one write
+	MaxCoils      = 2000 // or discrete inputs, of one read
+	MaxRead       = 125  // registers of one read
+	MaxWriteCoils = 1968 // of one write
+	MaxWrite      = 123  // registers of one write
+	MaxReadWrite  = 121  // registers that are written by one exchange that reads, too
 )
 
-// Errors that a caller branches on.
+// Errors that a caller branches on: those of every field bus.
 var (
 	// ErrDown: there is no connection, or it was given up; dial again. Nothing was sent.
-	ErrDown = errors.New("no connection")
-	// ErrStray: what came in is not the answer to the request. The connection was closed.
-	ErrStray = errors.New("not the answer to this request")
+	ErrDown = fieldbus.ErrDown
+	// ErrStray: what came in is not the answer to the request. Over TCP the connection was closed.
+	ErrStray = fieldbus.ErrStray
 	// ErrRefused: the device, or the description that it was given here, does not allow the write. Nothing was written.
-	ErrRefused = errors.New("write refused")
+	ErrRefused = fieldbus.ErrRefused
 	// ErrUnknown: the write was sent and may have been carried out, or be carried out yet. Read back before writing again.
-	ErrUnknown = errors.New("outcome of the write unknown")
+	ErrUnknown = fieldbus.ErrUnknown
 )
 
 // Exception is a device's answer that it will not do what it was asked; find it with errors.As. The connection stays in use.

@@ -67,7 +67,11 @@ func TestTheExceptionsOfTheServerArriveAsTheyWere(t *testing.T) {
 		c, err := Dial(t.Context(), serve(t, refuser{server.Exception(e)}).Addr(), nil)
 		require.NoError(t, err)
 		for _, x := range calls {
-			require.ErrorIs(t, x.call(t.Context(), c), e, x.name)
+			want := e
+			if x.name == "mask write" || x.name == "read and write" {
+				want = IllegalFunction // this server has them not
+			}
+			require.ErrorIs(t, x.call(t.Context(), c), want, x.name)
 		}
 		require.NoError(t, c.Close())
 	}
@@ -227,14 +231,11 @@ func TestOverARealWireRepliesDoubledAndOutOfTurnBringNoWrongValue(t *testing.T) 
 		return reply, nil
 	})
 	var c *Client
-	last, right, wires := uint16(seed), 0, 0
+	right, wires := 0, 0
 	for n := range 3000 {
-		if c == nil || c.closed.Load() {
-			if c != nil {
-				last = c.retire()
-			}
+		if c == nil || over(c) {
 			var err error
-			c, err = dial(t.Context(), addr, nil, last)
+			c, err = Dial(t.Context(), addr, &Options{After: c})
 			require.NoError(t, err)
 			wires++
 		}

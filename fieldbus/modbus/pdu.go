@@ -7,6 +7,27 @@ import (
 	"fmt"
 )
 
+// The functions.
+const (
+	readCoils      = 1
+	readDiscrete   = 2
+	readHolding    = 3
+	readInput      = 4
+	writeCoil      = 5
+	writeRegister  = 6
+	writeCoils     = 15
+	writeRegisters = 16
+	maskWrite      = 22
+	readWrite      = 23
+)
+
+const (
+	exception = 0x80 // set in the function of a refusal
+	coilOn    = 0xFF00
+	maxPDU    = 253
+	valuesAt  = 2 // where the values of a read begin in its answer's PDU
+)
+
 // query is one question, and so all that its answer must match.
 type query struct {
 	unit     uint8
@@ -16,7 +37,49 @@ type query struct {
 	value    uint16   // of functions 5 and 6; the AND mask of 22
 	or       uint16   // the OR mask of 22
 	to       uint16   // address that 23 writes to
-	words    []uint16 // what 15 (0 or 1 each), 16 and 23 write
+	words    []uint16 // what 16 and 23 write
+	bits     []bool   // what 15 writes
+}
+
+// String says what is asked.
+func (q *query) String() string {
+	what := ""
+	switch q.function {
+	case readCoils:
+		what = fmt.Sprintf("read %d coils", q.count)
+	case readDiscrete:
+		what = fmt.Sprintf("read %d discrete inputs", q.count)
+	case readHolding:
+		what = fmt.Sprintf("read %d holding registers", q.count)
+	case readInput:
+		what = fmt.Sprintf("read %d input registers", q.count)
+	case writeCoil:
+		return fmt.Sprintf("unit %d: write coil at address %d", q.unit, q.address)
+	case writeRegister:
+		return fmt.Sprintf("unit %d: write register at address %d", q.unit, q.address)
+	case writeCoils:
+		what = fmt.Sprintf("write %d coils", q.count)
+	case writeRegisters:
+		what = fmt.Sprintf("write %d registers", q.count)
+	case maskWrite:
+		return fmt.Sprintf("unit %d: mask-write register at address %d", q.unit, q.address)
+	case readWrite:
+		what = fmt.Sprintf("write %d registers from address %d, read %d", len(q.words), q.to, q.count)
+	default:
+		what = fmt.Sprintf("function %d: %d values", q.function, q.count)
+	}
+	return fmt.Sprintf("unit %d: %s from address %d", q.unit, what, q.address)
+}
+
+// within refuses what does not fit one exchange: n values from an address on, of which one exchange carries limit.
+func within(address uint16, n, limit int) error {
+	if n < 1 || n > limit {
+		return fmt.Errorf("%d values: one exchange carries 1 to %d", n, limit)
+	}
+	if int(address)+n > 1<<16 {
+		return fmt.Errorf("%d values from address %d: the last address is 65535", n, address)
+	}
+	return nil
 }
 
 // writes tells whether the query changes anything in the device.
@@ -38,12 +101,14 @@ func (q *query) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, q.count)
 	switch q.function {
 	case writeCoils:
-		n := (len(q.words) + 7) / 8
-		b = append(b, byte(n))
-		at := len(b)
-		b = append(b, make([]byte, n)...)
-		for i, w := range q.words {
-			b[at+i/8] |= byte(w&1) << (i % 8)
+		b = append(b, byte((len(q.bits)+7)/8))
+		for i, on := range q.bits {
+			if i%8 == 0 {
+				b = append(b, 0)
+			}
+			if on {
+				b[len(b)-1] |= 1 << (i % 8)
+			}
 		}
 	case readWrite:
 		b = binary.BigEndian.AppendUint16(b, q.to)

@@ -30,7 +30,7 @@ func (p *Point) check() error {
 	switch {
 	case p.Channel == "":
 		return errors.New("channel has no name")
-	case p.Table < Coil || p.Table > Input:
+	case p.Table < Coil || p.Table > Input || p.Table == Discrete:
 		return fmt.Errorf("%v is none of coil, holding and input", p.Table)
 	case p.Words < 0 || p.words() != 1 && p.Words != 2 && p.Words != 4:
 		return fmt.Errorf("%d words: must be 1, 2 or 4", p.Words)

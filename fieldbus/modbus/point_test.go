@@ -89,7 +89,7 @@ func TestAPortRefusesAllThatCannotBeAtOnce(t *testing.T) {
 		{[]Point{fine, fine}, nil, `modbus: port "x": point 2, channel "a": channel has another point already`},
 		{[]Point{{Table: Coil}}, nil, "channel has no name"},
 		{[]Point{{Channel: "b"}}, nil, "table(0) is none of coil, holding and input"},
-		{[]Point{{Channel: "b", Table: 4}}, nil, "table(4) is none"},
+		{[]Point{{Channel: "b", Table: 5}}, nil, "table(5) is none"},
 		{[]Point{{Channel: "b", Table: Holding, Form: tag.Int, Words: 3}}, nil, "3 words: must be 1, 2 or 4"},
 		{[]Point{{Channel: "b", Table: Holding, Form: tag.Int, Words: -1}}, nil, "-1 words"},
 		{[]Point{{Channel: "b", Table: Coil, Form: tag.Int}}, nil, "form int does not lie in 1 words of table coil"},
@@ -172,7 +172,7 @@ func TestEveryPlanReadsEveryPointWholeOnceAndWithinLimits(t *testing.T) {
 	for range 300 {
 		var points []Point
 		for range 1 + rng.IntN(200) {
-			table := Table(1 + rng.IntN(3))
+			table := []Table{Coil, Holding, Input}[rng.IntN(3)]
 			words := 1
 			if table != Coil {
 				words = 1 << rng.IntN(3)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -22,7 +21,7 @@ const (
 type poller struct {
 	port  *Port
 	emit  func(tag.Raw)
-	last  uint16 // transaction, over all connections: a late reply from an older one has another
+	last  *Client // of the connection before
 	plan  *plan
 	all   []*Point
 	words [MaxRead]uint16
@@ -33,7 +32,7 @@ type poller struct {
 
 func newPoller(p *Port, emit func(tag.Raw)) *poller {
 	w := &poller{
-		port: p, emit: emit, last: uint16(rand.Uint32()),
+		port: p, emit: emit,
 		out: make([]tag.Raw, len(p.points)), raws: make(map[*Point]*tag.Raw, len(p.points)),
 	}
 	for i := range p.points {
@@ -80,11 +79,14 @@ func (p *Port) Watch(ctx context.Context, emit func(tag.Raw)) error {
 // connection dials and polls until something fails. Synced tells whether every point was read once.
 func (w *poller) connection(ctx context.Context) (synced bool, err error) {
 	p := w.port
-	c, err := dial(ctx, p.addr, &p.client, w.last)
+	o := p.client
+	o.After = w.last
+	c, err := Dial(ctx, p.addr, &o)
 	if err != nil {
 		return false, err
 	}
-	defer func() { w.last = c.retire() }()
+	w.last = c
+	defer func() { _ = c.Close() }() // what ended it is what matters
 	w.plan = newPlan(p.points, p.gap)
 	for next := p.clock.Now(); ; {
 		if err := w.round(ctx, c); err != nil {

@@ -105,17 +105,23 @@ func right(request []byte, value func(table Table, address uint16) uint16) []byt
 	address, n := binary.BigEndian.Uint16(request[8:]), int(binary.BigEndian.Uint16(request[10:]))
 	reply := append([]byte(nil), request[:8]...)
 	switch request[7] {
-	case readCoils:
+	case readCoils, readDiscrete:
 		bits := make([]byte, (n+7)/8)
 		for i := range n {
-			bits[i/8] |= byte(value(Coil, address+uint16(i))&1) << (i % 8)
+			bits[i/8] |= byte(value(Table(request[7]), address+uint16(i))&1) << (i % 8)
 		}
 		reply = append(append(reply, byte(len(bits))), bits...)
-	case readHolding, readInput:
+	case readHolding, readInput, readWrite:
+		table := Holding
+		if request[7] == readInput {
+			table = Input
+		}
 		reply = append(reply, byte(2*n))
 		for i := range uint16(n) {
-			reply = binary.BigEndian.AppendUint16(reply, value(Table(request[7]-1), address+i))
+			reply = binary.BigEndian.AppendUint16(reply, value(table, address+i))
 		}
+	case maskWrite:
+		reply = append(reply, request[8:14]...)
 	default:
 		reply = append(reply, request[8:12]...)
 	}
@@ -145,7 +151,9 @@ func (f *far) client(t *testing.T, timeout time.Duration) *Client {
 // isErr is errors.Is, as a value.
 func isErr(err, target error) bool { return errors.Is(err, target) }
 
-func TestTheTablesOfTheRigAreThoseOfThePackage(t *testing.T) {
-	require.Equal(t, Holding, Table(readHolding-1))
-	require.Equal(t, Input, Table(readInput-1))
+func TestATableIsTheFunctionThatReadsIt(t *testing.T) {
+	require.Equal(t, []Table{readCoils, readDiscrete, readHolding, readInput}, []Table{Coil, Discrete, Holding, Input})
 }
+
+// over tells whether the connection was given up.
+func over(c *Client) bool { return c.line.(*wire).down() != nil }
