@@ -5,6 +5,8 @@ package modbus
 import (
 	"cmp"
 	"slices"
+
+	"github.com/batchkit/batchkit/fieldbus"
 )
 
 // span is one block that is read. It covers order[from:to] of its layout.
@@ -27,7 +29,7 @@ type rules struct {
 // layout is how a list of places is read.
 type layout struct {
 	places []*place
-	order  []int // indices of places, by table and address
+	order  []int // indices of places that can be read, by table and address
 	spans  []span
 }
 
@@ -35,7 +37,9 @@ type layout struct {
 func newLayout(places []*place, r *rules) *layout {
 	l := &layout{places: places}
 	for i := range places {
-		l.order = append(l.order, i)
+		if places[i].access != fieldbus.WriteOnly {
+			l.order = append(l.order, i)
+		}
 	}
 	slices.SortStableFunc(l.order, func(a, b int) int {
 		return cmp.Or(cmp.Compare(places[a].table, places[b].table), cmp.Compare(places[a].first, places[b].first))

@@ -51,8 +51,8 @@ func newPlace(pt *fieldbus.Point) (p place, err error) {
 	}
 	switch {
 	case pt.Type == fieldbus.String:
-		p.count = (pt.Length + 1) / 2
-		bad(pt.Length < 1 || p.count > MaxRead, "string of %d bytes: 1 to %d can be read at once", pt.Length, 2*MaxRead)
+		p.count = (min(max(pt.Length, 1), 2*MaxRead) + 1) / 2
+		bad(pt.Length < 1 || pt.Length > 2*MaxRead, "string of %d bytes: 1 to %d can be read at once", pt.Length, 2*MaxRead)
 		bad(p.reversed, "a string has its bytes in registers in their order; order is ABCD or BADC")
 		bad(pt.Access != fieldbus.ReadOnly, "a string identifies a device and is never written; make it read-only")
 	case pt.Type < fieldbus.Bool || pt.Type > fieldbus.Float64:
@@ -155,4 +155,10 @@ func short(text string) string {
 		return text[:most] + "..."
 	}
 	return text
+}
+
+// cutPrefix is strings.CutPrefix of what is not empty behind it.
+func cutPrefix(text, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(text, prefix)
+	return rest, ok && rest != ""
 }

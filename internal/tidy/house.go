@@ -30,6 +30,7 @@ var namedEdges = []edge{
 	{"journal/*", "journal", "they read what journal writes"},
 	{"recipe/*", "recipe", "they govern and exchange recipes"},
 	{"fieldbus/*", "fieldbus", "a device driver serves the connection that fieldbus keeps"},
+	{"fieldbus/modbus", "fieldbus/line", "its tests put a device on a line"},
 	{"fieldbus/bustest", "fieldbus/line", "the suite holds a driver against the contract that line declares"},
 	{"batch/runner", "batch/evidence", "a run leaves its package"},
 }
