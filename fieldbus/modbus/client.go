@@ -12,16 +12,11 @@ import (
 // defaultTimeout is what a Timeout of 0 stands for.
 const defaultTimeout = time.Second
 
-// lap is how often a waiting exchange looks whether its context was cancelled. A cancellation is so noticed within lap and the
-// lateness of a timer without a goroutine that would wait for it; the price is a wake-up and a small allocation for each lap
-// that a device makes us wait.
-const lap = 3 * time.Millisecond
-
 // transport carries queries over one line. The client calls do and many for who has the turn, one at a time, and close at any time
 // and more than once.
 //
-// An error of a query that was not sent wraps ErrDown, ErrDoubt or the error of the context and nothing else; any other went
-// through judge. Both end within the transport's time-out for each query, and within 5 ms from the end of ctx.
+// The error of a query that was not sent wraps ErrDown, ErrDoubt or the context's; any other went through judge. Do is not called with
+// a context that is over. Both end within the time-out of each query, and within 5 ms from the end of ctx.
 type transport interface {
 	// do is one exchange. The answer's PDU was held against the query, is no exception, and is valid until the next call.
 	do(ctx context.Context, q *query) (pdu []byte, err error)
@@ -71,15 +66,16 @@ func (c *Client) Close() error {
 
 // begin waits for the turn. What fails before it returns nil was not sent.
 func (c *Client) begin(ctx context.Context) error {
-	if err := ended(ctx, time.Now()); err != nil {
-		return err
-	}
 	select {
 	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		select {
+		case c.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	err := ended(ctx, time.Now())
+	err := ended(ctx)
 	if err != nil {
 		c.end()
 	}
@@ -102,12 +98,12 @@ func judge(q *query, err error) error {
 	}
 }
 
-// ended returns why ctx is over at now, which its own timer may notice later.
-func ended(ctx context.Context, now time.Time) error {
+// ended returns why ctx is over, which its own timer may notice later.
+func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if d, ok := ctx.Deadline(); ok && !now.Before(d) {
+	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
 		return context.DeadlineExceeded
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 const (
 	headerSize = 7                   // transaction, protocol and length of two bytes each, and the unit
 	maxFrame   = headerSize + maxPDU // bytes of the longest frame
+	readSize   = headerSize + 5      // bytes of the request of a read
 	refusal    = headerSize + 2      // bytes of a frame that carries an exception, the shortest there is
 )
 

@@ -4,8 +4,11 @@ package modbus
 
 import (
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -47,13 +50,15 @@ var exchanges = []struct {
 		"0008 0000 0011 01 17 0003 0006 000E 0003 06 00FF 00FF 00FF", "0008 0000 000F 01 17 0C 00FE 0ACD 0001 0003 000D 00FF"},
 }
 
-// taken is what a wire with that query under way makes of b.
-func taken(id uint16, q *query, b []byte) (size int, err error) {
-	if len(b) < refusal {
-		return refusal, nil
+// taken is what a wire with that query under way makes of b: whether it is the answer.
+func taken(id uint16, q *query, b []byte) (bool, error) {
+	w := wire{open: []flight{{q: q, id: id}}}
+	w.got = copy(w.in[:], b)
+	f, pdu, err := w.match()
+	if f.q != nil && (len(w.open) != 0 || w.got != w.from || err == nil && len(pdu) != len(b)-headerSize) {
+		panic("an answer that is more or less than what came in")
 	}
-	w := wire{id: id}
-	return w.match(q, b)
+	return f.q != nil, err
 }
 
 func TestARequestIsSentAsTheProtocolSays(t *testing.T) {
@@ -79,13 +84,13 @@ func TestTheAnswerIsTakenOnlyWhenItIsWhole(t *testing.T) {
 	for _, x := range exchanges {
 		reply := unhex(t, x.reply)
 		for n := range reply {
-			size, err := taken(x.id, &x.q, reply[:n])
+			whole, err := taken(x.id, &x.q, reply[:n])
 			require.NoError(t, err, "%s: %d bytes", x.name, n)
-			require.Greater(t, size, n, x.name)
+			require.False(t, whole, "%s: %d bytes", x.name, n)
 		}
-		size, err := taken(x.id, &x.q, reply)
+		whole, err := taken(x.id, &x.q, reply)
 		require.NoError(t, err, x.name)
-		require.Equal(t, len(reply), size, x.name)
+		require.True(t, whole, x.name)
 	}
 }
 
@@ -133,41 +138,68 @@ func TestExceptionsSayWhatTheyMean(t *testing.T) {
 	require.EqualError(t, Exception(255), "exception 255 (not a code of the protocol)")
 }
 
+// FuzzReply lets anything come in while up to four queries are under way.
 func FuzzReply(f *testing.F) {
 	for _, x := range exchanges {
-		f.Add(unhex(f, x.reply), x.id, x.q.unit, x.q.function, x.q.address, max(x.q.value, x.q.count))
+		b, more := unhex(f, x.reply), unhex(f, x.reply)
+		more[1]++
+		f.Add(b, uint8(0), x.id, x.q.unit, x.q.function, x.q.address, max(x.q.value, x.q.count))
+		f.Add(append(more, b...), uint8(1), x.id, x.q.unit, x.q.function, x.q.address, max(x.q.value, x.q.count))
 	}
-	f.Add([]byte{0, 1, 0, 0, 0, 3, 1, 0x83, 2}, uint16(1), uint8(1), uint8(3), uint16(0), uint16(125))
-	f.Add([]byte{0, 1, 0, 0, 0xFF, 0xFF, 1, 3, 0xFF}, uint16(1), uint8(1), uint8(3), uint16(0), uint16(125))
-	functions := []uint8{readCoils, readDiscrete, readHolding, readInput, writeCoil, writeRegister, writeCoils, writeRegisters, maskWrite, readWrite}
-	f.Fuzz(func(t *testing.T, b []byte, id uint16, unit, function uint8, address, value uint16) {
-		q := query{unit: unit, function: functions[int(function)%len(functions)], address: address, value: value, count: value, or: value}
-		switch q.function {
-		case readCoils, readDiscrete:
-			q.count = value%MaxCoils + 1
-		case readHolding, readInput, readWrite:
-			q.count = value%MaxRead + 1
+	f.Add([]byte{0, 1, 0, 0, 0, 3, 1, 0x83, 2}, uint8(3), uint16(1), uint8(1), uint8(3), uint16(0), uint16(125))
+	f.Add([]byte{0, 1, 0, 0, 0xFF, 0xFF, 1, 3, 0xFF}, uint8(0), uint16(1), uint8(1), uint8(3), uint16(0), uint16(125))
+	f.Fuzz(func(t *testing.T, b []byte, n uint8, id uint16, unit, function uint8, address, value uint16) {
+		w := wire{id: id - 1, most: int(n%4) + 1}
+		w.got = copy(w.in[:], b)
+		for i := range w.most {
+			w.launch(anyQuery(unit, function, address+uint16(i), value), i, time.Time{})
 		}
-		size, err := taken(id, &q, b)
-		if err != nil {
-			return
-		}
-		require.LessOrEqual(t, size, maxFrame)
-		require.GreaterOrEqual(t, size, len(b), "bytes beyond the answer")
-		if size > len(b) {
-			return
-		}
-		// What was taken is what a right device would have sent, values of reads apart.
-		want := right(appendFrame(nil, id, &q), func(table Table, a uint16) uint16 {
-			i := int(a - address)
-			if table == Coil || table == Discrete {
-				return uint16(b[9+i/8] >> (i % 8) & 1)
+		for before := len(w.open); before > 0; before-- {
+			from, open := w.in[w.from:w.got], slices.Clone(w.open)
+			got, pdu, err := w.match()
+			if got.q == nil {
+				require.True(t, err == nil || errors.Is(err, ErrStray), "%v", err)
+				return
 			}
-			return uint16(b[9+2*i])<<8 | uint16(b[9+2*i+1])
-		})
-		if b = append([]byte(nil), b...); q.function == readCoils || q.function == readDiscrete {
-			b[len(b)-1], want[len(want)-1] = 0, 0 // the bits beyond the last coil are free
+			require.Contains(t, open, got)
+			require.NotContains(t, w.open, got)
+			if e, refusal := err.(Exception); refusal {
+				require.Equal(t, refused(append(appendFrame(nil, got.id, got.q), 0), e), from[:9])
+				continue
+			}
+			require.NoError(t, err)
+			takenIsRight(t, got, from[:headerSize+len(pdu)])
 		}
-		require.Equal(t, want, b)
 	})
+}
+
+// anyQuery makes a query that the client could send.
+func anyQuery(unit, function uint8, address, value uint16) *query {
+	functions := []uint8{readCoils, readDiscrete, readHolding, readInput, writeCoil, writeRegister, writeCoils, writeRegisters, maskWrite, readWrite}
+	q := &query{unit: unit, function: function, address: address, value: value, count: value, or: value}
+	if !slices.Contains(functions, function) {
+		q.function = functions[int(function)%len(functions)]
+	}
+	switch q.function {
+	case readCoils, readDiscrete:
+		q.count = value%MaxCoils + 1
+	case readHolding, readInput, readWrite:
+		q.count = value%MaxRead + 1
+	}
+	return q
+}
+
+// takenIsRight claims that a frame is what a right device would have sent, values of reads apart.
+func takenIsRight(t *testing.T, f flight, frame []byte) {
+	want := right(appendFrame(nil, f.id, f.q), func(table Table, a uint16) uint16 {
+		i := int(a - f.q.address)
+		if table == Coil || table == Discrete {
+			return uint16(frame[9+i/8] >> (i % 8) & 1)
+		}
+		return uint16(frame[9+2*i])<<8 | uint16(frame[9+2*i+1])
+	})
+	if frame = slices.Clone(frame); f.q.function == readCoils || f.q.function == readDiscrete {
+		frame[len(frame)-1], want[len(want)-1] = 0, 0 // the bits beyond the last coil are free
+	}
+	require.Equal(t, want, frame)
 }

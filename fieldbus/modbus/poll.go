@@ -55,7 +55,7 @@ func (p *Port) Watch(ctx context.Context, emit func(tag.Raw)) error {
 	for {
 		synced, err := w.connection(ctx)
 		p.lost(err)
-		if ended(ctx, time.Now()) != nil {
+		if ended(ctx) != nil {
 			return nil
 		}
 		if synced {
@@ -67,7 +67,7 @@ func (p *Port) Watch(ctx context.Context, emit func(tag.Raw)) error {
 			told = true
 		}
 		if err := p.clock.Wait(ctx, p.clock.Now()+int64(pause)); err != nil {
-			if ended(ctx, time.Now()) != nil {
+			if ended(ctx) != nil {
 				return nil
 			}
 			return fmt.Errorf("modbus: port %q: clock: %w", p.addr, err)

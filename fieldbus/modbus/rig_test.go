@@ -54,8 +54,8 @@ func (f *far) dial(context.Context, string, string) (net.Conn, error) {
 		return nil, errNobody
 	}
 	near, end := net.Pipe()
-	// A pipe holds nothing, and a wire does: a queue stands between.
-	frames := make(chan []byte, 1000)
+	// A pipe holds nothing, and a wire does: a queue stands between, in both directions.
+	requests, frames := make(chan []byte, 1000), make(chan []byte, 1000)
 	go func() {
 		defer func() { _ = end.Close() }()
 		for frame := range frames {
@@ -66,14 +66,20 @@ func (f *far) dial(context.Context, string, string) (net.Conn, error) {
 	}()
 	go func() {
 		defer close(frames)
+		for request := range requests {
+			for _, frame := range f.reply(request) {
+				frames <- frame
+			}
+		}
+	}()
+	go func() {
+		defer close(requests)
 		for {
 			request, err := readFrame(end)
 			if err != nil {
 				return
 			}
-			for _, frame := range f.reply(request) {
-				frames <- frame
-			}
+			requests <- request
 		}
 	}()
 	return near, nil

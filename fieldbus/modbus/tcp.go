@@ -1,4 +1,4 @@
-// TCP: exchanges over one connection, and the end of it at the first doubt.
+// TCP: exchanges over one connection, one or several at a time, and the end of it at the first doubt.
 
 package modbus
 
@@ -15,13 +15,20 @@ import (
 	"time"
 )
 
+// lap is the longest that an exchange waits without looking whether its context was cancelled. So a cancellation is noticed within lap
+// and the lateness of a timer, without a goroutine that would wait for it; the price is a wake-up and a small allocation for each
+// lap that a device makes us wait.
+const lap = 3 * time.Millisecond
+
 // MaxInFlight is the most that Options.InFlight may be.
 const MaxInFlight = 64
 
 // Options of a Client.
 type Options struct {
-	Timeout  time.Duration // how long dialling, and the answer to a request, may take in real time; 0: 1 s
-	InFlight int           // how many reads of ReadAll the device bears at a time, up to MaxInFlight; 0: 1, which every device bears
+	// Timeout is how long dialling, and the answer to a request, may take in real time; 0: 1 s. Of several requests under way it is how
+	// long the device may be silent, and each answer may take InFlight times as long: many a device does one after another.
+	Timeout  time.Duration
+	InFlight int // how many reads of ReadAll are under way at a time, up to MaxInFlight; 0: 1, which every device bears
 	// Dial opens the connection, for TLS, a bound interface, a test; nil: net.Dialer. It must support deadlines.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// After is the client that this one replaces, by Dial over TCP; nil: none. It is closed. Transactions are numbered on from its
@@ -35,7 +42,7 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	w := &wire{timeout: o.Timeout, id: uint16(rand.Uint32())}
+	w := &wire{timeout: o.Timeout, most: max(o.InFlight, 1), id: uint16(rand.Uint32())}
 	if o.After != nil {
 		if old, ok := o.After.line.(*wire); ok {
 			_ = o.After.Close()        // it is closed whatever this says
@@ -65,16 +72,31 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	return newClient(addr, w), nil
 }
 
+// flight is a query under way.
+type flight struct {
+	q    *query
+	i    int // its place in the call
+	id   uint16
+	sent time.Time
+}
+
 // wire is the transport over one connection.
 type wire struct {
 	timeout time.Duration
+	most    int // in flight
 	conn    net.Conn
 	closed  atomic.Bool
 
 	// Of who has the turn.
-	cause   error  // why the connection was given up
-	id      uint16 // of the last transaction
-	out, in [maxFrame]byte
+	cause     error     // why the connection was given up
+	id        uint16    // of the last transaction
+	open      []flight  // in the order of their sending
+	heard     time.Time // when the last answer came, or the first of those in flight was sent
+	armed     time.Time // the deadline of the connection
+	rest      []byte    // what is yet to be sent
+	from, got int       // what came in and was not looked at yet: in[from:got]
+	out       [MaxInFlight * readSize]byte
+	in        [4 * maxFrame]byte
 }
 
 func (w *wire) close() error {
@@ -96,99 +118,189 @@ func (w *wire) down() error {
 	}
 }
 
+// doubt ends the connection, of which nobody can tell any more what will come by it.
+func (w *wire) doubt(why error) {
+	w.cause, w.open = why, nil
+	_ = w.close() // the error that led here is the one that matters
+}
+
 // do is one exchange.
 func (w *wire) do(ctx context.Context, q *query) ([]byte, error) {
 	if err := w.down(); err != nil {
 		return nil, err
 	}
-	w.id++
-	pdu, err := w.ask(ctx, q)
-	if _, answered := errors.AsType[Exception](err); err != nil && !answered {
-		w.cause = err
-		_ = w.close() // the error that led here is the one that matters
+	now := time.Now()
+	w.heard = now
+	w.launch(q, 0, now)
+	f, pdu, err := w.land(ctx, now)
+	if err == nil {
+		return pdu, nil
 	}
-	if err != nil {
-		return nil, judge(q, err)
+	if f.q == nil {
+		w.doubt(err)
 	}
-	return pdu, nil
+	return nil, judge(q, err)
 }
 
-// many does one after the other.
+// many keeps as many under way as the device bears, and takes the answers in any order.
 func (w *wire) many(ctx context.Context, qs []query, each func(i int, pdu []byte, err error)) {
-	for i := range qs {
-		pdu, err := w.do(ctx, &qs[i])
-		each(i, pdu, err)
+	err, next := w.down(), 0
+	for err == nil && (next < len(qs) || len(w.open) > 0) {
+		if err = ended(ctx); err != nil {
+			break
+		}
+		now := time.Now()
+		w.heard = now
+		for ; next < len(qs) && len(w.open) < w.most; next++ {
+			w.launch(&qs[next], next, now)
+		}
+		f, pdu, bad := w.land(ctx, now)
+		if f.q == nil {
+			err = bad
+			break
+		}
+		if bad != nil {
+			bad = judge(f.q, bad)
+		}
+		each(f.i, pdu, bad)
+	}
+	if err == nil {
+		return
+	}
+	open := w.open
+	if len(open) > 0 {
+		w.doubt(err)
+	}
+	for _, f := range open {
+		each(f.i, nil, judge(f.q, err))
+	}
+	if down := w.down(); down != nil {
+		err = down
+	}
+	for ; next < len(qs); next++ {
+		each(next, nil, err) // was not sent
 	}
 }
 
-// ask sends the query and reads until its answer is whole, of which it returns the PDU.
-func (w *wire) ask(ctx context.Context, q *query) ([]byte, error) {
-	until := time.Now().Add(w.timeout)
-	if d, ok := ctx.Deadline(); ok && d.Before(until) {
-		until = d
+// launch puts a query among those under way; land sends it.
+func (w *wire) launch(q *query, i int, now time.Time) {
+	if len(w.rest) == 0 {
+		w.rest = w.out[:0]
 	}
-	for rest := appendFrame(w.out[:0], w.id, q); len(rest) > 0; {
-		if err := w.arm(ctx, until); err != nil {
-			return nil, err
+	w.id++
+	w.open = append(w.open, flight{q: q, i: i, id: w.id, sent: now})
+	w.rest = appendFrame(w.rest, w.id, q)
+}
+
+// land returns the next of those under way that is answered, with its PDU or the Exception that is its answer. With a zero flight
+// the error concerns them all.
+func (w *wire) land(ctx context.Context, now time.Time) (flight, []byte, error) {
+	for {
+		if f, pdu, err := w.match(); f.q != nil || err != nil {
+			return f, pdu, err
 		}
-		n, err := w.conn.Write(rest)
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, err
+		if err := w.wait(ctx, now); err != nil {
+			return flight{}, nil, err
 		}
-		rest = rest[n:]
-	}
-	for got := 0; ; {
-		if err := w.arm(ctx, until); err != nil {
-			return nil, err
+		if f, pdu, err := w.match(); f.q != nil || err != nil {
+			return f, pdu, err
 		}
-		n, err := w.conn.Read(w.in[got:])
-		if got += n; n > 0 && got >= refusal {
-			size, err := w.match(q, w.in[:got])
-			if err != nil {
-				return nil, err
-			}
-			if size == got {
-				return w.in[headerSize:size], nil
-			}
+		if err := ended(ctx); err != nil {
+			return flight{}, nil, err
 		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, fmt.Errorf("closed by the device: %w", io.ErrUnexpectedEOF)
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, err
+		if now = time.Now(); !now.Before(w.limit(ctx)) {
+			return flight{}, nil, fmt.Errorf("no answer within %v: %w", w.timeout, os.ErrDeadlineExceeded)
 		}
 	}
 }
 
-// match looks at what has come in since q was sent. With a nil error it is the answer if size is len(b), and the beginning of one if
-// size is more.
-func (w *wire) match(q *query, b []byte) (size int, err error) {
-	if id := binary.BigEndian.Uint16(b); id != w.id {
-		return 0, fmt.Errorf("%w: transaction %d, want %d", ErrStray, id, w.id)
+// match takes the frame at the beginning of what came in, once it is whole. With a zero flight there is none yet, or the error, which
+// wraps ErrStray, says what came instead.
+func (w *wire) match() (f flight, pdu []byte, err error) {
+	b := w.in[w.from:w.got]
+	if len(b) < refusal {
+		return f, nil, nil
 	}
-	size, err = q.frame(b)
+	id, k := binary.BigEndian.Uint16(b), 0
+	for k < len(w.open) && w.open[k].id != id {
+		k++
+	}
+	if k == len(w.open) {
+		return f, nil, fmt.Errorf("%w: transaction %d, want %d", ErrStray, id, w.open[0].id)
+	}
+	q := w.open[k].q
+	size, err := q.frame(b)
 	switch {
 	case err != nil:
-		return 0, err
-	case len(b) > size:
-		return 0, fmt.Errorf("%w: %d bytes follow it", ErrStray, len(b)-size)
+		return f, nil, err
+	case len(b) > size && len(w.open) == 1:
+		return f, nil, fmt.Errorf("%w: %d bytes follow it", ErrStray, len(b)-size)
 	case len(b) < size:
-		return size, nil
+		return f, nil, nil
 	}
-	return size, q.check(b[headerSize:])
+	pdu = b[headerSize:size]
+	err = q.check(pdu)
+	if _, refused := err.(Exception); err != nil && !refused {
+		return f, nil, err
+	}
+	f = w.open[k]
+	w.open = append(w.open[:k], w.open[k+1:]...)
+	if w.from += size; w.from == w.got {
+		w.from, w.got = 0, 0
+	}
+	return f, pdu, err
 }
 
-// arm lets the connection wait until the next look at ctx, or refuses because the time is over.
-func (w *wire) arm(ctx context.Context, until time.Time) error {
-	now := time.Now()
-	if err := ended(ctx, now); err != nil {
-		return err
-	}
-	if !now.Before(until) {
-		return fmt.Errorf("no answer within %v: %w", w.timeout, os.ErrDeadlineExceeded)
-	}
+// wait sends what is to be sent and reads what has come, for a lap at most where ctx can be cancelled.
+func (w *wire) wait(ctx context.Context, now time.Time) error {
+	until := w.limit(ctx)
 	if next := now.Add(lap); ctx.Done() != nil && next.Before(until) {
 		until = next
 	}
-	return w.conn.SetDeadline(until)
+	// A deadline that comes early costs a look more than is needed; one that is set costs, too.
+	if w.armed.After(until) || w.armed.Sub(now) < until.Sub(now)/2 {
+		if err := w.conn.SetDeadline(until); err != nil {
+			return err
+		}
+		w.armed = until
+	}
+	if len(w.rest) > 0 {
+		n, err := w.conn.Write(w.rest)
+		if w.rest = w.rest[n:]; err != nil {
+			return unless(err)
+		}
+	}
+	if w.from > 0 {
+		w.from, w.got = 0, copy(w.in[:], w.in[w.from:w.got])
+	}
+	n, err := w.conn.Read(w.in[w.got:])
+	if w.got += n; n > 0 {
+		return nil // an error comes again
+	}
+	if err == io.EOF {
+		return fmt.Errorf("closed by the device: %w", io.ErrUnexpectedEOF)
+	}
+	return unless(err)
+}
+
+// unless is err, unless that says no more than that time has come to look around.
+func unless(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// limit is when it is too late for an answer.
+func (w *wire) limit(ctx context.Context) time.Time {
+	limit := w.heard.Add(w.timeout)
+	if w.most > 1 {
+		if own := w.open[0].sent.Add(time.Duration(w.most) * w.timeout); own.Before(limit) {
+			limit = own
+		}
+	}
+	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
+		limit = d
+	}
+	return limit
 }
