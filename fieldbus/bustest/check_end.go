@@ -48,13 +48,13 @@ func (c *checked) silent() {
 		return
 	}
 	c.Check(cancelled, "wait in short laps, or let the end of ctx end the wait", func() error {
-		return c.waits(func(end func()) { time.AfterFunc(c.opt.Within/5, end) }, func() {})
+		return c.waits(func(end func()) { c.After(c.opt.Within/5, end) }, func() {})
 	})
 	c.Check(closed, "close what the Read waits on", func() error {
 		var failed error
 		done := make(chan struct{})
 		err := c.waits(func(func()) {
-			time.AfterFunc(c.opt.Within/5, func() { failed = c.d.Close(); close(done) })
+			c.After(c.opt.Within/5, func() { failed = c.d.Close(); close(done) })
 		}, func() { <-done })
 		return errors.Join(err, failed)
 	})

@@ -42,5 +42,8 @@ func (s *Suite) Timed(work func() error) (ns int64, err error) { return s.s.time
 // Now is the time on the suite's clock, in ns.
 func (s *Suite) Now() time.Duration { return time.Duration(s.s.clock.Now()) }
 
+// After calls f in a goroutine of its own when d is over, whatever the suite does then.
+func (s *Suite) After(d time.Duration, f func()) { time.AfterFunc(d, f) }
+
 // End returns what was found.
 func (s *Suite) End() (Report, error) { return s.s.end() }
