@@ -2,8 +2,6 @@
 
 package fieldbus
 
-import "math"
-
 // LinkState is the state of a link (watchdog_state).
 type LinkState uint8
 
@@ -16,18 +14,30 @@ const (
 	Degraded // connected, and answers are missing: fewer than what demotes it
 	Doubt    // a reply is owed: nothing counts until the device has proved what it answers to
 	Demoted  // it has left the scan for a while, so that it does not slow the others of its line
+	linkStates
 )
 
-// LinkConfig is what is declared of a link. Times in ns; zeros stand for the defaults in brackets.
+var linkStateNames = [linkStates]string{"DOWN", "CONNECTING", "SYNCING", "UP", "DEGRADED", "DOUBT", "DEMOTED"}
+
+// String gives the name that records use in watchdog_state; "" for what is no state.
+func (s LinkState) String() string {
+	if s < linkStates {
+		return linkStateNames[s]
+	}
+	return ""
+}
+
+// LinkConfig is what is declared of a link. Times in ns; zeros, and what is below zero, stand for the defaults in brackets.
 type LinkConfig struct {
-	First, Longest int64  // pause before the second try to connect (200 ms), and the longest (30 s)
-	Seed           uint64 // of the jitter
+	First, Longest int64  // least pause before a try to connect that follows one (200 ms), and the longest (30 s)
+	Seed           uint64 // of the jitter: links of one line have seeds of their own, lest all come back at once
 	Demote         int    // misses in a row after which the device is demoted (3), or, of one alone on its connection, the connection is given up
-	DemotedFor     int64  // (10 s)
+	DemotedFor     int64  // (10 s); what comes back has one try until it is synced
 	Alone          bool   // the connection is its own: a device that is missed is reconnected and not demoted
-	Owes           bool   // a late reply may be taken for another's (RTU): a miss is doubt
+	Owes           bool   // a late reply may be taken for another's (RTU): a miss is doubt, and so is each new connection
 	Reconnect      int64  // declared; 0: nothing is declared
 	Silence        int64  // without a valid reply for so long it is missed (watchdog); 0: never
+	Steady         int64  // without a miss for so long a link that is Degraded is Up again by its next valid reply (10 s)
 	Paths          int    // ways to it (1); more than one can fail over
 }
 
@@ -45,13 +55,15 @@ const (
 	Carrier                           // the interface of the path in Path has lost its carrier
 	Held                              // a batch holds the device (Count 1), or does not any more (0): no fail-back meanwhile
 	Tick                              // time has come
+	Foreign                           // it is not the device that was meant: Detail says which it is
+	linkEvents
 )
 
 // LinkEvent is one thing that happened.
 type LinkEvent struct {
 	Kind   LinkEventKind
 	Path   int
-	Count  int
+	Count  int // Synced: tags that were read; Held
 	Detail string
 }
 
@@ -109,18 +121,3 @@ type Event struct {
 	Outcome                               string // WriteTold: CONFIRMED, REFUSED, UNKNOWN
 	Buffered, Sent, Acknowledged, Dropped int64  // Backlog
 }
-
-// Link is one link. The zero value is not ready: use NewLink.
-type Link struct{ state LinkState }
-
-// NewLink makes a link that is Down and wants to be opened at once.
-func NewLink(device string, c LinkConfig) *Link { return &Link{} }
-
-// State gives the state.
-func (l *Link) State() LinkState { return l.state }
-
-// Wake gives the time at which the link wants a Tick; math.MaxInt64: none.
-func (l *Link) Wake() int64 { return math.MaxInt64 }
-
-// Step takes in one event and appends what follows from it. It is total: what means nothing in a state does nothing.
-func (l *Link) Step(at int64, ev LinkEvent, fx []LinkEffect) []LinkEffect { return fx }

@@ -29,24 +29,29 @@ type Reading struct {
 	Status  Status
 }
 
-// Value is one channel as it stands.
+// Value is one channel as it stands. The zero value was never read.
 type Value struct {
-	Raw    tag.Raw
-	Status Status
-	Read   int64 // monotonic ns at which it was read last as GOOD; 0: never
-	Limit  int64 // ns: its stale budget
+	Raw    tag.Raw // At: of the last reading; the quality is that of the reading, never Stale
+	Status Status  // of the last reading
+	Read   int64   // monotonic ns at which it was read last as GOOD; 0: never
+	Limit  int64   // ns: its stale budget
 }
 
-// At gives the quality of the value at a time, its cause, and its age in ns; -1 where it was never read.
+// At gives the quality of the value at a monotonic time in ns, its cause, and its age in ns since it was read last as GOOD; -1 where it
+// never was. It is STALE one ns after its limit. What is BAD has always a cause: StatusWaiting where nothing came yet. A time before that of
+// the reading counts as that of the reading.
 func (v *Value) At(now int64) (q tag.Quality, s Status, age int64) {
 	age = -1
 	if v.Read != 0 {
 		age = max(now-v.Read, 0)
 	}
 	switch {
-	case v.Raw.Quality != tag.Good:
-		return tag.Bad, v.Status, age
-	case age < 0 || age > v.Limit:
+	case v.Raw.Quality != tag.Good || age < 0:
+		if s = v.Status; s == StatusGood {
+			s = StatusWaiting
+		}
+		return tag.Bad, s, age
+	case age > v.Limit:
 		return tag.Stale, StatusLastUsable, age
 	}
 	return tag.Good, StatusGood, age
