@@ -80,12 +80,13 @@ type Event struct {
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why
 
-	ID     uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action; ResourceGranted and so on: request
-	Value  string   // Answered; Told, Change: the new value; Told, HistorianTotal, and HistorianSaid: the total, such as "119.98 kg"
-	OK     bool     // Done, Finished: confirmed, or ended well
-	At     int64    // Done: when it took effect, monotonic ns
-	Values []string // Progress, Finished: name=value
-	Detail string   // Done, Progress, Finished: what the device said; ResourceRefused, HistorianSaid without a Value: why, which must be given; at most 200 bytes
+	ID      uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action; ResourceGranted and so on: request
+	Value   string   // Answered; Told, Change: the new value; Told, HistorianTotal, and HistorianSaid: the total, such as "119.98 kg"
+	OK      bool     // Done, Finished: confirmed, or ended well
+	At      int64    // Done: when it took effect, monotonic ns
+	Values  []string // Progress, Finished: name=value
+	Outcome string   // Done: REFUSED or UNKNOWN, as fieldbus has them, where the error of the port says so; "": it does not
+	Detail  string   // Done, Progress, Finished: what the device said; ResourceRefused, HistorianSaid without a Value: why, which must be given; at most 200 bytes
 
 	Token uint64 // ResourceGranted: fencing token of the grant; 0: the arbiter has none
 	Place int64  // ResourceQueue: place in the queue, 1 for who is next

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
@@ -155,6 +156,9 @@ func (m *Machine) reported(ev *Event) {
 		b.Int(record.WriteID, int64(ev.ID))
 		b.Text(record.Result, doneWord(ev.OK))
 		b.Count(record.DoneMonoNS, uint64(ev.At))
+		if ev.Outcome != "" {
+			b.Text(record.Outcome, ev.Outcome)
+		}
 		detail(b, ev)
 	case Progress:
 		m.identify(record.KindActionProgress, ev.Seq)
@@ -420,6 +424,9 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 	case record.KindWriteDone:
 		ev.Kind, ev.ID, ev.OK = Done, uint32(r.Int(record.WriteID)), r.Text(record.Result) == doneWord(true)
 		ev.At = int64(r.Count(record.DoneMonoNS))
+		if ev.Outcome = r.Text(record.Outcome); r.Has(record.Outcome) && (ev.OK || ev.Outcome != fieldbus.OutcomeRefused && ev.Outcome != fieldbus.OutcomeUnknown) {
+			err = fmt.Errorf("a write that is %s has no outcome %.20q", r.Text(record.Result), ev.Outcome)
+		}
 	case record.KindActionProgress:
 		ev.Kind, ev.ID, ev.Values, ev.Detail = Progress, uint32(r.Int(record.RequestID)), r.Texts(record.Values), r.Text(record.Message)
 	case record.KindActionResult:

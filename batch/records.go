@@ -24,7 +24,10 @@ func (m *Machine) begin(k record.Kind) {
 	}
 }
 
-func (m *Machine) identify(k record.Kind, seq uint64) {
+func (m *Machine) identify(k record.Kind, seq uint64) { m.identifyAs(k, seq, m.b.Plan.Map.Device) }
+
+// identifyAs does the same for a record about another device than the controller.
+func (m *Machine) identifyAs(k record.Kind, seq uint64, device string) {
 	b, s := &m.body, &m.stamp
 	b.Begin(k)
 	b.Count(record.EventSeq, seq)
@@ -41,7 +44,7 @@ func (m *Machine) identify(k record.Kind, seq uint64) {
 		b.Decimal(record.TimeBoundMS, s.Bound, 6)
 	}
 	p := m.b.Plan
-	b.Text(record.DeviceID, p.Map.Device)
+	b.Text(record.DeviceID, device)
 	b.Text(record.EquipmentID, p.Map.Equipment)
 	b.Text(record.BatchID, m.b.ID)
 	b.Text(record.RecipeID, p.Recipe.ID)
@@ -390,7 +393,7 @@ func (m *Machine) write(e *sequencer.Effect, fx []Effect) []Effect {
 	m.refs.Outputs[e.Output] = m.next
 	fx = m.put(fx)
 	return append(fx, Effect{Kind: Write, Safe: e.Safe, Seq: m.next - 1, Output: e.Output,
-		Write: tag.Write{ID: e.ID, Channel: t.Channel, Form: t.Form, Bits: bits}})
+		Write: tag.Write{ID: e.ID, Channel: t.Channel, Form: t.Form, Bits: bits, Safe: e.Safe}})
 }
 
 func polarity(t *iomap.Tag) string {

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
 )
@@ -123,6 +124,13 @@ func (d *dryPort) Watch(ctx context.Context, emit func(tag.Raw)) error {
 		d.mu.Unlock()
 	}()
 	return d.port.Watch(ctx, masked)
+}
+
+// Report implements Reporter: what is watched tells as ever. Nothing is held, since nothing is driven.
+func (d *dryPort) Report(to func(ev fieldbus.Event)) {
+	if r, ok := behind[Reporter](d.port); ok {
+		r.Report(to)
+	}
 }
 
 // Write implements tag.Port: the port is not told.

@@ -44,6 +44,7 @@ type inbox struct {
 	lostAnchor string // why the journal has lost its anchor; "" once that was taken
 	lostPort   error  // why the port was lost; nil once that was taken
 	supply     warned
+	bus        busQueue
 	over       bool
 	finished   []func(l *loop) // what work beside the loop has come to: one of each sort at most
 	ready      chan struct{}   // has room for one: something came in

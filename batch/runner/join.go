@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
@@ -97,6 +98,24 @@ func watchPart(ctx context.Context, p Part, emit func(tag.Raw)) (err error) {
 		}
 	}()
 	return p.Port.Watch(ctx, emit)
+}
+
+// Report implements Reporter, for all parts that do.
+func (j *joined) Report(to func(ev fieldbus.Event)) {
+	for i := range j.parts {
+		if r, ok := behind[Reporter](j.parts[i].Port); ok {
+			r.Report(to)
+		}
+	}
+}
+
+// Hold implements Holder, for all parts that do.
+func (j *joined) Hold(held bool) {
+	for i := range j.parts {
+		if h, ok := behind[Holder](j.parts[i].Port); ok {
+			h.Hold(held)
+		}
+	}
 }
 
 // Write implements tag.Port.

@@ -63,6 +63,7 @@ type loop struct {
 	medium  medium
 	supply  supply
 	dog     dog
+	buses   buses
 
 	consults consults
 	grain    int64                                              // ns of which the stamps of samples are multiples; 0: they are as the clock was
@@ -442,7 +443,7 @@ func safeWrites(m *iomap.Map, tripped bool) (list []tag.Write) {
 	for i := range m.Tags {
 		t := &m.Tags[i]
 		if bits, ok := t.Wire(t.Safe); ok && t.Output && (m.Trip == nil || m.Trip.Tag != tag.ID(i)) {
-			list = append(list, tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits})
+			list = append(list, tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits, Safe: true})
 		}
 	}
 	return list
@@ -452,7 +453,7 @@ func safeWrites(m *iomap.Map, tripped bool) (list []tag.Write) {
 func tripWrite(m *iomap.Map) tag.Write {
 	t := &m.Tags[m.Trip.Tag]
 	bits, _ := t.Wire(m.Trip.Value) // a switch has no value that does not fit
-	return tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits}
+	return tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits, Safe: true}
 }
 
 // stopped tells whether the run is over, one way or the other.
@@ -469,7 +470,7 @@ func (l *loop) result(head journal.Chain) Result {
 	}
 	return Result{Root: root, DryRun: l.r.b.DryRun, Wants: l.wants, Trace: l.ring.left(head.N), Medium: l.medium.last, Batch: l.r.b.ID, State: l.m.State(),
 		Again: l.m.Again(), Records: head.N, Link: head.Link.String(), Windows: l.windows, Learnt: learnt, Dir: l.r.rig.Dir,
-		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), Port: l.r.in.portFault(), LossWindow: l.r.b.BlockAge + 2*l.gauge.worst}
+		LateTicks: l.late, Coalesced: l.r.in.dropped(), Unmapped: l.r.in.strangers(), EventsLost: l.r.in.eventsLost(), Port: l.r.in.portFault(), LossWindow: l.r.b.BlockAge + 2*l.gauge.worst}
 }
 
 // kindOf returns the kind of the record of an input that has one of its own.

@@ -55,6 +55,7 @@ func (r *Runner) runReal(ctx context.Context) error {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	logged, stopLog := context.WithCancel(context.WithoutCancel(ctx))
+	defer r.loop.listen(c.port, clock.Now)()
 	defer c.leave()
 	defer c.wg.Wait()
 	defer stopLog()
@@ -106,7 +107,7 @@ func (c *crew) run(ctx, logged, work context.Context, wall timebase.Source) {
 		l.gauge.now = now
 		supplied := l.supplies(now)
 		l.losses(in.lossOf())
-		noted := min(l.trace(now), l.measure(now), l.beside(now))
+		noted := min(l.trace(now), l.measure(now), l.beside(now), l.events(now))
 		durable, failed := in.status()
 		if l.failed == nil {
 			l.failed = failed
@@ -317,7 +318,7 @@ func (c *crew) drive(ctx context.Context) {
 		}
 		ev, begun := batch.Event{Kind: batch.Done, ID: w.ID}, c.clock.Now()
 		if err := c.write(one, w, batch.WriteTime); err != nil {
-			ev.Detail = batch.Clean(err.Error())
+			ev.Detail, ev.Outcome = batch.Clean(err.Error()), outcome(err)
 		} else {
 			ev.OK = true
 		}

@@ -60,7 +60,7 @@ var (
 // for longer is STALE. It leaves Raw.At 0, or counts it on Clock, which must then be given. Its methods must return soon after
 // their context has ended: a port that does not keeps Run from returning, and other outputs from their safe values.
 type Rig struct {
-	Port  tag.Port          // the board
+	Port  tag.Port          // the board; a Reporter or Holder is treated as one
 	Dir   string            // where the evidence goes, made where it is not there. It is empty, or holds this batch, cut short
 	Clock timebase.Clock    // nil: the system's. A virtual run takes from it only when it begins; nil: at 1 ns
 	Wall  timebase.Source   // counts Mono on Clock; nil: the system's, or, in a virtual run, one made of the seed
@@ -200,6 +200,7 @@ type Result struct {
 	LateTicks  int64              // ticks that were taken later than the limit allows
 	Coalesced  int64              // level inputs, progress of OEM actions, and what an arbiter said, that were replaced by newer ones before they were taken
 	Unmapped   []string           // channels that the board has and the map does not name, at most 16
+	EventsLost uint64             // events of buses that could not be noted, because there were too many or they could not be
 	Port       error              // why the port was lost last; nil if it never was
 	LossWindow int64              // ns: greatest time for which a cut of the power could have lost inputs; BlockAge, and what the disk took
 	Root       string             // root of the tree over the records, hex; "" where nothing is signed

@@ -352,6 +352,7 @@ func (l *loop) close(err error) (out error) {
 		return err
 	}
 	l.seal()
+	l.lastEvents()
 	if l.r.rig.Health != nil {
 		h := ask(l.r.rig.Health)
 		l.last(record.KindStorageHealth, l.stands(&h))

@@ -90,6 +90,7 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 	}
 	v.l.aside = func(work func() func(l *loop)) { v.r.in.finish(work()) }
 	v.l.abroad = func(work func(ctx context.Context) func(l *loop)) { v.r.in.finish(work(ctx)) }
+	defer v.l.listen(port, v.time)()
 	v.port.Advance(v.now, v.emit)
 	defer v.l.seen.follow(v.wall, func() {})()
 	readback, _ := r.in.readback()
@@ -152,13 +153,14 @@ func (v *virtual) turn(ctx context.Context) error {
 	if v.port.Next() <= v.now {
 		v.port.Advance(v.now, v.emit)
 	}
+	v.l.events(v.now)
 	for ev, at, stamp, ok := v.r.in.take(false, v.time); ok; ev, at, stamp, ok = v.r.in.take(false, v.time) {
 		v.l.sample(stamp, at, &ev)
 	}
 	v.l.ticks(v.now)
 	v.l.show(v.now)
 	supplied = min(supplied, v.l.supplies(v.now)) // what has happened meanwhile may be what it waits for
-	return v.next(min(v.l.aged(v.now), v.l.trace(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now), supplied))
+	return v.next(min(v.l.aged(v.now), v.l.trace(v.now), v.l.measure(v.now), v.l.signs(v.now), v.l.beside(v.now), v.l.events(v.now), supplied))
 }
 
 // next begins a commit if there is something to commit, and moves time.
@@ -220,7 +222,7 @@ func (v *virtual) out(ctx context.Context, e *batch.Effect) {
 	at, err := v.port.Apply(v.now, w)
 	d := due{max(at, v.now), batch.Event{Kind: batch.Done, ID: w.ID, OK: err == nil, At: max(at, v.now)}}
 	if err != nil {
-		d.ev.Detail = batch.Clean(err.Error())
+		d.ev.Detail, d.ev.Outcome = batch.Clean(err.Error()), outcome(err)
 	}
 	i := len(v.dones)
 	for i > 0 && v.dones[i-1].at > d.at {

@@ -101,6 +101,9 @@ func (r *Recorder) fill(now int64) {
 	}
 }
 
+// Unwrap returns the port behind the recorder. What that tells of a bus, and whether it is held, passes the recorder by.
+func (r *Recorder) Unwrap() tag.Port { return r.port }
+
 // channel is the number of a channel, and records its name before its first use.
 func (r *Recorder) channel(name string, form tag.Form) (n int, ok bool) {
 	c := recordedChannel{clipped(name), min(form, tag.Float64)}

@@ -11,7 +11,7 @@ type means uint8
 
 const (
 	itself  means = iota // a key or the name of a kind, if there is one
-	another              // another spelling of the keys in of: taken in queries, never written
+	another              // another spelling of the keys in of, taken in queries, or of the kind in of; never written
 	value                // a value of the key in of
 	outside              // kept outside the bodies, or made of them: of says where
 )
@@ -88,6 +88,9 @@ func (n *names) place(name string) string {
 			verb = "a value of "
 		}
 		var places []string
+		if _, ok := ParseKind(n.of); ok && len(n.keys()) == 0 {
+			places = append(places, verb+n.of+": a record of its own")
+		}
 		for _, k := range n.keys() {
 			if where := carriers(k); where != notYet {
 				places = append(places, verb+k.String()+": "+where)

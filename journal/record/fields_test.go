@@ -16,9 +16,7 @@ import (
 const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
 Change, approval, security: effective batch range
-Buses: watchdog_state, reconnect_count, link_failover_event, resync_complete_event, control_plane_latency_ms, latency_budget, telemetry_backlog, resync, re-sync
 Test T1: delta_ms, P95, P99
-Test T6: watchdog_state, reconnect_count, link_failover_event, resync_complete_event
 Unit runs: unique process unit run id, MainIdent, run definition, state, StatusCode, NativeBit, meta bits, create time, start time, end time, linked material, previous tracker process unit, Active in tracker, Running, Canceled, Ready, Finished, Created, Started, Failure, Regret
 Executive and jobs: Ready, Load Failed, Lost, being removed, Idle, Waiting, Running, Completing, Completed, running slot, completing slot, resume slot, SchedulableJobs, JobsReady, JobUpdated, Scheduled, AssignRunning, SlotAvailable
 `

@@ -58,6 +58,7 @@ const (
 	Coefficients                     // what a calibration makes of a meter's readings, in its words
 	Command                          // command given
 	Compared                         // totals that a reconciliation compared
+	ControlPlaneLatencyMS            // longest time that a control exchange took, from when it was due or wanted to its reply
 	Cuts                             // epochs that began while a window was open
 	DebounceMS                       // how long a raw truth must rest before it counts
 	DebouncedState                   // raw_state after the debounce
@@ -81,7 +82,9 @@ const (
 	EventQueueDepth                  // most inputs that waited at one time
 	EventSeq                         // number of the record in its journal
 	EventType                        // kind of the record
+	EventsLost                       // events of a bus that are missing before this one, as far as is known
 	EventsPerSecond                  // records of each kind per second, kind=rate
+	Exchanges                        // exchanges that were measured
 	Expiry                           // until when an object may be used
 	ExpiryMonoNS                     // the same by monotonic time
 	ExportRef                        // SHA-256 of the manifest of an evidence package, hex
@@ -95,8 +98,9 @@ const (
 	Flushes                          // flushes that the journal waited for
 	ForcedFlag                       // true where something was in override when it was decided
 	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
+	FromPath                         // way to a device that is left
 	FromVersion                      // version that was active before
-	GapMS                            // time for which a source was not GOOD while a window was open
+	GapMS                            // time for which a source was not GOOD while a window was open; for which there was no way to a device
 	Gaps                             // times that a source was not GOOD, or nobody watched, while a window was open
 	ChainVerifyResult                // what verifying the hash chain of a package came to: PASS or FAIL
 	HeadLink                         // link of the last record that a head covers, hex
@@ -123,6 +127,7 @@ const (
 	KeyState                         // declared, provisioned, rotated or revoked
 	LastSyncTs                       // when the reference of the wall clock was heard last
 	LateMS                           // how late a tick was taken
+	LatencyBudget                    // time that a control exchange may take, with its unit
 	LeapSecond                       // what is announced for the end of this UTC day: insert or delete
 	LearnShare                       // share of the error that is learnt
 	Level                            // ISA-88 level of the element
@@ -151,10 +156,13 @@ const (
 	OffsetMS                         // last measured offset of the wall clock
 	OldValue                         // value before a change
 	Omitted                          // entries that did not fit their record
+	OPCUAStatus                      // why a value is no better, or a link, as a status code of OPC UA part 4, hex
 	OperatorID                       // operator who acts or answers for the batch
 	OperatorRole                     // role in which the operator acts
 	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
+	Outcome                          // of a write: CONFIRMED, REFUSED (nothing was written) or UNKNOWN (it may have been carried out)
 	OutputsMS                        // time from a power warning to the last output that was confirmed to be in its safe state
+	OverBudget                       // of these, those that took longer than latency_budget
 	OverrideDuration                 // for how long something may be in override, with its unit
 	OverrideGrant                    // number of a grant of an override
 	OverrideID                       // permission of the map to override something
@@ -187,6 +195,7 @@ const (
 	RecipeID                         // the recipe
 	RecipeVersion                    // version of the recipe
 	ReconcileStatus                  // PASS, WARN or FAIL
+	ReconnectCount                   // times that a device was connected again; it never goes back in an epoch
 	RecoverBy                        // how an output leaves a safe state: auto, restart, reset or plc
 	RecoverPolicy                    // what an output does while a fault lasts: hold, drop or latch
 	RecoveryPath                     // how the journal was recovered
@@ -215,6 +224,7 @@ const (
 	SchemaVersion                    // version of the recipe schema
 	SecondCount                      // counts of the second counter of a flow
 	Seed                             // seed of a simulation
+	SeenMonoNS                       // when it happened on the bus, monotonic ns
 	Segments                         // segments that the journal began
 	SettledTotal                     // total before the first jog, from which is learnt
 	SignLagMS                        // time from the record that a head covers last until its signature was there
@@ -232,9 +242,15 @@ const (
 	StorageHealthState               // GOOD, WATCH, REPLACE, FAILED or UNKNOWN
 	SyncState                        // state of synchronisation
 	TagMapVersion                    // version of the tag map
+	TagsRead                         // control tags that were read before any counted
 	Tare                             // what a scale showed when a window opened, in source_unit
 	Target                           // value aimed at
 	TargetStepID                     // element that an order wants to come next
+	TelemetryAcked                   // samples for watching that their sink has acknowledged
+	TelemetryBacklog                 // samples for watching that wait for their sink
+	TelemetryDropped                 // samples for watching that were given up, the oldest first, for want of room
+	TelemetrySent                    // samples for watching that were sent, those that were sent again included
+	TelemetryTaken                   // samples for watching that were taken in: acknowledged, dropped and waiting
 	TimeBoundMS                      // greatest error of ts_utc
 	TimeQuality                      // whether time was known within time_within_ms at the edges of a window
 	TimeSource                       // who gives UTC
@@ -243,6 +259,7 @@ const (
 	TimeoutMS                        // time allowed
 	TimeoutReason                    // what was waited for
 	ToMonoNS                         // monotonic time of the look at the wall clock that found a step
+	ToPath                           // way to a device that is taken
 	ToVersion                        // version that is active from now on
 	Token                            // fencing token of a grant: it only grows
 	Tolerance                        // difference allowed
@@ -259,6 +276,7 @@ const (
 	Values                           // name=value of each result, or of each tag that was looked at, with quality and age; of a batch_end: outputs not confirmed
 	VoteWindowMS                     // window of a vote; 0: there is none
 	WaitReason                       // what is waited for
+	WatchdogState                    // state of the link to a device: DOWN, CONNECTING, SYNCING, UP, DEGRADED, DOUBT or DEMOTED
 	WearIndex                        // life of the medium that is used up, percent, rounded up
 	WindowEndTsMono                  // monotonic time at which the window closed
 	WindowEvent                      // what has happened to an open window; metering.Note has what each word means

@@ -126,6 +126,13 @@ const (
 	KindTripRequest           // a trip of the safety chain is requested, and whether that is seen to have come true
 	KindInputEdge             // the edge has come that a switch of the map waits for
 	KindOverride              // what has become of a grant to override something, or of a tag in it
+	KindLinkState             // the link to a device on a bus has another state, or is down for longer than was declared
+	KindLinkFailover          // a device is reached by another way
+	KindResync                // every control tag of a device was read once since its link came up
+	KindBusWrite              // a write was blocked on its bus, its outcome is unknown, or was found by reading back
+	KindPointQuality          // a value of a device came to be BAD, or GOOD again, while its link is up
+	KindBusMeasures           // how long control took on a bus since the last of these
+	KindTelemetryBacklog      // what of the samples for watching was buffered, sent, acknowledged and dropped
 	kindCount
 )
 
@@ -137,6 +144,7 @@ type Spec struct {
 	Must  []Key // keys without which the record is refused
 	May   []Key // keys that it may carry besides
 	Alone bool  // may stand outside a batch; with batch_id it carries all that a record of a batch does
+	Field bool  // device_id is the device in the field that it is about, where there is one, and not the controller
 	Gap   int64 // of notes: ns between two of them. What would be noted sooner is merged into the next, which says since when and how much
 }
 
@@ -173,7 +181,7 @@ var specs = [kindCount]Spec{
 	KindCommand: {Name: "command", Must: []Key{Command, ChangeReason, OperatorRole},
 		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, LogicalTag, OverrideID, Value}},
 	KindPromptAnswer:   {Name: "prompt_answer", Must: []Key{PromptID, Value}, May: []Key{OperatorRole}},
-	KindWriteDone:      {Name: "write_done", Must: []Key{WriteID, Result, DoneMonoNS}, May: []Key{LogicalTag, Detail}},
+	KindWriteDone:      {Name: "write_done", Must: []Key{WriteID, Result, DoneMonoNS}, May: []Key{LogicalTag, Detail, Outcome}},
 	KindActionProgress: {Name: "action_progress", Must: []Key{RequestID}, May: []Key{Message, Values}},
 	KindActionResult:   {Name: "action_result", Must: []Key{RequestID, Result}, May: []Key{Values, Detail}},
 	KindBatchState:     {Name: "batch_state", Grade: Decision, Must: []Key{BatchState, OldValue, Cause}, May: []Key{Detail}},
@@ -263,6 +271,20 @@ var specs = [kindCount]Spec{
 		May: []Key{Detail}},
 	KindOverride: {Name: "override", Grade: Decision, Must: []Key{OverrideID, OverrideGrant, OverrideRole, Actor, Result, Values, Cause},
 		May: []Key{ChangeReason, OverrideDuration, Expiry, ExpiryMonoNS, LogicalTag, PhysicalChannel, OldValue, NewValue, Unit, Detail}},
+	KindLinkState: {Name: "link_state", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{WatchdogState, OldValue, ElapsedMS, ReconnectCount, Result, SeenMonoNS}, May: []Key{AgeMS, OPCUAStatus, Limit, Detail, EventsLost}},
+	KindLinkFailover: {Name: "link_failover_event", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{FromPath, ToPath, GapMS, ReconnectCount, SeenMonoNS}, May: []Key{AgeMS, Detail, EventsLost}},
+	KindResync: {Name: "resync_complete_event", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{TagsRead, ElapsedMS, ReconnectCount, SeenMonoNS}, May: []Key{AgeMS, Detail, EventsLost}},
+	KindBusWrite: {Name: "bus_write", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{PhysicalChannel, WriteID, Outcome, SeenMonoNS}, May: []Key{LogicalTag, AgeMS, OPCUAStatus, Detail, EventsLost}},
+	KindPointQuality: {Name: "point_quality", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{PhysicalChannel, Quality, OPCUAStatus, SeenMonoNS}, May: []Key{LogicalTag, AgeMS, Detail, EventsLost}},
+	KindBusMeasures: {Name: "bus_measures", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{ControlPlaneLatencyMS, Exchanges, OverBudget, SeenMonoNS}, May: []Key{LatencyBudget, Detail, EventsLost}},
+	KindTelemetryBacklog: {Name: "telemetry_backlog", Class: System, Grade: Note, Alone: true, Field: true,
+		Must: []Key{TelemetryBacklog, TelemetrySent, TelemetryAcked, TelemetryDropped, TelemetryTaken, SeenMonoNS}, May: []Key{Detail, EventsLost}},
 	KindMeasures: {Name: "measures", Class: System, Grade: Note, Gap: 1_000_000_000,
 		Must: []Key{FirstMonoNS, StorageCommitTimeMS, EventQueueDepth, DispatchLatencyMS, LoopLatencyMS, Backpressure, EventsPerSecond},
 		May:  []Key{Coalesced, Anchor}},

@@ -87,7 +87,8 @@ func TestTheKindsThatMayStandOutsideABatchAreExactlyThese(t *testing.T) {
 	})
 	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "time_source_change", "engine_fault", "library_change", "object_activated",
 		"in_flight_kept", "storage_health", "medium_replaced", "key_event", "head_signed", "head_unsigned", "head_anchored", "export", "verification",
-		"export_state", "records_released", "batch_released", "reconcile_amended"}, alone)
+		"export_state", "records_released", "batch_released", "reconcile_amended",
+		"link_state", "link_failover_event", "resync_complete_event", "bus_write", "point_quality", "bus_measures", "telemetry_backlog"}, alone)
 }
 
 func TestARecordWithABatchCarriesAllThatARecordOfABatchDoes(t *testing.T) {
