@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/cond"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -23,19 +24,40 @@ func (p *Plan) Check(opt *iomap.CheckOptions) ([]iomap.Finding, error) {
 		return nil, err
 	}
 	c := compiler{plan: p, formula: formula, report: func(noder, string, ...any) {}} // Load has reported what there is
-	r := meeting{m: p.Map, prog: c.compile(), out: iomap.Check(p.Map, opt), used: make([]bool, len(p.Map.Tags)), opt: opt}
-	r.ofMap()
+	r := meeting{m: p.Map, prog: c.compile(), out: iomap.Check(p.Map, opt), used: make([]bool, len(p.Map.Tags)), opt: p.polled(opt)}
 	for e := range r.prog.seq.Elems {
 		r.element(e)
 	}
 	for i := range r.prog.seq.Choices {
 		r.mark(r.prog.seq.Choices[i].Cond)
 	}
+	if p.TagMap != nil {
+		r.out = append(r.out, fieldbus.Check(p.TagMap, p.Map, func(id tag.ID) bool { return r.used[id] })...)
+	}
+	r.ofMap()
 	for i := range p.Map.Interlocks {
 		r.interlock(&p.Map.Interlocks[i], p.Recipe.ID)
 	}
 	r.unused(p.Recipe.ID)
 	return r.out, nil
+}
+
+// polled is what a check is told, and how often the buses read a tag.
+func (p *Plan) polled(opt *iomap.CheckOptions) *iomap.CheckOptions {
+	if p.TagMap == nil {
+		return opt
+	}
+	return &iomap.CheckOptions{Period: func(id tag.ID) int64 {
+		for i := range p.TagMap.Tags {
+			if t := &p.TagMap.Tags[i]; t.Channel == p.Map.Tags[id].Channel {
+				return p.TagMap.Classes[t.Class].Every
+			}
+		}
+		if opt == nil || opt.Period == nil {
+			return 0
+		}
+		return opt.Period(id)
+	}}
 }
 
 // meeting collects what is found where a recipe meets a map.

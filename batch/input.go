@@ -182,6 +182,9 @@ func (m *Machine) bound(file int) {
 	m.body.Text(record.ObjectID, f.ID)
 	m.body.Text(record.ObjectVersion, f.Version)
 	m.body.Text(record.Digest, f.Digest)
+	if f.Kind == "device_profile" {
+		m.body.Text(record.DeviceProfileID, f.ID)
+	}
 	if units := m.b.prog.equipment.Reasons(); f.Kind == "mapping" && len(units) > 0 {
 		m.body.Texts(record.EquipmentBound, units)
 	}
@@ -395,7 +398,8 @@ func (b *Batch) readInput(r *record.Record) (ev Event, err error) {
 	case record.KindObjectBound:
 		ev.Kind, ev.File = Bound, -1
 		for i := range b.Plan.Files {
-			if b.Plan.Files[i].Kind == r.Text(record.ObjectKind) {
+			f := &b.Plan.Files[i]
+			if f.Kind == r.Text(record.ObjectKind) && (ev.File < 0 || f.ID == r.Text(record.ObjectID)) {
 				ev.File = i
 			}
 		}

@@ -1,11 +1,11 @@
-// Package batch is one run of one recipe: recipe, I/O map, calibration and batch size bound into a pure machine.
+// Package batch is one run of one recipe: recipe, I/O map, tag map, calibration and batch size bound into a pure machine.
 //
 // Start with [Load], which reads the files and holds them against each other, [Plan.Bind], which makes a [Batch] of them, and
 // [Batch.Start], which gives its [Machine]. The loop that feeds a machine with real inputs is package batch/runner; [Replay]
 // feeds one from a journal.
 //
-// The rule that must not be broken: a batch is a pure function of engine number, recipe, mapping and calibration versions, and
-// ordered inputs. Everything that a Machine decides can be decided again from the records of its inputs, byte for byte.
+// The rule that must not be broken: a batch is a pure function of engine number, recipe, mapping, tag map and calibration versions,
+// and ordered inputs. Everything that a Machine decides can be decided again from the records of its inputs, byte for byte.
 //
 // The package touches no disk, device or clock.
 package batch
@@ -22,6 +22,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/metering"
 	"github.com/batchkit/batchkit/metering/quantity"
@@ -32,12 +33,12 @@ import (
 // Engine is the engine number. It grows whenever a released trace would come out differently.
 const Engine = 1
 
-// MaxFile is the greatest size of a recipe, map or calibration file in bytes.
+// MaxFile is the greatest size of a governed file in bytes.
 const MaxFile = 1 << 20
 
 // File is one governed file, as it was read.
 type File struct {
-	Kind    string // recipe, mapping or calibration
+	Kind    string // recipe, mapping, calibration, tag_map or device_profile
 	Name    string // base name, under which a package keeps it
 	ID      string
 	Version string
@@ -45,12 +46,13 @@ type File struct {
 	Digest  string // SHA-256 of Data, hex
 }
 
-// Plan is a recipe with the map and the calibration that it is to run on, read and held against each other.
+// Plan is a recipe with the map, the calibration and the tag map that it is to run on, read and held against each other.
 type Plan struct {
 	Recipe      *recipe.Recipe
 	Map         *iomap.Map
 	Calibration *metering.Calibration
-	Files       []File              // recipe, mapping, calibration
+	TagMap      *fieldbus.TagMap    // nil where the map names none
+	Files       []File              // recipe, mapping, calibration, tag map, device profiles
 	Actions     []recipe.ActionType // OEM action types that the recipe may ask for
 	Proof       *sound.Proof        // that the recipe is sound, or NOT PROVED; nil where LoadOptions.Bound is set
 }
@@ -62,8 +64,8 @@ type LoadOptions struct {
 	States  int                 // states that the proof explores at most, 0: sound.DefaultStates
 }
 
-// Load reads a recipe file, a map file and the calibration file that the map names, beside it, and holds them against each
-// other. The error shows everything that is wrong with one file, each with file, line and column; what is wrong between recipe
+// Load reads a recipe file, a map file, the calibration file and the tag map that the map names, beside it, and the device profiles that
+// the tag map names, beside that, and holds them against each other: what [fieldbus.Check] finds wrong between map and tag map is refused. The error shows everything that is wrong with one file, each with file, line and column; what is wrong between recipe
 // and map is shown once both can be read. Then the recipe is proved to be sound ([sound.Check]), or refused with what leads to its
 // getting stuck; whether it could be proved at all is for Plan.Proof to tell.
 func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, error) {
@@ -91,6 +93,10 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	} else if p.Calibration = (&metering.Calibration{}); len(p.Map.Meters) > 0 {
 		return nil, fmt.Errorf("batch: %s: it has meters but names no calibration file; add a line such as \"calibration: calibration.yaml\"", mapFile)
 	}
+	bus, err := p.buses(fsys, mapFile)
+	if err != nil {
+		return nil, err
+	}
 	rsrc, err := read(fsys, "recipe", recipeFile)
 	if err != nil {
 		return nil, err
@@ -103,6 +109,7 @@ func Load(fsys fs.FS, recipeFile, mapFile string, opt *LoadOptions) (*Plan, erro
 	if calFile != "" {
 		p.Files = append(p.Files, file("calibration", calFile, p.Calibration.ID, p.Calibration.Version, calSrc))
 	}
+	p.Files = append(p.Files, bus...)
 	if err := p.fits(recipeFile, mapFile); err != nil {
 		return nil, err
 	}

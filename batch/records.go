@@ -50,6 +50,9 @@ func (m *Machine) identifyAs(k record.Kind, seq uint64, device string) {
 	b.Text(record.RecipeID, p.Recipe.ID)
 	b.Text(record.RecipeVersion, p.Recipe.Version)
 	b.Text(record.MappingVersion, p.Map.Version)
+	if p.TagMap != nil {
+		b.Text(record.TagMapVersion, p.TagMap.Version)
+	}
 	if m.b.DryRun {
 		b.Bool(record.DryRun, true)
 	}

@@ -47,8 +47,10 @@ type Tag struct {
 // TagMap is what a controller reaches by its buses: tag_map_version, by version and digest.
 type TagMap struct {
 	ID       string
-	Version  string // tag_map_version
-	Profiles []*Profile
+	Version  string     // tag_map_version
+	Files    []string   // of its profiles, relative to its own
+	Kinds    []string   // IDs of profiles that were not read, in the order in which devices name them; nil where all were
+	Profiles []*Profile // in the order of Files
 	Devices  []Device
 	Classes  []Class
 	Tags     []Tag // in the order of the file

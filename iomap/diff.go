@@ -146,7 +146,7 @@ func listed(facts []fact) string {
 func (m *Map) header() []fact {
 	return []fact{
 		{"name", m.ID, Decides}, {"version", m.Version, Compatible}, {"device_id", m.Device, Compatible}, {"equipment_id", m.Equipment, Compatible},
-		{"calibration", m.Calibration, Decides}, {"order_tolerance", span(m.OrderTolerance), Decides},
+		{"calibration", m.Calibration, Decides}, {"tag_map", m.TagMap, Decides}, {"order_tolerance", span(m.OrderTolerance), Decides},
 	}
 }
 

@@ -32,6 +32,7 @@ type Map struct {
 	Device      string  // device_id of the controller that the wires end at
 	Equipment   string  // equipment_id of the unit that the tags belong to
 	Calibration string  // name of the calibration file, relative to the map file; "" where no meter needs one
+	TagMap      string  // name of the tag map that says which channel is which point of which device, relative to the map file; "": no bus has one
 	Tags        []Tag   // a tag's ID is its place in this list
 	Meters      []Meter // in the order of the file
 	Units       []Unit  // equipment that recipes ask for by class, in the order of the file

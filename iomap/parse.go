@@ -22,8 +22,8 @@ const maxMapBytes = 4 << 20
 // each error with line, column and the line itself; then the Map is nil.
 //
 // The header names the mapping (mapping, version, schema_version: 1), the controller (device_id), the unit (equipment_id)
-// and, where a meter needs K-factors, the calibration file relative to this one (calibration). tags lists one entry for each
-// wire:
+// and, relative to this file, where a meter needs K-factors the calibration file (calibration), and where channels are reached by a bus
+// its tag map (tag_map). tags lists one entry for each wire:
 //
 //	logical_tag       name that recipes use: words of letters, digits and _ joined by points
 //	physical_channel  channel of the board, for example di/3; each is bound once
@@ -240,6 +240,9 @@ func Parse(file string, src []byte) (*Map, error) {
 	r.m.Equipment = f.Req("equipment_id").Ident()
 	if n, ok := f.Opt("calibration"); ok {
 		r.m.Calibration = fileOf(n)
+	}
+	if n, ok := f.Opt("tag_map"); ok {
+		r.m.TagMap = fileOf(n)
 	}
 	r.tags(f.Req("tags"))
 	if n, ok := f.Opt("meters"); ok {

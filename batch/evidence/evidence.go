@@ -41,7 +41,7 @@ const (
 	MaxEvents   = int64(4 << 30)  // bytes of events.tsv, and of one file in samples/
 	MaxDerived  = int64(8 << 30)  // bytes of one file in derived/
 	MaxManifest = 4 << 20         // bytes of manifest.json
-	maxGoverned = 16              // files in files/
+	maxGoverned = 24              // files in files/: as many device profiles as a tag map may have, and the rest
 	maxWindows  = 10_000          // metering windows of a batch
 	maxLine     = 20 + 2*65 + 2   // bytes of a line of events.tsv, without its body
 	maxName     = 4096            // bytes of a path within a package

@@ -46,7 +46,7 @@ type ManifestFile struct {
 	Digest        string `json:"digest"`      // SHA-256, hex
 	Name          string `json:"name"`        // base name in files/
 	ObjectID      string `json:"object_id"`
-	ObjectKind    string `json:"object_kind"` // recipe, mapping or calibration
+	ObjectKind    string `json:"object_kind"` // recipe, mapping, calibration, tag_map or device_profile
 	ObjectVersion string `json:"object_version"`
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
@@ -70,7 +71,7 @@ type binding struct {
 
 // identity are the keys that have one value throughout a batch's journal.
 var identity = [...]record.Key{record.JournalID, record.BatchID, record.RecipeID, record.RecipeVersion, record.MappingVersion,
-	record.EquipmentID, record.DeviceID, record.Unapproved, record.DryRun}
+	record.EquipmentID, record.DeviceID, record.Unapproved, record.DryRun, record.TagMapVersion}
 
 // records is what a pass over the records of one journal finds out. What is wrong with them goes to breach.
 type records struct {
@@ -93,8 +94,9 @@ type records struct {
 	m       *iomap.Map
 	rec     *recipe.Recipe
 	cal     *metering.Calibration
-	changed recipe.Formula  // as parameter_change records left it; nil before the first
-	jogs    map[string]*jog // by action, of the recipe
+	bus     *fieldbus.TagMap // nil where none is bound
+	changed recipe.Formula   // as parameter_change records left it; nil before the first
+	jogs    map[string]*jog  // by action, of the recipe
 	orders  orders
 	windows windows
 	signed  signatures
@@ -235,7 +237,7 @@ func (r *records) bind(n uint64, rec *record.Record) {
 			EffectiveFrom: rec.Time(record.EffectiveFrom), Expiry: rec.Time(record.Expiry)}, equipment: rec.Texts(record.EquipmentBound),
 		table: rec.Text(record.SafeStateTable)}
 	for i := range r.bound {
-		if r.bound[i].kind == b.kind {
+		if r.bound[i].kind == b.kind && (b.kind != "device_profile" || r.bound[i].id == b.id) {
 			r.breach("records", n, "a second %s is bound; the first is in record %d", b.kind, r.bound[i].seq)
 			return
 		}
@@ -279,6 +281,18 @@ func (r *records) read(b *binding, rec *record.Record, data []byte) {
 			r.cal = cal
 			id, version, inRecord = cal.ID, cal.Version, r.created.Text(record.CalibVersion)
 		}
+	case "tag_map":
+		if r.bus, err = fieldbus.ParseTagMap(b.file, data, r.profile); err == nil {
+			id, version, inRecord = r.bus.ID, r.bus.Version, rec.Text(record.TagMapVersion)
+		}
+	case "device_profile":
+		var p *fieldbus.Profile
+		if p, err = fieldbus.ParseProfile(b.file, data); err == nil {
+			id, version, inRecord = p.ID, p.Version, p.Version
+			if said := rec.Text(record.DeviceProfileID); said != p.ID {
+				r.breach("files", b.seq, "%s is %.64q, and file %s is of %s", record.DeviceProfileID, said, b.file, p.ID)
+			}
+		}
 	default:
 		r.breach("records", b.seq, "%q is no kind of governed file", b.kind)
 		return
@@ -300,11 +314,15 @@ func (r *records) finish() {
 	if r.m != nil && r.m.Calibration != "" {
 		kinds = append(kinds, "calibration")
 	}
+	if r.m != nil && r.m.TagMap != "" {
+		kinds = append(kinds, "tag_map")
+	}
 	for _, kind := range kinds {
 		if !slices.ContainsFunc(r.bound, func(b binding) bool { return b.kind == kind }) {
 			r.breach("records", 0, "no %s is bound", kind)
 		}
 	}
+	r.buses()
 	r.chose()
 	if r.created != nil {
 		r.history()

@@ -151,7 +151,7 @@ const (
 	MovedMS                          // by how much UTC was moved
 	NewValue                         // value after a change
 	ObjectID                         // name of a governed object
-	ObjectKind                       // recipe, mapping or calibration
+	ObjectKind                       // recipe, mapping, calibration, tag_map or device_profile
 	ObjectVersion                    // version of a governed object
 	OffsetMS                         // last measured offset of the wall clock
 	OldValue                         // value before a change

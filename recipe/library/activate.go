@@ -33,7 +33,7 @@ type Active struct {
 
 // Activation asks for one version of one object to be used from now on. All fields are required but the last two.
 type Activation struct {
-	Kind        string // recipe, mapping, tag_map or calibration
+	Kind        string // recipe, mapping, calibration, tag_map or device_profile
 	ID          string
 	Version     string // one that is published, and in effect
 	Actor       string // who does it

@@ -20,7 +20,7 @@ const (
 
 // Change is one thing done to one version. All fields are required but the last two.
 type Change struct {
-	Kind        string // recipe, mapping, tag_map or calibration
+	Kind        string // recipe, mapping, calibration, tag_map or device_profile
 	ID          string // as the file spells it
 	Version     string // as the file spells it
 	Digest      string // SHA-256 of the file, 64 lower-case hex digits
@@ -125,7 +125,7 @@ func (c *Change) name() name { return name{c.Kind, c.ID, c.Version} }
 func (c *Change) check() error {
 	switch {
 	case !isKind(c.Kind):
-		return errors.New("object_kind: recipe, mapping, tag_map or calibration is wanted")
+		return errors.New("object_kind: recipe, mapping, calibration, tag_map or device_profile is wanted")
 	case !isName(c.ID):
 		return fmt.Errorf("object_id: 1 to %d letters, digits, '.', '_', '-' are wanted, the first a letter or digit", MaxName)
 	case !isName(c.Version):
@@ -233,7 +233,7 @@ func (l *Library) told(rec *record.Record) (Entry, error) {
 }
 
 func isKind(s string) bool {
-	return s == "recipe" || s == "mapping" || s == "tag_map" || s == "calibration"
+	return s == "recipe" || s == "mapping" || s == "calibration" || s == "tag_map" || s == "device_profile"
 }
 
 func isName(s string) bool {

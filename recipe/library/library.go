@@ -1,4 +1,4 @@
-// Package library governs recipes, mappings, tag maps and calibrations: which version of which file may be used, and who says so.
+// Package library governs recipes, mappings, calibrations, tag maps and device profiles: which version of which file may be used, and who says so.
 //
 // Start with [Library]. It is what the library_change and object_activated records of the device journal add up to: [Library.Apply]
 // rebuilds it from them, [Library.Change] adds one, [Library.Approved] answers whether a file may be used. An object is known by
@@ -48,7 +48,7 @@ var (
 
 // Entry is one version of a governed object.
 type Entry struct {
-	Kind    string // recipe, mapping, tag_map or calibration
+	Kind    string // recipe, mapping, calibration, tag_map or device_profile
 	ID      string
 	Version string
 	Digest  string // SHA-256 of its bytes, 64 lower-case hex digits

@@ -18,7 +18,7 @@ func TestAWrongChangeIsRefusedWithItsFault(t *testing.T) {
 		fault func(c *library.Change)
 		want  string
 	}{
-		{func(c *library.Change) { c.Kind = "Recipe" }, "object_kind: recipe, mapping, tag_map or calibration is wanted"},
+		{func(c *library.Change) { c.Kind = "Recipe" }, "object_kind: recipe, mapping, calibration, tag_map or device_profile is wanted"},
 		{func(c *library.Change) { c.Kind = "" }, `library: "" "water-fill" version "1.0": approve: object_kind: `},
 		{func(c *library.Change) { c.ID = "" }, "object_id: 1 to 64 letters"},
 		{func(c *library.Change) { c.ID = "-a" }, "object_id: 1 to 64 letters"},
