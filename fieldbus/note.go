@@ -84,7 +84,7 @@ func (e *Event) Fill(b *record.Body) {
 		b.Count(record.ReconnectCount, e.Reconnects)
 		e.fillAge(b)
 	case Resynced:
-		b.Int(record.TagsRead, number(e.Count))
+		b.Int(record.TagsRead, whole(e.Count))
 		b.Decimal(record.ElapsedMS, max(e.Took, 0)/1000, 3)
 		b.Count(record.ReconnectCount, e.Reconnects)
 		e.fillAge(b)
@@ -104,8 +104,8 @@ func (e *Event) Fill(b *record.Body) {
 		if e.Limit > 0 {
 			b.Text(record.LatencyBudget, string(quantity.AppendDecimal(nil, e.Limit/1000, 3))+" ms")
 		}
-		b.Int(record.Exchanges, number(e.Count))
-		b.Int(record.OverBudget, number(e.Over))
+		b.Int(record.Exchanges, whole(e.Count))
+		b.Int(record.OverBudget, whole(e.Over))
 	case Backlog:
 		b.Count(record.TelemetryBacklog, count(e.Buffered))
 		b.Count(record.TelemetrySent, count(e.Sent))
@@ -163,7 +163,7 @@ func (s Status) quality() string {
 
 func count(n int64) uint64 { return uint64(max(n, 0)) }
 
-func number(n int64) int64 { return min(max(n, 0), maxNumber) }
+func whole(n int64) int64 { return min(max(n, 0), maxNumber) }
 
 // said makes of what a driver says what a record takes.
 func said(s string) string {

@@ -3,7 +3,7 @@
 import asyncio
 
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server.async_io import ModbusTcpServer
 
 
 async def main():
