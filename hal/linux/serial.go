@@ -20,8 +20,11 @@ var (
 // maxDelay is the longest delay that the kernel takes around a sending.
 const maxDelay = 100 * time.Millisecond
 
-// waitSlice is how often a wait looks whether its context has ended.
-const waitSlice = 20 * time.Millisecond
+// waitSlice is how often a wait looks whether its context has ended, and readSlice how often one for bytes does.
+const (
+	waitSlice = 20 * time.Millisecond
+	readSlice = 4 * time.Millisecond
+)
 
 // Line is how a serial line is set. Each field is required; ParseLine makes it of text.
 type Line struct {
@@ -122,9 +125,17 @@ func (r *RS485) Device() string { return r.port.device }
 // not sent is thrown away, and n counts what was given to it.
 func (r *RS485) Write(p []byte) (n int, err error) { return r.port.write(p, true) }
 
-// Read implements hal.RS485. It returns within 20 ms of the end of ctx. A line that has gone, such as that of an adapter that was
+// Read implements hal.RS485. It returns within 5 ms of the end of ctx. A line that has gone, such as that of an adapter that was
 // pulled out, gives an error that wraps io.ErrUnexpectedEOF; close the port, and open it anew now and then.
-func (r *RS485) Read(ctx context.Context, p []byte) (n int, err error) { return r.port.read(ctx, p) }
+func (r *RS485) Read(ctx context.Context, p []byte) (n int, err error) {
+	return r.port.read(ctx, p, time.Time{})
+}
+
+// ReadUntil is Read that ends at a time, too, with os.ErrDeadlineExceeded; what has already arrived is returned even then. It allocates
+// nothing, as a context with a deadline would.
+func (r *RS485) ReadUntil(ctx context.Context, p []byte, until time.Time) (n int, err error) {
+	return r.port.read(ctx, p, until)
+}
 
 // Discard throws away what has come in and was not read, such as a late answer before the next question.
 func (r *RS485) Discard() error { return r.port.discard() }
@@ -155,7 +166,9 @@ func (r *RS232) Device() string { return r.port.device }
 func (r *RS232) Write(p []byte) (n int, err error) { return r.port.write(p, false) }
 
 // Read implements hal.RS232; it is as RS485.Read.
-func (r *RS232) Read(ctx context.Context, p []byte) (n int, err error) { return r.port.read(ctx, p) }
+func (r *RS232) Read(ctx context.Context, p []byte) (n int, err error) {
+	return r.port.read(ctx, p, time.Time{})
+}
 
 // Discard throws away what has come in and was not read.
 func (r *RS232) Discard() error { return r.port.discard() }

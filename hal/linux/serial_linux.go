@@ -161,7 +161,8 @@ func (p *port) poll(events int16, limit time.Duration) (ready, gone bool, err er
 	return fds[1].Revents&events != 0, fds[1].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0, nil
 }
 
-func (p *port) read(ctx context.Context, b []byte) (n int, err error) {
+// read takes what has come in, or waits for it until ctx ends, or a time has come; none, where it is zero.
+func (p *port) read(ctx context.Context, b []byte, until time.Time) (n int, err error) {
 	p.using.RLock()
 	defer p.using.RUnlock()
 	if p.closed.Load() {
@@ -190,9 +191,18 @@ func (p *port) read(ctx context.Context, b []byte) (n int, err error) {
 		}
 		wait = -1
 		if ctx.Done() != nil {
-			wait = waitSlice
+			wait = readSlice
 			if end, ok := ctx.Deadline(); ok {
 				wait = max(0, min(wait, time.Until(end)))
+			}
+		}
+		if !until.IsZero() {
+			rest := time.Until(until)
+			if rest <= 0 {
+				return 0, os.ErrDeadlineExceeded
+			}
+			if wait < 0 || rest < wait {
+				wait = rest
 			}
 		}
 	}

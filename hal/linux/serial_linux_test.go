@@ -324,3 +324,28 @@ func TestAWriteToABusAllocatesNothingOfItsOwn(t *testing.T) {
 	}
 	require.LessOrEqual(t, testing.AllocsPerRun(20, round), 2.0, "the libraries may; the port does not")
 }
+
+func TestAReadEndsAtATimeAndGivesWhatHasArrivedAllTheSame(t *testing.T) {
+	held, device := terminal(t)
+	p, err := OpenRS485(device, usual, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Close()) }()
+	b := make([]byte, 8)
+	for _, ctx := range []context.Context{context.Background(), t.Context()} {
+		end := time.Now().Add(30 * time.Millisecond)
+		n, err := p.ReadUntil(ctx, b, end)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Zero(t, n)
+		require.False(t, time.Now().Before(end), "not before its time")
+		_, err = held.Write([]byte("late"))
+		require.NoError(t, err)
+		waitFor(t, device, 4)
+		n, err = p.ReadUntil(ctx, b, end)
+		require.NoError(t, err, "it was there")
+		require.Equal(t, "late", string(b[:n]))
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = p.ReadUntil(ended, b, time.Now().Add(time.Hour))
+	require.ErrorIs(t, err, context.Canceled)
+}
