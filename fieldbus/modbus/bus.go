@@ -4,26 +4,25 @@ package modbus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-
-	"github.com/batchkit/batchkit/fieldbus"
 )
 
-// Bus is one serial line. The first of its devices that is opened opens it, and the last that is closed closes it; where the line is
-// lost, as by an adapter that was unplugged, the next that is opened opens it anew.
+// Bus is one serial line, which devices with different units share. The first of its devices that is opened opens it, and the last
+// that is closed closes it; where the line is lost, as by an adapter that was unplugged, the next that is opened opens it anew.
 type Bus struct {
-	open   func(ctx context.Context, port string) (*Client, error)
+	open   func(ctx context.Context, port string, before *Client) (*Client, error)
 	mu     sync.Mutex
 	port   string
-	client *Client
-	users  int // of client
+	client *Client // nil: the line is not open
+	before *Client // the one before client
+	users  int     // of client
 }
 
-// NewBus makes a bus. Open opens the line by what stands behind "serial:" in the endpoint of a device, as with NewRTU; it is called by one goroutine
-// at a time, and not while a client that it returned is in use.
-func NewBus(open func(ctx context.Context, port string) (*Client, error)) *Bus {
+// NewBus makes a bus. Open opens the line, as with hal/linux and NewRTU, by what stands behind "serial:" in the endpoints of its
+// devices. Before is the client that it opened last, or nil: it belongs in RTUOptions.After, so that what slaves owe is remembered.
+// Open is called by one goroutine at a time, and not while the line is open.
+func NewBus(open func(ctx context.Context, port string, before *Client) (*Client, error)) *Bus {
 	return &Bus{open: open}
 }
 
@@ -31,15 +30,18 @@ func NewBus(open func(ctx context.Context, port string) (*Client, error)) *Bus {
 func (b *Bus) take(ctx context.Context, port string) (*Client, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.client != nil && b.client.over() {
+		b.client = nil // whoever uses it still will find out
+	}
 	if b.client != nil && port != b.port {
 		return nil, fmt.Errorf("modbus: bus %q: is open, and the endpoint is %q; give a line of its own a Bus of its own", b.port, port)
 	}
 	if b.client == nil {
-		c, err := b.open(ctx, port)
+		c, err := b.open(ctx, port, b.before)
 		if err != nil {
-			return nil, fmt.Errorf("modbus: bus %q: %w: %w", port, fieldbus.ErrDown, err)
+			return nil, fmt.Errorf("modbus: bus %q: %w: %w", port, ErrDown, err)
 		}
-		b.client, b.port, b.users = c, port, 0
+		b.client, b.before, b.port, b.users = c, c, port, 0
 	}
 	b.users++
 	return b.client, nil
@@ -50,7 +52,7 @@ func (b *Bus) give(c *Client, broken bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c != b.client {
-		return nil // it was dropped
+		return nil // it was lost, and closed
 	}
 	if b.users--; b.users > 0 && !broken {
 		return nil
@@ -58,6 +60,3 @@ func (b *Bus) give(c *Client, broken bool) error {
 	b.client = nil
 	return c.Close()
 }
-
-// drop closes a line that is lost.
-func (b *Bus) drop(c *Client) { _ = errors.Join(b.give(c, true)) }

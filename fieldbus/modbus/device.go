@@ -97,7 +97,7 @@ func (d *Device) endpoint(text string) (target, error) {
 			continue
 		}
 		host, port, err := net.SplitHostPort(addr)
-		if n, ok := number(port, 1<<16-1); err != nil || host == "" || !ok || n == 0 {
+		if n, ok := digits(port, 1<<16-1); err != nil || host == "" || !ok || n == 0 {
 			return target{}, fmt.Errorf("endpoint %q: must be %s://HOST:PORT with a port of 1 to 65535; Modbus has 502", short(text), scheme)
 		}
 		if d.opt.Bus != nil {
@@ -132,23 +132,31 @@ func (d *Device) Open(ctx context.Context, endpoint string) error {
 	if err != nil {
 		return fmt.Errorf("modbus: device %q: %w", d.name, err)
 	}
-	o := &Options{Timeout: time.Duration(d.limits.Response), InFlight: d.limits.InFlight, Dial: d.opt.Dial, After: d.last}
+	response := time.Duration(d.limits.Response)
 	var c *Client
 	switch t.scheme {
 	case "tcp":
-		c, err = Dial(ctx, t.addr, o)
+		c, err = Dial(ctx, t.addr, &Options{Timeout: response, InFlight: d.limits.InFlight, Dial: d.opt.Dial, After: d.last})
 	case "rtu-tcp":
-		err = errors.ErrUnsupported
+		c, err = DialRTU(ctx, t.addr, &RTUOptions{Timeout: response, Dial: d.opt.Dial, After: d.last})
 	default:
 		c, err = d.opt.Bus.take(ctx, t.addr)
 	}
 	if err != nil {
 		return fmt.Errorf("device %q: %w", d.name, err)
 	}
-	d.last, d.ready = c, time.Now().Add(time.Duration(d.limits.ConnectPause))
+	d.ready = time.Now().Add(time.Duration(d.limits.ConnectPause))
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.client = c
+	d.mu.Unlock()
+	if d.opt.Bus == nil {
+		d.last = c
+	}
+	if t.scheme != "tcp" {
+		if err := c.SetSlave(ctx, d.unit, Slave{Timeout: response, Pause: time.Duration(d.limits.Pause)}); err != nil {
+			return errors.Join(fmt.Errorf("device %q: %w", d.name, err), d.Close())
+		}
+	}
 	return nil
 }
 
@@ -168,14 +176,16 @@ func (d *Device) Close() error {
 	return c.Close()
 }
 
-// Prove implements line.Prover. Over TCP every answer proves itself, by its number.
+// Prove implements line.Prover, as Client.Prove. Over TCP every answer proves itself, by its number.
 func (d *Device) Prove(ctx context.Context) error {
 	c, err := d.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.end()
-	_ = c
+	if err := c.Prove(ctx, d.unit); err != nil {
+		return fmt.Errorf("device %q: %w", d.name, err)
+	}
 	return nil
 }
 
@@ -205,12 +215,4 @@ func (d *Device) end() {
 	if d.limits.Pause > 0 {
 		d.ready = time.Now().Add(time.Duration(d.limits.Pause))
 	}
-}
-
-// failed is what an error of an exchange is for the session: where the line itself is gone, others of a Bus are spared from finding out.
-func (d *Device) failed(c *Client, err error) error {
-	if d.opt.Bus != nil && errors.Is(err, ErrDown) {
-		d.opt.Bus.drop(c)
-	}
-	return fmt.Errorf("device %q: %w", d.name, err)
 }

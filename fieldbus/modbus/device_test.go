@@ -4,7 +4,6 @@ package modbus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -27,8 +26,8 @@ var (
 	_ line.Texter  = (*Device)(nil)
 )
 
-// slave is a model that counts what is asked of it, and of which some is forbidden.
-type slave struct {
+// station is a model that counts what is asked of it, and of which some is forbidden.
+type station struct {
 	*server.Memory
 	mu    sync.Mutex
 	wrong map[server.Request]server.Exception // by table and address
@@ -36,18 +35,18 @@ type slave struct {
 	let   chan struct{} // nil: answer at once
 }
 
-func newSlave() *slave {
-	return &slave{Memory: server.NewMemory(), wrong: map[server.Request]server.Exception{}}
+func newStation() *station {
+	return &station{Memory: server.NewMemory(), wrong: map[server.Request]server.Exception{}}
 }
 
-func (s *slave) forbid(table server.Table, address uint16, e server.Exception) {
+func (s *station) forbid(table server.Table, address uint16, e server.Exception) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wrong[server.Request{Table: table, Address: address}] = e
 }
 
 // note takes note of a request.
-func (s *slave) note(verb string, r server.Request, n int) error {
+func (s *station) note(verb string, r server.Request, n int) error {
 	s.mu.Lock()
 	let := s.let
 	s.asked = append(s.asked, fmt.Sprintf("%s %v %d+%d", verb, Table(r.Table), r.Address, n))
@@ -67,14 +66,14 @@ func (s *slave) note(verb string, r server.Request, n int) error {
 	return nil
 }
 
-func (s *slave) Read(r server.Request, out []uint16) error {
+func (s *station) Read(r server.Request, out []uint16) error {
 	if err := s.note("read", r, len(out)); err != nil {
 		return err
 	}
 	return s.Memory.Read(r, out)
 }
 
-func (s *slave) Write(r server.Request, values []uint16) error {
+func (s *station) Write(r server.Request, values []uint16) error {
 	if err := s.note("write", r, len(values)); err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func (s *slave) Write(r server.Request, values []uint16) error {
 }
 
 // took gives what was asked since it was called last.
-func (s *slave) took() []string {
+func (s *station) took() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked := s.asked
@@ -144,7 +143,7 @@ func good(form tag.Form, bits uint64) fieldbus.Reading {
 }
 
 func TestADeviceReadsEachPointInAsFewExchangesAsItTakes(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	d := opened(t, s, plc())
 	s.Set(server.Coil, 3, 1)
 	s.Set(server.Discrete, 9, 1)
@@ -170,7 +169,7 @@ func TestADeviceReadsEachPointInAsFewExchangesAsItTakes(t *testing.T) {
 func TestAPlanHasEachPointOnceAndAGroupForEachExchange(t *testing.T) {
 	p := plc()
 	p.Limits.Hole = 4
-	d := opened(t, newSlave(), p)
+	d := opened(t, newStation(), p)
 	points := named(p, "level", "total", "valve", "mode", "speed", "reset", "door", "spare")
 	require.Equal(t, [][]int{{2}, {6}, {4, 7}, {1}, {3}, {0}, {5}}, d.Plan(points))
 	require.Empty(t, d.Plan(nil))
@@ -178,7 +177,7 @@ func TestAPlanHasEachPointOnceAndAGroupForEachExchange(t *testing.T) {
 }
 
 func TestAWriteUsesTheFunctionOfItsType(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	d := opened(t, s, plc())
 	put := func(name string, form tag.Form, bits uint64) {
 		require.NoError(t, d.Write(t.Context(), named(d.profile, name)[0], form, bits))
@@ -195,7 +194,7 @@ func TestAWriteUsesTheFunctionOfItsType(t *testing.T) {
 }
 
 func TestABitOfARegisterIsWrittenByMaskOrNotAtAll(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	s.Set(server.Holding, 30, 0xABC0)
 	d := opened(t, s, plc())
 	err := d.Write(t.Context(), named(d.profile, "mode")[0], tag.Bool, 1)
@@ -205,7 +204,7 @@ func TestABitOfARegisterIsWrittenByMaskOrNotAtAll(t *testing.T) {
 }
 
 func TestARefusedWriteChangesNothingAndTheSessionGoesOn(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	d := opened(t, s, plc())
 	for want, w := range map[string]struct {
 		name string
@@ -234,7 +233,7 @@ func TestARefusedWriteChangesNothingAndTheSessionGoesOn(t *testing.T) {
 }
 
 func TestABlockThatIsRefusedIsCutUntilOnlyTheWrongPointIsBad(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	d := opened(t, s, plc())
 	s.forbid(server.Holding, 17, 2) // in the hole between spare and total
 	s.forbid(server.Holding, 30, 3) // of mode
@@ -257,7 +256,7 @@ func TestABlockThatIsRefusedIsCutUntilOnlyTheWrongPointIsBad(t *testing.T) {
 }
 
 func TestAnExceptionSaysWhatIsBad(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	d := opened(t, s, plc())
 	for e, want := range map[server.Exception]fieldbus.Status{
 		1: fieldbus.StatusConfigurationError, 2: fieldbus.StatusConfigurationError, 3: fieldbus.StatusConfigurationError,
@@ -288,7 +287,7 @@ func TestAnExceptionSaysWhatIsBad(t *testing.T) {
 }
 
 func TestCloseEndsAReadAndTheSessionIsOverUntilItIsOpened(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	s.let = make(chan struct{})
 	defer close(s.let)
 	p := plc()
@@ -304,13 +303,13 @@ func TestCloseEndsAReadAndTheSessionIsOverUntilItIsOpened(t *testing.T) {
 	require.ErrorIs(t, d.Read(t.Context(), points, make([]fieldbus.Reading, 1)), fieldbus.ErrDown)
 	require.ErrorIs(t, d.Write(t.Context(), points[0], tag.Int, 1), fieldbus.ErrDown)
 	require.ErrorIs(t, d.Prove(t.Context()), fieldbus.ErrDown)
-	require.NoError(t, d.Open(t.Context(), "tcp://"+serve(t, newSlave()).Addr()))
+	require.NoError(t, d.Open(t.Context(), "tcp://"+serve(t, newStation()).Addr()))
 	require.NoError(t, d.Prove(t.Context()))
 	read(t, d, "speed")
 }
 
 func TestPausesAreKept(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	p := plc()
 	p.Limits.ConnectPause, p.Limits.Pause = 30e6, 20e6
 	begin := time.Now()
@@ -364,7 +363,7 @@ func TestAnEndpointThatIsNotOfThisProtocolIsRefusedByName(t *testing.T) {
 }
 
 func TestPointsThatAreNotOfTheProfileAreRefusedAndNothingIsAsked(t *testing.T) {
-	s := newSlave()
+	s := newStation()
 	d := opened(t, s, plc())
 	for _, points := range [][]*fieldbus.Point{{nil}, {{Index: -1}}, {{Index: 99}}, {{Name: "foreign"}}} {
 		require.ErrorIs(t, d.Read(t.Context(), points, make([]fieldbus.Reading, 1)), fieldbus.ErrPoint)
@@ -389,55 +388,4 @@ func TestAReadOfTheSamePointsAllocatesNothing(t *testing.T) {
 			_ = d.take(r, i, out)
 		}
 	}))
-}
-
-// busRig is a bus whose line is a TCP connection, which the test can see opened.
-func busRig(t *testing.T, addr string) (b *Bus, opens *int) {
-	opens = new(int)
-	return NewBus(func(ctx context.Context, port string) (*Client, error) {
-		if *opens++; port != "/dev/ttyS1" {
-			return nil, errors.New("no such port")
-		}
-		return Dial(ctx, addr, nil)
-	}), opens
-}
-
-func TestDevicesOnABusShareItsLineAndTheLastOneClosesIt(t *testing.T) {
-	s := newSlave()
-	b, opens := busRig(t, serve(t, s).Addr())
-	var devices [3]*Device
-	for i := range devices {
-		var err error
-		devices[i], err = NewDevice(&fieldbus.Device{Name: fmt.Sprint(i), Profile: plc(), Unit: uint8(i + 1), Endpoints: []string{"serial:/dev/ttyS1"}},
-			&DeviceOptions{Bus: b})
-		require.NoError(t, err)
-	}
-	require.ErrorContains(t, devices[0].Open(t.Context(), "serial:/dev/ttyS9"), "no such port")
-	for _, d := range devices {
-		require.NoError(t, d.Open(t.Context(), "serial:/dev/ttyS1"))
-		read(t, d, "speed")
-	}
-	require.Equal(t, 2, *opens)
-	require.NoError(t, devices[0].Close())
-	read(t, devices[1], "speed")
-	require.ErrorContains(t, devices[0].Open(t.Context(), "serial:/dev/ttyS2"), "give a line of its own a Bus of its own")
-	require.NoError(t, devices[1].Close())
-	require.NoError(t, devices[2].Close())
-	require.Nil(t, b.client)
-	require.NoError(t, devices[0].Open(t.Context(), "serial:/dev/ttyS1"))
-	require.Equal(t, 3, *opens)
-
-	require.NoError(t, devices[1].Open(t.Context(), "serial:/dev/ttyS1"))
-	require.NoError(t, b.client.Close(), "the adapter was unplugged")
-	points := named(devices[0].profile, "speed")
-	require.ErrorIs(t, devices[0].Read(t.Context(), points, make([]fieldbus.Reading, 1)), fieldbus.ErrDown)
-	require.NoError(t, devices[0].Close())
-	require.NoError(t, devices[0].Open(t.Context(), "serial:/dev/ttyS1"), "though another has not found out yet")
-	require.Equal(t, 4, *opens)
-	read(t, devices[0], "speed")
-	require.ErrorIs(t, devices[1].Read(t.Context(), named(devices[1].profile, "speed"), make([]fieldbus.Reading, 1)), fieldbus.ErrDown)
-	require.NoError(t, devices[1].Close())
-	read(t, devices[0], "speed")
-	_, err := NewDevice(&fieldbus.Device{Name: "x", Profile: plc(), Unit: 1, Endpoints: []string{"tcp://h:1"}}, &DeviceOptions{Bus: b})
-	require.ErrorContains(t, err, "the device is on a Bus")
 }

@@ -22,7 +22,7 @@ type group struct {
 type reads struct {
 	points []*fieldbus.Point
 	layout *layout
-	asked  []Read // one for each span
+	asked  []Read // one for each chunk
 	blind  []int  // places in the list of points that cannot be read
 }
 
@@ -47,7 +47,7 @@ func (d *Device) of(points []*fieldbus.Point) (*reads, error) {
 		}
 	}
 	r.layout = newLayout(places, &d.rules)
-	for _, s := range r.layout.spans {
+	for _, s := range r.layout.chunks {
 		r.asked = append(r.asked, Read{Unit: d.unit, Table: s.table, Address: uint16(s.first), Out: make([]uint16, s.count)})
 	}
 	if len(d.layouts) > 4*len(d.places) {
@@ -75,7 +75,7 @@ func (d *Device) Plan(points []*fieldbus.Point) (groups [][]int) {
 		}
 		return [][]int{all}
 	}
-	for _, s := range r.layout.spans {
+	for _, s := range r.layout.chunks {
 		groups = append(groups, slices.Clone(r.layout.order[s.from:s.to]))
 	}
 	if len(r.blind) > 0 {
@@ -122,7 +122,7 @@ func (d *Device) ask(ctx context.Context, asked []Read) error {
 		err = c.ReadAll(ctx, asked[from:min(from+size, len(asked))])
 		d.end()
 		if err != nil {
-			return d.failed(c, err)
+			return fmt.Errorf("device %q: %w", d.name, err)
 		}
 	}
 	return nil
@@ -130,7 +130,7 @@ func (d *Device) ask(ctx context.Context, asked []Read) error {
 
 // take makes readings of what came of one read.
 func (d *Device) take(r *reads, i int, out []fieldbus.Reading) error {
-	asked, s := &r.asked[i], &r.layout.spans[i]
+	asked, s := &r.asked[i], &r.layout.chunks[i]
 	places := r.layout.order[s.from:s.to]
 	if asked.Err == nil {
 		for _, k := range places {
@@ -189,7 +189,7 @@ func (d *Device) Write(ctx context.Context, point *fieldbus.Point, form tag.Form
 		err = c.WriteRegisters(ctx, d.unit, address, words)
 	}
 	if err != nil {
-		return d.failed(c, fmt.Errorf("point %q: %w", p.name, err))
+		return fmt.Errorf("device %q: point %q: %w", d.name, p.name, err)
 	}
 	return nil
 }

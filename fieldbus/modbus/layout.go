@@ -9,15 +9,15 @@ import (
 	"github.com/batchkit/batchkit/fieldbus"
 )
 
-// span is one block that is read. It covers order[from:to] of its layout.
-type span struct {
+// chunk is a block that is read. It covers order[from:to] of its layout.
+type chunk struct {
 	table        Table
 	first, count int
 	from, to     int
 }
 
-// end is the address behind the span.
-func (s *span) end() int { return s.first + s.count }
+// end is the address behind the chunk.
+func (s *chunk) end() int { return s.first + s.count }
 
 // rules say what one read may span.
 type rules struct {
@@ -30,7 +30,7 @@ type rules struct {
 type layout struct {
 	places []*place
 	order  []int // indices of places that can be read, by table and address
-	spans  []span
+	chunks []chunk
 }
 
 // newLayout joins neighbours as far as the rules allow.
@@ -46,18 +46,18 @@ func newLayout(places []*place, r *rules) *layout {
 	})
 	for i, k := range l.order {
 		p := places[k]
-		if n := len(l.spans); n > 0 && r.join(&l.spans[n-1], p) {
-			s := &l.spans[n-1]
+		if n := len(l.chunks); n > 0 && r.join(&l.chunks[n-1], p) {
+			s := &l.chunks[n-1]
 			s.count, s.to = max(s.count, p.end()-s.first), i+1
 			continue
 		}
-		l.spans = append(l.spans, span{p.table, p.first, p.count, i, i + 1})
+		l.chunks = append(l.chunks, chunk{p.table, p.first, p.count, i, i + 1})
 	}
 	return l
 }
 
-// join tells whether a place may be read along with a span that ends before it, or in it.
-func (r *rules) join(s *span, p *place) bool {
+// join tells whether a place may be read along with a chunk that ends before it, or in it.
+func (r *rules) join(s *chunk, p *place) bool {
 	most, hole := r.registers, r.hole
 	if p.table == Coil || p.table == Discrete {
 		most, hole = r.bits, 16*r.hole
@@ -68,9 +68,9 @@ func (r *rules) join(s *span, p *place) bool {
 	return !slices.ContainsFunc(r.gaps, func(g gap) bool { return g.table == s.table && s.first < g.to && p.first >= g.from })
 }
 
-// widest finds where a span that was refused is to be cut: at its widest hole, and of equal ones at that nearest to the middle. It
+// widest finds where a chunk that was refused is to be cut: at its widest hole, and of equal ones at that nearest to the middle. It
 // reports false where all of its places begin at one address.
-func (l *layout) widest(s *span) (g gap, ok bool) {
+func (l *layout) widest(s *chunk) (g gap, ok bool) {
 	middle, best, at, end := (s.from+s.to)/2, -1, 0, l.places[l.order[s.from]].end()
 	for k := s.from + 1; k < s.to; k++ {
 		p := l.places[l.order[k]]

@@ -14,10 +14,10 @@ import (
 	"github.com/batchkit/batchkit/fieldbus"
 )
 
-// text gives the spans of a layout as table first+count.
+// text gives the chunks of a layout as table first+count.
 func (l *layout) text() string {
 	var all []string
-	for _, s := range l.spans {
+	for _, s := range l.chunks {
 		all = append(all, fmt.Sprintf("%v %d+%d", s.table, s.first, s.count))
 	}
 	return strings.Join(all, ", ")
@@ -76,9 +76,9 @@ func TestWhatIsWriteOnlyIsNotRead(t *testing.T) {
 func TestARefusedBlockIsCutAtItsWidestHoleAndElseInTheMiddle(t *testing.T) {
 	places, r := in(Holding, 1, 0, 1, 5, 6, 20, 21, 22, 23), loose(125)
 	var steps []string
-	for i := 0; i < len(newLayout(places, r).spans); {
+	for i := 0; i < len(newLayout(places, r).chunks); {
 		l := newLayout(places, r)
-		g, ok := l.widest(&l.spans[i])
+		g, ok := l.widest(&l.chunks[i])
 		if !ok {
 			i++
 			continue
@@ -96,10 +96,10 @@ func TestARefusedBlockIsCutAtItsWidestHoleAndElseInTheMiddle(t *testing.T) {
 
 func TestBitsOfOneRegisterAreNeverCut(t *testing.T) {
 	l := newLayout(in(Holding, 1, 4, 4, 4), loose(0))
-	_, ok := l.widest(&l.spans[0])
+	_, ok := l.widest(&l.chunks[0])
 	require.False(t, ok)
 	l = newLayout(in(Holding, 1, 4, 4, 5, 5), loose(0))
-	g, ok := l.widest(&l.spans[0])
+	g, ok := l.widest(&l.chunks[0])
 	require.True(t, ok)
 	require.Equal(t, gap{Holding, 5, 5}, g)
 }
@@ -120,7 +120,7 @@ func TestEveryLayoutReadsEveryPlaceWholeOnceWithinLimitsAndOverNoGap(t *testing.
 		r := &rules{registers: 4 + rng.IntN(MaxRead-3), bits: 1 + rng.IntN(MaxCoils), hole: rng.IntN(MaxRead + 1)}
 		l := newLayout(places, r)
 		for range rng.IntN(9) {
-			if g, ok := l.widest(&l.spans[rng.IntN(len(l.spans))]); ok {
+			if g, ok := l.widest(&l.chunks[rng.IntN(len(l.chunks))]); ok {
 				require.NotContains(t, r.gaps, g, "seed %d: a cut is made once", seed)
 				r.gaps = append(r.gaps, g)
 				l = newLayout(places, r)
@@ -133,7 +133,7 @@ func TestEveryLayoutReadsEveryPlaceWholeOnceWithinLimitsAndOverNoGap(t *testing.
 func wholeOnce(t *testing.T, l *layout, r *rules, seed uint64) {
 	t.Helper()
 	seen := 0
-	for _, s := range l.spans {
+	for _, s := range l.chunks {
 		require.Equal(t, seen, s.from, "seed %d", seed)
 		seen = s.to
 		limit := map[Table]int{Coil: r.bits, Discrete: r.bits, Holding: r.registers, Input: r.registers}[s.table]

@@ -94,11 +94,11 @@ func (p *place) locate(at string) error {
 	if ok && (table == Holding || table == Input) {
 		var dotted bool
 		if address, bit, dotted = strings.Cut(address, "."); dotted {
-			p.bit, ok = number(bit, 15)
+			p.bit, ok = digits(bit, 15)
 		}
 	}
 	if ok {
-		p.first, ok = number(address, 1<<16-1)
+		p.first, ok = digits(address, 1<<16-1)
 	}
 	if !ok {
 		p.bit = -1
@@ -123,8 +123,8 @@ func newGap(text string) (gap, error) {
 	if !ranged {
 		to = from
 	}
-	first, okFirst := number(from, 1<<16-1)
-	last, okLast := number(to, 1<<16-1)
+	first, okFirst := digits(from, 1<<16-1)
+	last, okLast := digits(to, 1<<16-1)
 	if !ok || !okFirst || !okLast || last < first {
 		return gap{}, fmt.Errorf(`range %q: must be such as "input 100..199" or "coil 7", with addresses as on the wire`, short(text))
 	}
@@ -142,8 +142,8 @@ func cutTable(text string) (table Table, rest string, ok bool) {
 	return 0, "", false
 }
 
-// number reads a number the way it is written: digits alone, and no zero before them.
-func number(text string, most int) (n int, ok bool) {
+// digits reads a number the way it is written: digits alone, and no zero before them.
+func digits(text string, most int) (n int, ok bool) {
 	n, err := strconv.Atoi(text)
 	return n, err == nil && n >= 0 && n <= most && strconv.Itoa(n) == text
 }

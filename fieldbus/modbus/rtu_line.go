@@ -201,7 +201,7 @@ func (m *rtu) silence(ctx context.Context, patience time.Duration, rest time.Tim
 	}
 	for begin := time.Now(); ; {
 		now := time.Now()
-		if err := ended(ctx, now); err != nil {
+		if err := ended(ctx); err != nil {
 			return fmt.Errorf("not sent: %w", err)
 		}
 		until := m.heard.Add(m.gap)
@@ -237,7 +237,7 @@ func (m *rtu) read(ctx context.Context, until time.Time) (n int, err error) {
 		m.heard = now
 		return n, nil
 	}
-	switch why := ended(ctx, now); {
+	switch why := ended(ctx); {
 	case err == nil:
 		return 0, m.lose(fmt.Errorf("the port gives nothing and no error: %w", io.ErrNoProgress))
 	case m.closed.Load():

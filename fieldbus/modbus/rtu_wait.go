@@ -60,7 +60,7 @@ func (l *link) Read(ctx context.Context, p []byte) (n int, err error) {
 func (l *link) ReadUntil(ctx context.Context, p []byte, until time.Time) (n int, err error) {
 	for {
 		now := time.Now()
-		why := ended(ctx, now)
+		why := ended(ctx)
 		if why == nil && !now.Before(until) {
 			why = os.ErrDeadlineExceeded
 		}
