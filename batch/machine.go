@@ -210,7 +210,7 @@ func (m *Machine) Step(at int64, ev *Event, fx []Effect) []Effect {
 	case Answered:
 		fx = m.answered(ev, fx)
 	case Done:
-		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK})
+		m.tell(sequencer.Event{Kind: sequencer.Done, ID: ev.ID, OK: ev.OK, Reason: writeRefused(ev)})
 	case ResourceGranted, ResourceRefused, ResourceQueue:
 		m.ruled(ev)
 	case Finished:

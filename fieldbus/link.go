@@ -107,14 +107,14 @@ type Event struct {
 	At                                    int64 // monotonic ns on the line's clock
 	Device                                string
 	Channel                               string
-	Old, New                              LinkState
+	Old, New                              LinkState // of a write, a point: New is how the link is
 	Cause                                 string
 	Status                                Status
 	From, To                              string // Failover: paths
 	Reconnects                            uint64 // reconnect_count: never goes back
 	Took                                  int64  // ns: in the old state; from loss to now (Resynced, SLABroken, LinkFailover: gap); latency (Measured: the greatest)
-	Age                                   int64  // ns: since the last valid reply; -1: there was none
-	Limit                                 int64  // ns: what was declared; latency_budget
+	Age                                   int64  // ns: since the last valid reply, of a write, a point: since its value was read as GOOD; -1: never
+	Limit                                 int64  // ns: what was declared; latency_budget; of a write, a point: stale budget
 	Count                                 int64  // Resynced: tags; Measured: exchanges
 	Over                                  int64  // Measured: exchanges over the budget
 	WriteID                               uint32

@@ -52,7 +52,7 @@ func (e *Event) Record() record.Kind {
 	case Resynced:
 		return record.KindResync
 	case WriteTold:
-		if e.Channel != "" && (e.Outcome == OutcomeConfirmed || e.Outcome == OutcomeRefused || e.Outcome == OutcomeUnknown) {
+		if e.Channel != "" && e.New <= Demoted && (e.Outcome == OutcomeConfirmed || e.Outcome == OutcomeRefused || e.Outcome == OutcomeUnknown) {
 			return record.KindBusWrite
 		}
 	case PointChanged:
@@ -70,32 +70,33 @@ func (e *Event) Record() record.Kind {
 // Fill gives a body that was begun with the kind of Record the fields of the event, all but device_id, which is Device where that is
 // named. What a driver says is cut to 200 bytes of UTF-8, and a number that cannot be is the nearest that can.
 func (e *Event) Fill(b *record.Body) {
-	b.Count(record.SeenMonoNS, count(e.At))
+	b.Count(record.SeenMonoNS, asCount(e.At))
 	if e.Cause != "" {
-		b.Text(record.Detail, said(e.Cause))
+		b.Text(record.Detail, asText(e.Cause))
 	}
 	switch e.Kind {
 	case LinkChanged, SLABroken:
 		e.fillState(b)
 	case LinkFailover:
-		b.Text(record.FromPath, said(e.From))
-		b.Text(record.ToPath, said(e.To))
+		b.Text(record.FromPath, asText(e.From))
+		b.Text(record.ToPath, asText(e.To))
 		b.Decimal(record.GapMS, max(e.Took, 0)/1000, 3)
 		b.Count(record.ReconnectCount, e.Reconnects)
 		e.fillAge(b)
 	case Resynced:
-		b.Int(record.TagsRead, whole(e.Count))
+		b.Int(record.TagsRead, asInt(e.Count))
 		b.Decimal(record.ElapsedMS, max(e.Took, 0)/1000, 3)
 		b.Count(record.ReconnectCount, e.Reconnects)
 		e.fillAge(b)
 	case WriteTold:
-		b.Text(record.PhysicalChannel, said(e.Channel))
+		b.Text(record.PhysicalChannel, asText(e.Channel))
 		b.Int(record.WriteID, int64(e.WriteID))
-		b.Text(record.Outcome, said(e.Outcome))
+		b.Text(record.Outcome, asText(e.Outcome))
+		b.Text(record.WatchdogState, stateWords[min(e.New, Demoted)])
 		e.fillStatus(b)
 		e.fillAge(b)
 	case PointChanged:
-		b.Text(record.PhysicalChannel, said(e.Channel))
+		b.Text(record.PhysicalChannel, asText(e.Channel))
 		b.Text(record.Quality, e.Status.quality())
 		b.Text(record.OPCUAStatus, e.Status.text())
 		e.fillAge(b)
@@ -104,14 +105,14 @@ func (e *Event) Fill(b *record.Body) {
 		if e.Limit > 0 {
 			b.Text(record.LatencyBudget, string(quantity.AppendDecimal(nil, e.Limit/1000, 3))+" ms")
 		}
-		b.Int(record.Exchanges, whole(e.Count))
-		b.Int(record.OverBudget, whole(e.Over))
+		b.Int(record.Exchanges, asInt(e.Count))
+		b.Int(record.OverBudget, asInt(e.Over))
 	case Backlog:
-		b.Count(record.TelemetryBacklog, count(e.Buffered))
-		b.Count(record.TelemetrySent, count(e.Sent))
-		b.Count(record.TelemetryAcked, count(e.Acknowledged))
-		b.Count(record.TelemetryDropped, count(e.Dropped))
-		b.Count(record.TelemetryTaken, count(e.Buffered)+count(e.Acknowledged)+count(e.Dropped))
+		b.Count(record.TelemetryBacklog, asCount(e.Buffered))
+		b.Count(record.TelemetrySent, asCount(e.Sent))
+		b.Count(record.TelemetryAcked, asCount(e.Acknowledged))
+		b.Count(record.TelemetryDropped, asCount(e.Dropped))
+		b.Count(record.TelemetryTaken, asCount(e.Buffered)+asCount(e.Acknowledged)+asCount(e.Dropped))
 	}
 }
 
@@ -139,10 +140,13 @@ func (e *Event) fillStatus(b *record.Body) {
 	}
 }
 
-// fillAge gives the age of the last valid reply, which is left out where there was none.
+// fillAge gives the age of the last valid reply, which is left out where there was none, and of a value how old it may be.
 func (e *Event) fillAge(b *record.Body) {
 	if e.Age >= 0 {
 		b.Int(record.AgeMS, e.Age/1_000_000)
+	}
+	if (e.Kind == WriteTold || e.Kind == PointChanged) && e.Limit > 0 {
+		b.Int(record.Limit, e.Limit/1_000_000)
 	}
 }
 
@@ -161,12 +165,12 @@ func (s Status) quality() string {
 	return [...]string{"GOOD", "STALE", "BAD", "BAD"}[s>>30]
 }
 
-func count(n int64) uint64 { return uint64(max(n, 0)) }
+func asCount(n int64) uint64 { return uint64(max(n, 0)) }
 
-func whole(n int64) int64 { return min(max(n, 0), maxNumber) }
+func asInt(n int64) int64 { return min(max(n, 0), maxNumber) }
 
-// said makes of what a driver says what a record takes.
-func said(s string) string {
+// asText makes of what a driver says what a record takes.
+func asText(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	for len(s) > maxSaid || !utf8.ValidString(s) {
 		s = s[:min(len(s)-1, maxSaid)]

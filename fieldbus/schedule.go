@@ -156,7 +156,7 @@ func (s *Schedule) Done(group int, from, to int64) (late int64) {
 	}
 	late = max(to-g.due, 0)
 	if g.Plane != Control {
-		s.open = max(s.open, from+took*100/s.share)
+		s.open = max(s.open, from+(took*100+s.share-1)/s.share)
 		if !g.off {
 			s.lacked += uint64(g.late(to))
 		}

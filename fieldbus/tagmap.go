@@ -56,3 +56,29 @@ type TagMap struct {
 	Tags     []Tag // in the order of the file
 	Digest   string
 }
+
+// Find gives the device of a name; nil where there is none, or no tag map.
+func (m *TagMap) Find(name string) *Device {
+	if m == nil {
+		return nil
+	}
+	for i := range m.Devices {
+		if m.Devices[i].Name == name {
+			return &m.Devices[i]
+		}
+	}
+	return nil
+}
+
+// Owner gives the device that a channel is of; nil where none is, or there is no tag map.
+func (m *TagMap) Owner(channel string) *Device {
+	if m == nil {
+		return nil
+	}
+	for i := range m.Tags {
+		if m.Tags[i].Channel == channel {
+			return &m.Devices[m.Tags[i].Device]
+		}
+	}
+	return nil
+}

@@ -46,7 +46,9 @@ type Event struct {
 	OK      bool
 	Fault   iomap.FaultClass // Boot: the fault for which the controller has come up again; NoClass: nobody tells
 	Verdict Verdict
-	Reason  string // ResourceRefused: in the arbiter's words; WindowOpened that was refused: why; WindowClosed: what the total is and should be
+	// ResourceRefused: in the arbiter's words; WindowOpened that was refused: why; WindowClosed: what the total is and should be;
+	// Done that failed: why, "": it was not confirmed
+	Reason string
 }
 
 // Verdict is what a window was found to be when it closed.

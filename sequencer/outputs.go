@@ -180,17 +180,21 @@ func (m *Machine) done(at int64, ev *Event, fx []Effect) []Effect {
 			return fx
 		}
 		s.Write, s.Absent = 0, m.p.Outputs[o].Faults != nil
-		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: "write not confirmed"})
+		what, why := "write not confirmed", "output not confirmed"
+		if ev.Reason != "" {
+			what, why = ev.Reason, ev.Reason
+		}
+		fx = append(fx, Effect{Kind: OutputFault, Output: o, Value: s.Value, ID: ev.ID, Reason: what})
 		safe := s.Value == m.safe(o)
 		if fx = m.assess(at, o, false, fx); !safe {
-			return m.failOutput(at, o, "output not confirmed", fx)
+			return m.failOutput(at, o, why, fx)
 		}
 		if s.Write != 0 { // the fault has a safe value of its own
-			return m.failAt(at, int(s.Owner), Hold, "output not confirmed", fx)
+			return m.failAt(at, int(s.Owner), Hold, why, fx)
 		}
 		s.Failed = min(s.Failed+1, retrySoon+retryLess)
 		m.timers.Set(m.retryTimer(o), at+RetrySafe<<max(int(s.Failed)-retrySoon, 0))
-		return m.failAt(at, int(s.Owner), Hold, "output not confirmed", fx)
+		return m.failAt(at, int(s.Owner), Hold, why, fx)
 	}
 	return fx
 }

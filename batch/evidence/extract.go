@@ -61,6 +61,7 @@ type excerpt struct {
 	bodies  uint64
 	dry     bool      // one of them is of a dry run
 	same    [4]string // in the order of common
+	named   [4]bool   // a record has had a say in it
 	files   []ManifestFile
 	windows []ManifestWindow
 	missing []string // files that a record names and that are not there
@@ -105,8 +106,9 @@ func (e *excerpt) add(n uint64, body []byte) *record.Record {
 	}
 	for i, k := range common() {
 		switch is := rec.Text(k); {
-		case e.bodies == 1:
-			e.same[i] = is
+		case k == record.DeviceID && rec.Kind.Spec().Field:
+		case !e.named[i]:
+			e.same[i], e.named[i] = is, true
 		case is != e.same[i] && k == record.JournalID:
 			e.breach("identity", n, "%s is %.80q, in the records before it is %.80q", k, is, e.same[i])
 		case is != e.same[i]:

@@ -101,6 +101,7 @@ type records struct {
 	windows windows
 	signed  signatures
 	chip    chip
+	links   busNotes
 	clock   wallClock
 	forced  []string // tags in override
 	touched int      // decisions that an override may have touched
@@ -171,6 +172,7 @@ func (r *records) add(n uint64, body []byte) *record.Record {
 	}
 	r.totals(n, rec)
 	r.wired(n, rec)
+	r.bused(n, rec)
 	r.chip.add(rec)
 	r.signed.add(n, rec)
 	return rec
@@ -203,14 +205,14 @@ func (r *records) totals(n uint64, rec *record.Record) {
 
 // mayFollow tells whether a kind may stand behind the record that ends a journal: what the shell has left to say of itself.
 func mayFollow(k record.Kind) bool {
-	return k == record.KindMeasures || k == record.KindStorageHealth || k == record.KindTraceDump || k == record.KindWatchdog
+	return k == record.KindMeasures || k == record.KindStorageHealth || k == record.KindTraceDump || k == record.KindWatchdog || k.Spec().Field
 }
 
 // identify holds what never changes in a batch's journal against the records before.
 func (r *records) identify(n uint64, rec *record.Record) {
 	alone := rec.Kind.Spec().Alone && !rec.Has(record.BatchID)
 	for i, k := range identity {
-		if alone && !rec.Has(k) {
+		if alone && !rec.Has(k) || k == record.DeviceID && rec.Kind.Spec().Field {
 			continue
 		}
 		if is := rec.Text(k); !r.named && !alone {

@@ -32,6 +32,7 @@ type telling struct {
 	replay *batch.Replay
 	broken string // why the records are not replayed any further
 	moment moment
+	heard  heard   // of buses
 	runs   []int64 // by record: time of the run
 	base   int64
 	first  int64
@@ -97,6 +98,9 @@ func (t *telling) look(at int64, ev *batch.Event) {
 // take takes in the next record.
 func (t *telling) take(n uint64, rec *record.Record) {
 	t.clock(rec)
+	if rec.Kind.Spec().Field {
+		t.heard.add(rec)
+	}
 	q, input := t.q, isInput(rec)
 	if input {
 		t.moment = moment{events: 1}
@@ -191,6 +195,9 @@ func (t *telling) needs(r *Reason, waits []batch.Wait, when string, means func(w
 		some = true
 		for k := range w.Needs {
 			r.line(when + t.need(&w.Needs[k], r))
+			for _, words := range t.heard.why(t.q.b, &w.Needs[k]) {
+				r.line(when + words)
+			}
 		}
 		if w.Left >= 0 && r == t.q.root && (when == "" || when != before && w.Step == t.q.step) {
 			r.line(fmt.Sprintf("%s%s runs out of time in %d.%d s", when, w.Step, w.Left/1_000_000_000, w.Left/100_000_000%10))

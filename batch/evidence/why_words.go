@@ -62,7 +62,9 @@ func (t *telling) input(rec *record.Record) string {
 		return by + " answered prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Value)
 	case record.KindWriteDone:
 		words := "the device confirmed write " + rec.Text(record.WriteID)
-		if rec.Text(record.Result) != "confirmed" {
+		if outcome := outcomeWords[rec.Text(record.Outcome)]; outcome != "" {
+			words = "write " + rec.Text(record.WriteID) + " " + outcome
+		} else if rec.Text(record.Result) != "confirmed" {
 			words = "the device did not confirm write " + rec.Text(record.WriteID)
 		}
 		if t.moment.wrote != "" && t.broken == "" {
