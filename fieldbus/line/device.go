@@ -188,18 +188,19 @@ func (d *device) session(ctx context.Context) context.Context {
 	return d.ctx
 }
 
+// why says of an error of the driver that it is the line that ended its call.
+func (d *device) why(err error) error {
+	if d.cancel != nil && d.ctx.Err() != nil {
+		return fmt.Errorf("its driver did not return in time: %w", err)
+	}
+	return err
+}
+
 // end ends the session's context.
 func (d *device) end() {
 	if d.cancel != nil {
 		d.cancel()
 		d.cancel = nil
-	}
-}
-
-// drop forgets what was read in Syncing.
-func (d *device) drop() {
-	for _, c := range d.channels {
-		c.held = held{}
 	}
 }
 

@@ -1,10 +1,13 @@
-// Measures: how long control has taken, and points that come to be bad and good again.
+// Measures: how long control has taken, and points that come to be bad, stale and good again.
 
 package line
 
 import (
+	"fmt"
+	"math"
+	"strings"
+
 	"github.com/batchkit/batchkit/fieldbus"
-	"github.com/batchkit/batchkit/iomap/tag"
 )
 
 // measureEvery is how often Measured is told, in ns. It is told at once where the budget was kept before and is not now.
@@ -45,49 +48,53 @@ func (l *Line) measure(now int64) {
 // report tells what was measured of a device, and begins anew, so that each exchange is in one event.
 func (l *Line) report(d *device) {
 	m := &d.latency
-	l.mu.Lock()
-	reconnects := d.view.Reconnects
-	l.mu.Unlock()
 	l.tell(&fieldbus.Event{
-		Kind: fieldbus.Measured, At: l.clock.Now(), Device: d.name, Reconnects: reconnects, Old: d.link.State(), New: d.link.State(),
-		Took: m.most, Limit: d.def.Latency, Count: m.count, Over: m.over,
+		Kind: fieldbus.Measured, At: l.clock.Now(), Device: d.name, Reconnects: d.link.Reconnects(), Old: d.link.State(), New: d.link.State(),
+		Took: m.most, Limit: d.def.Latency, Count: m.count, Over: m.over, Cause: l.crowded(d),
 	})
 	*m = latency{broken: m.over > 0}
 }
 
-// How long changes of a point's quality are gathered after one was told, at first and at most, in ns.
-const (
-	firstQuiet   = 1_000_000_000
-	longestQuiet = 600_000_000_000
-)
-
-// quality is what was told of a point.
-type quality struct {
-	bad     bool  // as told
-	now     bool  // as it is
-	changes int64 // since it was told
-	next    int64 // not to be told before
-	quiet   int64 // how long the next pause is
+// crowded says what the line cannot keep by what its reads take, whether it has happened yet or not.
+func (l *Line) crowded(d *device) (cause string) {
+	if bound := l.scan.schedule.Budget(); d.def.Latency > 0 && bound > d.def.Latency {
+		cause = "by what reads took lately, control of this line may take longer than that"
+	}
+	starved := l.scan.schedule.Starved(l.clock.Now())
+	if n := starved - l.starved; n > 0 {
+		cause = strings.TrimPrefix(fmt.Sprintf("%s; telemetry was left out %d times", cause, n), "; ")
+	}
+	l.starved = starved
+	return cause
 }
 
-// judge tells that a point has come to be BAD, or GOOD again. One that changes all the time is told of ever more seldom, with how
-// often it has changed.
-func (l *Line) judge(c *channel, r *fieldbus.Reading) {
-	q, now := &c.quality, l.clock.Now()
-	if bad := r.Quality != tag.Good; bad != q.now {
-		q.now = bad
-		q.changes++
+// judge tells that a point has come to be BAD or STALE, or GOOD again.
+func (l *Line) judge(c *channel) {
+	now := l.clock.Now()
+	if ev, tell := c.tracker.Look(now, &c.value); tell {
+		told := ev // so that only what is told takes room
+		told.Device, told.Reconnects = c.dev.name, c.dev.link.Reconnects()
+		l.tell(&told)
 	}
-	if q.changes == 0 || now < q.next {
+	l.sweeps = min(l.sweeps, c.tracker.Wake(&c.value))
+}
+
+// sweep finds what has become STALE because nothing was read. Whoever decides looks at the age; this is for the record.
+func (l *Line) sweep(now int64) {
+	if now < l.sweeps {
 		return
 	}
-	if now-q.next > q.quiet {
-		q.quiet = firstQuiet
+	l.sweeps = math.MaxInt64
+	for _, d := range l.devices {
+		if values, _ := d.link.Passes(); !values {
+			continue // its link has told why
+		}
+		for _, c := range d.channels {
+			if wake := c.tracker.Wake(&c.value); wake > now {
+				l.sweeps = min(l.sweeps, wake)
+			} else {
+				l.judge(c)
+			}
+		}
 	}
-	q.next, q.quiet = now+q.quiet, min(2*q.quiet, longestQuiet)
-	q.bad = q.now
-	ev := l.event(c, 0, "")
-	ev.Kind, ev.Status, ev.Count = fieldbus.PointChanged, r.Status, q.changes
-	q.changes = 0
-	l.tell(&ev)
 }

@@ -64,6 +64,8 @@ type Line struct {
 	last     *device // for whom the last turn of Watch was
 	passed   bool    // a job was passed over in it
 	measures int64   // when Measured is due
+	starved  uint64  // as told
+	sweeps   int64   // when a value may have become STALE
 
 	mu       sync.Mutex // of what follows, and of all marked so
 	watching bool       // a Watch is under way, and is not about to return
@@ -81,10 +83,10 @@ type channel struct {
 	tag     *fieldbus.Tag
 	point   *fieldbus.Point
 	dev     *device
-	value   fieldbus.Value // under mu
-	held    held           // read while the link was not up yet
-	open    *open          // a write whose outcome is unknown
-	quality quality
+	value   fieldbus.Value   // under mu
+	held    held             // read while the link was not up yet
+	open    *open            // a write whose outcome is unknown
+	tracker fieldbus.Tracker // tells how it comes and goes
 }
 
 // held is a reading that does not count yet.

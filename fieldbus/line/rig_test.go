@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,9 +45,10 @@ type plc struct {
 	up      *wire           // of the session; nil: there is none
 	opens   []string
 	written []string
-	asked   [][]string // points of each read
-	plans   int        // reads that want another plan
-	hangs   bool       // the driver forgets its time-out
+	asked   [][]string                           // points of each read
+	plans   int                                  // reads that want another plan
+	hangs   bool                                 // the driver forgets its time-out
+	refuse  func(points []*fieldbus.Point) error // of each read; nil: none
 	chance  *rand.Rand
 	begun   func(point string, bits uint64) // a write begins
 	open    map[string]bool                 // points whose last write has an unknown outcome
@@ -67,6 +69,19 @@ func (p *plc) set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
+}
+
+// reads and writes give what was asked and written.
+func (p *plc) reads() [][]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
+}
+
+func (p *plc) writes() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.written)
 }
 
 // pause lets time pass, unless ctx ends.
@@ -140,9 +155,11 @@ func (p *plc) exchange(ctx context.Context, do func() error) error {
 	if err := pause(ctx, delay); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	err := do()
-	p.mu.Unlock()
+	err := func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return do()
+	}()
 	if 2*delay > p.timeout || lost {
 		if err := pause(ctx, p.timeout-delay); err != nil {
 			return err
@@ -162,6 +179,11 @@ func (p *plc) Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus
 			names = append(names, pt.Name)
 		}
 		p.asked = append(p.asked, names)
+		if p.refuse != nil {
+			if err := p.refuse(points); err != nil {
+				return err
+			}
+		}
 		if p.plans > 0 && len(points) > 1 {
 			p.plans--
 			return fmt.Errorf("%w: illegal address", fieldbus.ErrPlan)
@@ -371,10 +393,17 @@ func (st *story) event(e fieldbus.Event) {
 	case fieldbus.WriteTold:
 		st.say("write %d %s: %s: %s", e.WriteID, e.Channel, e.Outcome, e.Cause)
 	case fieldbus.PointChanged:
-		st.say("point %s: status %08X, changes %d", e.Channel, uint32(e.Status), e.Count)
+		st.say("point %s: %s, was %s, status %08X, %d more changes", e.Channel, e.To, e.From, uint32(e.Status), e.Count)
 	case fieldbus.Measured:
-		st.say("measured %s: %d exchanges, most %v, %d over %v", e.Device, e.Count, time.Duration(e.Took).Round(time.Millisecond), e.Over, time.Duration(e.Limit))
+		st.say("measured %s: %d exchanges, most %v, %d over %v%s", e.Device, e.Count, time.Duration(e.Took).Round(time.Millisecond), e.Over, time.Duration(e.Limit), cause(e.Cause))
 	}
+}
+
+func cause(s string) string {
+	if s != "" {
+		s = ": " + s
+	}
+	return s
 }
 
 func age(ns int64) string {

@@ -30,10 +30,7 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 			d.path = min(max(fx.Path, 0), len(d.endpoints)-1)
 			l.want(d, fieldbus.Open)
 		default:
-			if fx.Kind == fieldbus.Sync { // it may have been away for long enough to be another one
-				d.synced, d.known = 0, false
-				d.drop()
-			}
+			d.synced = 0
 			l.want(d, fx.Kind)
 		}
 	}
@@ -42,7 +39,7 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 		d.job = job{}
 	}
 	if state == fieldbus.Demoted {
-		d.known = false
+		d.known = false // when it comes back it may be another one
 	}
 	values, _ := d.link.Passes()
 	l.scan.set(d, values, at)
@@ -91,7 +88,6 @@ func wants(s fieldbus.LinkState, job fieldbus.LinkEffectKind) bool {
 func (l *Line) close(d *device) {
 	d.job = job{}
 	d.known, d.plans = false, 0
-	d.drop()
 	l.mu.Lock()
 	d.connected = false
 	l.mu.Unlock()
@@ -109,7 +105,7 @@ func (l *Line) open(ctx context.Context, d *device) {
 	err := d.driver.Open(ctx, d.endpoints[d.path])
 	l.guard.end()
 	if err != nil {
-		l.lose(d, fmt.Errorf("open %s: %w", d.endpoints[d.path], err))
+		l.lose(d, fmt.Errorf("open %s: %w", d.endpoints[d.path], d.why(err)))
 		return
 	}
 	l.mu.Lock()
@@ -138,12 +134,13 @@ func (l *Line) down(d *device, err error) {
 // failed tells the link what an error of the driver means for it. An answer is none that it is told of here.
 func (l *Line) failed(d *device, err error) {
 	if !errors.Is(err, fieldbus.ErrDoubt) {
-		l.lose(d, err)
+		l.lose(d, d.why(err))
 		return
 	}
 	if l.ctx.Err() != nil {
 		return
 	}
+	err = d.why(err)
 	l.down(d, err)
 	l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Missed, Detail: err.Error()})
 }

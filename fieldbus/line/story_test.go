@@ -84,7 +84,7 @@ func TestASlaveThatIsSilentLeavesTheScanAndDoesNotSlowTheOthers(t *testing.T) {
 		b.set(func() { b.paths["b:502"].silent = false })
 		st.pass(15 * time.Second)
 		before, gap := int64(0), int64(0)
-		for _, r := range st.raws {
+		for _, r := range st.all() {
 			if r.Channel == "a/level" && r.Quality == tag.Good {
 				if before != 0 {
 					gap = max(gap, r.At-before)
@@ -112,11 +112,11 @@ func TestAWriteOfUnknownOutcomeIsReadBackBeforeTheNext(t *testing.T) {
 		}
 		lose(7)
 		require.NoError(t, st.write("a/dose", 7, true), "towards the safe side it is tried in doubt, too; it is there, and not sent again")
-		require.Equal(t, []string{"dose=7"}, p.written)
+		require.Equal(t, []string{"dose=7"}, p.writes())
 		st.pass(3 * time.Second)
 		lose(8)
 		require.NoError(t, st.write("a/dose", 0, true), "another value is written when the point was read back")
-		require.Equal(t, []string{"dose=7", "dose=8", "dose=0"}, p.written)
+		require.Equal(t, []string{"dose=7", "dose=8", "dose=0"}, p.writes())
 		st.pass(3 * time.Second)
 		lose(9)
 		st.note("the next poll reads it back")

@@ -101,21 +101,24 @@ func (l *Line) bad(c *channel, status fieldbus.Status) {
 // publish emits what a device gave. The link is up.
 func (l *Line) publish(c *channel, r *fieldbus.Reading, at int64) {
 	l.settle(c, r)
-	l.judge(c, r)
 	l.set(c, r, at)
+	l.judge(c)
 }
 
 // set makes a channel what a reading says, and emits it.
 func (l *Line) set(c *channel, r *fieldbus.Reading, at int64) {
 	raw := tag.Raw{Channel: c.tag.Channel, Form: r.Form}
+	status := r.Status
 	if r.Quality == tag.Good {
 		raw.Bits, raw.Quality = r.Bits, tag.Good
+	} else if status == fieldbus.StatusGood { // a driver that does not say why
+		status = fieldbus.StatusDeviceFailure
 	}
 	if l.stamps {
 		raw.At = at
 	}
 	l.mu.Lock()
-	c.value.Raw, c.value.Status = raw, r.Status
+	c.value.Raw, c.value.Status = raw, status
 	if raw.Quality == tag.Good {
 		c.value.Read = at
 	}

@@ -84,7 +84,7 @@ func (l *Line) begin(ctx context.Context) {
 	l.mu.Lock()
 	l.watching = true
 	l.mu.Unlock()
-	l.measures = l.clock.Now() + measureEvery
+	l.measures, l.sweeps = l.clock.Now()+measureEvery, math.MaxInt64
 	for _, c := range l.channels {
 		l.bad(c, fieldbus.StatusWaiting)
 	}
@@ -136,7 +136,8 @@ func (l *Line) next(ctx context.Context) int64 {
 func (l *Line) tick() (when int64) {
 	now := l.clock.Now()
 	l.measure(now)
-	when = l.measures
+	l.sweep(now)
+	when = math.MaxInt64
 	held := l.held.Load()
 	for _, d := range l.devices {
 		if d.held != held {
@@ -148,7 +149,7 @@ func (l *Line) tick() (when int64) {
 		}
 		when = min(when, d.link.Wake(), d.beat.due(d))
 	}
-	return when
+	return min(when, l.measures, l.sweeps)
 }
 
 func count(yes bool) int {

@@ -28,7 +28,8 @@ type open struct {
 //
 // Nil means that the device has confirmed the write, or that the point was found to have the value when it was read back.
 // fieldbus.ErrUnknown means that it may have been carried out, or be yet; then the connection is given up, or the device has to prove
-// what it answers to. The point is read before it is written again. With any other error nothing was written.
+// what it answers to. The point is read before it is written again, by the next poll or by the next write, unless it cannot be read. With
+// any other error nothing was written.
 func (l *Line) Write(ctx context.Context, w tag.Write) error {
 	c := l.byName[w.Channel]
 	if c == nil {
