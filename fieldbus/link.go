@@ -5,7 +5,7 @@ package fieldbus
 // LinkState is the state of a link (watchdog_state).
 type LinkState uint8
 
-// The states. Control writes are let through in Up and Degraded alone; values are GOOD there alone.
+// The states. Control writes are let through in Up and Degraded alone; what is read counts as GOOD there alone.
 const (
 	Down       LinkState = iota // no connection; the next try has a time
 	Connecting                  // one is tried
@@ -30,7 +30,7 @@ func (s LinkState) String() string {
 // LinkConfig is what is declared of a link. Times in ns; zeros, and what is below zero, stand for the defaults in brackets.
 type LinkConfig struct {
 	First, Longest int64  // least pause before a try to connect that follows one (200 ms), and the longest (30 s)
-	Seed           uint64 // of the jitter: links of one line have seeds of their own, lest all come back at once
+	Seed           uint64 // of the jitter, with the device's name: controllers of one network want seeds of their own, lest all come back at once
 	Demote         int    // misses in a row after which the device is demoted (3), or, of one alone on its connection, the connection is given up
 	DemotedFor     int64  // (10 s); what comes back has one try until it is synced
 	Alone          bool   // the connection is its own: a device that is missed is reconnected and not demoted

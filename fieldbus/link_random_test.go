@@ -229,9 +229,9 @@ func TestLinksKeepTheirPromisesInRandomHistories(t *testing.T) {
 	require.Greater(t, reconnects, seeds)
 }
 
-func TestTheSameSeedGivesTheSamePausesAndAnotherSeedOthers(t *testing.T) {
-	pauses := func(seed uint64) (all []int64) {
-		l, at := NewLink("X", LinkConfig{Seed: seed}), int64(0)
+func TestTheSameSeedGivesTheSamePausesAndAnotherSeedOrDeviceOthers(t *testing.T) {
+	pauses := func(device string, seed uint64) (all []int64) {
+		l, at := NewLink(device, LinkConfig{Seed: seed}), int64(0)
 		for range 20 {
 			l.Step(at, LinkEvent{Kind: Tick}, nil)
 			l.Step(at, LinkEvent{Kind: Refused}, nil)
@@ -240,8 +240,9 @@ func TestTheSameSeedGivesTheSamePausesAndAnotherSeedOthers(t *testing.T) {
 		}
 		return all
 	}
-	require.Equal(t, pauses(1), pauses(1))
-	require.NotEqual(t, pauses(1), pauses(2))
+	require.Equal(t, pauses("A", 1), pauses("A", 1))
+	require.NotEqual(t, pauses("A", 1), pauses("A", 2))
+	require.NotEqual(t, pauses("A", 1), pauses("B", 1))
 }
 
 func TestALinkThatNobodyAnswersIsTriedAtLeastEveryLongestPause(t *testing.T) {

@@ -68,7 +68,11 @@ func NewLink(device string, c LinkConfig) *Link {
 		c.Demote = 3
 	}
 	c.Paths = max(c.Paths, 1)
-	return &Link{device: device, c: c, chance: c.Seed, pause: c.First, heard: -1, out: true}
+	chance := c.Seed
+	for i := range len(device) { // FNV-1a
+		chance = (chance ^ uint64(device[i])) * 0x100000001B3
+	}
+	return &Link{device: device, c: c, chance: chance, pause: c.First, heard: -1, out: true}
 }
 
 // State gives the state.
@@ -81,7 +85,7 @@ func (l *Link) Path() int { return l.path }
 func (l *Link) Reconnects() uint64 { return max(l.count, 1) - 1 }
 
 // Passes tells whether a value that is read now may be GOOD, and whether control writes are let through. After a doubt writes wait for
-// the next valid reply. What was read before values turned false does not become GOOD again by their turning true.
+// the next valid reply. Of what was read before it says nothing: that grows old.
 func (l *Link) Passes() (values, writes bool) {
 	values = l.state == Up || l.state == Degraded
 	return values, values && l.fresh
@@ -269,12 +273,12 @@ func (l *Link) down(home bool, cause string, fx []LinkEffect) []LinkEffect {
 	return fx
 }
 
-// forget ends what was synced. Until it is synced again one miss is enough.
+// forget ends what was synced. What was missed since then still counts: a device that was not synced meanwhile has no new tries.
 func (l *Link) forget() {
 	if l.synced {
 		l.misses = 0
 	}
-	l.misses, l.synced, l.fresh = min(l.misses, l.c.Demote-1), false, false
+	l.synced, l.fresh = false, false
 }
 
 // demote takes the device out of the scan. A connection that it shares is kept.

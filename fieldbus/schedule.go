@@ -45,9 +45,15 @@ const longestTook = 1 << 53
 // late gives how many places of the grid have come since the one that the group is due for.
 func (g *scheduled) late(at int64) int64 { return max(at-g.due, 0) / g.Every }
 
-// cost gives what the group will take. What was learnt above what is declared fades: by a sixteenth with each read that took less, and by
-// half with each eight places left out, so that one time-out does not shut telemetry out for ever.
-func (g *scheduled) cost(at int64) int64 { return max(g.Cost, g.learnt>>min(g.late(at)/8, 62)) }
+// fading is the time in ns that a group has to be due for what was learnt of it to count half.
+const fading = 10_000_000_000
+
+// faded gives what was learnt and is still believed. It fades by a sixteenth with each read that took less, and by half with each 10 s for
+// which the group is due and is not read, so that one time-out does not shut telemetry out for ever.
+func (g *scheduled) faded(at int64) int64 { return g.learnt >> min(max(at-g.due, 0)/fading, 62) }
+
+// cost gives what the group will take: what was learnt, and what is declared at least.
+func (g *scheduled) cost(at int64) int64 { return max(g.Cost, g.faded(at)) }
 
 // NewSchedule makes a schedule of groups, all due at once, with half of the line's time for telemetry.
 func NewSchedule(groups []Group) *Schedule {
@@ -149,7 +155,7 @@ func (s *Schedule) Done(group int, from, to int64) (late int64) {
 	}
 	g := &s.groups[group]
 	took := min(max(to-from, 0), longestTook)
-	if g.learnt = g.learnt >> min(g.late(from)/8, 62); took > g.learnt {
+	if g.learnt = g.faded(from); took > g.learnt {
 		g.learnt = took
 	} else {
 		g.learnt -= (g.learnt - took + 15) / 16

@@ -70,11 +70,11 @@ func newSchedJudge(t *testing.T, seed uint64, rng *rand.Rand, load int64) *sched
 	j := &schedJudge{t: t, seed: seed, known: rng.IntN(2) == 0, grid: rng.Int64N(1000), teleFrom: -1, teleUpto: -1}
 	n := 1 + rng.IntN(6)
 	for range n {
-		every := []int64{50, 100, 100, 200, 250, 1000}[rng.IntN(6)] * 1000
+		every := []int64{50, 100, 100, 200, 250, 1000}[rng.IntN(6)] * msec
 		j.groups = append(j.groups, Group{Every: every, Cost: 1 + every*load/100/int64(n)*(50+rng.Int64N(51))/100})
 	}
 	for range rng.IntN(5) {
-		j.groups = append(j.groups, Group{Plane: Telemetry, Every: (10 + rng.Int64N(2000)) * 1000, Cost: 1 + rng.Int64N(30_000)})
+		j.groups = append(j.groups, Group{Plane: Telemetry, Every: (10 + rng.Int64N(2000)) * msec, Cost: 1 + rng.Int64N(30*msec)})
 	}
 	j.due, j.reads = make([]int64, len(j.groups)), make([]int64, len(j.groups))
 	for i := range j.due {
@@ -102,7 +102,7 @@ func TestControlIsKeptUnderRandomLoads(t *testing.T) {
 		j := newSchedJudge(t, seed, rng, 10+rng.Int64N(80))
 		share := 1 + rng.IntN(100)
 		j.s.Share(share)
-		end := schedRun(j.s, j.grid, j.grid+5_000_000, func(g int) int64 {
+		end := schedRun(j.s, j.grid, j.grid+20_000*msec, func(g int) int64 {
 			if j.known {
 				return j.groups[g].Cost
 			}

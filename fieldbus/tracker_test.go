@@ -138,3 +138,14 @@ func TestWhatIsToldOfAPointIsAChainAndTheFirstAfterAPauseIsAtOnce(t *testing.T) 
 		}
 	}
 }
+
+func TestAPointThatIsBadForAnotherReasonIsToldOf(t *testing.T) {
+	var tr Tracker
+	v := Value{Status: StatusDeviceFailure, Limit: sec}
+	_, tell := tr.Look(1, &v)
+	require.True(t, tell)
+	v.Status = StatusConfigurationError
+	ev, tell := tr.Look(10*sec, &v)
+	require.True(t, tell)
+	require.Equal(t, StatusConfigurationError, ev.Status)
+}
