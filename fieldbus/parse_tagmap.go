@@ -207,7 +207,7 @@ func (r *mapReader) profile(n strictyaml.Node) *Profile {
 	if !r.blind {
 		n.Errorf("%q is none of the profiles of this map, which are %s", text, strings.Join(known, ", "))
 	}
-	r.m.Kinds = appendNew(r.m.Kinds, id)
+	r.m.Kinds = appendNew(r.m.Kinds, text)
 	return nil
 }
 

@@ -93,7 +93,7 @@ func TestWithoutProfilesTheFormOfATagMapIsHeldAndWhatItNamesIsTold(t *testing.T)
 	m, err := fieldbus.ParseTagMap("old.yaml", src, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"old_profile.yaml"}, m.Files)
-	require.Equal(t, []string{"PLC"}, m.Kinds)
+	require.Equal(t, []string{"PLC 1.0"}, m.Kinds)
 	require.Equal(t, "T301-BUS 1.0", m.ID+" "+m.Version)
 	require.Nil(t, m.Profiles)
 	for _, tag := range m.Tags {
@@ -188,6 +188,36 @@ func TestTheTagMapOfTheDemoBindsEveryChannelOfItsIOMap(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, m.Tags, len(io.Tags))
 	require.Empty(t, fieldbus.Check(m, io, nil))
+}
+
+func ExampleParseTagMap() {
+	profile := `
+profile: FLOWMETER
+version: "2"
+schema_version: 1
+protocol: modbus
+points:
+  - {point: flow, at: input 8, type: float32, order: CDAB, unit: kg/min}
+`
+	m, err := fieldbus.ParseTagMap("bus.yaml", []byte(`
+tag_map: LINE-1
+version: "1"
+schema_version: 1
+profiles: [flowmeter.yaml]
+devices:
+  - {device: FT-101, profile: FLOWMETER 2, endpoints: [tcp://10.0.0.7:502], unit: 3}
+classes:
+  - {class: fast, plane: control, every: 100 ms}
+tags:
+  - {channel: ai/1, device: FT-101, point: flow, class: fast, stale_after: 1 s}
+`), func(name string) (*fieldbus.Profile, error) { return fieldbus.ParseProfile(name, []byte(profile)) })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	point := m.PointOf(&m.Tags[0])
+	fmt.Println(m.Tags[0].Channel, "is", point.Name, "at", point.At, "of", m.Devices[0].Name)
+	// Output: ai/1 is flow at input 8 of FT-101
 }
 
 // FuzzParseProfile holds any source against panics, and what is accepted against the promises of a Profile.

@@ -49,7 +49,7 @@ type TagMap struct {
 	ID       string
 	Version  string     // tag_map_version
 	Files    []string   // of its profiles, relative to its own
-	Kinds    []string   // IDs of profiles that were not read, in the order in which devices name them; nil where all were
+	Kinds    []string   // ID and version of profiles that were not read, in the order in which devices name them; nil where all were
 	Profiles []*Profile // in the order of Files
 	Devices  []Device
 	Classes  []Class

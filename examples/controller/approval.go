@@ -1,4 +1,4 @@
-// Approval: which recipe, map and calibration may be used, and the command that approves them.
+// Approval: which recipe, map, calibration, tag map and device profiles may be used, and the command that approves them.
 
 package main
 
@@ -97,10 +97,16 @@ func released(f *flags, plan *batch.Plan, stderr io.Writer) (batch.Release, erro
 
 // isDemo tells whether a file is one of the demo's own, byte for byte.
 func isDemo(f *batch.File) bool {
-	data, err := demo.ReadFile("demo/" + f.Kind + ".yaml")
-	if f.Kind == "mapping" {
-		data, err = demo.ReadFile("demo/map.yaml")
+	name := f.Kind
+	switch f.Kind {
+	case "mapping":
+		name = "map"
+	case "tag_map":
+		name = "bus"
+	case "device_profile":
+		name = "plc"
 	}
+	data, err := demo.ReadFile("demo/" + name + ".yaml")
 	return err == nil && string(data) == string(f.Data)
 }
 
@@ -135,7 +141,7 @@ func (f *flags) deviceFlags(set *flag.FlagSet) {
 	set.StringVar(&f.key, "key", "", "private key `FILE` that signs the head of the device journal")
 }
 
-// governed are the flags of a command that is about recipe, map and calibration.
+// governed are the flags of a command that is about recipe and map, and what the map names.
 func (f *flags) governed(set *flag.FlagSet) {
 	f.deviceFlags(set)
 	set.StringVar(&f.recipe, "recipe", "", "recipe `FILE`")
@@ -155,7 +161,7 @@ func effective(from string) (int64, error) {
 	return ns, nil
 }
 
-// approveFiles publishes recipe, map and calibration, and says how each stands.
+// approveFiles publishes recipe and map, and what the map names, and says how each stands.
 func approveFiles(f *flags, c library.Change, stdout, stderr io.Writer) error {
 	plan, err := f.plan(stderr)
 	if err != nil {

@@ -249,8 +249,13 @@ func resume(f *flags, was *runner.Remains, stderr io.Writer) (*job, error) {
 			return nil, err
 		}
 		for i := range plan.Files {
-			is := slices.IndexFunc(b.Plan.Files, func(old batch.File) bool { return old.Kind == plan.Files[i].Kind })
-			if old := &b.Plan.Files[max(is, 0)]; is < 0 || old.Digest != plan.Files[i].Digest && (old.Kind == "recipe" && f.given["recipe"] || f.given["map"]) {
+			is := slices.IndexFunc(b.Plan.Files, func(old batch.File) bool {
+				return old.Kind == plan.Files[i].Kind && (old.Kind != "device_profile" || old.ID == plan.Files[i].ID)
+			})
+			if is < 0 { // the map names what it did not name
+				is = slices.IndexFunc(b.Plan.Files, func(old batch.File) bool { return old.Kind == "mapping" })
+			}
+			if old := &b.Plan.Files[is]; old.Digest != plan.Files[i].Digest && (old.Kind == "recipe" && f.given["recipe"] || f.given["map"]) {
 				return nil, refuse(map[bool]string{true: "recipe", false: "map"}[old.Kind == "recipe"], old.Kind+" "+old.ID+" "+old.Version+" as it was")
 			}
 		}

@@ -1,4 +1,4 @@
-// What is new in a recipe and in a map that are to be approved, against the versions that were published last.
+// What is new in the files that are to be approved, against the versions that were published last.
 
 package main
 
@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/recipe/library"
@@ -15,7 +16,7 @@ import (
 // mostNews is how many differences between two versions are shown; evidence diff shows all.
 const mostNews = 40
 
-// news says what is new in recipe and map of a plan.
+// news says what is new in the files of a plan, but in its calibration.
 func (d *device) news(plan *batch.Plan, stdout io.Writer) error {
 	if d.id == "" {
 		return nil // nothing was ever published here
@@ -33,15 +34,32 @@ func (d *device) news(plan *batch.Plan, stdout io.Writer) error {
 				return recipe.Diff(before, plan.Recipe), nil
 			}
 		case "mapping":
-			compare = func(name string, data []byte) (lines []string, err error) {
+			compare = func(name string, data []byte) ([]string, error) {
 				before, err := iomap.Parse(name, data)
 				if err != nil {
 					return nil, err
 				}
-				for _, c := range iomap.Diff(before, plan.Map) {
-					lines = append(lines, c.String())
+				return worded(iomap.Diff(before, plan.Map)), nil
+			}
+		case "tag_map":
+			compare = func(name string, data []byte) ([]string, error) {
+				before, err := d.published(name, data)
+				if err != nil {
+					return nil, err
 				}
-				return lines, nil
+				return worded(fieldbus.Diff(before, plan.TagMap)), nil
+			}
+		case "device_profile":
+			compare = func(name string, data []byte) ([]string, error) {
+				before, err := fieldbus.ParseProfile(name, data)
+				if err != nil {
+					return nil, err
+				}
+				now, err := fieldbus.ParseProfile(f.Name, f.Data)
+				if err != nil {
+					return nil, err
+				}
+				return worded(fieldbus.DiffProfile(before, now)), nil
 			}
 		default:
 			continue
@@ -51,6 +69,14 @@ func (d *device) news(plan *batch.Plan, stdout io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// worded are changes as lines.
+func worded[T interface{ String() string }](changes []T) (lines []string) {
+	for _, c := range changes {
+		lines = append(lines, c.String())
+	}
+	return lines
 }
 
 // newsOf says what is new in one file, against the version of it that was published last. A version whose file is not kept, or cannot be

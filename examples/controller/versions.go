@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/metering"
@@ -51,6 +52,18 @@ func identify(kind string, data []byte) (id, version string, err error) {
 			return "", "", err
 		}
 		return c.ID, c.Version, nil
+	case "tag_map":
+		t, err := fieldbus.ParseTagMap(kind, data, nil)
+		if err != nil {
+			return "", "", err
+		}
+		return t.ID, t.Version, nil
+	case "device_profile":
+		p, err := fieldbus.ParseProfile(kind, data)
+		if err != nil {
+			return "", "", err
+		}
+		return p.ID, p.Version, nil
 	}
 	return "", "", fmt.Errorf("this controller knows no %s", kind)
 }
@@ -84,7 +97,10 @@ func (f *flags) plan(stderr io.Writer) (*batch.Plan, error) {
 		}
 	}
 	if strings.HasPrefix(mapFile, prefixActive) {
-		if _, err = d.pick(host, "calibration", "", "-map"); err != nil {
+		if _, err = d.pick(host, "calibration", "", "-map"); err == nil {
+			err = d.pickBus(host, mapFile)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -105,9 +121,9 @@ func (d *device) pick(host hostFS, kind, id, flag string) (string, error) {
 		return "", nil
 	case len(ids) == 0:
 		return "", fmt.Errorf("controller: %s %s%s: no version of it is active; see controller versions", flag, prefixActive, id)
-	case len(ids) > 1 && kind == "calibration":
-		return "", fmt.Errorf("controller: calibrations %s are active, and an active map does not say which is meant; give -map FILE",
-			strings.Join(ids, " and "))
+	case len(ids) > 1 && (kind == "calibration" || kind == "tag_map"):
+		return "", fmt.Errorf("controller: %ss %s are active, and an active map does not say which is meant; give -map FILE",
+			kind, strings.Join(ids, " and "))
 	case len(ids) > 1:
 		return "", fmt.Errorf("controller: of %s, %s are active; say which with %s %sID", kind, strings.Join(ids, " and "), flag, prefixActive)
 	}
@@ -221,7 +237,7 @@ func rollback(args []string, stdout, stderr io.Writer) int {
 	var kind, id, to, reason string
 	set := newFlags("controller rollback", "controller rollback -object KIND -operator ID -reason TEXT [flags]", stderr)
 	f.deviceFlags(set)
-	set.StringVar(&kind, "object", "", "`KIND` of what goes back: recipe, mapping or calibration")
+	set.StringVar(&kind, "object", "", "`KIND` of what goes back: recipe, mapping, calibration, tag_map or device_profile")
 	set.StringVar(&id, "id", "", "`ID` of what goes back; not needed where one of the kind is active")
 	set.StringVar(&to, "to", "", "`VERSION` that was active before; the one before the active one if not given")
 	set.StringVar(&reason, "reason", "", "`TEXT`: why")

@@ -1,4 +1,4 @@
-// Recipes and maps before they are approved: validated together, proved, and shown as a table and a chart; and what is new in a version.
+// Recipes and maps before they are approved: validated together, proved, and shown as a table and a chart.
 
 package main
 
@@ -16,6 +16,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/recipe/chart"
@@ -28,16 +29,30 @@ type host struct{}
 // Open opens a file by the name that the user gave.
 func (host) Open(name string) (fs.File, error) { return os.Open(filepath.FromSlash(name)) }
 
-// kinds finds what a governed file is by the first key of its header.
-var kinds = regexp.MustCompile(`(?m)^[\s{]*["']?(recipe|mapping|calibration)["']?\s*:`)
+// kinds finds what a governed file is by the first key of its header. An I/O map may name its calibration and tag map before itself.
+var (
+	kinds     = regexp.MustCompile(`(?m)^[\s{]*["']?(recipe|mapping|calibration|tag_map|profile)["']?\s*:`)
+	ofMapping = regexp.MustCompile(`(?m)^["']?mapping["']?\s*:`)
+)
 
-// check validates every recipe on every map, and alone where no map is given; maps alone where no recipe is.
+// schemas are the JSON Schemas that check prints, by their flags.
+var schemas = []struct {
+	flag string
+	of   func() []byte
+}{{"schema", recipe.JSONSchema}, {"map-schema", iomap.JSONSchema}, {"tag-map-schema", fieldbus.TagMapSchema}, {"profile-schema", fieldbus.ProfileSchema}}
+
+// check validates every recipe on every map, and alone where no map is given; maps alone where no recipe is, tag maps and profiles too.
 func check(args []string, stdout, stderr io.Writer) int {
 	set := flag.NewFlagSet("check", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	charts := set.String("svg", "", "")
-	schema := set.Bool("schema", false, "")
-	ofMaps := set.Bool("map-schema", false, "")
+	var wanted []func() []byte
+	for _, s := range schemas {
+		set.BoolFunc(s.flag, "", func(string) error {
+			wanted = append(wanted, s.of)
+			return nil
+		})
+	}
 	period := time.Duration(0)
 	set.Func("period", "", func(text string) (err error) { // as maps have it, or as Go does
 		if period, err = time.ParseDuration(strings.ReplaceAll(text, " ", "")); err != nil || period <= 0 {
@@ -46,14 +61,12 @@ func check(args []string, stdout, stderr io.Writer) int {
 		return nil
 	})
 	switch err := set.Parse(args); {
-	case err == nil && *schema && set.NArg() == 0:
-		fmt.Fprintf(stdout, "%s", recipe.JSONSchema())
+	case err == nil && len(wanted) == 1 && set.NArg() == 0:
+		fmt.Fprintf(stdout, "%s", wanted[0]())
 		return exitOK
-	case err == nil && *ofMaps && set.NArg() == 0:
-		fmt.Fprintf(stdout, "%s", iomap.JSONSchema())
-		return exitOK
-	case err == nil && (*schema || *ofMaps):
-		fmt.Fprintln(stderr, "evidence: check: -schema and -map-schema print a schema and take no files; leave out the one or the others")
+	case err == nil && wanted != nil:
+		fmt.Fprintln(stderr, "evidence: check: -schema, -map-schema, -tag-map-schema and -profile-schema print one schema and take no files; "+
+			"leave out the one or the others")
 		return exitUsage
 	case err != nil || set.NArg() == 0:
 		if err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -62,52 +75,58 @@ func check(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}
-	var recipes, maps []string
+	files := map[string][]string{}
 	for _, name := range set.Args() {
-		switch kind, err := kindOf(name); {
-		case err != nil:
+		kind, err := kindOf(name)
+		if err != nil {
 			fmt.Fprintln(stderr, "evidence:", plain(err))
 			return exitFound
-		case kind == "recipe":
-			recipes = append(recipes, name)
-		case kind == "mapping":
-			maps = append(maps, name)
 		}
+		files[kind] = append(files[kind], name)
 	}
-	if len(recipes)+len(maps) == 0 {
+	if len(files["calibration"]) == set.NArg() {
 		fmt.Fprintln(stderr, "evidence: no recipe or map among the files; name one, or a recipe and the maps that it is to run on; "+
 			"a calibration is checked with the map that names it")
 		return exitUsage
 	}
+	return checkAll(files, *charts, known(period), stdout, stderr)
+}
+
+// checkAll checks files by their kind.
+func checkAll(files map[string][]string, charts string, opt *iomap.CheckOptions, stdout, stderr io.Writer) int {
 	code := exitOK
-	for _, name := range maps {
-		if len(recipes) > 0 {
-			break // Load tells what is wrong with them
-		}
-		if err := checkMap(name, known(period), stdout); err != nil {
-			fmt.Fprintf(stderr, "%s\n", plain(err))
-			code = exitFound
-		}
-	}
-	for _, name := range recipes {
-		if err := checkOne(name, maps, *charts, known(period), stdout); err != nil {
-			fmt.Fprintf(stderr, "%s\n", err)
-			code = exitFound
+	each := func(kind string, check func(name string) error) {
+		for _, name := range files[kind] {
+			if err := check(name); err != nil {
+				fmt.Fprintf(stderr, "%s\n", strings.TrimRight(plain(err), "\n"))
+				code = exitFound
+			}
 		}
 	}
+	each("profile", func(name string) error { return checkProfile(name, stdout) })
+	each("tag_map", func(name string) error { return checkBus(name, files["mapping"], stdout) })
+	if len(files["recipe"]) == 0 { // else Load tells what is wrong with them
+		each("mapping", func(name string) error { return checkMap(name, opt, stdout) })
+	}
+	each("recipe", func(name string) error { return checkOne(name, files["mapping"], charts, opt, stdout) })
 	return code
 }
 
-// kindOf tells whether a file is a recipe, a mapping or a calibration.
+// kindOf tells what kind of governed file a file is.
 func kindOf(name string) (string, error) {
 	src, err := readFile(name)
 	if err != nil {
 		return "", err
 	}
-	if m := kinds.FindSubmatch(src); m != nil {
-		return string(m[1]), nil
+	m := kinds.FindSubmatch(src)
+	switch {
+	case m == nil:
+		return "", fmt.Errorf("%s is no recipe, map or calibration, no tag map and no device profile: it must have the key recipe, mapping, "+
+			"calibration, tag_map or profile", name)
+	case string(m[1]) != "recipe" && ofMapping.Match(src):
+		return "mapping", nil
 	}
-	return "", fmt.Errorf("%s is no recipe, map or calibration: it must have the key recipe, mapping or calibration", name)
+	return string(m[1]), nil
 }
 
 func readFile(name string) ([]byte, error) {

@@ -3,7 +3,8 @@
 //
 //	go run ./examples/evidence check recipe.yaml map.yaml    validate and prove; prints formula and procedure, -svg DIR draws it
 //	go run ./examples/evidence check map.yaml    a map alone, and its calibration; prints its meters, interlocks, alarms, resources and trip request
-//	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe or of a map, in words
+//	go run ./examples/evidence check bus.yaml    a tag map with its device profiles, or a profile alone
+//	go run ./examples/evidence diff old.yaml new.yaml        what is new in a version of a recipe, map, tag map or device profile, in words
 //	go run ./examples/evidence safe-states map.yaml        what becomes of each output in a fault of each class, to be signed; -csv
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
@@ -32,7 +33,7 @@ import (
 	"github.com/batchkit/batchkit/journal"
 )
 
-const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -schema | check -map-schema
+const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -schema | -map-schema | -tag-map-schema | -profile-schema
        evidence diff OLD NEW
        evidence safe-states [-csv] MAP
        evidence format RECIPE
@@ -47,12 +48,16 @@ const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
 formula and procedure as tables; with -svg it also draws it into the directory. Of maps alone it holds meters
 against the calibration, and prints them, interlocks, alarms, resources and trip request. What it finds in a map
-that may not do what is meant it lists as wrong, warning or note, and it fails where something is wrong.
+that may not do what is meant it lists as wrong, warning or note, and it fails where something is wrong. A map that
+names a tag map is held against that; of tag maps and device profiles alone it prints what they have, and holds tag
+maps against the maps among the files that name none.
   -period TIME       how often the board reads its inputs, such as 100ms: they must be fresh enough for what goes
                      by them
-check -schema prints the JSON Schema by which an editor completes and marks recipes, -map-schema that of maps.
+check -schema prints the JSON Schema by which an editor completes and marks recipes, -map-schema that of maps,
+-tag-map-schema that of tag maps and -profile-schema that of device profiles.
 diff says in words what is new in a version of a recipe or of a map; of a map also whether batches decide
-otherwise by it (decides), or something is gone that others may name (removes).
+otherwise by it (decides), or something is gone that others may name (removes). Of a tag map or a device profile it
+says whether unit, scale or type of a value is another, or where it comes from (changed), or something is gone (removed).
 safe-states prints what becomes of each output in a fault of each class, with lines to sign; with -csv as a
 table for other programs. format prints the recipe in its canonical form.
 

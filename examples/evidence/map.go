@@ -64,7 +64,7 @@ func checkMap(name string, opt *iomap.CheckOptions, stdout io.Writer) error {
 		}
 		row(tag.Name+" "+tag.Words[t.Value], "read back "+confirm+" within "+time.Duration(t.Within).String())
 	}
-	return errors.Join(w.Flush(), findings(name, iomap.Check(m, opt), stdout), wrong)
+	return errors.Join(w.Flush(), findings(name, iomap.Check(m, opt), stdout), bound(name, m, stdout), wrong)
 }
 
 // interlock gives the words of one interlock.

@@ -1,4 +1,4 @@
-// What is new in a version of a recipe or of a map, what is found in a map, and its table of safe states.
+// What is new in a version of a governed file, what is found in a map, and its table of safe states.
 
 package main
 
@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/recipe"
 )
 
-// diff says in words what is new in a version of a recipe, or of a map.
+// diff says in words what is new in a version of a recipe, a map, a tag map or a device profile.
 func diff(older, newer string, stdout, stderr io.Writer) int {
 	changes, err := differences(older, newer)
 	if err != nil {
@@ -40,36 +41,53 @@ func differences(older, newer string) (changes []string, err error) {
 			return nil, err
 		}
 		if kind[i] == "calibration" {
-			return nil, fmt.Errorf("evidence: diff compares two versions of a recipe or of a map, and %s has the key calibration", name)
+			return nil, fmt.Errorf("evidence: diff compares no calibrations, and %s has the key calibration", name)
 		}
 	}
 	if kind[0] != kind[1] {
-		return nil, fmt.Errorf("evidence: diff compares two versions of a recipe or of a map; %s has the key %s, and %s the key %s",
-			older, kind[0], newer, kind[1])
+		return nil, fmt.Errorf("evidence: diff compares two versions of one file; %s has the key %s, and %s the key %s", older, kind[0], newer, kind[1])
 	}
-	if kind[0] == "recipe" {
-		a, err := readAs(older, recipe.Parse)
-		if err != nil {
-			return nil, err
-		}
-		b, err := readAs(newer, recipe.Parse)
+	switch kind[0] {
+	case "recipe":
+		a, b, err := pair(older, newer, func(name string) (*recipe.Recipe, error) { return readAs(name, recipe.Parse) })
 		if err != nil {
 			return nil, err
 		}
 		return recipe.Diff(a, b), nil
+	case "tag_map":
+		a, b, err := pair(older, newer, tagMap)
+		if err != nil {
+			return nil, err
+		}
+		return worded(fieldbus.Diff(a, b)), nil
+	case "profile":
+		a, b, err := pair(older, newer, func(name string) (*fieldbus.Profile, error) { return readAs(name, fieldbus.ParseProfile) })
+		if err != nil {
+			return nil, err
+		}
+		return worded(fieldbus.DiffProfile(a, b)), nil
 	}
-	a, err := readAs(older, iomap.Parse)
+	a, b, err := pair(older, newer, func(name string) (*iomap.Map, error) { return readAs(name, iomap.Parse) })
 	if err != nil {
 		return nil, err
 	}
-	b, err := readAs(newer, iomap.Parse)
-	if err != nil {
-		return nil, err
+	return worded(iomap.Diff(a, b)), nil
+}
+
+// pair reads two versions of a file.
+func pair[T any](older, newer string, read func(name string) (*T, error)) (a, b *T, err error) {
+	if a, err = read(older); err == nil {
+		b, err = read(newer)
 	}
-	for _, c := range iomap.Diff(a, b) {
-		changes = append(changes, c.String())
+	return a, b, err
+}
+
+// worded are changes as lines.
+func worded[T interface{ String() string }](changes []T) (lines []string) {
+	for _, c := range changes {
+		lines = append(lines, c.String())
 	}
-	return changes, nil
+	return lines
 }
 
 // readAs reads a file and parses it.

@@ -1,0 +1,97 @@
+// Tag maps and device profiles before they are approved: read, shown, compared, and held against the I/O maps of their channels.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/iomap"
+)
+
+// tagMap reads a tag map and the profiles that it names, beside it.
+func tagMap(name string) (*fieldbus.TagMap, error) {
+	src, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	name = filepath.ToSlash(name)
+	return fieldbus.ParseTagMap(name, src, func(file string) (*fieldbus.Profile, error) {
+		return readAs(filepath.FromSlash(path.Join(path.Dir(name), file)), fieldbus.ParseProfile)
+	})
+}
+
+// checkBus shows one tag map, and what is found between it and the I/O maps that name none.
+func checkBus(name string, maps []string, stdout io.Writer) error {
+	t, err := tagMap(name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s %s: %s, %s, %s\n", t.ID, t.Version, some(len(t.Devices), "device"), some(len(t.Profiles), "profile"), some(len(t.Tags), "tag"))
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "devices:")
+	for i := range t.Devices {
+		d, n := &t.Devices[i], 0
+		for k := range t.Tags {
+			if t.Tags[k].Device == i {
+				n++
+			}
+		}
+		fmt.Fprintf(w, "  %s\t%s %s\t%s\t%s\n", d.Name, d.Profile.ID, d.Profile.Version, some(n, "tag"), strings.Join(d.Endpoints, " "))
+	}
+	fmt.Fprintln(w, "classes:")
+	for i := range t.Classes {
+		c := &t.Classes[i]
+		fmt.Fprintf(w, "  %s\t%s\tevery %s\n", c.Name, c.Plane, time.Duration(c.Every))
+	}
+	errs := []error{w.Flush()}
+	for _, file := range maps {
+		m, err := readAs(file, iomap.Parse)
+		if err == nil && m.TagMap != "" {
+			continue // it is held against the one that it names
+		}
+		if err == nil {
+			err = findings(file, fieldbus.Check(t, m, nil), stdout)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// bound holds an I/O map against the tag map that it names.
+func bound(name string, m *iomap.Map, stdout io.Writer) error {
+	if m.TagMap == "" {
+		return nil
+	}
+	t, err := tagMap(filepath.FromSlash(path.Join(path.Dir(filepath.ToSlash(name)), m.TagMap)))
+	if err != nil {
+		return fmt.Errorf("%s: its tag map: %w", name, err)
+	}
+	return findings(name, fieldbus.Check(t, m, nil), stdout)
+}
+
+// checkProfile shows one device profile.
+func checkProfile(name string, stdout io.Writer) error {
+	p, err := readAs(name, fieldbus.ParseProfile)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s %s: %s, %s\n", p.ID, p.Version, p.Protocol, some(len(p.Points), "point"))
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	for i := range p.Points {
+		v := &p.Points[i]
+		scale := ""
+		if v.Scale.Given {
+			scale = "gain " + v.Scale.Gain.String() + ", offset " + v.Scale.Offset.String()
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.At, v.Type, v.Access, v.Unit, scale)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,85 @@
+// What who approves a tag map or a device profile is told of it.
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const busVersions = "../../fieldbus/testdata/versions/"
+
+func TestTwoVersionsOfATagMapAndOfAProfileAreComparedInWords(t *testing.T) {
+	for _, c := range [][3]string{{"old.yaml", "new.yaml", "forward.golden"}, {"old_profile.yaml", "new_profile.yaml", "profile.golden"}} {
+		code, out, errs := command("diff", busVersions+c[0], busVersions+c[1])
+		require.Equal(t, exitOK, code, errs)
+		want, err := os.ReadFile(busVersions + c[2])
+		require.NoError(t, err)
+		require.Equal(t, string(want), out)
+	}
+	code, _, errs := command("diff", busVersions+"old.yaml", busVersions+"old_profile.yaml")
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "has the key tag_map")
+	require.Contains(t, errs, "the key profile")
+}
+
+func TestTagMapsAndProfilesAreChecked(t *testing.T) {
+	code, out, errs := command("check", demo+"bus.yaml", demo+"plc.yaml")
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, "T301-BUS 1.0: 1 device, 1 profile, 23 tags\n")
+	require.Contains(t, out, "  PLC-301  T301-PLC 1.0  23 tags")
+	require.Contains(t, out, "T301-PLC 1.0: modbus, 23 points\n")
+	code, _, errs = command("check", "../../fieldbus/testdata/wrong/tagmap_header.yaml", "../../fieldbus/testdata/wrong/profile_points.yaml")
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, `profile_points.yaml:6:37: "type" must be one of`)
+	for flag, title := range map[string]string{"-tag-map-schema": "Batchkit tag map", "-profile-schema": "Batchkit device profile"} {
+		code, out, errs := command("check", flag)
+		require.Equal(t, exitOK, code, errs)
+		require.Contains(t, out, `"title": "`+title+`"`)
+	}
+	code, _, _ = command("check", "-schema", "-profile-schema")
+	require.Equal(t, exitUsage, code)
+}
+
+func TestAMapIsHeldAgainstTheTagMapThatItNamesOrIsGiven(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, replace ...string) string {
+		src, err := os.ReadFile(demo + name)
+		require.NoError(t, err)
+		text := strings.NewReplacer(replace...).Replace(string(src))
+		if name == "map.yaml" {
+			text = strings.Replace(text, "\ntag_map: bus.yaml\n", "\n", 1)
+		}
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		return file
+	}
+	write("plc.yaml", "at: input 16, type: uint16", "at: input 16, type: float32")
+	write("calibration.yaml")
+	m, bus := write("map.yaml"), write("bus.yaml")
+	const says = "wrong: LT301: its form is int, and point level is float32"
+	code, out, errs := command("check", m, bus)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, says)
+	require.Contains(t, errs, "cannot do what is meant")
+
+	src, err := os.ReadFile(m)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(m, []byte("tag_map: bus.yaml\n"+string(src)), 0o644), "before the key mapping")
+	for _, args := range [][]string{{"check", m}, {"check", m, bus}} {
+		code, out, _ = command(args...)
+		require.Equal(t, exitFound, code)
+		require.Equal(t, 1, strings.Count(out, says))
+	}
+	code, _, errs = command("check", demo+"recipe.yaml", m)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "LT301: its form is int, and point level is float32")
+	require.NoError(t, os.Remove(bus))
+	code, _, errs = command("check", m)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "its tag map: ")
+}
