@@ -12,6 +12,9 @@ import (
 // defaultTimeout is what a Timeout of 0 stands for.
 const defaultTimeout = time.Second
 
+// lap is how often a transport that nothing wakes looks whether its context was cancelled.
+const lap = 3 * time.Millisecond
+
 // transport carries queries over one line. The client calls do and many for who has the turn, one at a time, and close at any time
 // and more than once.
 //
@@ -30,7 +33,7 @@ type transport interface {
 // time, and who waits is served in the order of arrival.
 //
 // Every method that takes a context returns within Timeout from each sending, and within 5 ms from the end of the context. A read
-// allocates nothing if its answer is there within 3 ms or its context cannot be cancelled.
+// allocates nothing over TCP, if its context cannot be cancelled or is that of the two calls before it.
 //
 // Over TCP, after a time-out, a cancellation between sending and answer, a broken connection or an answer that is none, the
 // connection is closed, and every further call returns [ErrDown] at once. An [Exception] leaves it open.

@@ -11,14 +11,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// lap is the longest that an exchange waits without looking whether its context was cancelled. So a cancellation is noticed within lap
-// and the lateness of a timer, without a goroutine that would wait for it; the price is a wake-up and a small allocation for each
-// lap that a device makes us wait.
-const lap = 3 * time.Millisecond
 
 // MaxInFlight is the most that Options.InFlight may be.
 const MaxInFlight = 64
@@ -87,14 +83,19 @@ type wire struct {
 	conn    net.Conn
 	closed  atomic.Bool
 
+	mu      sync.Mutex
+	unwatch func() bool // ends what watch began; nil: nothing to end
+
 	// Of who has the turn.
-	cause     error     // why the connection was given up
-	id        uint16    // of the last transaction
-	open      []flight  // in the order of their sending
-	heard     time.Time // when the last answer came, or the first of those in flight was sent
-	armed     time.Time // the deadline of the connection
-	rest      []byte    // what is yet to be sent
-	from, got int       // what came in and was not looked at yet: in[from:got]
+	cause     error           // why the connection was given up
+	id        uint16          // of the last transaction
+	open      []flight        // in the order of their sending
+	heard     time.Time       // when the last answer came, or the first of those in flight was sent
+	armed     time.Time       // the deadline of the connection, unless wake has set another
+	ctx       <-chan struct{} // the end of the last context
+	kept      bool            // it wakes the connection from one call to the next
+	rest      []byte          // what is yet to be sent
+	from, got int             // what came in and was not looked at yet: in[from:got]
 	out       [MaxInFlight * readSize]byte
 	in        [4 * maxFrame]byte
 }
@@ -103,6 +104,7 @@ func (w *wire) close() error {
 	if w.closed.Swap(true) {
 		return nil
 	}
+	w.forget()
 	return w.conn.Close()
 }
 
@@ -131,8 +133,10 @@ func (w *wire) do(ctx context.Context, q *query) ([]byte, error) {
 	}
 	now := time.Now()
 	w.heard = now
+	w.watch(ctx)
 	w.launch(q, 0, now)
 	f, pdu, err := w.land(ctx, now)
+	w.rested()
 	if err == nil {
 		return pdu, nil
 	}
@@ -144,6 +148,8 @@ func (w *wire) do(ctx context.Context, q *query) ([]byte, error) {
 
 // many keeps as many under way as the device bears, and takes the answers in any order.
 func (w *wire) many(ctx context.Context, qs []query, each func(i int, pdu []byte, err error)) {
+	w.watch(ctx)
+	defer w.rested()
 	err, next := w.down(), 0
 	for err == nil && (next < len(qs) || len(w.open) > 0) {
 		if err = ended(ctx); err != nil {
@@ -251,23 +257,68 @@ func (w *wire) match() (f flight, pdu []byte, err error) {
 	return f, pdu, err
 }
 
-// wait sends what is to be sent and reads what has come, for a lap at most where ctx can be cancelled.
+// watch has the end of ctx wake whoever waits for the connection. A deadline that is moved on every few milliseconds would do, too, and
+// needs a timer that is the next to go off: to set it costs a third of a whole exchange on a virtual machine. The function that the
+// context calls does nothing but move the deadline.
+//
+// A context that is seen twice in a row is watched from then on, until another comes; others for one call.
+func (w *wire) watch(ctx context.Context) {
+	done := ctx.Done()
+	if done == w.ctx && (w.kept || done == nil) {
+		return
+	}
+	w.forget()
+	w.ctx, w.kept = done, done == w.ctx
+	if done == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.closed.Load() {
+		w.unwatch = context.AfterFunc(ctx, w.wake)
+	}
+}
+
+// rested ends a call's watch.
+func (w *wire) rested() {
+	if w.ctx != nil && !w.kept {
+		w.forget()
+	}
+}
+
+// forget ends a watch. It may be called from any goroutine.
+func (w *wire) forget() {
+	w.mu.Lock()
+	unwatch := w.unwatch
+	w.unwatch = nil
+	w.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
+}
+
+// wake ends a wait. It may come late, when another waits already, who then looks around once more than is needed.
+func (w *wire) wake() {
+	_ = w.conn.SetDeadline(time.Unix(1, 0)) // on a connection that is closed nobody waits
+}
+
+// wait sends what is to be sent and reads what has come.
 func (w *wire) wait(ctx context.Context, now time.Time) error {
 	until := w.limit(ctx)
-	if next := now.Add(lap); ctx.Done() != nil && next.Before(until) {
-		until = next
-	}
 	// A deadline that comes early costs a look more than is needed; one that is set costs, too.
 	if w.armed.After(until) || w.armed.Sub(now) < until.Sub(now)/2 {
 		if err := w.conn.SetDeadline(until); err != nil {
 			return err
 		}
 		w.armed = until
+		if err := ctx.Err(); err != nil {
+			return err // the deadline that was replaced may have been that of wake
+		}
 	}
 	if len(w.rest) > 0 {
 		n, err := w.conn.Write(w.rest)
 		if w.rest = w.rest[n:]; err != nil {
-			return unless(err)
+			return w.unless(err)
 		}
 	}
 	if w.from > 0 {
@@ -280,12 +331,13 @@ func (w *wire) wait(ctx context.Context, now time.Time) error {
 	if err == io.EOF {
 		return fmt.Errorf("closed by the device: %w", io.ErrUnexpectedEOF)
 	}
-	return unless(err)
+	return w.unless(err)
 }
 
-// unless is err, unless that says no more than that time has come to look around.
-func unless(err error) error {
+// unless is err, unless that says no more than that it is time to look around.
+func (w *wire) unless(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.armed = time.Time{}
 		return nil
 	}
 	return err

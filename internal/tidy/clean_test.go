@@ -29,6 +29,7 @@ var cleanTree = map[string]string{
 	"recipe/more.go":                   "//go:build !plan9\n\n// More of the recipe.\n\npackage recipe\n\nimport \"io/fs\"\n\nvar _ fs.FS\n",
 	"recipe/recipe_test.go":            cleanTest,
 	"recipe/example_test.go":           cleanExample,
+	"journal/when.go":                  "// When a context ends.\n\npackage journal\n\nimport \"context\"\n\nfunc f(ctx context.Context, g func()) { context.AfterFunc(ctx, g) }\n",
 	"journal/export/export.go":         "// Package export copies.\npackage export\n\nimport _ \"github.com/batchkit/batchkit/journal\"\n",
 	"internal/golden/golden.go":        "// Package golden compares.\npackage golden\n\n// Want takes anything.\nfunc Want(v any) {}\n",
 	"fieldbus/modbus/server/server.go": "// Package server is a server.\npackage server\n\nimport _ \"github.com/simonvetter/modbus\"\n",

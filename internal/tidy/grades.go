@@ -11,7 +11,7 @@ import (
 )
 
 // checkGoroutines finds goroutines started in a package that may start none: by a go statement, or by the methods and
-// functions that the standard library offers for it.
+// functions that the standard library offers for it. What a context calls when it ends is none: nothing runs until then.
 func (c *checker) checkGoroutines(s *source) {
 	g := gradeOf(s.dir)
 	if g == starting {
@@ -26,7 +26,9 @@ func (c *checker) checkGoroutines(s *source) {
 			if !ok {
 				break
 			}
-			if name := sel.Sel.Name; name == "Go" && len(n.Args) == 1 || name == "AfterFunc" {
+			of, _ := sel.X.(*ast.Ident)
+			name, whenEnded := sel.Sel.Name, of != nil && of.Name == "context"
+			if name == "Go" && len(n.Args) == 1 || name == "AfterFunc" && !whenEnded {
 				c.addAt(s, n.Pos(), ruleGrade, "call of %s starts a goroutine in %s package %s", name, g, s.dir)
 			}
 		}
