@@ -118,17 +118,22 @@ func (m *rtu) do(ctx context.Context, q *query) ([]byte, error) {
 	return m.exchange(ctx, s, q)
 }
 
-// listenFirst reads anything, to hear whether the line echoes.
+// listenFirst reads anything, until an answer came with nothing before it but perhaps an echo.
 func (m *rtu) listenFirst(ctx context.Context, s *slave, unit uint8) error {
-	q, ok := s.probe(unit)
-	if !ok {
-		return fmt.Errorf("%w: %d replies, and it must not be asked whether the line echoes; not sent", ErrDoubt, len(s.owed))
+	for range 3 {
+		q, ok := s.probe(unit)
+		if !ok {
+			return fmt.Errorf("%w: %d replies, and it must not be asked whether the line echoes; not sent", ErrDoubt, len(s.owed))
+		}
+		_, err := m.exchange(ctx, s, &q)
+		if _, answered := errors.AsType[Exception](err); err != nil && !answered {
+			return fmt.Errorf("not sent, since a read, which was to show whether the line echoes, failed: %w", err)
+		}
+		if m.echoes != unheard {
+			return nil
+		}
 	}
-	_, err := m.exchange(ctx, s, &q)
-	if _, answered := errors.AsType[Exception](err); err != nil && !answered {
-		return fmt.Errorf("not sent, since a read, which was to show whether the line echoes, failed: %w", err)
-	}
-	return nil
+	return fmt.Errorf("%w: noise before each answer, which may be an echo, as the confirmation may be; not sent", ErrDoubt)
 }
 
 // broadcast sends a write to all slaves.
