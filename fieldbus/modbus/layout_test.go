@@ -107,7 +107,7 @@ func TestBitsOfOneRegisterAreNeverCut(t *testing.T) {
 func TestEveryLayoutReadsEveryPlaceWholeOnceWithinLimitsAndOverNoGap(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 2))
-	for range 300 {
+	for range 100 {
 		var places []*place
 		for range 1 + rng.IntN(200) {
 			table := Table(1 + rng.IntN(4))

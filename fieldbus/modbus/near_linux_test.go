@@ -187,7 +187,7 @@ func TestTheNearEndOfALinkThatFails(t *testing.T) {
 	story := ""
 	for range 5 {
 		story += " " + trouble(t, rng, f, c, seed%2 == 0)
-		time.Sleep(time.Duration(rng.IntN(400)) * time.Millisecond)
+		time.Sleep(time.Duration(rng.IntN(250)) * time.Millisecond)
 	}
 	up()
 	time.Sleep(100 * time.Millisecond)
