@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -47,6 +48,7 @@ type plantFlags struct {
 	speed       int
 	fresh       bool
 	linger      time.Duration
+	bus         *fieldbus.TagMap // of the controller; nil: that of the demo
 }
 
 // args gives the command line that means these flags.

@@ -423,7 +423,7 @@ func late(t *testing.T, script string, hold func(opened, read int) time.Duration
 	ended := make(chan error, 1)
 	go func() { ended <- relay.Run(ctx) }()
 	defer func() { stop(); require.NoError(t, <-ended) }()
-	port, err := modbus.NewPort(relay.Addr(), points, &modbus.PortOptions{Period: pollEvery, Timeout: answerIn, Clock: clock})
+	port, err := lineTo(relay.Addr(), nil, 1, clock)
 	require.NoError(t, err)
 	schedule, _, err := faults(script, j.b.Plan.Recipe, sim.NewPlant(1), map[uint32]bool{})
 	require.NoError(t, err)
@@ -441,7 +441,7 @@ func TestADeviceThatStallsInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) {
 		case opened == 1 && read == 8:
 			return 300 * time.Millisecond
 		case opened == 2 && read == 8:
-			return 800 * time.Millisecond
+			return 1300 * time.Millisecond
 		}
 		return 0
 	})

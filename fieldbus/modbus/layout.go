@@ -85,3 +85,5 @@ func (l *layout) widest(s *chunk) (g gap, ok bool) {
 	}
 	return g, ok
 }
+
+func distance(a, b int) int { return max(a-b, b-a) }

@@ -8,13 +8,11 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus/server"
-	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -107,69 +105,6 @@ func TestAFrozenDeviceCostsTheTimeoutAndACancellationCutsItShort(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// observed runs p.Watch until the test ends and passes on each whole round of its one channel.
-func observed(t *testing.T, p *Port) <-chan tag.Raw {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	raws, done := make(chan tag.Raw, 1<<16), make(chan error, 1)
-	go func() { done <- p.Watch(ctx, func(r tag.Raw) { raws <- r }) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	return raws
-}
-
-// until reads values up to one of that quality.
-func until(t *testing.T, raws <-chan tag.Raw, q tag.Quality) tag.Raw {
-	t.Helper()
-	limit := time.After(20 * time.Second)
-	for {
-		select {
-		case r := <-raws:
-			if r.Quality == q {
-				return r
-			}
-		case <-limit:
-			require.Fail(t, "no value", "of quality %v within 20 s", q)
-		}
-	}
-}
-
-var onePoint = []Point{{Channel: "ao/1", Table: Holding, Address: 4, Words: 2, Form: tag.Int}}
-
-func TestAPortAtAFrozenDeviceTellsBadWithinItsTimeout(t *testing.T) {
-	p, err := NewPort(frozen(t), onePoint, &PortOptions{Timeout: 100 * time.Millisecond})
-	require.NoError(t, err)
-	begin := time.Now()
-	until(t, observed(t, p), tag.Bad)
-	require.Less(t, time.Since(begin), time.Second)
-	require.ErrorIs(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int}), ErrDown)
-	_, down := p.State()
-	require.ErrorIs(t, down, os.ErrDeadlineExceeded)
-}
-
-func TestAPortComesBackWhenItsDeviceDoes(t *testing.T) {
-	memory := server.NewMemory()
-	memory.Set(server.Holding, 4, 1, 2)
-	s := serve(t, memory)
-	p, err := NewPort(s.Addr(), onePoint, &PortOptions{Period: time.Millisecond, Timeout: time.Second})
-	require.NoError(t, err)
-	raws := observed(t, p)
-	require.EqualValues(t, 0x1_0002, until(t, raws, tag.Good).Bits)
-	require.NoError(t, s.Close())
-	until(t, raws, tag.Bad)
-	require.Error(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 7}))
-
-	memory.Set(server.Holding, 4, 3, 4)
-	again, err := server.Serve(s.Addr(), memory)
-	require.NoError(t, err)
-	require.EqualValues(t, 0x3_0004, until(t, raws, tag.Good).Bits)
-	require.NoError(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 0x5_0006}))
-	require.EqualValues(t, 6, memory.Get(server.Holding, 5))
-	connects, down := p.State()
-	require.NoError(t, down)
-	require.GreaterOrEqual(t, connects, 2)
-	t.Cleanup(func() { _ = again.Close() })
-}
-
 // relayed puts a wire before the server that spoils replies.
 func relayed(t *testing.T, s *server.Server, spoil func(request, reply []byte) ([]byte, error)) string {
 	t.Helper()
@@ -180,27 +115,6 @@ func relayed(t *testing.T, s *server.Server, spoil func(request, reply []byte) (
 	go func() { done <- r.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
 	return r.Addr()
-}
-
-func TestAPortSurvivesAWireThatGoesBad(t *testing.T) {
-	memory := server.NewMemory()
-	memory.Set(server.Holding, 4, 1, 2)
-	var noise atomic.Pointer[[]byte]
-	addr := relayed(t, serve(t, memory), func(_, reply []byte) ([]byte, error) {
-		if b := noise.Load(); b != nil {
-			return *b, nil
-		}
-		return reply, nil
-	})
-	p, err := NewPort(addr, onePoint, &PortOptions{Period: time.Millisecond, Timeout: 50 * time.Millisecond})
-	require.NoError(t, err)
-	raws := observed(t, p)
-	for _, b := range [][]byte{[]byte("garbage, garbage"), {}, {0, 0, 0}, make([]byte, 300)} {
-		noise.Store(nil)
-		require.EqualValues(t, 0x1_0002, until(t, raws, tag.Good).Bits)
-		noise.Store(&b)
-		until(t, raws, tag.Bad)
-	}
 }
 
 func TestOverARealWireRepliesDoubledAndOutOfTurnBringNoWrongValue(t *testing.T) {

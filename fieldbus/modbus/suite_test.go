@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus/server"
+	"github.com/batchkit/batchkit/iomap/tag"
 )
 
 // mute is a memory that can be made silent, and that has no input registers from 900 on.
@@ -104,5 +107,55 @@ func TestTheDeviceKeepsWhatALineBuildsOn(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, r.NotChecked)
 		})
+	}
+}
+
+func TestALineSurvivesAWireThatGoesBad(t *testing.T) {
+	memory := server.NewMemory()
+	s, err := server.Serve("127.0.0.1:0", memory)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	var noise atomic.Pointer[[]byte]
+	relay, err := bustest.NewRelay("127.0.0.1:0", s.Addr(), func(_, reply []byte) ([]byte, error) {
+		if b := noise.Load(); b != nil {
+			return *b, nil
+		}
+		return reply, nil
+	})
+	require.NoError(t, err)
+	m := &fieldbus.TagMap{ID: "bus", Profiles: []*fieldbus.Profile{kiln()}, Classes: []fieldbus.Class{{Name: "fast", Every: 1e6}},
+		Tags: []fieldbus.Tag{{Channel: "ao/1", Point: 3, StaleAfter: 60e9}}}
+	m.Profiles[0].Limits.Response = 50e6
+	m.Devices = []fieldbus.Device{{Name: "kiln", Profile: m.Profiles[0], Unit: 1, Endpoints: []string{"tcp://" + relay.Addr()}}}
+	d, err := modbus.NewDevice(&m.Devices[0], nil)
+	require.NoError(t, err)
+	l, err := line.New(m, []line.Attached{{Device: "kiln", Driver: d}}, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	raws := make(chan tag.Raw, 1<<16)
+	var group sync.WaitGroup
+	group.Go(func() { require.NoError(t, relay.Run(ctx)) })
+	group.Go(func() { require.NoError(t, l.Watch(ctx, func(r tag.Raw) { raws <- r })) })
+	defer func() { cancel(); group.Wait() }()
+	until := func(q tag.Quality) (r tag.Raw) {
+		for limit := time.After(20 * time.Second); ; {
+			select {
+			case r = <-raws:
+				if r.Quality == q {
+					return r
+				}
+			case <-limit:
+				require.Fail(t, "no value", "of quality %v within 20 s", q)
+			}
+		}
+	}
+	for i, b := range [][]byte{[]byte("garbage, garbage"), {}, {0, 0, 0}, make([]byte, 300)} {
+		noise.Store(nil)
+		memory.Set(server.Holding, 20, uint16(i))
+		until(tag.Good)
+		require.NoError(t, l.Write(ctx, tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 0x0102_0304_0506_0708}))
+		require.EqualValues(t, 0x0102, memory.Get(server.Holding, 23))
+		noise.Store(&b)
+		until(tag.Bad)
 	}
 }
