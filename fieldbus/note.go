@@ -29,10 +29,6 @@ const (
 	maxNumber = 1<<53 - 1
 )
 
-// stateWords are the states as records spell them (watchdog_state).
-var stateWords = [...]string{Down: "DOWN", Connecting: "CONNECTING", Syncing: "SYNCING", Up: "UP", Degraded: "DEGRADED", Doubt: "DOUBT",
-	Demoted: "DEMOTED"}
-
 // Record gives the kind of the record of an event. It is record.KindNone where there is none: of a kind, a state or an outcome that there
 // is not, of a change that is none, or of a point or write without a channel.
 func (e *Event) Record() record.Kind {
@@ -92,7 +88,7 @@ func (e *Event) Fill(b *record.Body) {
 		b.Text(record.PhysicalChannel, asText(e.Channel))
 		b.Int(record.WriteID, int64(e.WriteID))
 		b.Text(record.Outcome, asText(e.Outcome))
-		b.Text(record.WatchdogState, stateWords[min(e.New, Demoted)])
+		b.Text(record.WatchdogState, e.New.String())
 		e.fillStatus(b)
 		e.fillAge(b)
 	case PointChanged:
@@ -118,8 +114,8 @@ func (e *Event) Fill(b *record.Body) {
 
 // fillState gives the fields of a link_state.
 func (e *Event) fillState(b *record.Body) {
-	old, result := stateWords[min(e.Old, Demoted)], ResultChanged
-	state := stateWords[min(e.New, Demoted)]
+	old, result := e.Old.String(), ResultChanged
+	state := e.New.String()
 	if e.Kind == SLABroken {
 		old, result = state, ResultLate
 		b.Int(record.Limit, max(e.Limit, 0)/1_000_000)

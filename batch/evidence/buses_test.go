@@ -43,7 +43,7 @@ tags:
 }
 
 // onBus is testdata/plan with its tag map.
-func onBus(t *testing.T) fstest.MapFS {
+func onBus(t testing.TB) fstest.MapFS {
 	plan := altered(t, "map.yaml", "calibration: lab/calibration.yaml\n", "calibration: lab/calibration.yaml\ntag_map: lab/bus.yaml\n")
 	for name, text := range busFiles {
 		plan[name] = &fstest.MapFile{Data: []byte(text)}

@@ -73,7 +73,7 @@ func TestRunsThatAreHeldStoppedOrAbortedLeaveHonestPackages(t *testing.T) {
 }
 
 // altered is testdata/plan with one line of a file changed.
-func altered(t *testing.T, name, old, new string) fstest.MapFS {
+func altered(t testing.TB, name, old, new string) fstest.MapFS {
 	plan := fstest.MapFS{}
 	for _, file := range []string{"recipe.yaml", "map.yaml", "lab/calibration.yaml"} {
 		text, err := os.ReadFile(filepath.Join("testdata/plan", file))

@@ -183,7 +183,7 @@ func victims(t testing.TB) []*victim {
 	require.NoError(t, err)
 	_, err = Export(full, part, q)
 	require.NoError(t, err)
-	all := []*victim{newVictim(t, "whole", full), newVictim(t, "cut", short(t, 4)), newVictim(t, "without journal", bare), signedVictim(t)}
+	all := []*victim{newVictim(t, "whole", full), newVictim(t, "on a bus", busy(t, true)), newVictim(t, "cut", short(t, 4)), newVictim(t, "without journal", bare), signedVictim(t)}
 	for _, v := range all {
 		v.device = newDeviceLog(t).anchor(v.dir, uint64(len(bodies(t, v.files[eventsName])))).done()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/runner"
+	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
@@ -304,8 +305,12 @@ func grave(k record.Kind, r *record.Record) bool {
 		return r.Text(record.AlarmState) == "raised"
 	case record.KindOverride:
 		return r.Text(record.Result) == "active"
-	case record.KindQualityChange:
+	case record.KindQualityChange, record.KindPointQuality:
 		return r.Text(record.Quality) != tag.Good.String()
+	case record.KindLinkState:
+		return r.Text(record.WatchdogState) != fieldbus.Up.String()
+	case record.KindBusWrite, record.KindWriteDone:
+		return r.Has(record.Outcome) && r.Text(record.Outcome) != fieldbus.OutcomeConfirmed
 	case record.KindCommandResult:
 		return r.Text(record.Result) == sequencer.Refused.String()
 	case record.KindWindowStop:

@@ -228,7 +228,7 @@ func sentence(b *batch.Batch, k record.Kind, r *record.Record) string {
 	case record.KindSafeState, record.KindPowerWarning, record.KindOutputFault:
 		return faulted(b, r)
 	}
-	return ""
+	return bused(r)
 }
 
 // heard says what became of an input.
@@ -316,7 +316,8 @@ func shown(k record.Kind) bool {
 		record.KindWindowStop, record.KindInFlight, record.KindPrompt, record.KindPromptAnswer, record.KindMarker, record.KindTimeout, record.KindModeChange,
 		record.KindCommand, record.KindCommandResult, record.KindParameterChange, record.KindQualityChange, record.KindOutputFault, record.KindTripRequest,
 		record.KindRecovery, record.KindInterlock, record.KindAlarm, record.KindWindowEvent, record.KindHistorianTotal, record.KindClockStep,
-		record.KindTimeSourceChange, record.KindInputEdge, record.KindOverride, record.KindSafeState, record.KindPowerWarning:
+		record.KindLinkState, record.KindLinkFailover, record.KindResync, record.KindBusWrite, record.KindPointQuality, record.KindWriteDone,
+		record.KindTelemetryBacklog, record.KindTimeSourceChange, record.KindInputEdge, record.KindOverride, record.KindSafeState, record.KindPowerWarning:
 		return true
 	}
 	return false
