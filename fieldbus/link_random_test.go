@@ -24,7 +24,6 @@ type linkJudge struct {
 	synced bool // since the last Open or Demoted
 	count  uint64
 	held   bool
-	was    LinkState
 	since  int64
 	heard  int64
 	before int64 // heard before this step

@@ -244,7 +244,7 @@ func (o *overLine) recorded() (transitions int) {
 }
 
 func TestABatchOverALinkThatFailsHoldsAndGoesOnAndEndsRight(t *testing.T) {
-	seeds := uint64(6)
+	seeds := uint64(4)
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		seeds = 300
 	}

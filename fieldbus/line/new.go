@@ -30,7 +30,7 @@ type Options struct {
 	// Clock paces the reads and stamps the values; give it the clock of the rig. Nil: one of the line's own, whose time means nothing
 	// to others, so that values say "when it arrived", and the deadline of a write is that of its context alone.
 	Clock timebase.Clock
-	// Seed of the jitter between tries to connect. Controllers that share a network are to have different ones.
+	// Seed of the jitter between tries to connect, which differs by device. Controllers that share a network are to have different ones.
 	Seed uint64
 }
 
@@ -73,7 +73,8 @@ type Line struct {
 	queue    []said     // from head on
 	head     int
 	to       func(fieldbus.Event)
-	busy     bool // somebody delivers
+	busy     bool       // somebody delivers
+	idle     *sync.Cond // nobody does
 }
 
 var _ tag.Port = (*Line)(nil)
@@ -112,11 +113,11 @@ func New(m *fieldbus.TagMap, devices []Attached, o *Options) (*Line, error) {
 	if l.clock == nil {
 		l.clock = system.NewClock(1)
 	}
-	l.guard = newGuard(l.clock)
+	l.guard, l.idle = newGuard(l.clock), sync.NewCond(&l.mu)
 	places := map[int]*device{}
 	var wrong []error
 	for i := range devices {
-		d, place, err := attach(m, &devices[i], len(devices) == 1, o.Seed+uint64(i))
+		d, place, err := attach(m, &devices[i], len(devices) == 1, o.Seed)
 		if err == nil && places[place] != nil {
 			err = fmt.Errorf("line: device %q is attached twice; it can be on one line, once", devices[i].Device)
 		}

@@ -33,15 +33,21 @@ func (l *Line) tell(ev *fieldbus.Event) {
 	}
 }
 
-// deliver tells and emits all that is queued, in order, unless somebody is about it, who does it for us. Only Watch emits.
+// deliver tells and emits all that is queued, in order. Only Watch emits. A write leaves to whoever is about it what it has to tell.
 func (l *Line) deliver(emit func(tag.Raw)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.busy {
-		return
+	for l.busy {
+		if emit == nil {
+			return
+		}
+		l.idle.Wait() // so that the queue has what one turn says, and no more
 	}
 	l.busy = true
-	defer func() { l.busy = false }()
+	defer func() {
+		l.busy = false
+		l.idle.Signal()
+	}()
 	for l.head < len(l.queue) {
 		one := &l.queue[l.head]
 		event, raw, to := one.event, one.raw, l.to
@@ -68,7 +74,7 @@ func (l *Line) deliver(emit func(tag.Raw)) {
 func (l *Line) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.queue) > 0 && !l.busy
+	return l.head < len(l.queue)
 }
 
 // unsay takes back what was to be emitted and was not, because its Watch has ended.
