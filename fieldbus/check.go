@@ -14,11 +14,12 @@ import (
 	"github.com/batchkit/batchkit/metering/quantity"
 )
 
-// Check looks for what a tag map and an I/O map that can both be read have wrong together: channels with another form, unit, scale or
-// direction than their points, values that are never fresh enough, outputs that are not read back, decisions by what is only watched,
-// points that are written twice. What is [iomap.Wrong] cannot work, and no batch is bound to it. Decides tells of which tags a recipe
-// decides, beside what the map itself goes by; nil: of none. The findings stand in the order of the I/O map, then in that of the tag
-// map. It changes nothing.
+// Check looks for what a tag map and an I/O map that can both be read have wrong together: channels with another form, unit, scale
+// or direction than their points, values that are never fresh enough, outputs that are not read back, decisions by what is only
+// watched, points that are written twice. What is [iomap.Wrong] cannot work: no batch is bound to it, and a package of one is a
+// breach, so what one build has let through no later one may call wrong. Decides tells of which tags a recipe decides, beside what
+// the map itself goes by; nil: of none. The findings stand in the order of the I/O map, then in that of the tag map. It changes
+// nothing.
 func Check(t *TagMap, m *iomap.Map, decides func(id tag.ID) bool) []iomap.Finding {
 	c := checker{t: t, m: m, on: make([]*Tag, len(m.Tags)), used: make([]bool, len(t.Tags)), gates: make([]string, len(m.Tags))}
 	c.join(decides)
