@@ -3,6 +3,7 @@ module github.com/batchkit/batchkit
 go 1.26.0
 
 require (
+	github.com/goburrow/modbus v0.1.0
 	github.com/goburrow/serial v0.1.0
 	github.com/google/go-tpm v0.9.8
 	github.com/looplab/fsm v1.0.3

@@ -17,7 +17,8 @@ import (
 // ill is how often what goes wrong, in 1000 answers.
 type ill struct {
 	late, lost, deaf, cut, doubled, before, after, flip, hole, foreign, refused int
-	echo                                                                        bool // the adapter gives back what is sent
+	echo                                                                        bool          // the adapter gives back what is sent
+	slow                                                                        time.Duration // how long a slave thinks at least
 }
 
 // executed is one value that a slave took over.
@@ -160,7 +161,7 @@ func (s *farSlave) answer(request []byte) {
 	if b.char == 0 {
 		think /= 10
 	}
-	time.Sleep(think)
+	time.Sleep(i.slow + think)
 	if late && !first {
 		time.Sleep(wait)
 	}

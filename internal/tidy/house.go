@@ -50,6 +50,7 @@ var modules = []module{
 	{prefix: "golang.org/x/sys", in: []string{"hal/linux", "timebase/system", "journal", // journal: file locks, cache control
 		"internal/crashlab", "internal/vmbed", "internal/vmbed/pid1", "internal/vmbed/guest"}}, // they are or test the inside of a Linux
 	{prefix: "github.com/goburrow/serial", in: []string{"hal/linux"}},
+	{prefix: "github.com/goburrow/modbus", tests: true}, // the control of the hostile lines, which must be fooled
 	{prefix: "github.com/tarm/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/warthog618/go-gpiocdev", in: []string{"hal/linux"}},
 	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua"}},
