@@ -43,6 +43,7 @@ type witness struct {
 	line   *line.Line
 	clock  timebase.Clock
 	offset int64 // from the clock to that of the device
+	slack  int64 // by which the offset may be wrong
 
 	mu       sync.Mutex
 	link     fieldbus.LinkState
@@ -54,6 +55,17 @@ type witness struct {
 	raws     map[string]tag.Raw
 	written  map[uint64]error // by value
 	outcomes [3]int           // confirmed, refused, unknown
+}
+
+// compare finds how the clock stands to that of the device, which is this machine's: of many looks the one that was interrupted least.
+func (w *witness) compare() {
+	w.slack = int64(time.Hour)
+	for range 1000 {
+		before, there, after := w.clock.Now(), time.Now().UnixNano(), w.clock.Now()
+		if after-before < w.slack {
+			w.offset, w.slack = there-before, after-before
+		}
+	}
 }
 
 // fail is an error that names its seed by the test that is run.
@@ -71,7 +83,7 @@ func (w *witness) raw(r tag.Raw) {
 	if !w.synced {
 		w.fail("%s is GOOD, and was not read through since it was connected; the link is %v", r.Channel, w.link)
 	}
-	if took := int64(r.Bits) - w.offset; r.Channel == "time" && (took < r.At || took > now) {
+	if took := int64(r.Bits) - w.offset; r.Channel == "time" && (took < r.At-w.slack || took > now+w.slack) {
 		w.fail("a value says that it is of %d, the device took it at %d, and it is %d", r.At, took, now)
 	}
 }
@@ -109,7 +121,7 @@ func (w *witness) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.good++
-	if took := now - (int64(v.Raw.Bits) - w.offset); took > age || age > v.Limit {
+	if took := now - (int64(v.Raw.Bits) - w.offset); took > age+w.slack || age > v.Limit {
 		w.fail("a value passes with an age of %v, is %v old, and %v is the limit", time.Duration(age), time.Duration(took), time.Duration(v.Limit))
 	}
 }
@@ -162,7 +174,7 @@ func TestTheNearEndOfALinkThatFails(t *testing.T) {
 		endpoint = "tcp://" + c.l.Addr().String()
 	}
 	w := &witness{t: t, clock: system.NewClock(1), raws: map[string]tag.Raw{}, written: map[uint64]error{}}
-	w.offset = time.Now().UnixNano() - w.clock.Now()
+	w.compare()
 	m := clockMap()
 	d, err := modbus.NewDevice(&m.Devices[0], nil)
 	require.NoError(t, err)
@@ -190,7 +202,11 @@ func TestTheNearEndOfALinkThatFails(t *testing.T) {
 		time.Sleep(time.Duration(rng.IntN(250)) * time.Millisecond)
 	}
 	up()
-	time.Sleep(100 * time.Millisecond)
+	w.mu.Lock()
+	confirmed, passed := w.outcomes[0], w.good
+	w.mu.Unlock()
+	working := func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.outcomes[0] > confirmed && w.good > passed }
+	require.Eventually(t, working, 30*time.Second, 10*time.Millisecond, "writes are confirmed again, and values pass")
 	cancel()
 	group.Wait()
 	f.kill()
@@ -214,7 +230,5 @@ func (w *witness) reconcile(f *far) {
 			w.fail("write %d was confirmed, and never arrived", v)
 		}
 	}
-	require.Positive(w.t, w.outcomes[0], "no write was confirmed")
-	require.Positive(w.t, w.good, "nothing passed")
 	require.Equal(w.t, w.line.State()[0].Link, w.link, fmt.Sprint("what was told last is what is"))
 }
