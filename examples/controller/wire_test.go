@@ -441,7 +441,7 @@ func TestADeviceThatStallsInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) {
 		case opened == 1 && read == 8:
 			return 300 * time.Millisecond
 		case opened == 2 && read == 8:
-			return 1300 * time.Millisecond
+			return 800 * time.Millisecond
 		}
 		return 0
 	})
