@@ -129,7 +129,7 @@ func (c *checked) read(ctx context.Context, points []*fieldbus.Point) ([]fieldbu
 			p.Plan(points)
 		}
 	}
-	return nil, fmt.Errorf("Read wanted another plan %d times", maxPlans)
+	return nil, fmt.Errorf("a Read wanted another plan %d times", maxPlans)
 }
 
 // form is how a type travels.
@@ -193,10 +193,10 @@ func (c *checked) driven(p *fieldbus.Point) bool {
 // reopen begins a new session.
 func (c *checked) reopen() error {
 	if err := c.d.Close(); err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("closing it: %w", err)
 	}
 	if err := c.d.Open(c.ctx, c.opt.Endpoint); err != nil {
-		return fmt.Errorf("Open: %w", err)
+		return fmt.Errorf("opening it: %w", err)
 	}
 	return nil
 }

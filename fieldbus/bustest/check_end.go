@@ -136,7 +136,7 @@ func (c *checked) cut() {
 			time.Sleep(c.opt.Within / rounds)
 		}
 		if goesOn(err) {
-			return fmt.Errorf("Read gave %v", err)
+			return fmt.Errorf("a Read gave %v", err)
 		}
 		if err := c.reopen(); err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 func (c *checked) closedAtFirst() {
 	c.Check("a device that is not open reads and writes nothing, and says so", "keep the connection in one place, and look at it first", func() error {
 		if err := c.d.Close(); err != nil {
-			return fmt.Errorf("Close: %w", err)
+			return fmt.Errorf("closing it: %w", err)
 		}
 		return c.nothing()
 	})
@@ -27,13 +27,13 @@ func (c *checked) closedAtFirst() {
 func (c *checked) nothing() error {
 	if len(c.opt.Points) > 0 {
 		if _, err := c.read(c.ctx, c.opt.Points); goesOn(err) {
-			return fmt.Errorf("Read gave %v; it must be an error that ends a session", err)
+			return fmt.Errorf("a Read gave %v; it must be an error that ends a session", err)
 		}
 	}
 	for _, o := range c.outputs {
 		err := c.d.Write(c.ctx, o.Point, form(o.Point.Type), o.Values[0])
 		if goesOn(err) || errors.Is(err, fieldbus.ErrUnknown) {
-			return fmt.Errorf("Write gave %v; it must be an error that ends a session, and nothing was sent", err)
+			return fmt.Errorf("a Write gave %v; it must be an error that ends a session, and nothing was sent", err)
 		}
 	}
 	return nil
@@ -44,10 +44,10 @@ func (c *checked) foreign() {
 	c.Check("an endpoint of another protocol is refused with an error that names it", "look at the scheme before connecting", func() error {
 		err := c.d.Open(c.ctx, c.opt.Foreign)
 		if err == nil {
-			return fmt.Errorf("Open of %q gave nil", c.opt.Foreign)
+			return fmt.Errorf("an Open of %q gave nil", c.opt.Foreign)
 		}
 		if !strings.Contains(err.Error(), c.opt.Foreign) {
-			return fmt.Errorf("Open of %q gave %q, which does not name it", c.opt.Foreign, err)
+			return fmt.Errorf("an Open of %q gave %q, which does not name it", c.opt.Foreign, err)
 		}
 		return nil
 	})

@@ -269,7 +269,7 @@ func TestASoundDriverIsGreen(t *testing.T) {
 
 func TestADriverThatIsWrongInOneWayIsFoundOut(t *testing.T) {
 	for wrong, want := range map[string]string{
-		"answers when closed":             "Read gave <nil>; it must be an error that ends a session",
+		"answers when closed":             "a Read gave <nil>; it must be an error that ends a session",
 		"takes any endpoint":              `Open of "none://nowhere" gave nil`,
 		"does not name the endpoint":      "which does not name it",
 		"does not open":                   "broken: Open connects by the endpoint; seen: meter: nobody is there",
@@ -277,7 +277,7 @@ func TestADriverThatIsWrongInOneWayIsFoundOut(t *testing.T) {
 		"plans a point twice":             `"rate" is in the plan 2 times`,
 		"plans a point that is not there": "place 4 of 4 points",
 		"has a group of nothing":          "a group is empty",
-		"always wants a plan":             "Read wanted another plan 64 times",
+		"always wants a plan":             "a Read wanted another plan 64 times",
 		"leaves a place":                  `nothing was read of "alarm"`,
 		"has the wrong form":              `"alarm" has form int, and its type makes it bool`,
 		"says STALE":                      `"alarm" has quality STALE`,
@@ -300,10 +300,10 @@ func TestADriverThatIsWrongInOneWayIsFoundOut(t *testing.T) {
 		"takes a late answer":             `"rate" reads 0x11170, and it was 0x3f800000`,
 		"calls refused what was sent":     "which says that nothing was done, and it was done",
 		"confirms what nobody confirmed":  "a Write to a device that did not answer gave nil",
-		"does not see a loss":             "broken: a Read on a connection that was lost is an error that ends the session, and a new one is in order; seen: Read gave <nil>",
-		"takes a loss for a refusal":      "Read gave meter: the device refuses the point",
+		"does not see a loss":             "broken: a Read on a connection that was lost is an error that ends the session, and a new one is in order; seen: a Read gave <nil>",
+		"takes a loss for a refusal":      "a Read gave meter: the device refuses the point",
 		"cannot be closed twice":          "meter: is closed",
-		"opens once":                      "Open: meter: nobody is there",
+		"opens once":                      "opening it: meter: nobody is there",
 	} {
 		t.Run(wrong, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

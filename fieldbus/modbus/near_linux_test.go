@@ -5,7 +5,6 @@ package modbus_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -230,5 +229,5 @@ func (w *witness) reconcile(f *far) {
 			w.fail("write %d was confirmed, and never arrived", v)
 		}
 	}
-	require.Equal(w.t, w.line.State()[0].Link, w.link, fmt.Sprint("what was told last is what is"))
+	require.Equal(w.t, w.line.State()[0].Link, w.link, "what was told last is what is")
 }

@@ -234,3 +234,43 @@ func TestARangeIsATableAndAddressesInOrder(t *testing.T) {
 		require.ErrorContains(t, err, `must be such as "input 100..199"`, text)
 	}
 }
+
+func FuzzAddress(f *testing.F) {
+	for _, at := range []string{"coil 0", "discrete 65535", "holding 40.3", "input 100..199", "holding 65534", "input 07", "coil 1.2"} {
+		f.Add(at, uint8(fieldbus.Int32), uint8(fieldbus.CDAB), uint8(0), 0)
+	}
+	f.Fuzz(func(t *testing.T, at string, kind, order, access uint8, length int) {
+		if g, err := newGap(at); err == nil {
+			require.True(t, 0 <= g.from && g.from < g.to && g.to <= 1<<16, at)
+		}
+		p, err := newPlace(&fieldbus.Point{At: at, Type: fieldbus.Type(kind), Order: fieldbus.Order(order), Access: fieldbus.Access(access), Length: length})
+		if err != nil {
+			require.Less(t, len(err.Error()), 2000)
+			return
+		}
+		require.True(t, 0 <= p.first && p.count >= 1 && p.end() <= 1<<16 && p.count <= MaxRead, at)
+		bit := ""
+		if p.bit >= 0 {
+			bit = "." + strconv.Itoa(p.bit)
+		}
+		require.Equal(t, at, p.table.String()+" "+strconv.Itoa(p.first)+bit)
+		words := make([]uint16, p.count)
+		for i := range words {
+			words[i] = uint16(length >> i)
+		}
+		if p.kind == fieldbus.String {
+			if s, err := p.text(words); err == nil {
+				require.LessOrEqual(t, len(s), length)
+			}
+			return
+		}
+		bits, ok := p.value(words)
+		if p.access == fieldbus.ReadOnly || !ok || p.bit >= 0 {
+			return
+		}
+		var buf [4]uint16
+		back, err := p.registers(p.form, bits, &buf)
+		require.NoError(t, err)
+		require.Equal(t, words, back)
+	})
+}
