@@ -5,10 +5,12 @@ package evidence
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -234,4 +236,54 @@ func TestAQueryByDeviceFindsWhatIsAboutIt(t *testing.T) {
 		}
 	}
 	require.Equal(t, 14, some)
+}
+
+// The rules of a verification and the machine of a link are written apart: whatever happens to a link, what it tells can be.
+func TestWhateverALinkTellsOfItselfHolds(t *testing.T) {
+	seeds, told := uint64(300), 0
+	if long() {
+		seeds = 20_000
+	}
+	first := uint64(time.Now().UnixNano())
+	for seed := first; seed < first+seeds; seed++ {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		l := fieldbus.NewLink("M-1", fieldbus.LinkConfig{Seed: seed, Alone: seed%2 == 0, Owes: seed%3 == 0, Paths: 1 + int(seed%4/2), Reconnect: 1000 * ms,
+			Silence: int64(seed%5) * 500 * ms, DemotedFor: 2000 * ms})
+		var b busNotes
+		for at := int64(1); at < 60_000*ms; at += rnd.Int64N(500 * ms) {
+			ev := fieldbus.LinkEvent{Kind: fieldbus.LinkEventKind(1 + rnd.IntN(10)), Count: rnd.IntN(3), Path: rnd.IntN(2)}
+			if rnd.IntN(2) == 0 {
+				ev.Kind = map[fieldbus.LinkState]fieldbus.LinkEventKind{fieldbus.Connecting: fieldbus.Opened, fieldbus.Syncing: fieldbus.Synced,
+					fieldbus.Doubt: fieldbus.Proved, fieldbus.Down: fieldbus.Tick, fieldbus.Demoted: fieldbus.Tick}[l.State()]
+			}
+			for _, e := range l.Step(at, ev, nil) {
+				if e.Kind != fieldbus.Tell {
+					continue
+				}
+				told++
+				require.NotEqual(t, record.KindNone, e.Event.Record(), "seed %d at %d: %+v", seed, at, e.Event)
+				require.NoError(t, b.told(uint64(told), aloneNote(t, &e.Event)), "seed %d at %d", seed, at)
+			}
+		}
+	}
+	require.Greater(t, told, 1000)
+}
+
+// aloneNote is the note of an event outside of a batch.
+func aloneNote(t *testing.T, ev *fieldbus.Event) *record.Record {
+	var b record.Body
+	b.Begin(ev.Record())
+	for _, k := range [...]record.Key{record.JournalID, record.SyncState, record.TimeSource} {
+		b.Text(k, "x")
+	}
+	b.Text(record.DeviceID, ev.Device)
+	b.Count(record.EventSeq, 1)
+	b.Count(record.TsMonoNS, 1)
+	b.Int(record.Epoch, 1)
+	ev.Fill(&b)
+	body, err := b.Append(nil)
+	require.NoError(t, err)
+	rec, err := record.Parse(body)
+	require.NoError(t, err)
+	return rec
 }
