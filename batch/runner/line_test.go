@@ -139,7 +139,6 @@ type overLine struct {
 	s    *site
 	far  *remote
 	mu   sync.Mutex
-	last map[string]tag.Raw
 	link fieldbus.LinkState
 	told []fieldbus.Event
 	now  tag.Write
@@ -151,7 +150,7 @@ func newOverLine(s *site) *overLine {
 	far := &remote{clock: s.clock, plant: s.plant, delay: second / 500}
 	l, err := busline.New(busMap(), []busline.Attached{{Device: "plc1", Driver: far}}, &busline.Options{Clock: s.clock, Seed: s.seed})
 	require.NoError(s.t, err)
-	o := &overLine{Line: l, s: s, far: far, last: map[string]tag.Raw{}}
+	o := &overLine{Line: l, s: s, far: far}
 	far.begun = o.begun
 	return o
 }
@@ -162,12 +161,7 @@ func (o *overLine) Watch(ctx context.Context, emit func(tag.Raw)) error {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { _ = o.s.plant.Watch(ctx, func(tag.Raw) {}) }) // the plant lives
-	return o.Line.Watch(ctx, func(r tag.Raw) {
-		o.mu.Lock()
-		o.last[r.Channel] = r
-		o.mu.Unlock()
-		emit(r)
-	})
+	return o.Line.Watch(ctx, emit)
 }
 
 func (o *overLine) Report(to func(fieldbus.Event)) {
@@ -198,10 +192,11 @@ func (o *overLine) begun(w tag.Write) {
 		return
 	}
 	o.sent++
-	r, now := o.last[w.Channel], o.s.clock.Now()
+	v, err := o.Value(w.Channel)
+	require.NoError(o.s.t, err)
+	q, _, age := v.At(o.s.clock.Now())
 	require.True(o.s.t, o.link == fieldbus.Up || o.link == fieldbus.Degraded, "seed %d: %s is written while the link is %v", o.s.seed, w.Channel, o.link)
-	require.True(o.s.t, r.Quality == tag.Good && now-r.At <= 3*second, "seed %d: %s is written, and is %v and %v old", o.s.seed, w.Channel, r.Quality,
-		time.Duration(now-r.At))
+	require.Equal(o.s.t, tag.Good, q, "seed %d: %s is written, and is %v old", o.s.seed, w.Channel, time.Duration(age))
 }
 
 // fail lets the link fail for the first 40 s, and then no more.

@@ -194,8 +194,9 @@ func (ps *plants) begun(channel string, bits uint64) {
 	if state := g.link[c.dev.name]; state != fieldbus.Up && state != fieldbus.Degraded {
 		g.fail("%s is written while its link is %v", channel, state)
 	}
-	if r := g.last[channel]; c.point.Access != fieldbus.WriteOnly && (r.Quality != tag.Good || now-r.At > c.tag.StaleAfter) {
-		g.fail("%s is written, and is %v, %v old", channel, r.Quality, time.Duration(now-r.At))
+	v, err := g.line.Value(channel)
+	if q, _, age := v.At(now); err != nil || c.point.Access != fieldbus.WriteOnly && q != tag.Good {
+		g.fail("%s is written, and is %v, %v old", channel, q, time.Duration(age))
 	}
 }
 

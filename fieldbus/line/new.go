@@ -18,6 +18,9 @@ import (
 // MaxDevices is how many devices one line may have: as many as an RTU line has addresses.
 const MaxDevices = 247
 
+// MaxPaths is how many endpoints one device may have.
+const MaxPaths = 8
+
 // Attached is a device of the tag map on this line, and the driver that reaches it.
 type Attached struct {
 	Device    string   // its name in the tag map
@@ -158,8 +161,8 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 		switch {
 		case a.Driver == nil || def.Profile == nil:
 			return nil, i, fmt.Errorf("line: device %q: it wants a driver and a profile", d.name)
-		case len(d.endpoints) == 0:
-			return nil, i, fmt.Errorf("line: device %q: has no endpoint; name one in the tag map or in Attached", d.name)
+		case len(d.endpoints) == 0 || len(d.endpoints) > MaxPaths:
+			return nil, i, fmt.Errorf("line: device %q: has %d endpoints; name 1 to %d in the tag map or in Attached", d.name, len(d.endpoints), MaxPaths)
 		}
 		d.planner, _ = a.Driver.(Planner)
 		d.prover, _ = a.Driver.(Prover)

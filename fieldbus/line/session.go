@@ -158,7 +158,7 @@ func (l *Line) prove(ctx context.Context, d *device) {
 		l.failed(d, err)
 		return
 	}
-	if l.same(ctx, d) == nil {
+	if l.same(ctx, d, d.cancel) == nil {
 		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Proved})
 	}
 }
@@ -167,7 +167,7 @@ func (l *Line) prove(ctx context.Context, d *device) {
 func (l *Line) sync(ctx context.Context, d *device) {
 	d.job.after = 0
 	if !d.known {
-		if err := l.identify(d.session(ctx), d); err != nil {
+		if err := l.identify(d.session(ctx), d, d.cancel); err != nil {
 			return
 		}
 		if d.known = true; d.def.Identify != nil {
@@ -206,22 +206,22 @@ func (l *Line) sync(ctx context.Context, d *device) {
 const swapTime = 1_000_000_000
 
 // same asks a device who it is that has said nothing for so long that it may be another one by now. The link was told of an error.
-func (l *Line) same(ctx context.Context, d *device) error {
+func (l *Line) same(ctx context.Context, d *device, cancel context.CancelFunc) error {
 	if d.def.Identify == nil || !d.known || l.clock.Now()-d.alive <= d.quiet {
 		return nil
 	}
-	return l.identify(ctx, d)
+	return l.identify(ctx, d, cancel)
 }
 
 // errForeign is why a device does not count that is another one than the map says.
 var errForeign = errors.New("it is not the device of the tag map")
 
-// identify asks the device who it is.
-func (l *Line) identify(ctx context.Context, d *device) error {
+// identify asks the device who it is. Cancel ends ctx.
+func (l *Line) identify(ctx context.Context, d *device, cancel context.CancelFunc) error {
 	if d.def.Identify == nil {
 		return nil
 	}
-	l.guard.begin(d.cancel, l.clock.Now()+limit(d.def.Profile, 1))
+	l.guard.begin(cancel, l.clock.Now()+limit(d.def.Profile, 1))
 	text, err := d.texter.Text(ctx, d.def.Identify)
 	l.guard.end()
 	if err == nil {
@@ -250,7 +250,7 @@ func (l *Line) identify(ctx context.Context, d *device) error {
 func (l *Line) read(ctx context.Context, g *group) bool {
 	d := g.dev
 	ctx = d.session(ctx)
-	if l.same(ctx, d) != nil {
+	if l.same(ctx, d, d.cancel) != nil {
 		return false
 	}
 	clear(g.out)

@@ -60,9 +60,10 @@ func (l *Line) deliver(emit func(tag.Raw)) {
 		func() {
 			l.mu.Unlock()
 			defer l.mu.Lock()
-			if event == nil {
+			switch {
+			case event == nil:
 				emit(raw)
-			} else {
+			case to != nil: // Report(nil) came between
 				to(*event)
 			}
 		}()

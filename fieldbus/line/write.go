@@ -89,12 +89,15 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	if err := l.allowed(c, w); err != nil {
 		return err
 	}
-	l.guard.begin(cancel, l.clock.Now()+limit(c.dev.def.Profile, 3))
-	defer l.guard.end()
-	if found, err := l.before(ctx, c, w); found || err != nil {
+	if found, err := l.before(ctx, cancel, c, w); found || err != nil {
 		return err
 	}
+	if err := l.allowed(c, w); err != nil { // what went before has taken its time
+		return err
+	}
+	l.guard.begin(cancel, l.clock.Now()+limit(c.dev.def.Profile, 1))
 	err := c.dev.driver.Write(ctx, c.point, w.Form, w.Bits)
+	l.guard.end()
 	l.measured(c.dev, l.clock.Now()-begun)
 	l.wrote(c, w, err)
 	return err
@@ -104,7 +107,9 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 func (l *Line) enter(cancel context.CancelFunc) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stop = cancel
+	if l.watching {
+		l.stop = cancel
+	}
 	return l.watching
 }
 
@@ -143,19 +148,22 @@ func (l *Line) allowed(c *channel, w *tag.Write) error {
 
 // before does what must precede a write: a device in doubt proves itself, for the sake of a safe one, and a point whose last write has an
 // unknown outcome is read. It tells whether the point was found to have the value.
-func (l *Line) before(ctx context.Context, c *channel, w *tag.Write) (found bool, err error) {
+func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel, w *tag.Write) (found bool, err error) {
 	d := c.dev
 	if _, writes := d.link.Passes(); !writes && d.prover != nil {
-		if err := d.prover.Prove(ctx); err != nil {
+		l.guard.begin(cancel, l.clock.Now()+limit(d.def.Profile, 1))
+		err := d.prover.Prove(ctx)
+		l.guard.end()
+		if err != nil {
 			l.failed(d, err)
 			return false, fmt.Errorf("nothing was sent: %w", err)
 		}
-		if err := l.same(ctx, d); err != nil {
+		if err := l.same(ctx, d, cancel); err != nil {
 			return false, fmt.Errorf("%w: %w", fieldbus.ErrRefused, err)
 		}
 		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Proved})
 	}
-	if err := l.same(ctx, d); err != nil {
+	if err := l.same(ctx, d, cancel); err != nil {
 		return false, fmt.Errorf("%w: %w", fieldbus.ErrRefused, err)
 	}
 	if c.open == nil {
@@ -163,7 +171,9 @@ func (l *Line) before(ctx context.Context, c *channel, w *tag.Write) (found bool
 	}
 	from := l.clock.Now()
 	var out [1]fieldbus.Reading
+	l.guard.begin(cancel, from+limit(d.def.Profile, 1))
 	err = d.driver.Read(ctx, []*fieldbus.Point{c.point}, out[:])
+	l.guard.end()
 	switch {
 	case errors.Is(err, fieldbus.ErrPoint), errors.Is(err, fieldbus.ErrPlan), errors.Is(err, fieldbus.ErrRefused):
 		out[0] = fieldbus.Reading{}

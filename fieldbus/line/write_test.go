@@ -90,6 +90,24 @@ func TestAStalePointTakesSafeWritesOnly(t *testing.T) {
 	})
 }
 
+func TestASlaveThatIsNotTheOneOfTheMapTakesNoWriteAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mapOf("a", "b")
+		m.Devices[1].Identify, m.Devices[1].Identity = &meter.Points[7], "FT-100"
+		a, b := &slave{plc: newPLC("a:502")}, &slave{plc: newPLC("b:502")}
+		b.text = "PT-7"
+		st := tell(t, m, nil, Attached{Device: "a", Driver: a}, Attached{Device: "b", Driver: b})
+		st.pass(time.Second)
+		require.Equal(t, fieldbus.Demoted, st.line.State()[1].Link)
+		err := st.write("b/valve", 0, true)
+		require.ErrorIs(t, err, fieldbus.ErrRefused)
+		require.ErrorContains(t, err, "the device has not said yet who it is")
+		require.Empty(t, b.writes())
+		require.NoError(t, st.write("a/valve", 1, false))
+		st.end()
+	})
+}
+
 func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, nil)
@@ -103,6 +121,25 @@ func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 		require.ErrorContains(t, err, "not begun: the line was busy")
 		require.NotErrorIs(t, err, fieldbus.ErrUnknown)
 		require.Equal(t, 300*ms, st.clock.Now()-at)
+		st.end()
+	})
+}
+
+func TestAWriteThatHangsIsEndedByTheLineWhereNobodyElseDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, p := one(t, func(m *fieldbus.TagMap, _ *plc) {
+			m.Devices[0].Identify, m.Devices[0].Identity = &meter.Points[7], "FT-100"
+			m.Classes[0].Every = 20 * s
+			for i := range m.Tags {
+				m.Tags[i].StaleAfter = 60 * s
+			}
+		})
+		st.pass(2500 * time.Millisecond)
+		p.begun = func(string, uint64) { p.set(func() { p.hangs = true }) }
+		at := st.clock.Now()
+		err := st.line.Write(context.WithoutCancel(t.Context()), tag.Write{ID: 1, Channel: "a/valve", Form: tag.Bool, Bits: 1})
+		require.ErrorIs(t, err, fieldbus.ErrUnknown)
+		require.Less(t, st.clock.Now()-at, 8*s)
 		st.end()
 	})
 }
