@@ -20,7 +20,7 @@ type Group struct {
 //
 // Telemetry is read one group at a time, and only where three things hold: no control group is due; none falls due before it would be
 // done, as far as its cost is known; and the declared share of the line is kept, from the beginning of one telemetry read to that of the
-// next. So control waits for one telemetry read that took longer than it did before, and never for two. Places of the grid that
+// next. So control waits for one telemetry read that takes longer than was known, and never for two. Places of the grid that
 // telemetry found no time for are counted: see Starved.
 type Schedule struct {
 	groups []scheduled
