@@ -64,7 +64,7 @@ func BenchmarkRead(b *testing.B) {
 			if at == "" {
 				addr = "127.0.0.1:" + served(b, libmodbus(b), "serve")
 			}
-			c, err := Dial(b.Context(), addr, nil)
+			c, err := Dial(b.Context(), addr, &Options{Timeout: 10 * time.Second})
 			require.NoError(b, err)
 			defer func() { _ = c.Close() }()
 			ctx, cancel := context.WithCancel(b.Context())

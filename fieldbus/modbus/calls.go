@@ -82,13 +82,14 @@ type Read struct {
 	Unit    uint8
 	Table   Table
 	Address uint16   // of the first value
-	Out     []uint16 // is filled with registers, or with bits as 0 and 1; its length says how many. Unchanged after an error
+	Out     []uint16 // is filled with registers, or with bits as 0 and 1; its length says how many. It means nothing after an error
 	Err     error    // set by ReadAll: nil, or why Out was not filled
 }
 
 // ReadAll does several reads, of which as many are under way at a time as the device was said to bear (Options.InFlight). It sets Err
 // of each. Its own error is the first of those that is no [Exception], so nil means that every read was answered. A read that cannot
-// be is not sent, and does not keep the others from it.
+// be is not sent, and does not keep the others from it. Where several may be under way and one is lost or answered by anything else,
+// all that were sent have failed.
 func (c *Client) ReadAll(ctx context.Context, reads []Read) error {
 	if err := c.begin(ctx); err != nil {
 		err = fmt.Errorf("modbus: device %q: %d reads: not begun: %w", c.name, len(reads), err)

@@ -23,8 +23,8 @@ const lap = 3 * time.Millisecond
 type transport interface {
 	// do is one exchange. The answer's PDU was held against the query, is no exception, and is valid until the next call.
 	do(ctx context.Context, q *query) (pdu []byte, err error)
-	// many does several reads, of which the transport may have some under way at a time. It calls each once for every query, in any
-	// order, with what do would have returned; the PDU is valid during the call.
+	// many does several reads, of which the transport may have some under way at a time. It calls each for every query, in any order,
+	// with what do would have returned; the PDU is valid during the call. A second call with an error takes back what the first said.
 	many(ctx context.Context, qs []query, each func(i int, pdu []byte, err error))
 	close() error
 }

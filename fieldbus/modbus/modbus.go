@@ -9,8 +9,10 @@
 // after a cancellation, so that a late reply finds nobody who could mistake it; on a serial line the slave has to prove what it answers
 // to. And a write that was sent and not answered is neither done nor refused: it is unknown, and says so.
 //
+// What nobody can tell: a gateway that puts the values of another request of the same function and length under the number of this one.
+//
 // The package starts no goroutine, scales nothing and repeats nothing: neither a request that failed nor a value that is old.
-// It speaks functions 1 to 6, 15, 16, 22 and 23.
+// It speaks functions 1 to 6, 15, 16, 22 and 23. Over TCP, [Client.ReadAll] has as many reads in flight as the device bears.
 package modbus
 
 import (

@@ -152,6 +152,9 @@ func (q *query) check(pdu []byte) error {
 		if n := int(pdu[1]); n != len(pdu)-2 {
 			return fmt.Errorf("%w: byte count %d, want %d", ErrStray, n, len(pdu)-2)
 		}
+		if q.echoed(pdu) {
+			return fmt.Errorf("%w: it is the request itself", ErrStray)
+		}
 		return nil
 	}
 	second := q.count
@@ -168,4 +171,14 @@ func (q *query) check(pdu []byte) error {
 		return fmt.Errorf("%w: echo of OR mask %d, want %d", ErrStray, binary.BigEndian.Uint16(pdu[5:]), q.or)
 	}
 	return nil
+}
+
+// echoed tells whether the answer to a read has the bytes of its request, which a line that echoes returns. For 17 to 24 coils, and for
+// function 23, it would pass for an answer; a device that means it is refused.
+func (q *query) echoed(pdu []byte) bool {
+	asked := 5
+	if q.function == readWrite {
+		asked = 10 + 2*len(q.words)
+	}
+	return len(pdu) == asked && binary.BigEndian.Uint16(pdu[1:]) == q.address && binary.BigEndian.Uint16(pdu[3:]) == q.count
 }

@@ -146,7 +146,8 @@ func (w *wire) do(ctx context.Context, q *query) ([]byte, error) {
 	return nil, judge(q, err)
 }
 
-// many keeps as many under way as the device bears, and takes the answers in any order.
+// many keeps as many under way as the device bears, and takes the answers in any order. If there may be several, a doubt takes all of
+// them back: an answer that was cut short has its missing bytes from the next one, and passes, until that is found to be missing.
 func (w *wire) many(ctx context.Context, qs []query, each func(i int, pdu []byte, err error)) {
 	w.watch(ctx)
 	defer w.rested()
@@ -173,12 +174,15 @@ func (w *wire) many(ctx context.Context, qs []query, each func(i int, pdu []byte
 	if err == nil {
 		return
 	}
-	open := w.open
-	if len(open) > 0 {
+	if len(w.open) > 0 {
+		doubtful := next - len(w.open) // one at a time: that one
+		if w.most > 1 {
+			doubtful = 0
+		}
 		w.doubt(err)
-	}
-	for _, f := range open {
-		each(f.i, nil, judge(f.q, err))
+		for i := doubtful; i < next; i++ {
+			each(i, nil, judge(&qs[i], err))
+		}
 	}
 	if down := w.down(); down != nil {
 		err = down

@@ -82,6 +82,7 @@ static int measure(int port, int registers, int times)
 
 	if (!m || modbus_set_slave(m, 1) || modbus_connect(m))
 		return fail("connect");
+	modbus_set_response_timeout(m, 10, 0);
 	for (int i = -times / 10; i < times; i++) {
 		if (i == 0)
 			begin = ns();
