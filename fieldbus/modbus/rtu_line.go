@@ -156,6 +156,9 @@ func (m *rtu) exchange(ctx context.Context, s *slave, q *query) (pdu []byte, err
 	if err := m.silence(ctx, s.Timeout, s.rest); err != nil {
 		return nil, err
 	}
+	if s.owes(q.shape()) { // as was heard just now
+		return nil, fmt.Errorf("%w: it has answered what it was not asked; not sent", ErrDoubt)
+	}
 	at := time.Now()
 	if err := m.send(q); err != nil {
 		s.owe(q, at)

@@ -270,10 +270,12 @@ func TestAnAnswerThatNobodyAskedForIsADoubt(t *testing.T) {
 		p.answer = func(q []byte) []piece { return []piece{{0, ownRTU(q)}, {1e6, registers(q, 7)}} }
 		_, err := holding(m, 1, 10, 2)
 		require.NoError(t, err)
-		_, err = holding(m, 2, 10, 2) // before which it is heard
-		require.NoError(t, err)
-		_, err = holding(m, 1, 10, 2)
+		_, err = holding(m, 1, 20, 2) // before which it is heard
 		require.ErrorIs(t, err, ErrDoubt)
+		require.Len(t, p.sent, 1, "not sent")
+		_, err = holding(m, 2, 10, 2)
+		require.NoError(t, err, "another slave is not concerned")
+		require.NoError(t, m.Prove(t.Context(), 1))
 	})
 }
 

@@ -20,10 +20,11 @@ var (
 // maxDelay is the longest delay that the kernel takes around a sending.
 const maxDelay = 100 * time.Millisecond
 
-// waitSlice is how often a wait looks whether its context has ended, and readSlice how often one for bytes does.
+// waitSlice is how often a wait looks whether its context has ended, and busSlice how often one on a bus does, where a device is asked
+// and an order must not wait: it costs some 1 % of a processor for as long as the wait lasts, waitSlice a third of that.
 const (
 	waitSlice = 20 * time.Millisecond
-	readSlice = 4 * time.Millisecond
+	busSlice  = 4 * time.Millisecond
 )
 
 // Line is how a serial line is set. Each field is required; ParseLine makes it of text.
@@ -165,7 +166,7 @@ func (r *RS232) Device() string { return r.port.device }
 // Write implements hal.RS232. It gives the driver one byte at a time, each within a second, since it is for words to an instrument.
 func (r *RS232) Write(p []byte) (n int, err error) { return r.port.write(p, false) }
 
-// Read implements hal.RS232; it is as RS485.Read.
+// Read implements hal.RS232; it is as RS485.Read, but for the end of ctx, after which it returns within 20 ms.
 func (r *RS232) Read(ctx context.Context, p []byte) (n int, err error) {
 	return r.port.read(ctx, p, time.Time{})
 }

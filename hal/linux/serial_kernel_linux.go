@@ -48,6 +48,7 @@ func openBus(device string, line Line, o RS485Options) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.slice = busSlice
 	if o.Kernel {
 		err = p.turns(o)
 	}

@@ -32,6 +32,7 @@ type port struct {
 	lib          io.ReadWriteCloser
 	own          int // the second open
 	wake         int // an eventfd that Close sets
+	slice        time.Duration
 	began        SerialCounts
 
 	closed  atomic.Bool
@@ -45,7 +46,7 @@ func openPort(what, device string, line Line, lib func(path string) (io.ReadWrit
 	if err := line.check(); err != nil {
 		return nil, err
 	}
-	p := &port{what: what, device: device, line: line, own: -1, wake: -1}
+	p := &port{what: what, device: device, line: line, own: -1, wake: -1, slice: waitSlice}
 	if err := p.open(lib); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
@@ -191,7 +192,7 @@ func (p *port) read(ctx context.Context, b []byte, until time.Time) (n int, err 
 		}
 		wait = -1
 		if ctx.Done() != nil {
-			wait = readSlice
+			wait = p.slice
 			if end, ok := ctx.Deadline(); ok {
 				wait = max(0, min(wait, time.Until(end)))
 			}

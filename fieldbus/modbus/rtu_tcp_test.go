@@ -1,0 +1,107 @@
+// RTU over TCP: the same claims behind a gateway that passes on bytes.
+
+package modbus
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// dialBus gives the near end of a pipe, behind which a bus is.
+func dialBus(b *bus) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		out := make(chan []byte, 1000) // a pipe holds nothing, and a network does
+		b.emit = func(p []byte) {
+			if len(p) > 0 {
+				out <- append([]byte(nil), p...)
+			}
+		}
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case p := <-out:
+					_, _ = there.Write(p)
+				case <-stop:
+					return
+				}
+			}
+		}()
+		go func() {
+			defer close(stop)
+			buf := make([]byte, 512)
+			for {
+				n, err := there.Read(buf)
+				if err != nil {
+					return
+				}
+				b.ask(append([]byte(nil), buf[:n]...))
+			}
+		}()
+		return here, nil
+	}
+}
+
+func TestNoAnswerIsEverTakenForAnotherBehindAGateway(t *testing.T) {
+	var all tally
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer func() {
+				cancel()
+				time.Sleep(time.Minute)
+			}()
+			b := newBus(ctx, seed, char115200, 50*time.Millisecond, 1, 2, 17)
+			b.ill = hostile
+			m, err := DialRTU(ctx, "gateway", &RTUOptions{Baud: 115200, Bits: 10, Timeout: 50 * time.Millisecond, Dial: dialBus(b)})
+			require.NoError(t, err)
+			c := &campaign{bus: b, m: m, rng: rand.New(rand.NewPCG(seed, 2))}
+			c.run(ctx, 100)
+			require.Empty(t, c.wrong, "seed %d", seed)
+			require.NoError(t, m.Close())
+			all.exchanges, all.good = all.exchanges+c.exchanges, all.good+c.good
+		})
+	}
+	require.Greater(t, all.good, all.exchanges/4)
+	t.Logf("%d exchanges, %d reads right, 0 wrong", all.exchanges, all.good)
+}
+
+func TestAGatewayThatKeepsTheSilenceNeedsNoBaudRateAndOneThatHangsUpEndsTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b := newBus(ctx, 1, 0, time.Second, 1)
+		var conn net.Conn
+		m, err := DialRTU(ctx, "gateway", &RTUOptions{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var err error
+			conn, err = dialBus(b)(ctx, network, addr)
+			return conn, err
+		}})
+		require.NoError(t, err)
+		for a := range uint16(5) {
+			got, err := holding(m, 1, a, 1)
+			require.NoError(t, err)
+			require.Equal(t, word(1, readHolding, a), got[0])
+		}
+		require.NoError(t, m.WriteRegister(ctx, 1, 1, 7))
+		waiting, stop := context.WithCancel(ctx)
+		time.AfterFunc(10*time.Millisecond, stop)
+		begin := time.Now()
+		require.ErrorIs(t, m.ReadHolding(waiting, 9, 0, make([]uint16, 1)), context.Canceled)
+		require.LessOrEqual(t, time.Since(begin), 15*time.Millisecond)
+		require.NoError(t, conn.Close())
+		_, err = holding(m, 1, 0, 1)
+		require.Error(t, err)
+		require.False(t, errors.Is(err, ErrDoubt))
+		_, err = holding(m, 1, 0, 1)
+		require.ErrorIs(t, err, ErrDown)
+	})
+}
