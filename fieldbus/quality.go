@@ -17,6 +17,8 @@ const (
 	StatusSensorFailure      Status = 0x808C0000 // BadSensorFailure
 	StatusConfigurationError Status = 0x80890000 // BadConfigurationError
 	StatusWaiting            Status = 0x80320000 // BadWaitingForInitialData
+	StatusNotReadable        Status = 0x803A0000 // BadNotReadable: the profile has the point write-only
+	StatusOutOfRange         Status = 0x803C0000 // BadOutOfRange: what the device has is no value that the form can hold
 )
 
 // Reading is what a device gave for a point.

@@ -52,7 +52,7 @@ func TestAChangedTagMapOrProfileServesNewBatchesOnly(t *testing.T) {
 	for _, c := range [][3]string{
 		{"bus.yaml", "tag_map: T301-BUS", "tag_map: T302-BUS"}, {"bus.yaml", `version: "1.0"`, `version: "1.1"`},
 		{"bus.yaml", "every: 50 ms", "every: 60 ms"}, {"bus.yaml", "# Tank.", "# The tank."},
-		{"plc.yaml", "response: 1 s", "response: 2 s"}, {"plc.yaml", "input 14", "input 22"},
+		{"plc.yaml", "response: 500 ms", "response: 2 s"}, {"plc.yaml", "input 14", "input 22"},
 	} {
 		err := run(busBatch(t, c[0], c[1], c[2]), begun())
 		require.ErrorIs(t, err, ErrUsed, c[2])

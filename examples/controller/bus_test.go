@@ -51,7 +51,7 @@ func TestATagMapAndItsProfilesAreApprovedWithTheMapAndBoundUnderThatApproval(t *
 	require.NoError(t, err)
 	require.True(t, rep.OK(), rep.Verdict())
 
-	edit(t, "plc.yaml", "response: 1 s", "response: 2 s")
+	edit(t, "plc.yaml", "response: 500 ms", "response: 2 s")
 	o = controller("-virtual", "-recipe", "recipe.yaml", "-map", "map.yaml", "-batch", "LATER")
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.err, "device_profile T301-PLC 1.1 (plc.yaml): ")
@@ -97,7 +97,7 @@ func TestABatchThatWasCutShortIsNotContinuedOnAChangedTagMapOrProfile(t *testing
 	require.Error(t, cmd.Wait(), said)
 	before := listing(t, "out/B-0001")
 	for _, c := range []struct{ file, old, text, says string }{
-		{"plc.yaml", "response: 1 s", "response: 2 s", "is bound to device_profile T301-PLC 1.1 as it was; leave out -map to continue it"},
+		{"plc.yaml", "response: 500 ms", "response: 2 s", "is bound to device_profile T301-PLC 1.1 as it was; leave out -map to continue it"},
 		{"bus.yaml", "every: 50 ms", "every: 60 ms", "is bound to tag_map T301-BUS 1.1 as it was; leave out -map to continue it"},
 	} {
 		edit(t, c.file, c.old, c.text)

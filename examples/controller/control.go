@@ -183,7 +183,7 @@ func (j *job) connect(ctx context.Context, f *flags, rig *runner.Rig, opt *runne
 		}
 		return s.connect(ctx, j, f, rig, opt)
 	}
-	p := &plantFlags{dir: filepath.Join(f.out, "plant"), seed: j.b.Seed, speed: f.speed, fresh: j.was == nil && !j.plant, linger: lingerFor}
+	p := &plantFlags{dir: filepath.Join(f.out, "plant"), seed: j.b.Seed, speed: f.speed, fresh: j.was == nil && !j.plant, linger: lingerFor, bus: j.b.Plan.TagMap}
 	if len(wrong) > 0 {
 		p.faults = f.faults
 	}

@@ -14,7 +14,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase/system"
@@ -47,6 +48,7 @@ type plantFlags struct {
 	speed       int
 	fresh       bool
 	linger      time.Duration
+	bus         *fieldbus.TagMap // of the controller; nil: that of the demo
 }
 
 // args gives the command line that means these flags.
@@ -114,7 +116,7 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	defer end()
 	b := newBoard(ctx, p, clock, wrong, end)
 	b.lock = lock
-	s, err := bustest.Serve("127.0.0.1:0", b)
+	s, err := server.Serve("127.0.0.1:0", b)
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}

@@ -1,4 +1,4 @@
-// The plant as a Modbus device: which register is which channel, for both ends of the wire, and what is answered.
+// The plant as a Modbus device: which register is which channel, and what is answered.
 
 package main
 
@@ -10,38 +10,48 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase"
 )
 
-// points is the wire: coils for the digital outputs, a holding register for the set point, input registers for all else.
-var points = []modbus.Point{
-	{Channel: "do/1", Table: modbus.Coil, Address: 0, Form: tag.Bool},
-	{Channel: "do/2", Table: modbus.Coil, Address: 1, Form: tag.Bool},
-	{Channel: "do/3", Table: modbus.Coil, Address: 2, Form: tag.Bool},
-	{Channel: "do/4", Table: modbus.Coil, Address: 3, Form: tag.Bool},
-	{Channel: "do/5", Table: modbus.Coil, Address: 4, Form: tag.Bool},
-	{Channel: "do/6", Table: modbus.Coil, Address: 5, Form: tag.Bool},
-	{Channel: "do/7", Table: modbus.Coil, Address: 6, Form: tag.Bool},
-	{Channel: "do/8", Table: modbus.Coil, Address: 7, Form: tag.Bool},
-	{Channel: "ao/1", Table: modbus.Holding, Address: 0, Form: tag.Int},
-	{Channel: "ctr/1", Table: modbus.Input, Address: 0, Words: 2, Form: tag.Int},
-	{Channel: "ctr/2", Table: modbus.Input, Address: 2, Words: 2, Form: tag.Int},
-	{Channel: "tot/1", Table: modbus.Input, Address: 4, Words: 2, Form: tag.Int},
-	{Channel: "tot/2", Table: modbus.Input, Address: 6, Words: 2, Form: tag.Int},
-	{Channel: "ai/1", Table: modbus.Input, Address: 8, Words: 2, Form: tag.Float32},
-	{Channel: "ai/2", Table: modbus.Input, Address: 10, Words: 2, Form: tag.Float32},
-	{Channel: "ai/4", Table: modbus.Input, Address: 12, Words: 2, Form: tag.Float32},
-	{Channel: "ai/5", Table: modbus.Input, Address: 14, Words: 2, Form: tag.Int, Signed: true},
-	{Channel: "ai/3", Table: modbus.Input, Address: 16, Words: 1, Form: tag.Int},
-	{Channel: "di/1", Table: modbus.Input, Address: 17, Words: 1, Form: tag.Bool},
-	{Channel: "di/2", Table: modbus.Input, Address: 18, Words: 1, Form: tag.Bool},
-	{Channel: "di/3", Table: modbus.Input, Address: 19, Words: 1, Form: tag.Bool},
-	{Channel: "di/4", Table: modbus.Input, Address: 20, Words: 1, Form: tag.Bool},
-	{Channel: "di/5", Table: modbus.Input, Address: 21, Words: 1, Form: tag.Bool},
+// spot is where the plant has a channel.
+type spot struct {
+	Channel string
+	Table   server.Table
+	Address uint16
+	Words   int // registers; 0: one coil or register
+	Form    tag.Form
+}
+
+// points is the plant's end of the wire: coils for the digital outputs, a holding register for the set point, input registers for all
+// else. The controller's end is the device profile, demo/plc.yaml.
+var points = []spot{
+	{Channel: "do/1", Table: server.Coil, Address: 0, Form: tag.Bool},
+	{Channel: "do/2", Table: server.Coil, Address: 1, Form: tag.Bool},
+	{Channel: "do/3", Table: server.Coil, Address: 2, Form: tag.Bool},
+	{Channel: "do/4", Table: server.Coil, Address: 3, Form: tag.Bool},
+	{Channel: "do/5", Table: server.Coil, Address: 4, Form: tag.Bool},
+	{Channel: "do/6", Table: server.Coil, Address: 5, Form: tag.Bool},
+	{Channel: "do/7", Table: server.Coil, Address: 6, Form: tag.Bool},
+	{Channel: "do/8", Table: server.Coil, Address: 7, Form: tag.Bool},
+	{Channel: "ao/1", Table: server.Holding, Address: 0, Form: tag.Int},
+	{Channel: "ctr/1", Table: server.Input, Address: 0, Words: 2, Form: tag.Int},
+	{Channel: "ctr/2", Table: server.Input, Address: 2, Words: 2, Form: tag.Int},
+	{Channel: "tot/1", Table: server.Input, Address: 4, Words: 2, Form: tag.Int},
+	{Channel: "tot/2", Table: server.Input, Address: 6, Words: 2, Form: tag.Int},
+	{Channel: "ai/1", Table: server.Input, Address: 8, Words: 2, Form: tag.Float32},
+	{Channel: "ai/2", Table: server.Input, Address: 10, Words: 2, Form: tag.Float32},
+	{Channel: "ai/4", Table: server.Input, Address: 12, Words: 2, Form: tag.Float32},
+	{Channel: "ai/5", Table: server.Input, Address: 14, Words: 2, Form: tag.Int},
+	{Channel: "ai/3", Table: server.Input, Address: 16, Words: 1, Form: tag.Int},
+	{Channel: "di/1", Table: server.Input, Address: 17, Words: 1, Form: tag.Bool},
+	{Channel: "di/2", Table: server.Input, Address: 18, Words: 1, Form: tag.Bool},
+	{Channel: "di/3", Table: server.Input, Address: 19, Words: 1, Form: tag.Bool},
+	{Channel: "di/4", Table: server.Input, Address: 20, Words: 1, Form: tag.Bool},
+	{Channel: "di/5", Table: server.Input, Address: 21, Words: 1, Form: tag.Bool},
 }
 
 // What the device has beside its channels.
@@ -54,9 +64,9 @@ const (
 
 // Exceptions, as package modbus has them.
 const (
-	illegalAddress = bustest.Exception(modbus.IllegalAddress)
-	illegalValue   = bustest.Exception(modbus.IllegalValue)
-	busy           = bustest.Exception(modbus.Busy) // carried out is nothing
+	illegalAddress = server.Exception(modbus.IllegalAddress)
+	illegalValue   = server.Exception(modbus.IllegalValue)
+	busy           = server.Exception(modbus.Busy) // carried out is nothing
 )
 
 // board answers for a plant. A channel that a fault keeps silent, or bad, has no address meanwhile; a plant that is frozen or
@@ -70,29 +80,16 @@ type board struct {
 	asked   atomic.Bool // since this was last looked at
 	end     func()
 	lock    *os.File // of its process
-	channel map[modbus.Table]map[uint16]*modbus.Point
+	channel map[server.Table]map[uint16]*spot
 }
 
 func newBoard(ctx context.Context, plant *sim.Plant, clock timebase.Clock, faults []sim.Fault, end func()) *board {
 	b := &board{ctx: ctx, plant: plant.On(clock), clock: clock, faults: faults, end: end,
-		channel: map[modbus.Table]map[uint16]*modbus.Point{modbus.Coil: {}, modbus.Holding: {}, modbus.Input: {}}}
+		channel: map[server.Table]map[uint16]*spot{server.Coil: {}, server.Holding: {}, server.Input: {}}}
 	for i := range points {
 		b.channel[points[i].Table][points[i].Address] = &points[i]
 	}
 	return b
-}
-
-// tableOf gives the table of a request as the points call it.
-func tableOf(t bustest.Table) modbus.Table {
-	switch t {
-	case bustest.Coil:
-		return modbus.Coil
-	case bustest.Holding:
-		return modbus.Holding
-	case bustest.Input:
-		return modbus.Input
-	}
-	return 0
 }
 
 // begin takes note of a request; with the first one the faults begin to count.
@@ -120,16 +117,16 @@ func (b *board) live() error {
 	}
 }
 
-// Read implements bustest.Device.
-func (b *board) Read(r bustest.Request, out []uint16) error {
+// Read implements server.Model.
+func (b *board) Read(r server.Request, out []uint16) error {
 	b.begin()
 	if err := b.live(); err != nil {
 		return err
 	}
-	if r.Table == bustest.Input && r.Address >= regTruth {
+	if r.Table == server.Input && r.Address >= regTruth {
 		return b.truth(r.Address-regTruth, out)
 	}
-	channels := b.channel[tableOf(r.Table)]
+	channels := b.channel[r.Table]
 	if int(r.Address)+len(out) > regTruth || channels == nil {
 		return illegalAddress
 	}
@@ -165,10 +162,10 @@ func (b *board) truth(at uint16, out []uint16) error {
 	return nil
 }
 
-// Write implements bustest.Device.
-func (b *board) Write(r bustest.Request, values []uint16) error {
+// Write implements server.Model.
+func (b *board) Write(r server.Request, values []uint16) error {
 	b.begin()
-	if r.Table == bustest.Coil && len(values) == 1 && values[0] == 1 {
+	if r.Table == server.Coil && len(values) == 1 && values[0] == 1 {
 		switch r.Address {
 		case coilEnd:
 			b.end()
@@ -196,13 +193,13 @@ func (b *board) Write(r bustest.Request, values []uint16) error {
 }
 
 // output finds the output that the i-th value of a request is for, and refuses a value that it cannot have.
-func (b *board) output(r bustest.Request, i int, v uint16) (*modbus.Point, error) {
+func (b *board) output(r server.Request, i int, v uint16) (*spot, error) {
 	if int(r.Address)+i > math.MaxUint16 {
 		return nil, illegalAddress
 	}
-	p := b.channel[tableOf(r.Table)][r.Address+uint16(i)]
+	p := b.channel[r.Table][r.Address+uint16(i)]
 	switch {
-	case p == nil || p.Table == modbus.Input:
+	case p == nil || p.Table == server.Input:
 		return nil, illegalAddress
 	case p.Channel == "ao/1" && v > sim.MaxSetPoint:
 		return nil, illegalValue

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase/system"
@@ -151,7 +151,7 @@ func TestAPlantIsNotRunWithoutADirectoryOrATime(t *testing.T) {
 func onNetwork(t *testing.T) (*sim.Plant, *modbus.Client) {
 	t.Helper()
 	p, ctx := sim.NewPlant(1), t.Context()
-	s, err := bustest.Serve("127.0.0.1:0", newBoard(ctx, p, system.NewClock(20), nil, func() {}))
+	s, err := server.Serve("127.0.0.1:0", newBoard(ctx, p, system.NewClock(20), nil, func() {}))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	c, err := modbus.Dial(ctx, s.Addr(), &modbus.Options{Timeout: 20 * time.Second})

@@ -12,8 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/batchkit/batchkit/fieldbus"
+	busline "github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap"
@@ -25,20 +28,51 @@ var errLocked = errors.New("in use by another process")
 
 // How long things of the wire may take, in real time.
 const (
-	startTime = 10 * time.Second       // until a plant listens
-	endTime   = 5 * time.Second        // until one that was told to end has ended
-	denyTime  = time.Second            // until one has that could not be told
-	lookEvery = 10 * time.Millisecond  // between two looks at either
-	pollEvery = 50 * time.Millisecond  // between two rounds of reads, in the time of the batch
-	answerIn  = 500 * time.Millisecond // for one exchange
-	lingerFor = time.Minute            // of a plant, after its last client
+	startTime  = 10 * time.Second      // until a plant listens
+	endTime    = 5 * time.Second       // until one that was told to end has ended
+	denyTime   = time.Second           // until one has that could not be told
+	lookEvery  = 10 * time.Millisecond // between two looks at either
+	unknownFor = time.Second           // until it is said of a plant that it says nothing
+	lingerFor  = time.Minute           // of a plant, after its last client
 )
 
 // wire is a plant in a process of its own, as a board.
 type wire struct {
-	*modbus.Port
+	*busline.Line
 	at   address
 	user io.Closer // the lock of who uses the plant
+}
+
+// Watch implements tag.Port. A line says at first that nothing is known, and a batch that takes that for the state of its plant cannot
+// write: so the first that is told is what was read, or, after a while, that nothing can be.
+func (w *wire) Watch(ctx context.Context, emit func(tag.Raw)) error {
+	var mu sync.Mutex
+	var unknown []tag.Raw
+	waits := true
+	timer := time.AfterFunc(unknownFor, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, r := range unknown {
+			emit(r)
+		}
+		waits, unknown = false, nil
+	})
+	defer func() {
+		timer.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		unknown = nil
+	}()
+	return w.Line.Watch(ctx, func(r tag.Raw) {
+		mu.Lock()
+		defer mu.Unlock()
+		if waits && r.Quality != tag.Good {
+			unknown = append(unknown, r)
+			return
+		}
+		waits, unknown = false, nil
+		emit(r)
+	})
 }
 
 // Close lets others use the plant.
@@ -56,12 +90,46 @@ func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, e
 	}
 	w := &wire{user: user}
 	if w.at, err = reachPlant(ctx, f); err == nil {
-		w.Port, err = modbus.NewPort(w.at.Address, points, &modbus.PortOptions{Period: pollEvery, Timeout: answerIn, Clock: clock})
+		w.Line, err = lineTo(w.at.Address, f.bus, f.seed, clock)
 	}
 	if err != nil {
 		return nil, errors.Join(err, user.Close())
 	}
 	return w, nil
+}
+
+// lineTo is a line with the one device of a tag map on it, at an address; nil is the map of the demo.
+func lineTo(addr string, m *fieldbus.TagMap, seed uint64, clock timebase.Clock) (*busline.Line, error) {
+	if m == nil {
+		var err error
+		if m, err = demoBus(); err != nil {
+			return nil, err
+		}
+	}
+	if len(m.Devices) != 1 {
+		return nil, fmt.Errorf("controller: tag map %s has %d devices, and the plant is one; leave out the others", m.ID, len(m.Devices))
+	}
+	d, err := modbus.NewDevice(&m.Devices[0], nil)
+	if err != nil {
+		return nil, err
+	}
+	at := busline.Attached{Device: m.Devices[0].Name, Driver: d, Endpoints: []string{"tcp://" + addr}}
+	return busline.New(m, []busline.Attached{at}, &busline.Options{Clock: clock, Seed: seed})
+}
+
+// demoBus is the tag map of the demo, with its profile.
+func demoBus() (*fieldbus.TagMap, error) {
+	src, err := demo.ReadFile("demo/bus.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return fieldbus.ParseTagMap("bus.yaml", src, func(name string) (*fieldbus.Profile, error) {
+		src, err := demo.ReadFile("demo/" + name)
+		if err != nil {
+			return nil, err
+		}
+		return fieldbus.ParseProfile(name, src)
+	})
 }
 
 // usePlant takes the lock of who uses the plant in a directory.

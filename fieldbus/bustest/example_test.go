@@ -8,20 +8,21 @@ import (
 
 	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 )
 
 func Example() {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Holding, 100, 7)
-	server, err := bustest.Serve("127.0.0.1:0", memory)
+	memory := server.NewMemory()
+	memory.Set(server.Holding, 100, 7)
+	far, err := server.Serve("127.0.0.1:0", memory)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = server.Close() }()
+	defer func() { _ = far.Close() }()
 
 	replies := 0
-	relay, err := bustest.NewRelay("127.0.0.1:0", server.Addr(), func(_, reply []byte) ([]byte, error) {
+	relay, err := bustest.NewRelay("127.0.0.1:0", far.Addr(), func(_, reply []byte) ([]byte, error) {
 		if replies++; replies == 2 {
 			return reply[:5], fmt.Errorf("cut the wire")
 		}

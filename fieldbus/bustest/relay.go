@@ -1,5 +1,11 @@
-// Relay: a wire between a client and a server that lets its owner spoil replies.
-
+// Package bustest holds a driver of a bus against what package line asks of it, and spoils what travels on a wire.
+//
+// Put a [Relay] in front of any Modbus TCP server for what no device of good faith does: frames cut, doubled, garbled, late and out of
+// turn.
+//
+// The rule that must not be broken: what a Relay spoils is what its caller said, and nothing else.
+//
+// The package starts no goroutine.
 package bustest
 
 import (

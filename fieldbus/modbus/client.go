@@ -67,6 +67,17 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// over tells whether the client was closed, or has given its connection up.
+func (c *Client) over() bool {
+	switch line := c.line.(type) {
+	case *wire:
+		return line.closed.Load()
+	case *rtu:
+		return line.closed.Load()
+	}
+	return false
+}
+
 // begin waits for the turn. What fails before it returns nil was not sent.
 func (c *Client) begin(ctx context.Context) error {
 	select {

@@ -8,54 +8,71 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-func Example() {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Input, 30, 0x0001, 0x86A0)
-	server, err := bustest.Serve("127.0.0.1:0", memory)
+// A device of a tag map becomes a driver, and that, on a line, a board.
+func ExampleNewDevice() {
+	memory := server.NewMemory()
+	memory.Set(server.Input, 30, 0x0001, 0x86A0)
+	far, err := server.Serve("127.0.0.1:0", memory)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = server.Close() }()
+	defer func() { _ = far.Close() }()
 
-	port, err := modbus.NewPort(server.Addr(), []modbus.Point{
-		{Channel: "do/1", Table: modbus.Coil, Address: 0, Form: tag.Bool},
-		{Channel: "tot/1", Table: modbus.Input, Address: 30, Words: 2, Form: tag.Int},
-	}, &modbus.PortOptions{Period: 10 * time.Millisecond, Unit: 1})
+	meter := &fieldbus.Profile{ID: "meter", Version: "1", Protocol: modbus.Protocol, Points: []fieldbus.Point{
+		{Index: 0, Name: "valve", At: "coil 0", Type: fieldbus.Bool, Access: fieldbus.ReadWrite},
+		{Index: 1, Name: "total", At: "input 30", Type: fieldbus.Uint32},
+	}}
+	bus := &fieldbus.TagMap{ // ParseTagMap reads it from a file
+		ID: "bus", Version: "1", Profiles: []*fieldbus.Profile{meter},
+		Devices: []fieldbus.Device{{Name: "FT-101", Profile: meter, Unit: 1, Endpoints: []string{"tcp://" + far.Addr()}}},
+		Classes: []fieldbus.Class{{Name: "fast", Plane: fieldbus.Control, Every: 10e6}},
+		Tags:    []fieldbus.Tag{{Channel: "do/1", Point: 0, StaleAfter: 60e9}, {Channel: "tot/1", Point: 1, StaleAfter: 60e9}},
+	}
+	driver, err := modbus.NewDevice(&bus.Devices[0], nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	board, err := line.New(bus, []line.Attached{{Device: "FT-101", Driver: driver}}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	seen := 0
-	err = port.Watch(ctx, func(r tag.Raw) {
-		fmt.Println(r.Channel, r.Bits, r.Quality)
-		if seen++; seen == 2 {
-			fmt.Println(port.Write(ctx, tag.Write{Channel: "do/1", Form: tag.Bool, Bits: 1}))
+	err = board.Watch(ctx, func(r tag.Raw) {
+		if seen++; seen <= 4 {
+			fmt.Println(r.Channel, r.Bits, r.Quality)
+		}
+		if seen == 4 {
 			cancel()
 		}
 	})
-	fmt.Println(memory.Get(bustest.Coil, 0), err)
+	fmt.Println(err)
 	// Output:
+	// do/1 0 BAD
+	// tot/1 0 BAD
 	// do/1 0 GOOD
 	// tot/1 100000 GOOD
 	// <nil>
-	// 1 <nil>
 }
 
 func ExampleDial() {
-	server, err := bustest.Serve("127.0.0.1:0", bustest.NewMemory())
+	far, err := server.Serve("127.0.0.1:0", server.NewMemory())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx := context.Background()
-	client, err := modbus.Dial(ctx, server.Addr(), &modbus.Options{Timeout: time.Second})
+	client, err := modbus.Dial(ctx, far.Addr(), &modbus.Options{Timeout: time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -65,7 +82,7 @@ func ExampleDial() {
 	out := make([]uint16, 1)
 	fmt.Println(client.ReadHolding(ctx, 1, 7, out), out)
 
-	_ = server.Close()
+	_ = far.Close()
 	err = client.WriteRegister(ctx, 1, 7, 43)
 	fmt.Println(errors.Is(err, modbus.ErrUnknown), errors.Is(err, modbus.ErrRefused))
 	err = client.WriteRegister(ctx, 1, 7, 44)

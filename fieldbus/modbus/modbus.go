@@ -1,11 +1,13 @@
-// Package modbus reaches Modbus TCP devices: a client that never takes one answer for another, and a tag.Port on top of it.
+// Package modbus reaches Modbus devices, over TCP, serial lines and gateways between them: a client that never takes one answer for
+// another, and on top of it a driver for package line.
 //
-// Start with [NewPort], which turns registers and coils into the channels of a board, or with [Dial] for single exchanges.
+// Start with [NewDevice], which makes a driver of a device of a tag map, or with [Dial] (TCP), [NewRTU] (serial line) and [DialRTU]
+// (a line behind a gateway) for single exchanges.
 //
-// The rule that must not be broken: an answer counts only if transaction, protocol, unit, function, length and every echoed
-// field are those of a request in flight. After anything else, and after a time-out or a cancellation, the connection is
-// closed and never used again, so that a late reply finds nobody who could mistake it. And a write that was sent and not
-// answered is neither done nor refused: it is unknown, and says so.
+// The rule that must not be broken: an answer counts only if all that it has to tell itself by - transaction, protocol, unit, function,
+// length, every echoed field - is of a request in flight. Over TCP the connection is closed after anything else, after a time-out and
+// after a cancellation, so that a late reply finds nobody who could mistake it; on a serial line the slave has to prove what it answers
+// to. And a write that was sent and not answered is neither done nor refused: it is unknown, and says so.
 //
 // What nobody can tell: a gateway that puts the values of another request of the same function and length under the number of this one.
 //

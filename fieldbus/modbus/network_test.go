@@ -8,25 +8,24 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/batchkit/batchkit/fieldbus/bustest"
-	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/fieldbus/modbus/server"
 	"github.com/stretchr/testify/require"
 )
 
-func serve(t *testing.T, d bustest.Device) *bustest.Server {
+func serve(t *testing.T, d server.Model) *server.Server {
 	t.Helper()
-	s, err := bustest.Serve("127.0.0.1:0", d)
+	s, err := server.Serve("127.0.0.1:0", d)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
 func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
-	memory := bustest.NewMemory()
+	memory := server.NewMemory()
 	c, err := Dial(t.Context(), serve(t, memory).Addr(), nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
@@ -40,7 +39,7 @@ func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
 	require.Equal(t, []bool{6: true, 8: false}, coils)
 
 	require.NoError(t, c.WriteRegister(ctx, 1, 65_535, 0xABCD))
-	require.EqualValues(t, 0xABCD, memory.Get(bustest.Holding, 65_535))
+	require.EqualValues(t, 0xABCD, memory.Get(server.Holding, 65_535))
 	many := make([]uint16, MaxWrite)
 	for i := range many {
 		many[i] = uint16(i * 500)
@@ -50,20 +49,20 @@ func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
 	require.NoError(t, c.ReadHolding(ctx, 1, 99, out))
 	require.Equal(t, append(append([]uint16{0}, many...), 0), out)
 
-	memory.Set(bustest.Input, 7, 1, 2, 3)
+	memory.Set(server.Input, 7, 1, 2, 3)
 	require.NoError(t, c.ReadInput(ctx, 255, 8, out[:2]))
 	require.Equal(t, []uint16{2, 3}, out[:2])
 }
 
 // refuser is a device that refuses everything.
-type refuser struct{ e bustest.Exception }
+type refuser struct{ e server.Exception }
 
-func (r refuser) Read(bustest.Request, []uint16) error  { return r.e }
-func (r refuser) Write(bustest.Request, []uint16) error { return r.e }
+func (r refuser) Read(server.Request, []uint16) error  { return r.e }
+func (r refuser) Write(server.Request, []uint16) error { return r.e }
 
 func TestTheExceptionsOfTheServerArriveAsTheyWere(t *testing.T) {
 	for _, e := range []Exception{1, 2, 3, 4, 5, 6, 8, 10, 11} {
-		c, err := Dial(t.Context(), serve(t, refuser{bustest.Exception(e)}).Addr(), nil)
+		c, err := Dial(t.Context(), serve(t, refuser{server.Exception(e)}).Addr(), nil)
 		require.NoError(t, err)
 		for _, x := range calls {
 			want := e
@@ -106,71 +105,8 @@ func TestAFrozenDeviceCostsTheTimeoutAndACancellationCutsItShort(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// observed runs p.Watch until the test ends and passes on each whole round of its one channel.
-func observed(t *testing.T, p *Port) <-chan tag.Raw {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	raws, done := make(chan tag.Raw, 1<<16), make(chan error, 1)
-	go func() { done <- p.Watch(ctx, func(r tag.Raw) { raws <- r }) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	return raws
-}
-
-// until reads values up to one of that quality.
-func until(t *testing.T, raws <-chan tag.Raw, q tag.Quality) tag.Raw {
-	t.Helper()
-	limit := time.After(20 * time.Second)
-	for {
-		select {
-		case r := <-raws:
-			if r.Quality == q {
-				return r
-			}
-		case <-limit:
-			require.Fail(t, "no value", "of quality %v within 20 s", q)
-		}
-	}
-}
-
-var onePoint = []Point{{Channel: "ao/1", Table: Holding, Address: 4, Words: 2, Form: tag.Int}}
-
-func TestAPortAtAFrozenDeviceTellsBadWithinItsTimeout(t *testing.T) {
-	p, err := NewPort(frozen(t), onePoint, &PortOptions{Timeout: 100 * time.Millisecond})
-	require.NoError(t, err)
-	begin := time.Now()
-	until(t, observed(t, p), tag.Bad)
-	require.Less(t, time.Since(begin), time.Second)
-	require.ErrorIs(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int}), ErrDown)
-	_, down := p.State()
-	require.ErrorIs(t, down, os.ErrDeadlineExceeded)
-}
-
-func TestAPortComesBackWhenItsDeviceDoes(t *testing.T) {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Holding, 4, 1, 2)
-	s := serve(t, memory)
-	p, err := NewPort(s.Addr(), onePoint, &PortOptions{Period: time.Millisecond, Timeout: time.Second})
-	require.NoError(t, err)
-	raws := observed(t, p)
-	require.EqualValues(t, 0x1_0002, until(t, raws, tag.Good).Bits)
-	require.NoError(t, s.Close())
-	until(t, raws, tag.Bad)
-	require.Error(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 7}))
-
-	memory.Set(bustest.Holding, 4, 3, 4)
-	again, err := bustest.Serve(s.Addr(), memory)
-	require.NoError(t, err)
-	require.EqualValues(t, 0x3_0004, until(t, raws, tag.Good).Bits)
-	require.NoError(t, p.Write(t.Context(), tag.Write{Channel: "ao/1", Form: tag.Int, Bits: 0x5_0006}))
-	require.EqualValues(t, 6, memory.Get(bustest.Holding, 5))
-	connects, down := p.State()
-	require.NoError(t, down)
-	require.GreaterOrEqual(t, connects, 2)
-	t.Cleanup(func() { _ = again.Close() })
-}
-
 // relayed puts a wire before the server that spoils replies.
-func relayed(t *testing.T, s *bustest.Server, spoil func(request, reply []byte) ([]byte, error)) string {
+func relayed(t *testing.T, s *server.Server, spoil func(request, reply []byte) ([]byte, error)) string {
 	t.Helper()
 	r, err := bustest.NewRelay("127.0.0.1:0", s.Addr(), spoil)
 	require.NoError(t, err)
@@ -181,31 +117,10 @@ func relayed(t *testing.T, s *bustest.Server, spoil func(request, reply []byte) 
 	return r.Addr()
 }
 
-func TestAPortSurvivesAWireThatGoesBad(t *testing.T) {
-	memory := bustest.NewMemory()
-	memory.Set(bustest.Holding, 4, 1, 2)
-	var noise atomic.Pointer[[]byte]
-	addr := relayed(t, serve(t, memory), func(_, reply []byte) ([]byte, error) {
-		if b := noise.Load(); b != nil {
-			return *b, nil
-		}
-		return reply, nil
-	})
-	p, err := NewPort(addr, onePoint, &PortOptions{Period: time.Millisecond, Timeout: 50 * time.Millisecond})
-	require.NoError(t, err)
-	raws := observed(t, p)
-	for _, b := range [][]byte{[]byte("garbage, garbage"), {}, {0, 0, 0}, make([]byte, 300)} {
-		noise.Store(nil)
-		require.EqualValues(t, 0x1_0002, until(t, raws, tag.Good).Bits)
-		noise.Store(&b)
-		until(t, raws, tag.Bad)
-	}
-}
-
 func TestOverARealWireRepliesDoubledAndOutOfTurnBringNoWrongValue(t *testing.T) {
-	memory := bustest.NewMemory()
+	memory := server.NewMemory()
 	for i := range 1 << 16 {
-		memory.Set(bustest.Holding, uint16(i), uint16(i))
+		memory.Set(server.Holding, uint16(i), uint16(i))
 	}
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 3))

@@ -31,20 +31,20 @@ type master interface {
 	Prove(ctx context.Context, unit uint8) error
 }
 
-// tally is what a campaign has seen.
-type tally struct {
+// lineTally is what a campaign has seen.
+type lineTally struct {
 	exchanges, good, refused, unanswered, doubted, proofs, proved, confirmed, unknown int
 	wrong                                                                             []string
 }
 
-func (t *tally) String() string {
+func (t *lineTally) String() string {
 	return fmt.Sprintf("%d exchanges: %d reads right, %d writes confirmed, %d refused, %d unanswered, %d writes unknown, %d not sent in doubt, "+
 		"%d of %d proofs, %d wrong", t.exchanges, t.good, t.confirmed, t.refused, t.unanswered, t.unknown, t.doubted, t.proved, t.proofs, len(t.wrong))
 }
 
 // campaign does n exchanges and holds each result against what the slaves have done.
 type campaign struct {
-	tally
+	lineTally
 	bus   *bus
 	m     master
 	rng   *rand.Rand
@@ -232,7 +232,7 @@ func TestNoAnswerIsEverTakenForAnother(t *testing.T) {
 	if os.Getenv("BATCHKIT_LONG") == "1" {
 		seeds, each = 300, 1000
 	}
-	var all tally
+	var all lineTally
 	for seed := range uint64(seeds) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

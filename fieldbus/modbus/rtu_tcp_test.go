@@ -51,7 +51,7 @@ func dialBus(b *bus) func(context.Context, string, string) (net.Conn, error) {
 }
 
 func TestNoAnswerIsEverTakenForAnotherBehindAGateway(t *testing.T) {
-	var all tally
+	var all lineTally
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -32,7 +32,7 @@ var cleanTree = map[string]string{
 	"journal/when.go":                  "// When a context ends.\n\npackage journal\n\nimport \"context\"\n\nfunc f(ctx context.Context, g func()) { context.AfterFunc(ctx, g) }\n",
 	"journal/export/export.go":         "// Package export copies.\npackage export\n\nimport _ \"github.com/batchkit/batchkit/journal\"\n",
 	"internal/golden/golden.go":        "// Package golden compares.\npackage golden\n\n// Want takes anything.\nfunc Want(v any) {}\n",
-	"fieldbus/bustest/bustest.go":      "// Package bustest is a bus.\npackage bustest\n\nimport _ \"github.com/simonvetter/modbus\"\n",
+	"fieldbus/modbus/server/server.go": "// Package server is a server.\npackage server\n\nimport _ \"github.com/simonvetter/modbus\"\n",
 	"batch/runner/runner.go":           "// Package runner is the loop.\npackage runner\n\nfunc run(f func()) { go f() }\n",
 	"batch/runner/uses.go":             "// Uses the journal.\n\npackage runner\n\nimport _ \"github.com/batchkit/batchkit/journal\"\n",
 	"batch/runner/leaves.go":           "// Leaves a package.\n\npackage runner\n\nimport _ \"github.com/batchkit/batchkit/batch/evidence\"\n",

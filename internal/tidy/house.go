@@ -31,6 +31,7 @@ var namedEdges = []edge{
 	{"recipe/*", "recipe", "they govern and exchange recipes"},
 	{"fieldbus/*", "fieldbus", "a device driver serves the connection that fieldbus keeps"},
 	{"fieldbus/trend", "journal", "a ring lies on the storage that journal asks for, and its cursor in slots of journal; it writes no record"},
+	{"fieldbus/modbus", "fieldbus/line", "its tests put a device on a line"},
 	{"fieldbus/bustest", "fieldbus/line", "the suite holds a driver against the contract that line declares"},
 	{"batch/runner", "batch/evidence", "a run leaves its package"},
 }
@@ -54,7 +55,7 @@ var modules = []module{
 	{prefix: "github.com/tarm/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/warthog618/go-gpiocdev", in: []string{"hal/linux"}},
 	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua"}},
-	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/bustest"}},
+	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/modbus/server"}},
 	{prefix: "github.com/looplab/fsm", in: []string{"recipe/library"}, tests: true},
 	{prefix: "github.com/santhosh-tekuri/jsonschema/v6", tests: true}, // the schemas for editors are held against the parsers
 	{prefix: "github.com/stretchr/testify/require", tests: true},

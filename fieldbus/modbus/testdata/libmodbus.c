@@ -3,7 +3,7 @@
  *   libmodbus serve           serves up to 64 clients on a free port of this machine, which it prints
  *   libmodbus read PORT N M   reads N holding registers M times, and prints how many ns each took on average
  *
- * Holding register i holds i. Debian: gcc pkg-config libmodbus-dev. */
+ * Registers hold their addresses, bits the lowest bit of theirs. Debian: gcc pkg-config libmodbus-dev. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <modbus.h>
@@ -27,7 +27,7 @@ static int fail(const char *what)
 static int serve(void)
 {
 	modbus_t *m = modbus_new_tcp("127.0.0.1", 0);
-	modbus_mapping_t *map = modbus_mapping_new(2000, 2000, 65536, 65536);
+	modbus_mapping_t *map = modbus_mapping_new(65536, 65536, 65536, 65536);
 	struct sockaddr_in at;
 	socklen_t size = sizeof at;
 	struct pollfd ends[CLIENTS];
@@ -35,8 +35,10 @@ static int serve(void)
 
 	if (!m || !map)
 		return fail("memory");
-	for (int i = 0; i < 65536; i++)
+	for (int i = 0; i < 65536; i++) {
 		map->tab_registers[i] = map->tab_input_registers[i] = (uint16_t)i;
+		map->tab_bits[i] = map->tab_input_bits[i] = i & 1;
+	}
 	ends[0].fd = modbus_tcp_listen(m, 8);
 	ends[0].events = POLLIN;
 	if (ends[0].fd < 0 || getsockname(ends[0].fd, (struct sockaddr *)&at, &size))

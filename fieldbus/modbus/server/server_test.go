@@ -1,11 +1,9 @@
-// The claims of server and relay, against the client of the library that the server is made of.
+// The claims of a server, against the client of the library that it is made of.
 
-package bustest
+package server
 
 import (
-	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
@@ -14,9 +12,9 @@ import (
 )
 
 // serve starts a server that ends with the test.
-func serve(t *testing.T, d Device) *Server {
+func serve(t *testing.T, m Model) *Server {
 	t.Helper()
-	s, err := Serve("127.0.0.1:0", d)
+	s, err := Serve("127.0.0.1:0", m)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
@@ -139,112 +137,9 @@ func TestADeviceThatBlocksIsSilentAndCloseWaitsForIt(t *testing.T) {
 func TestAServerThatCannotListenSaysWhy(t *testing.T) {
 	s := serve(t, NewMemory())
 	_, err := Serve(s.Addr(), NewMemory())
-	require.ErrorContains(t, err, "bustest: server at \""+s.Addr())
+	require.ErrorContains(t, err, "server: \""+s.Addr())
 	for _, addr := range []string{"", "nowhere", "127.0.0.1"} {
 		_, err := Serve(addr, NewMemory())
-		require.ErrorContains(t, err, "bustest: server at", addr)
-		_, err = NewRelay(addr+"x", s.Addr(), nil)
-		require.ErrorContains(t, err, "bustest: relay at", addr)
+		require.ErrorContains(t, err, "server: ", addr)
 	}
-}
-
-// relay starts a relay that ends with the test.
-func relay(t *testing.T, server string, spoil func(request, reply []byte) ([]byte, error)) string {
-	t.Helper()
-	r, err := NewRelay("127.0.0.1:0", server, spoil)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	return r.Addr()
-}
-
-func TestARelayPassesAllOnToOneClientAfterTheOther(t *testing.T) {
-	m := NewMemory()
-	addr := relay(t, serve(t, m).Addr(), nil)
-	for i := range uint16(3) {
-		c := connect(t, addr, time.Second)
-		require.NoError(t, c.WriteRegister(9, i))
-		require.Equal(t, i, m.Get(Holding, 9))
-		require.NoError(t, c.Close())
-	}
-}
-
-func TestARelaySpoilsRepliesAsItIsTold(t *testing.T) {
-	memory, reply, fail := NewMemory(), []byte(nil), error(nil)
-	var request []byte
-	addr := relay(t, serve(t, memory).Addr(), func(q, r []byte) ([]byte, error) {
-		request = append([]byte(nil), q...)
-		return append(reply, r[:len(r)-len(r)*len(reply)]...), fail
-	})
-	ask := []byte{0, 1, 0, 0, 0, 6, 1, 6, 0, 5, 0, 7}
-	for _, x := range []struct {
-		spoilt []byte
-		fail   error
-		want   string
-	}{
-		{nil, nil, string(ask)},
-		{[]byte("?"), nil, "?"},
-		{[]byte("!"), net.ErrClosed, "!"},
-	} {
-		reply, fail = x.spoilt, x.fail
-		conn, err := net.Dial("tcp", addr)
-		require.NoError(t, err)
-		_, err = conn.Write(ask)
-		require.NoError(t, err)
-		got := make([]byte, 20)
-		n, err := conn.Read(got)
-		require.NoError(t, err)
-		require.Equal(t, x.want, string(got[:n]))
-		require.Equal(t, ask, request)
-		if fail != nil {
-			_, err = conn.Read(got)
-			require.Error(t, err, "the connection was closed")
-		}
-		require.NoError(t, conn.Close())
-	}
-	require.EqualValues(t, 7, memory.Get(Holding, 5), "the server never knew")
-}
-
-func TestARelayLetsGoOfAClientThatSendsNoFrame(t *testing.T) {
-	addr := relay(t, serve(t, NewMemory()).Addr(), nil)
-	for _, head := range []string{"\x00\x01\x00\x00\x00\x00", "GET / HTTP/1.1\r\n\r\n"} {
-		conn, err := net.Dial("tcp", addr)
-		require.NoError(t, err)
-		_, err = conn.Write([]byte(head))
-		require.NoError(t, err)
-		_, err = conn.Read(make([]byte, 1))
-		require.Error(t, err)
-		require.NoError(t, conn.Close())
-	}
-}
-
-func TestARelayEndsAlthoughItsClientDoesNotRead(t *testing.T) {
-	s := serve(t, &Memory{})
-	r, err := NewRelay("127.0.0.1:0", s.Addr(), func([]byte, []byte) ([]byte, error) { return make([]byte, 32<<20), nil })
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	conn, err := net.Dial("tcp", r.Addr())
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = conn.Write([]byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1})
-	require.NoError(t, err)
-	_, err = conn.Read(make([]byte, 1)) // it is in the middle of its flood
-	require.NoError(t, err)
-	cancel()
-	require.NoError(t, <-ended)
-}
-
-func TestARelayWithoutAServerHangsUp(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	conn, err := net.Dial("tcp", relay(t, l.Addr().String(), nil))
-	require.NoError(t, err)
-	_, err = conn.Read(make([]byte, 1))
-	require.Error(t, err)
-	require.NoError(t, conn.Close())
 }

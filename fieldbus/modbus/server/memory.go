@@ -1,10 +1,10 @@
-// Memory: a device that is nothing but registers.
+// Memory: a model that is nothing but registers.
 
-package bustest
+package server
 
 import "sync"
 
-// Memory is a Device of 65,536 values in each table, 0 at first. All its methods may be called from any goroutine; what one call
+// Memory is a Model of 65,536 values in each table, 0 at first. All its methods may be called from any goroutine; what one call
 // writes, no other sees in part.
 type Memory struct {
 	mu     sync.Mutex
@@ -14,7 +14,7 @@ type Memory struct {
 // NewMemory returns a memory of zeros, of half a megabyte.
 func NewMemory() *Memory { return &Memory{} }
 
-// Read implements Device.
+// Read implements Model.
 func (m *Memory) Read(r Request, out []uint16) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -22,7 +22,7 @@ func (m *Memory) Read(r Request, out []uint16) error {
 	return nil
 }
 
-// Write implements Device.
+// Write implements Model.
 func (m *Memory) Write(r Request, values []uint16) error {
 	m.Set(r.Table, r.Address, values...)
 	return nil

@@ -1,15 +1,15 @@
-// Package bustest is the far end of a bus, for tests and simulators: Modbus TCP devices, and a wire that spoils replies.
+// Package server answers for Modbus TCP devices: simulated ones, and one that shows the tags of a batch to other systems.
 //
-// Start with [Serve], which puts a [Device] on the network; [Memory] is one that is nothing but registers. What a Device does
-// slowly, the server answers late; where it blocks, the server is silent; and its errors become exceptions. For what no device
-// of good faith does - frames cut, doubled, garbled, late and out of turn - put a [Relay] in front of any server.
+// Start with [Serve], which puts a [Model] on the network; [Memory] is one that is nothing but registers, and [Tags] one that shows
+// tags, read-only. What a Model does slowly, the server answers late; where it blocks, the server is silent; and its errors become
+// exceptions.
 //
-// The rule that must not be broken: a reply that went through Serve is a right one. Wrong ones come from a Relay, and only where
-// its caller said so.
+// The rule that must not be broken: a reply is a right one. What spoils replies stands before a server and is no part of it.
 //
-// The server is that of github.com/simonvetter/modbus. It closes the connection where the protocol has exception 3 (a quantity
-// of 0 or too large), answers for every unit id, and starts goroutines, which end with Close. The package itself starts none.
-package bustest
+// The server is that of github.com/simonvetter/modbus. It closes the connection where the protocol has exception 3 (a quantity of 0
+// or too large), knows functions 1 to 6, 15 and 16, answers for every unit id unless the Model looks at it, and starts goroutines,
+// which end with Close. The package itself starts none.
+package server
 
 import (
 	"errors"
@@ -27,7 +27,7 @@ import (
 // MaxClients is how many connections a server has at a time; one more is closed as soon as it was accepted.
 const MaxClients = 64
 
-// idle is how long a connection without requests is kept. A Device that takes longer is never heard.
+// idle is how long a connection without requests is kept. A Model that takes longer is never heard.
 const idle = 24 * time.Hour
 
 // Table is one of the four address spaces of a device.
@@ -41,7 +41,7 @@ const (
 	Input                     // registers
 )
 
-// Request tells a Device what is asked of it.
+// Request tells a Model what is asked of it.
 type Request struct {
 	Client  string // address of who asks
 	Unit    uint8
@@ -49,21 +49,21 @@ type Request struct {
 	Address uint16 // of the first value
 }
 
-// Device is what a server shows. Read fills out with as many values as it has room for, Write takes over the values; a bit is a
+// Model is what a server shows. Read fills out with as many values as it has room for, Write takes over the values; a bit is a
 // value of 0 or 1. Addresses up to 65535 are asked for and never beyond.
 //
 // Both are called by one goroutine for each connection, and answer for as long as they run. An [Exception] reaches the client as
 // it is, any other error as code 4. Neither slice may be kept.
-type Device interface {
+type Model interface {
 	Read(r Request, out []uint16) error
 	Write(r Request, values []uint16) error
 }
 
-// Exception is an error of a Device that its server passes on as this code: 1 to 6, 8, 10 or 11; any other becomes 4.
+// Exception is an error of a Model that its server passes on as this code: 1 to 6, 8, 10 or 11; any other becomes 4.
 type Exception uint8
 
 // Error gives the code.
-func (e Exception) Error() string { return "bustest: exception " + strconv.Itoa(int(e)) }
+func (e Exception) Error() string { return "server: exception " + strconv.Itoa(int(e)) }
 
 // Server is a Modbus TCP server.
 type Server struct {
@@ -72,15 +72,15 @@ type Server struct {
 	handler *handler
 }
 
-// Serve puts d on the network at addr, such as "127.0.0.1:0" for a free port of this machine, and returns when clients can
+// Serve puts m on the network at addr, such as "127.0.0.1:0" for a free port of this machine, and returns when clients can
 // connect.
-func Serve(addr string, d Device) (*Server, error) {
+func Serve(addr string, m Model) (*Server, error) {
 	for tries := 16; ; tries-- {
 		at, free, err := pick(addr)
 		if err != nil {
-			return nil, fmt.Errorf("bustest: server at %q: %w", addr, err)
+			return nil, fmt.Errorf("server: %q: %w", addr, err)
 		}
-		s := &Server{addr: at, handler: &handler{device: d}}
+		s := &Server{addr: at, handler: &handler{model: m}}
 		conf := modbus.ServerConfiguration{
 			URL: "tcp://" + at, Timeout: idle, MaxClients: MaxClients,
 			Logger: log.New(io.Discard, "", 0), // else it writes to standard output
@@ -92,7 +92,7 @@ func Serve(addr string, d Device) (*Server, error) {
 			return s, nil
 		}
 		if !free || tries == 0 {
-			return nil, fmt.Errorf("bustest: server at %q: %w", addr, err)
+			return nil, fmt.Errorf("server: %q: %w", addr, err)
 		}
 	}
 }
@@ -112,8 +112,8 @@ func pick(addr string) (at string, free bool, err error) {
 // Addr is where the server listens.
 func (s *Server) Addr() string { return s.addr }
 
-// Close closes the listener and all connections, and waits for the calls of the Device that are under way; there are none
-// afterwards. A Device that blocks must be let go first.
+// Close closes the listener and all connections, and waits for the calls of the Model that are under way; there are none
+// afterwards. A Model that blocks must be let go first.
 func (s *Server) Close() error {
 	err := s.ms.Stop()
 	s.handler.mu.Lock()
@@ -122,10 +122,10 @@ func (s *Server) Close() error {
 	return err
 }
 
-// handler passes requests on to the device.
+// handler passes requests on to the model.
 type handler struct {
-	device Device
-	mu     sync.RWMutex // read-locked by every call of the device
+	model  Model
+	mu     sync.RWMutex // read-locked by every call of the model
 	closed bool
 }
 
@@ -136,7 +136,7 @@ var codes = map[Exception]error{
 	10: modbus.ErrGWPathUnavailable, 11: modbus.ErrGWTargetFailedToRespond,
 }
 
-// call calls the device, unless the server is closed.
+// call calls the model, unless the server is closed.
 func (h *handler) call(f func(Request, []uint16) error, r Request, values []uint16) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -162,7 +162,7 @@ func (h *handler) bits(r Request, n uint16) ([]bool, error) {
 
 func (h *handler) registers(r Request, n uint16) ([]uint16, error) {
 	out := make([]uint16, n)
-	return out, h.call(h.device.Read, r, out)
+	return out, h.call(h.model.Read, r, out)
 }
 
 // HandleCoils serves functions 1, 5 and 15.
@@ -177,7 +177,7 @@ func (h *handler) HandleCoils(q *modbus.CoilsRequest) ([]bool, error) {
 			values[i] = 1
 		}
 	}
-	return nil, h.call(h.device.Write, r, values)
+	return nil, h.call(h.model.Write, r, values)
 }
 
 // HandleDiscreteInputs serves function 2.
@@ -189,7 +189,7 @@ func (h *handler) HandleDiscreteInputs(q *modbus.DiscreteInputsRequest) ([]bool,
 func (h *handler) HandleHoldingRegisters(q *modbus.HoldingRegistersRequest) ([]uint16, error) {
 	r := Request{q.ClientAddr, q.UnitId, Holding, q.Addr}
 	if q.IsWrite {
-		return nil, h.call(h.device.Write, r, q.Args)
+		return nil, h.call(h.model.Write, r, q.Args)
 	}
 	return h.registers(r, q.Quantity)
 }
