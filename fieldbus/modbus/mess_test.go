@@ -21,8 +21,9 @@ type mess struct {
 	rng    *rand.Rand
 	busy   sync.Mutex // over all that follows
 	serial uint64
-	done   bool // the write of this transaction
-	cut    bool // a reply of this transaction was cut: nothing is put among the others that might fill it up to the byte
+	now    *asked // this transaction
+	done   bool   // its write
+	cut    bool   // a reply of this transaction was cut: nothing is put among the others that might fill it up to the byte
 	owed   [][]byte
 	kinds  [20]int
 }
@@ -56,9 +57,9 @@ func (m *mess) answer(request []byte) [][]byte {
 	return m.spoil(kind, request, reply, old)
 }
 
-// carriedOut notes what became of a write. Reads that an older connection had under way are answered yet, to nobody.
+// carriedOut notes what became of this transaction. What an older connection had under way is answered yet, to nobody.
 func (m *mess) carriedOut(request []byte, done bool) {
-	if request[7] > readInput {
+	if a := m.now; request[7] == a.function && request[6] == a.unit && binary.BigEndian.Uint16(request[8:]) == a.address {
 		m.done = done
 	}
 }
