@@ -128,6 +128,21 @@ func TestEveryChannelIsEmittedOnceAllWasReadAndThenEachTimeWithTheTimeAtWhichItW
 	})
 }
 
+func TestABatchThatHoldsADeviceBeforeItIsConnectedMakesNoValueBad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := New(mapOf("a"), []Attached{{Device: "a", Driver: newPLC("a:502")}}, nil)
+		require.NoError(t, err)
+		l.Hold(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, l.Watch(ctx, func(r tag.Raw) {
+			if r.Channel == "a/level" {
+				require.Equal(t, tag.Good, r.Quality)
+				cancel()
+			}
+		}))
+	})
+}
+
 func TestADeviceThatCannotBeReachedIsEmittedBadOnceAtItsFirstTryAndAtEveryWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pl := newPLC("a:502")
