@@ -90,6 +90,7 @@ type channel struct {
 	value   fieldbus.Value   // under mu
 	held    held             // read while the link was not up yet
 	open    *open            // a write whose outcome is unknown
+	other   bool             // one before it, of another value, may arrive yet
 	tracker fieldbus.Tracker // tells how it comes and goes
 }
 

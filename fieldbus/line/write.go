@@ -26,7 +26,8 @@ type open struct {
 // write with Safe set, towards the safe value, is tried wherever there is a connection to the device that the map names, stale or not:
 // the safe side comes first.
 //
-// Nil means that the device has confirmed the write, or that the point was found to have the value when it was read back.
+// Nil means that the device has confirmed the write, or that the point was found to have the value when it was read back, and no write of
+// another value may arrive yet.
 // fieldbus.ErrUnknown means that it may have been carried out, or be yet; then the connection is given up, or the device has to prove
 // what it answers to. The point is read before it is written again, by the next poll or by the next write, unless it cannot be read. With
 // any other error nothing was written.
@@ -147,7 +148,7 @@ func (l *Line) allowed(c *channel, w *tag.Write) error {
 }
 
 // before does what must precede a write: a device in doubt proves itself, for the sake of a safe one, and a point whose last write has an
-// unknown outcome is read. It tells whether the point was found to have the value.
+// unknown outcome is read. It tells whether the point was found to have the value, for good.
 func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel, w *tag.Write) (found bool, err error) {
 	d := c.dev
 	if _, writes := d.link.Passes(); !writes && d.prover != nil {
@@ -169,6 +170,7 @@ func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel
 	if c.open == nil {
 		return false, nil
 	}
+	same := c.open.form == w.Form && c.open.bits == w.Bits
 	from := l.clock.Now()
 	var out [1]fieldbus.Reading
 	l.guard.begin(cancel, from+limit(d.def.Profile, 1))
@@ -193,8 +195,8 @@ func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel
 	} else {
 		l.settle(c, &out[0])
 	}
-	if out[0].Bits != w.Bits || out[0].Form != w.Form {
-		return false, nil
+	if out[0].Bits != w.Bits || out[0].Form != w.Form || !same || c.other {
+		return false, nil // what was sent before may arrive yet: only a write that is confirmed comes after it
 	}
 	ev := l.event(c, w.ID, fieldbus.OutcomeConfirmed)
 	ev.Cause = "found by reading back"
@@ -207,10 +209,11 @@ func (l *Line) wrote(c *channel, w *tag.Write, err error) {
 	d := c.dev
 	switch {
 	case err == nil:
-		c.open = nil
+		c.open, c.other = nil, false
 		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Answered})
 	case errors.Is(err, fieldbus.ErrUnknown):
 		if c.point.Access != fieldbus.WriteOnly {
+			c.other = c.other || c.open != nil && (c.open.form != w.Form || c.open.bits != w.Bits)
 			c.open = &open{w.ID, w.Form, w.Bits}
 		}
 		l.failed(d, err)
@@ -230,6 +233,7 @@ func (l *Line) settle(c *channel, r *fieldbus.Reading) {
 	ev := l.event(c, o.id, fieldbus.OutcomeConfirmed)
 	ev.Cause = "read back: it has the value"
 	if r.Bits != o.bits || r.Form != o.form {
+		c.other = true
 		ev.Outcome, ev.Cause = fieldbus.OutcomeUnknown, "read back: it has another value, and may take this one yet"
 	}
 	l.tell(&ev)

@@ -125,6 +125,33 @@ func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 	})
 }
 
+func TestWhatAnUnknownWriteMayUndoYetIsNotSaidToBeConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &slave{plc: newPLC("a:502")}
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: p})
+		st.pass(1050 * time.Millisecond)
+		lose := func(v uint64) {
+			p.set(func() { p.paths["a:502"].silent = true })
+			require.ErrorIs(t, st.write("a/dose", v, false), fieldbus.ErrUnknown)
+			p.set(func() { p.paths["a:502"].silent = false })
+		}
+		lose(8)
+		require.NoError(t, st.write("a/dose", 0, true), "it reads 0, and may become 8 yet")
+		require.Equal(t, []string{"dose=0"}, p.writes())
+		st.pass(3 * time.Second)
+		lose(8)
+		st.pass(3 * time.Second)
+		lose(0)
+		require.NoError(t, st.write("a/dose", 0, true), "it was read back meanwhile, and may become 8 all the same")
+		require.Equal(t, []string{"dose=0", "dose=0"}, p.writes())
+		st.pass(3 * time.Second)
+		lose(0)
+		require.NoError(t, st.write("a/dose", 0, true), "nothing else is under way")
+		require.Len(t, p.writes(), 2)
+		st.end()
+	})
+}
+
 func TestAWriteThatHangsIsEndedByTheLineWhereNobodyElseDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, func(m *fieldbus.TagMap, _ *plc) {
