@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -166,7 +167,7 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 			return nil, i, fmt.Errorf("line: device %q: has %d endpoints; name 1 to %d in the tag map or in Attached", d.name, len(d.endpoints), MaxPaths)
 		}
 		d.planner, _ = a.Driver.(Planner)
-		d.prover, _ = a.Driver.(Prover)
+		d.prover = prover(a.Driver, d.endpoints)
 		d.texter, _ = a.Driver.(Texter)
 		if def.Identify != nil && d.texter == nil {
 			return nil, i, fmt.Errorf("line: device %q is to be identified by %q, and its driver reads no text; drop identify or take another driver",
@@ -179,6 +180,15 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 		return d, i, nil
 	}
 	return nil, 0, fmt.Errorf("line: device %q is not in tag map %q; name one that is", a.Device, m.ID)
+}
+
+// prover gives what proves that nothing is owed; nil: nothing ever is.
+func prover(driver Device, endpoints []string) Prover {
+	if debtor, ok := driver.(Debtor); ok && !slices.ContainsFunc(endpoints, debtor.Owes) {
+		return nil
+	}
+	p, _ := driver.(Prover)
+	return p
 }
 
 // tags finds the channels of the devices.

@@ -189,6 +189,13 @@ func (d *Device) Prove(ctx context.Context) error {
 	return nil
 }
 
+// Owes implements line.Debtor: by TCP no reply is owed, since its number tells whose it is, and a connection on which one is missing is
+// over.
+func (d *Device) Owes(endpoint string) bool {
+	t, err := d.endpoint(endpoint)
+	return err != nil || t.scheme != "tcp"
+}
+
 // begin waits until an exchange may be begun.
 func (d *Device) begin(ctx context.Context) (*Client, error) {
 	if wait := time.Until(d.ready); wait > 0 {
