@@ -22,7 +22,8 @@ type open struct {
 // Write implements tag.Port. It waits for at most the exchange that is under way on the line, and goes before the next read.
 //
 // It is blocked, with fieldbus.ErrRefused, while the link of the device does not pass writes, and while the point is not GOOD: whoever
-// does not know how the plant stands does not command it. A point that cannot be read is judged by when its device answered last. A
+// does not know how the plant stands does not command it. A point that cannot be read is judged by when its device answered last, which must
+// not be longer ago than the least stale budget of what is read of it. A
 // write with Safe set, towards the safe value, is tried wherever there is a connection to the device that the map names, stale or not:
 // the safe side comes first.
 //
@@ -135,9 +136,9 @@ func (l *Line) allowed(c *channel, w *tag.Write) error {
 	}
 	now := l.clock.Now()
 	if c.point.Access == fieldbus.WriteOnly {
-		if age := now - d.alive; age > c.tag.StaleAfter {
-			return fmt.Errorf("%w: the device has said nothing for %v, more than the %v of the channel", fieldbus.ErrRefused,
-				time.Duration(age), time.Duration(c.tag.StaleAfter))
+		if age := now - d.alive; age > d.lively {
+			return fmt.Errorf("%w: the device has said nothing for %v, and what is read of it may be %v old", fieldbus.ErrRefused,
+				time.Duration(age), time.Duration(d.lively))
 		}
 		return nil
 	}
