@@ -319,6 +319,13 @@ func TestOverTCPAloneNothingIsOwed(t *testing.T) {
 	require.True(t, d.Owes("serial:/dev/ttyS1"))
 }
 
+func TestATextIsNoValue(t *testing.T) {
+	d := opened(t, newStation(), plc())
+	out := make([]fieldbus.Reading, 1)
+	require.NoError(t, d.Read(t.Context(), named(d.profile, "maker"), out))
+	require.Equal(t, []fieldbus.Reading{{Status: fieldbus.StatusOutOfRange}}, out)
+}
+
 func TestPausesAreKept(t *testing.T) {
 	s := newStation()
 	p := plc()
