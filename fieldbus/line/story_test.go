@@ -157,6 +157,24 @@ func TestADeviceThatOwesByNoneOfItsEndpointsIsNeverInDoubt(t *testing.T) {
 	}
 }
 
+func TestASessionWithADoubtThatNobodyCanEndIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPLC("a:502")
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: p})
+		st.pass(time.Second)
+		p.set(func() {
+			p.refuse = func([]*fieldbus.Point) error { p.refuse = nil; return fieldbus.ErrDoubt }
+		})
+		st.pass(time.Second)
+		var states []fieldbus.LinkState
+		for _, e := range st.kind(fieldbus.LinkChanged)[3:] {
+			states = append(states, e.New)
+		}
+		require.Equal(t, []fieldbus.LinkState{fieldbus.Down, fieldbus.Connecting, fieldbus.Syncing, fieldbus.Up}, states)
+		st.end()
+	})
+}
+
 func TestAnotherDeviceAtTheSameAddressIsNeverBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mapOf("a")
