@@ -202,6 +202,9 @@ func (l *Line) tags(m *fieldbus.TagMap, places map[int]*device) (wrong []error) 
 		case t.Class < 0 || t.Class >= len(m.Classes) || t.Point < 0 || t.Point >= len(d.def.Profile.Points):
 			wrong = append(wrong, fmt.Errorf("line: channel %q: its class or point is none of the map's; use ParseTagMap", t.Channel))
 			continue
+		case d.def.Profile.Points[t.Point].Type == fieldbus.String:
+			wrong = append(wrong, fmt.Errorf("line: channel %q: its point is a string, which identifies a device and is no tag; use ParseTagMap", t.Channel))
+			continue
 		case l.byName[t.Channel] != nil:
 			wrong = append(wrong, fmt.Errorf("line: channel %q is there twice; a channel has one point", t.Channel))
 			continue
