@@ -3,6 +3,7 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,8 +77,8 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	}
 	defer func() { <-l.turn }()
 	defer l.wake() // there may be something to do for the link, and Watch may sleep
-	if now := l.clock.Now(); l.stamps && w.Deadline != 0 && now > w.Deadline {
-		return fmt.Errorf("not begun: deadline over by %v: %w", time.Duration(now-w.Deadline), context.DeadlineExceeded)
+	if err := l.over(w); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -94,7 +95,7 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	if found, err := l.before(ctx, cancel, c, w); found || err != nil {
 		return err
 	}
-	if err := l.allowed(c, w); err != nil { // what went before has taken its time
+	if err := cmp.Or(l.over(w), l.allowed(c, w)); err != nil { // what went before has taken its time
 		return err
 	}
 	l.guard.begin(cancel, l.clock.Now()+limit(c.dev.def.Profile, 1))
@@ -103,6 +104,14 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	l.measured(c.dev, l.clock.Now()-begun)
 	l.wrote(c, w, err)
 	return err
+}
+
+// over tells that it is too late to begin.
+func (l *Line) over(w *tag.Write) error {
+	if now := l.clock.Now(); l.stamps && w.Deadline != 0 && now > w.Deadline {
+		return fmt.Errorf("not begun: deadline over by %v: %w", time.Duration(now-w.Deadline), context.DeadlineExceeded)
+	}
+	return nil
 }
 
 // enter lets Watch end the write, if there is a Watch that is not about to return.

@@ -153,6 +153,21 @@ func TestWhatAnUnknownWriteMayUndoYetIsNotSaidToBeConfirmed(t *testing.T) {
 	})
 }
 
+func TestAWriteIsNotBegunWhenWhatMustPrecedeItHasOutlastedItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &slave{plc: newPLC("a:502")}
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: p})
+		st.pass(1050 * time.Millisecond)
+		p.set(func() { p.paths["a:502"].silent = true })
+		require.ErrorIs(t, st.write("a/dose", 8, false), fieldbus.ErrUnknown)
+		p.set(func() { p.paths["a:502"].silent, p.paths["a:502"].delay = false, 20*time.Millisecond })
+		err := st.line.Write(t.Context(), tag.Write{ID: 9, Channel: "a/dose", Form: tag.Int, Safe: true, Deadline: st.clock.Now() + 350*ms})
+		require.ErrorContains(t, err, "not begun: deadline over by")
+		require.Empty(t, p.writes())
+		st.end()
+	})
+}
+
 func TestAWriteThatHangsIsEndedByTheLineWhereNobodyElseDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, func(m *fieldbus.TagMap, _ *plc) {
