@@ -40,7 +40,7 @@ type Output struct {
 // defaultWithin is what a Within of 0 stands for; drivers do better, and machines are busy.
 const defaultWithin = 250 * time.Millisecond
 
-// Check holds a driver against line.Device, and against line.Planner, Prover and Texter where it is those. Ctx must have a deadline.
+// Check holds a driver against line.Device, and against line.Planner, Prover, Debtor and Texter where it is those. Ctx must have a deadline.
 // Nobody else may use the device meanwhile. It leaves the outputs at the first of their values, and the device closed.
 //
 // It returns every promise that was kept, every one that was broken with what was seen and what to look at, and what it had nothing

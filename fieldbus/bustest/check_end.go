@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/line"
 )
 
 // ends reads with a ctx that has ended.
@@ -58,14 +59,22 @@ func (c *checked) silent() {
 		}, func() { <-done })
 		return errors.Join(err, failed)
 	})
+	if !c.opt.Steady {
+		c.Skip(late, "Points that are Steady")
+		c.unknown()
+		return
+	}
 	c.Check(late, "after a request that was not answered, end the session or have the device prove what it answers to", func() error {
 		ctx, cancel := context.WithTimeout(c.ctx, c.opt.Within/5)
 		c.opt.Silent(true)
 		_, err := c.read(ctx, c.opt.Points[:1])
 		cancel()
 		c.opt.Silent(false)
-		if err == nil {
+		switch {
+		case err == nil:
 			return errors.New("a Read of a device that did not answer gave nil")
+		case errors.Is(err, fieldbus.ErrDoubt) && !c.owes():
+			return fmt.Errorf("a Read gave %q, which says that a reply is owed, and nothing proves by this endpoint when it was paid", err)
 		}
 		if !goesOn(err) {
 			err = c.reopen()
@@ -78,6 +87,15 @@ func (c *checked) silent() {
 		return err
 	})
 	c.unknown()
+}
+
+// owes tells whether the line would have the device prove what it answers to.
+func (c *checked) owes() bool {
+	if d, ok := c.d.(line.Debtor); ok {
+		return d.Owes(c.opt.Endpoint)
+	}
+	_, ok := c.d.(line.Prover)
+	return ok
 }
 
 // again reads all points, and gives a driver that is in doubt time to end it.

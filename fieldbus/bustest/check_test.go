@@ -122,6 +122,9 @@ func (m *meter) Read(ctx context.Context, points []*fieldbus.Point, out []fieldb
 		if m.wrong == "takes a late answer" && m.silent != nil {
 			m.owed = map[string]uint64{points[0].Name: m.values["total"]}
 		}
+		if m.wrong == "owes though it never does" && m.silent != nil {
+			return fmt.Errorf("meter: %w: %w", fieldbus.ErrDoubt, err)
+		}
 		return err
 	case m.wrong == "always wants a plan":
 		return fieldbus.ErrPlan
@@ -217,6 +220,8 @@ func (m *meter) Prove(context.Context) error {
 	return nil
 }
 
+func (m *meter) Owes(string) bool { return m.wrong != "owes though it never does" }
+
 func (m *meter) Text(context.Context, *fieldbus.Point) (string, error) {
 	if m.wrong == "keeps what fills a text" {
 		return "Acme\x00", nil
@@ -298,6 +303,7 @@ func TestADriverThatIsWrongInOneWayIsFoundOut(t *testing.T) {
 		"is not ended by Close":           "broken: Close ends a Read that waits for an answer; seen: the Read took",
 		"makes up an answer":              "it gave nil though the device did not answer",
 		"takes a late answer":             `"rate" reads 0x11170, and it was 0x3f800000`,
+		"owes though it never does":       "and nothing proves by this endpoint when it was paid",
 		"calls refused what was sent":     "which says that nothing was done, and it was done",
 		"confirms what nobody confirmed":  "a Write to a device that did not answer gave nil",
 		"does not see a loss":             "broken: a Read on a connection that was lost is an error that ends the session, and a new one is in order; seen: a Read gave <nil>",

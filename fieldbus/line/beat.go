@@ -36,6 +36,9 @@ func (b *beat) due(d *device) int64 {
 func (l *Line) life(ctx context.Context, d *device) {
 	b := &d.beat
 	b.next = max(b.next+d.def.Beat, l.clock.Now())
+	if l.same(d.session(ctx), d, d.cancel) != nil {
+		return
+	}
 	if d.def.Heartbeat.Access == fieldbus.ReadOnly {
 		l.listen(ctx, d)
 		return

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -39,6 +40,7 @@ type device struct {
 	held      bool               // as the link was told
 	quiet     int64              // of silence, after which it may be another one
 	alive     int64              // when it answered last; 0: never
+	lively    int64              // how long ago that may be at most for a write to a point that cannot be read
 	job       job
 	beat      beat
 	latency   latency
@@ -93,6 +95,12 @@ func (d *device) plan(classes []fieldbus.Class) error {
 		groups = append(groups, parts...)
 	}
 	d.groups = groups
+	d.lively = math.MaxInt64 // where nothing is read, the link alone tells
+	for _, c := range d.channels {
+		if c.point.Access != fieldbus.WriteOnly {
+			d.lively = min(d.lively, c.tag.StaleAfter)
+		}
+	}
 	d.quiet = swapTime
 	if len(groups) > 0 {
 		d.quiet = max(d.quiet, stillBeats*slices.MinFunc(groups, byPeriod).class.Every)

@@ -45,6 +45,14 @@ type Prover interface {
 	Prove(ctx context.Context) error
 }
 
+// Debtor is a Prover that may owe a reply by some endpoints only. Without it, a Prover may owe by each.
+type Debtor interface {
+	Prover
+	// Owes tells whether a reply may be owed by an endpoint, ever. If by none that it has, the device is as one without Prove: its
+	// session is over after a reply that did not come. It is asked once for each, before anything is opened.
+	Owes(endpoint string) bool
+}
+
 // Texter is a Device that can read String points, by which it is identified.
 type Texter interface {
 	Text(ctx context.Context, point *fieldbus.Point) (string, error)

@@ -62,7 +62,7 @@ func TestALineSaysAllThatIsWrongWithWhatItIsMadeOf(t *testing.T) {
 	m.Devices[1].Endpoints = nil
 	m.Devices[2].Identify = &meter.Points[7]
 	m.Tags = m.Tags[:5]
-	m.Tags = append(m.Tags, m.Tags[0], fieldbus.Tag{Channel: "a/x", Point: 99})
+	m.Tags = append(m.Tags, m.Tags[0], fieldbus.Tag{Channel: "a/x", Point: 99}, fieldbus.Tag{Channel: "a/type", Point: 7})
 	p := newPLC()
 	_, err := New(m, []Attached{
 		{Device: "a", Driver: p}, {Device: "a", Driver: p}, {Device: "b", Driver: p}, {Device: "c", Driver: mute{p}}, {Device: "d", Driver: p},
@@ -71,6 +71,7 @@ func TestALineSaysAllThatIsWrongWithWhatItIsMadeOf(t *testing.T) {
 	for _, want := range []string{
 		`device "a" is attached twice`, `device "b": has 0 endpoints; name 1 to 8`, `"c" is to be identified by "type", and its driver reads no text`,
 		`device "d" is not in tag map "plant"`, `device "b": it wants a driver`, `channel "a/level" is there twice`, `channel "a/x": its class or point`,
+		`channel "a/type": its point is a string`,
 	} {
 		require.ErrorContains(t, err, want)
 	}

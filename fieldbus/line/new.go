@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -90,6 +91,7 @@ type channel struct {
 	value   fieldbus.Value   // under mu
 	held    held             // read while the link was not up yet
 	open    *open            // a write whose outcome is unknown
+	other   bool             // one before it, of another value, may arrive yet
 	tracker fieldbus.Tracker // tells how it comes and goes
 }
 
@@ -165,7 +167,7 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 			return nil, i, fmt.Errorf("line: device %q: has %d endpoints; name 1 to %d in the tag map or in Attached", d.name, len(d.endpoints), MaxPaths)
 		}
 		d.planner, _ = a.Driver.(Planner)
-		d.prover, _ = a.Driver.(Prover)
+		d.prover = prover(a.Driver, d.endpoints)
 		d.texter, _ = a.Driver.(Texter)
 		if def.Identify != nil && d.texter == nil {
 			return nil, i, fmt.Errorf("line: device %q is to be identified by %q, and its driver reads no text; drop identify or take another driver",
@@ -180,6 +182,15 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 	return nil, 0, fmt.Errorf("line: device %q is not in tag map %q; name one that is", a.Device, m.ID)
 }
 
+// prover gives what proves that nothing is owed; nil: nothing ever is.
+func prover(driver Device, endpoints []string) Prover {
+	if debtor, ok := driver.(Debtor); ok && !slices.ContainsFunc(endpoints, debtor.Owes) {
+		return nil
+	}
+	p, _ := driver.(Prover)
+	return p
+}
+
 // tags finds the channels of the devices.
 func (l *Line) tags(m *fieldbus.TagMap, places map[int]*device) (wrong []error) {
 	for i := range m.Tags {
@@ -190,6 +201,9 @@ func (l *Line) tags(m *fieldbus.TagMap, places map[int]*device) (wrong []error) 
 			continue // of another line
 		case t.Class < 0 || t.Class >= len(m.Classes) || t.Point < 0 || t.Point >= len(d.def.Profile.Points):
 			wrong = append(wrong, fmt.Errorf("line: channel %q: its class or point is none of the map's; use ParseTagMap", t.Channel))
+			continue
+		case d.def.Profile.Points[t.Point].Type == fieldbus.String:
+			wrong = append(wrong, fmt.Errorf("line: channel %q: its point is a string, which identifies a device and is no tag; use ParseTagMap", t.Channel))
 			continue
 		case l.byName[t.Channel] != nil:
 			wrong = append(wrong, fmt.Errorf("line: channel %q is there twice; a channel has one point", t.Channel))

@@ -311,6 +311,9 @@ func mapOf(names ...string) *fieldbus.TagMap {
 			m.Tags = append(m.Tags, fieldbus.Tag{
 				Channel: name + "/" + meter.Points[point].Name, Device: i, Point: point, Class: class, StaleAfter: []int64{250 * ms, 5 * s}[class],
 			})
+			if meter.Points[point].Access == fieldbus.WriteOnly {
+				m.Tags[len(m.Tags)-1].StaleAfter = 0 // as ParseTagMap wants it
+			}
 		}
 	}
 	return m

@@ -140,8 +140,12 @@ func (l *Line) down(d *device, err error) {
 
 // failed tells the link what an error of the driver means for it. An answer is none that it is told of here.
 func (l *Line) failed(d *device, err error) {
-	if !errors.Is(err, fieldbus.ErrDoubt) {
+	switch {
+	case !errors.Is(err, fieldbus.ErrDoubt):
 		l.lose(d, d.why(err))
+		return
+	case d.prover == nil:
+		l.lose(d, fmt.Errorf("its driver cannot tell when what is owed was paid: %w", err))
 		return
 	}
 	if l.ctx.Err() != nil {
@@ -154,10 +158,6 @@ func (l *Line) failed(d *device, err error) {
 
 // prove has the device prove what it answers to.
 func (l *Line) prove(ctx context.Context, d *device) {
-	if d.prover == nil {
-		l.lose(d, errors.New("it owes a reply, and its driver cannot tell when it was paid"))
-		return
-	}
 	l.guard.begin(d.cancel, l.clock.Now()+limit(d.def.Profile, 1))
 	err := d.prover.Prove(ctx)
 	l.guard.end()

@@ -127,6 +127,54 @@ func TestAWriteOfUnknownOutcomeIsReadBackBeforeTheNext(t *testing.T) {
 	})
 }
 
+// debtor is a slave that owes by some endpoints.
+type debtor struct {
+	*slave
+	by map[string]bool
+}
+
+func (d debtor) Owes(endpoint string) bool { return d.by[endpoint] }
+
+func TestADeviceThatOwesByNoneOfItsEndpointsIsNeverInDoubt(t *testing.T) {
+	for _, c := range []struct {
+		by     map[string]bool
+		states []fieldbus.LinkState
+	}{
+		{nil, []fieldbus.LinkState{fieldbus.Connecting, fieldbus.Syncing, fieldbus.Up}},
+		{map[string]bool{"b:502": true}, []fieldbus.LinkState{fieldbus.Connecting, fieldbus.Doubt, fieldbus.Syncing, fieldbus.Up}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := debtor{&slave{plc: newPLC("a:502", "b:502")}, c.by}
+			st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: d, Endpoints: []string{"a:502", "b:502"}})
+			st.pass(time.Second)
+			var states []fieldbus.LinkState
+			for _, e := range st.kind(fieldbus.LinkChanged) {
+				states = append(states, e.New)
+			}
+			require.Equal(t, c.states, states)
+			st.end()
+		})
+	}
+}
+
+func TestASessionWithADoubtThatNobodyCanEndIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPLC("a:502")
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: p})
+		st.pass(time.Second)
+		p.set(func() {
+			p.refuse = func([]*fieldbus.Point) error { p.refuse = nil; return fieldbus.ErrDoubt }
+		})
+		st.pass(time.Second)
+		var states []fieldbus.LinkState
+		for _, e := range st.kind(fieldbus.LinkChanged)[3:] {
+			states = append(states, e.New)
+		}
+		require.Equal(t, []fieldbus.LinkState{fieldbus.Down, fieldbus.Connecting, fieldbus.Syncing, fieldbus.Up}, states)
+		st.end()
+	})
+}
+
 func TestAnotherDeviceAtTheSameAddressIsNeverBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mapOf("a")

@@ -3,6 +3,7 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,11 +23,13 @@ type open struct {
 // Write implements tag.Port. It waits for at most the exchange that is under way on the line, and goes before the next read.
 //
 // It is blocked, with fieldbus.ErrRefused, while the link of the device does not pass writes, and while the point is not GOOD: whoever
-// does not know how the plant stands does not command it. A point that cannot be read is judged by when its device answered last. A
+// does not know how the plant stands does not command it. A point that cannot be read is judged by when its device answered last, which must
+// not be longer ago than the least stale budget of what is read of it. A
 // write with Safe set, towards the safe value, is tried wherever there is a connection to the device that the map names, stale or not:
 // the safe side comes first.
 //
-// Nil means that the device has confirmed the write, or that the point was found to have the value when it was read back.
+// Nil means that the device has confirmed the write, or that the point was found to have the value when it was read back, and no write of
+// another value may arrive yet.
 // fieldbus.ErrUnknown means that it may have been carried out, or be yet; then the connection is given up, or the device has to prove
 // what it answers to. The point is read before it is written again, by the next poll or by the next write, unless it cannot be read. With
 // any other error nothing was written.
@@ -74,8 +77,8 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	}
 	defer func() { <-l.turn }()
 	defer l.wake() // there may be something to do for the link, and Watch may sleep
-	if now := l.clock.Now(); l.stamps && w.Deadline != 0 && now > w.Deadline {
-		return fmt.Errorf("not begun: deadline over by %v: %w", time.Duration(now-w.Deadline), context.DeadlineExceeded)
+	if err := l.over(w); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,7 +95,7 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	if found, err := l.before(ctx, cancel, c, w); found || err != nil {
 		return err
 	}
-	if err := l.allowed(c, w); err != nil { // what went before has taken its time
+	if err := cmp.Or(l.over(w), l.allowed(c, w)); err != nil { // what went before has taken its time
 		return err
 	}
 	l.guard.begin(cancel, l.clock.Now()+limit(c.dev.def.Profile, 1))
@@ -101,6 +104,14 @@ func (l *Line) write(ctx context.Context, c *channel, w *tag.Write) error {
 	l.measured(c.dev, l.clock.Now()-begun)
 	l.wrote(c, w, err)
 	return err
+}
+
+// over tells that it is too late to begin.
+func (l *Line) over(w *tag.Write) error {
+	if now := l.clock.Now(); l.stamps && w.Deadline != 0 && now > w.Deadline {
+		return fmt.Errorf("not begun: deadline over by %v: %w", time.Duration(now-w.Deadline), context.DeadlineExceeded)
+	}
+	return nil
 }
 
 // enter lets Watch end the write, if there is a Watch that is not about to return.
@@ -134,9 +145,9 @@ func (l *Line) allowed(c *channel, w *tag.Write) error {
 	}
 	now := l.clock.Now()
 	if c.point.Access == fieldbus.WriteOnly {
-		if age := now - d.alive; age > c.tag.StaleAfter {
-			return fmt.Errorf("%w: the device has said nothing for %v, more than the %v of the channel", fieldbus.ErrRefused,
-				time.Duration(age), time.Duration(c.tag.StaleAfter))
+		if age := now - d.alive; age > d.lively {
+			return fmt.Errorf("%w: the device has said nothing for %v, and what is read of it may be %v old", fieldbus.ErrRefused,
+				time.Duration(age), time.Duration(d.lively))
 		}
 		return nil
 	}
@@ -147,7 +158,7 @@ func (l *Line) allowed(c *channel, w *tag.Write) error {
 }
 
 // before does what must precede a write: a device in doubt proves itself, for the sake of a safe one, and a point whose last write has an
-// unknown outcome is read. It tells whether the point was found to have the value.
+// unknown outcome is read. It tells whether the point was found to have the value, for good.
 func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel, w *tag.Write) (found bool, err error) {
 	d := c.dev
 	if _, writes := d.link.Passes(); !writes && d.prover != nil {
@@ -169,6 +180,7 @@ func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel
 	if c.open == nil {
 		return false, nil
 	}
+	same := c.open.form == w.Form && c.open.bits == w.Bits
 	from := l.clock.Now()
 	var out [1]fieldbus.Reading
 	l.guard.begin(cancel, from+limit(d.def.Profile, 1))
@@ -193,8 +205,8 @@ func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel
 	} else {
 		l.settle(c, &out[0])
 	}
-	if out[0].Bits != w.Bits || out[0].Form != w.Form {
-		return false, nil
+	if out[0].Bits != w.Bits || out[0].Form != w.Form || !same || c.other {
+		return false, nil // what was sent before may arrive yet: only a write that is confirmed comes after it
 	}
 	ev := l.event(c, w.ID, fieldbus.OutcomeConfirmed)
 	ev.Cause = "found by reading back"
@@ -207,10 +219,11 @@ func (l *Line) wrote(c *channel, w *tag.Write, err error) {
 	d := c.dev
 	switch {
 	case err == nil:
-		c.open = nil
+		c.open, c.other = nil, false
 		l.step(d, fieldbus.LinkEvent{Kind: fieldbus.Answered})
 	case errors.Is(err, fieldbus.ErrUnknown):
 		if c.point.Access != fieldbus.WriteOnly {
+			c.other = c.other || c.open != nil && (c.open.form != w.Form || c.open.bits != w.Bits)
 			c.open = &open{w.ID, w.Form, w.Bits}
 		}
 		l.failed(d, err)
@@ -230,6 +243,7 @@ func (l *Line) settle(c *channel, r *fieldbus.Reading) {
 	ev := l.event(c, o.id, fieldbus.OutcomeConfirmed)
 	ev.Cause = "read back: it has the value"
 	if r.Bits != o.bits || r.Form != o.form {
+		c.other = true
 		ev.Outcome, ev.Cause = fieldbus.OutcomeUnknown, "read back: it has another value, and may take this one yet"
 	}
 	l.tell(&ev)

@@ -49,7 +49,8 @@ func TestAWriteIsBlockedWhereThePlantIsNotKnown(t *testing.T) {
 		p.set(func() { p.refused["valve"] = false })
 		st.pass(100 * time.Millisecond)
 		require.NoError(t, st.write("a/valve", 1, false))
-		require.NoError(t, st.write("a/horn", 1, false), "it cannot be read; its device has answered just now")
+		st.pass(35 * time.Millisecond)
+		require.NoError(t, st.write("a/horn", 1, false), "it cannot be read; its device has answered not long ago")
 		told := st.kind(fieldbus.WriteTold)
 		require.Len(t, told, 3, "each that was blocked")
 		require.Equal(t, fieldbus.Event{
@@ -125,6 +126,48 @@ func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 	})
 }
 
+func TestWhatAnUnknownWriteMayUndoYetIsNotSaidToBeConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &slave{plc: newPLC("a:502")}
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: p})
+		st.pass(1050 * time.Millisecond)
+		lose := func(v uint64) {
+			p.set(func() { p.paths["a:502"].silent = true })
+			require.ErrorIs(t, st.write("a/dose", v, false), fieldbus.ErrUnknown)
+			p.set(func() { p.paths["a:502"].silent = false })
+		}
+		lose(8)
+		require.NoError(t, st.write("a/dose", 0, true), "it reads 0, and may become 8 yet")
+		require.Equal(t, []string{"dose=0"}, p.writes())
+		st.pass(3 * time.Second)
+		lose(8)
+		st.pass(3 * time.Second)
+		lose(0)
+		require.NoError(t, st.write("a/dose", 0, true), "it was read back meanwhile, and may become 8 all the same")
+		require.Equal(t, []string{"dose=0", "dose=0"}, p.writes())
+		st.pass(3 * time.Second)
+		lose(0)
+		require.NoError(t, st.write("a/dose", 0, true), "nothing else is under way")
+		require.Len(t, p.writes(), 2)
+		st.end()
+	})
+}
+
+func TestAWriteIsNotBegunWhenWhatMustPrecedeItHasOutlastedItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &slave{plc: newPLC("a:502")}
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: p})
+		st.pass(1050 * time.Millisecond)
+		p.set(func() { p.paths["a:502"].silent = true })
+		require.ErrorIs(t, st.write("a/dose", 8, false), fieldbus.ErrUnknown)
+		p.set(func() { p.paths["a:502"].silent, p.paths["a:502"].delay = false, 20*time.Millisecond })
+		err := st.line.Write(t.Context(), tag.Write{ID: 9, Channel: "a/dose", Form: tag.Int, Safe: true, Deadline: st.clock.Now() + 350*ms})
+		require.ErrorContains(t, err, "not begun: deadline over by")
+		require.Empty(t, p.writes())
+		st.end()
+	})
+}
+
 func TestAWriteThatHangsIsEndedByTheLineWhereNobodyElseDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, func(m *fieldbus.TagMap, _ *plc) {
@@ -167,6 +210,31 @@ func TestAHeartbeatIsWrittenEachBeat(t *testing.T) {
 		require.ErrorContains(t, errorOf(st), "heartbeat dose: write refused")
 		st.end()
 	})
+}
+
+func TestAHeartbeatIsNotWhatMakesAnotherDeviceTheOneOfTheMap(t *testing.T) {
+	for _, beat := range []int{5, 2} { // read, written
+		synctest.Test(t, func(t *testing.T) {
+			m := mapOf("a", "b")
+			m.Devices[0].Identify, m.Devices[0].Identity = &meter.Points[7], "FT-100"
+			m.Devices[0].Heartbeat, m.Devices[0].Beat = &meter.Points[beat], s
+			a, b := newPLC("a:502"), newPLC("b:502")
+			a.beats = true
+			st := tell(t, m, nil, Attached{Device: "a", Driver: a}, Attached{Device: "b", Driver: b})
+			st.pass(1950 * time.Millisecond)
+			b.set(func() { b.hangs = true }) // the line is taken by b for seconds
+			st.pass(time.Second)
+			b.set(func() { b.hangs = false })
+			a.set(func() { a.text, a.words["level"], a.written = "PT-7", 77, nil }) // and a is replaced
+			st.pass(14 * time.Second)
+			for _, r := range st.of("a/level") {
+				require.NotEqual(t, uint64(77), r.Bits, "it is of another device")
+			}
+			require.Empty(t, a.writes(), "another device takes no heartbeat")
+			require.Equal(t, fieldbus.Demoted, st.line.State()[0].Link)
+			st.end()
+		})
+	}
 }
 
 // errorOf gives why the device is down.

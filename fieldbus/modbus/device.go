@@ -50,8 +50,8 @@ type Device struct {
 	// Of who owns the line.
 	rules   rules
 	layouts map[group]*reads
-	last    *Client   // of the session before, so that transactions are numbered on
-	ready   time.Time // when the next exchange may begin
+	last    [2]*Client // the last over TCP, so that transactions are numbered on, and over RTU, so that what is owed is remembered
+	ready   time.Time  // when the next exchange may begin
 
 	mu     sync.Mutex
 	client *Client
@@ -134,11 +134,15 @@ func (d *Device) Open(ctx context.Context, endpoint string) error {
 	}
 	response := time.Duration(d.limits.Response)
 	var c *Client
+	kind := 0
+	if t.scheme != "tcp" {
+		kind = 1
+	}
 	switch t.scheme {
 	case "tcp":
-		c, err = Dial(ctx, t.addr, &Options{Timeout: response, InFlight: d.limits.InFlight, Dial: d.opt.Dial, After: d.last})
+		c, err = Dial(ctx, t.addr, &Options{Timeout: response, InFlight: d.limits.InFlight, Dial: d.opt.Dial, After: d.last[kind]})
 	case "rtu-tcp":
-		c, err = DialRTU(ctx, t.addr, &RTUOptions{Timeout: response, Dial: d.opt.Dial, After: d.last})
+		c, err = DialRTU(ctx, t.addr, &RTUOptions{Timeout: response, Dial: d.opt.Dial, After: d.last[kind]})
 	default:
 		c, err = d.opt.Bus.take(ctx, t.addr)
 	}
@@ -150,7 +154,7 @@ func (d *Device) Open(ctx context.Context, endpoint string) error {
 	d.client = c
 	d.mu.Unlock()
 	if d.opt.Bus == nil {
-		d.last = c
+		d.last[kind] = c
 	}
 	if t.scheme != "tcp" {
 		if err := c.SetSlave(ctx, d.unit, Slave{Timeout: response, Pause: time.Duration(d.limits.Pause)}); err != nil {
@@ -187,6 +191,13 @@ func (d *Device) Prove(ctx context.Context) error {
 		return fmt.Errorf("device %q: %w", d.name, err)
 	}
 	return nil
+}
+
+// Owes implements line.Debtor: by TCP no reply is owed, since its number tells whose it is, and a connection on which one is missing is
+// over.
+func (d *Device) Owes(endpoint string) bool {
+	t, err := d.endpoint(endpoint)
+	return err != nil || t.scheme != "tcp"
 }
 
 // begin waits until an exchange may be begun.

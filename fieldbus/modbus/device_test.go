@@ -22,7 +22,7 @@ import (
 var (
 	_ line.Device  = (*Device)(nil)
 	_ line.Planner = (*Device)(nil)
-	_ line.Prover  = (*Device)(nil)
+	_ line.Debtor  = (*Device)(nil)
 	_ line.Texter  = (*Device)(nil)
 )
 
@@ -306,6 +306,24 @@ func TestCloseEndsAReadAndTheSessionIsOverUntilItIsOpened(t *testing.T) {
 	require.NoError(t, d.Open(t.Context(), "tcp://"+serve(t, newStation()).Addr()))
 	require.NoError(t, d.Prove(t.Context()))
 	read(t, d, "speed")
+}
+
+func TestOverTCPAloneNothingIsOwed(t *testing.T) {
+	d, err := NewDevice(&fieldbus.Device{Name: "plc", Profile: plc(), Unit: 1}, nil)
+	require.NoError(t, err)
+	require.False(t, d.Owes("tcp://10.0.0.7:502"))
+	require.True(t, d.Owes("rtu-tcp://10.0.0.7:502"))
+	require.True(t, d.Owes("tcp:10.0.0.7"), "what cannot be opened says nothing")
+	d, err = NewDevice(&fieldbus.Device{Name: "plc", Profile: plc(), Unit: 1}, &DeviceOptions{Bus: NewBus(nil)})
+	require.NoError(t, err)
+	require.True(t, d.Owes("serial:/dev/ttyS1"))
+}
+
+func TestATextIsNoValue(t *testing.T) {
+	d := opened(t, newStation(), plc())
+	out := make([]fieldbus.Reading, 1)
+	require.NoError(t, d.Read(t.Context(), named(d.profile, "maker"), out))
+	require.Equal(t, []fieldbus.Reading{{Status: fieldbus.StatusOutOfRange}}, out)
 }
 
 func TestPausesAreKept(t *testing.T) {

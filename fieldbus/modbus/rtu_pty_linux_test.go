@@ -30,8 +30,6 @@ const (
 	prSlack     = 29 // PR_SET_TIMERSLACK
 	monotonic   = 1
 	absolute    = 1
-	paced       = 115200
-	pacedSlave  = 1
 	pacedChar   = int64(10 * time.Second / paced)
 	pacedGap    = 1750 * time.Microsecond
 	longTimeout = 30 * time.Second
@@ -68,6 +66,11 @@ func onTerminal(t testing.TB, device string, o RTUOptions) *Client {
 // joined puts a bus behind a pseudo terminal.
 func joined(t *testing.T, seed uint64, timeout time.Duration, units ...byte) (b *bus, device string) {
 	held, device := terminal(t)
+	return behind(t, held, seed, timeout, units...), device
+}
+
+// behind puts a bus behind a pseudo terminal that is held.
+func behind(t *testing.T, held *os.File, seed uint64, timeout time.Duration, units ...byte) (b *bus) {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	b = newBus(ctx, seed, 0, timeout, units...)
@@ -94,7 +97,7 @@ func joined(t *testing.T, seed uint64, timeout time.Duration, units ...byte) (b 
 			}
 		}
 	}()
-	return b, device
+	return b
 }
 
 func TestNoAnswerIsEverTakenForAnotherOnATerminal(t *testing.T) {
@@ -297,21 +300,24 @@ func BenchmarkRTUCancel(b *testing.B) {
 	b.ReportMetric(float64(all.Microseconds())/1000/float64(b.N), "mean-ms")
 }
 
+// pulls are ways in which a line goes away.
+var pulls = map[string]func(held *os.File, device string) error{
+	"closed": func(held *os.File, _ string) error { return held.Close() },
+	"hung up": func(_ *os.File, device string) error {
+		f, err := os.OpenFile(device, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), 0x5437, 0); e != 0 { // TIOCVHANGUP
+			return e
+		}
+		return nil
+	},
+}
+
 func TestALineThatIsPulledOutIsSeenInOneReadAndOpensAgain(t *testing.T) {
-	for name, pull := range map[string]func(held *os.File, device string) error{
-		"closed": func(held *os.File, _ string) error { return held.Close() },
-		"hung up": func(_ *os.File, device string) error {
-			f, err := os.OpenFile(device, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = f.Close() }()
-			if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), 0x5437, 0); e != 0 { // TIOCVHANGUP
-				return e
-			}
-			return nil
-		},
-	} {
+	for name, pull := range pulls {
 		t.Run(name, func(t *testing.T) {
 			held, device := terminal(t)
 			m := onTerminal(t, device, RTUOptions{Timeout: longTimeout})

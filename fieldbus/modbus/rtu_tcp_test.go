@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/fieldbus"
 )
 
 // dialBus gives the near end of a pipe, behind which a bus is.
@@ -103,6 +105,47 @@ func TestAGatewayThatKeepsTheSilenceNeedsNoBaudRateAndOneThatHangsUpEndsTheClien
 		require.False(t, errors.Is(err, ErrDoubt))
 		_, err = holding(m, 1, 0, 1)
 		require.ErrorIs(t, err, ErrDown)
+	})
+}
+
+func TestWhatIsOwedIsRememberedThoughAGatewayCannotBeReachedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b := newBus(ctx, 1, 0, time.Second, 1)
+		over, gone := dialBus(b), false
+		d, err := NewDevice(&fieldbus.Device{Name: "plc", Profile: plc(), Unit: 1}, &DeviceOptions{
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if gone {
+					return nil, errors.New("no route")
+				}
+				return over(ctx, network, addr)
+			}})
+		require.NoError(t, err)
+		points, out := named(d.profile, "speed"), make([]fieldbus.Reading, 1)
+		require.NoError(t, d.Open(ctx, "rtu-tcp://gateway:4001"))
+		require.NoError(t, d.Read(ctx, points, out))
+		lose := func() {
+			b.mu.Lock()
+			b.ill.lost = 1000
+			b.mu.Unlock()
+			require.ErrorIs(t, d.Read(ctx, points, out), ErrDoubt)
+			b.mu.Lock()
+			b.ill.lost = 0
+			b.mu.Unlock()
+		}
+		lose()
+		gone = true
+		require.ErrorIs(t, d.Open(ctx, "rtu-tcp://gateway:4001"), ErrDown)
+		gone = false
+		require.NoError(t, d.Open(ctx, "rtu-tcp://gateway:4001"))
+		require.ErrorIs(t, d.Read(ctx, points, out), ErrDoubt, "the answer may still come, by the new connection")
+		require.NoError(t, d.Prove(ctx))
+		lose()
+		require.NoError(t, d.Open(ctx, "tcp://plc:502"), "another way to it")
+		require.NoError(t, d.Open(ctx, "rtu-tcp://gateway:4001"))
+		require.ErrorIs(t, d.Read(ctx, points, out), ErrDoubt)
+		require.NoError(t, d.Close())
 	})
 }
 

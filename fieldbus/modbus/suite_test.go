@@ -131,6 +131,11 @@ func TestALineSurvivesAWireThatGoesBad(t *testing.T) {
 	require.NoError(t, err)
 	l, err := line.New(m, []line.Attached{{Device: "kiln", Driver: d}}, nil)
 	require.NoError(t, err)
+	l.Report(func(e fieldbus.Event) {
+		if e.Kind == fieldbus.LinkChanged && e.New == fieldbus.Doubt {
+			t.Errorf("over TCP nothing is ever owed, and the link went from %v to %v", e.Old, e.New)
+		}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	raws := make(chan tag.Raw, 1<<16)
 	var group sync.WaitGroup

@@ -26,8 +26,11 @@ func (p *place) bad(s fieldbus.Status) fieldbus.Reading {
 }
 
 // value makes the value of what was read of the place. It is not ok where it is none that the form has: a bool of a whole register
-// that is neither 0 nor 1, and a uint64 of more than an int64.
+// that is neither 0 nor 1, a uint64 of more than an int64, and a string.
 func (p *place) value(words []uint16) (bits uint64, ok bool) {
+	if p.kind == fieldbus.String {
+		return 0, false // it is text, for Text
+	}
 	if p.bit >= 0 {
 		return uint64(words[0]>>p.bit) & 1, true
 	}
