@@ -74,6 +74,7 @@ func NewRTU(port hal.RS485, o *RTUOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.follow(o.After)
 	m.port = withTime(port)
 	m.heard = time.Now()
 	return newClient(name, m), nil
@@ -99,12 +100,13 @@ func DialRTU(ctx context.Context, addr string, o *RTUOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("modbus: device %q: %w: %w", name, ErrDown, err)
 	}
+	m.follow(o.After)
 	m.port = &link{conn, m.timeout}
 	m.heard = time.Now()
 	return newClient(name, m), nil
 }
 
-// newRTU checks the options, and takes over what the client before knew.
+// newRTU checks the options, and closes the client before.
 func newRTU(o *RTUOptions, name string) (*rtu, string, error) {
 	if o.Name != "" {
 		name = o.Name
@@ -132,15 +134,23 @@ func newRTU(o *RTUOptions, name string) (*rtu, string, error) {
 		m.gap = silence35(m.baud, m.bits)
 	}
 	if o.After != nil {
-		if old, ok := o.After.line.(*rtu); ok {
-			_ = o.After.Close()        // it is closed whatever this says
-			o.After.turn <- struct{}{} // an exchange under way ends
-			m.slaves, m.echoes, m.rest = old.slaves, old.echoes, old.rest
-			old.slaves = [256]*slave{}
-			o.After.end()
-		}
+		_ = o.After.Close() // it is closed whatever this says; a gateway may bear one connection
 	}
 	return m, name, nil
+}
+
+// follow takes over what the client before knew, which has forgotten it then. It is called when nothing can fail any more: a try to
+// connect that fails pays no debt.
+func (m *rtu) follow(before *Client) {
+	if before == nil {
+		return
+	}
+	if old, ok := before.line.(*rtu); ok {
+		before.turn <- struct{}{} // an exchange under way ends, since it is closed
+		m.slaves, m.echoes, m.rest = old.slaves, old.echoes, old.rest
+		old.slaves = [256]*slave{}
+		before.end()
+	}
 }
 
 // SetSlave says what a slave of an RTU line bears. Of any other client it is an error.
