@@ -45,7 +45,7 @@ func ParseProfile(file string, src []byte) (*Profile, error) {
 	}
 	seen := map[string]int{}
 	for i, n := range items {
-		point := pointOf(n, seen)
+		point := PointOf(n, seen)
 		point.Index = i
 		p.Points = append(p.Points, point)
 	}
@@ -103,8 +103,8 @@ func limitsOf(n strictyaml.Node) (l Limits) {
 	return l
 }
 
-// pointOf reads one point.
-func pointOf(n strictyaml.Node, seen map[string]int) (p Point) {
+// PointOf reads one point.
+func PointOf(n strictyaml.Node, seen map[string]int) (p Point) {
 	f := n.Map()
 	name := f.Req("point")
 	p.Name = name.Ident()
