@@ -95,7 +95,7 @@ func limitsOf(n strictyaml.Node) (l Limits) {
 		seen := map[string]int{}
 		for _, item := range v.List(maxAbsent) {
 			text := textOf(item, "a range that does not exist", "input 100..199")
-			once(seen, item, text, "range")
+			item.Once(seen, text, "range")
 			l.Absent = append(l.Absent, text)
 		}
 	}
@@ -108,7 +108,7 @@ func PointOf(n strictyaml.Node, seen map[string]int) (p Point) {
 	f := n.Map()
 	name := f.Req("point")
 	p.Name = name.Ident()
-	once(seen, name, p.Name, "point")
+	name.Once(seen, p.Name, "point")
 	p.At = textOf(f.Req("at"), "an address", "holding 40")
 	kind := f.Req("type")
 	p.Type = Type(1 + slices.Index(typeNames[1:], kind.OneOf(typeNames[1:]...)))
