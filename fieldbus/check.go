@@ -121,7 +121,7 @@ func (c *checker) channel(t *iomap.Tag, g *Tag, gates string) {
 			c.find(iomap.Warning, "put it into a control class", "%s goes by it, and class %s is telemetry: it may come late", gates, class)
 		}
 	}
-	if formOf(p.Type) != t.Form {
+	if p.Type.Form() != t.Form {
 		c.find(iomap.Wrong, "let type and form be of one kind", "its form is %s, and point %s is %s", t.Form, p.Name, p.Type)
 		return
 	}
@@ -178,19 +178,6 @@ func (c *checker) fresh(t *iomap.Tag, g *Tag, p *Point) {
 		c.find(iomap.Warning, "make stale_after of the tag map longer than three readings take",
 			"it is read every %s, and by its tag map STALE after %s: it is STALE between two readings", span(every), span(g.StaleAfter))
 	}
-}
-
-// formOf is how a value of a type travels; tag.Form has none for a String, which is never a tag.
-func formOf(t Type) tag.Form {
-	switch t {
-	case Bool:
-		return tag.Bool
-	case Float32:
-		return tag.Float32
-	case Float64:
-		return tag.Float64
-	}
-	return tag.Int
 }
 
 // same tells whether two quantities are the same amount.
@@ -267,7 +254,7 @@ func (c *checker) meter(m *iomap.Meter) {
 			continue
 		}
 		switch p := c.t.PointOf(c.on[s.id]); {
-		case formOf(p.Type) != tag.Int:
+		case p.Type.Form() != tag.Int:
 		case p.Type.Bits() < int(s.bits):
 			c.find(iomap.Wrong, "give bits as the point has them", "%s is to roll over at %d bits, and point %s has %d", c.m.Tags[s.id].Name, s.bits, p.Name, p.Type.Bits())
 		case p.Type.Bits() > int(s.bits):

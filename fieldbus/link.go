@@ -107,7 +107,7 @@ type Event struct {
 	At                                    int64 // monotonic ns on the line's clock
 	Device                                string
 	Channel                               string
-	Old, New                              LinkState // of a write, a point: New is how the link is
+	Old, New                              LinkState // of LinkChanged; New of SLABroken and of a write: how the link is
 	Cause                                 string
 	Status                                Status
 	From, To                              string // Failover: paths

@@ -5,7 +5,6 @@ package fieldbus
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"path"
 	"strconv"
 	"strings"
 	"unicode"
@@ -46,18 +45,6 @@ func head(f *strictyaml.Fields, kind string) (id, version string) {
 	return id, version
 }
 
-// once reports a text that has been there before, and remembers its line otherwise.
-func once(seen map[string]int, n strictyaml.Node, text, what string) {
-	if text == "" {
-		return
-	}
-	if line, ok := seen[text]; ok {
-		n.Errorf("%s %q stands twice; the first is in line %d", what, text, line)
-		return
-	}
-	seen[text] = n.Pos().Line
-}
-
 // textOf reads a text of one line that only a protocol understands.
 func textOf(n strictyaml.Node, what, such string) string {
 	text := n.Str()
@@ -80,17 +67,6 @@ func channelOf(n strictyaml.Node) string {
 	if !ok {
 		n.Errorf("%q is not the name of a channel; it must be 1 to %d visible ASCII characters without spaces, quotes and commas",
 			name, strictyaml.MaxIdent)
-		return ""
-	}
-	return name
-}
-
-// fileOf reads the name of a file beside or below this one.
-func fileOf(n strictyaml.Node) string {
-	name := n.Str()
-	if name != "" && (path.IsAbs(name) || path.Clean(name) != name || name == "." || name == ".." ||
-		strings.HasPrefix(name, "../") || strings.ContainsAny(name, "\\:\n")) {
-		n.Errorf("%q is not the name of a file beside or below this one; write it with slashes and without ..", name)
 		return ""
 	}
 	return name

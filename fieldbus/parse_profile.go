@@ -45,7 +45,7 @@ func ParseProfile(file string, src []byte) (*Profile, error) {
 	}
 	seen := map[string]int{}
 	for i, n := range items {
-		point := pointOf(n, seen)
+		point := PointOf(n, seen)
 		point.Index = i
 		p.Points = append(p.Points, point)
 	}
@@ -95,7 +95,7 @@ func limitsOf(n strictyaml.Node) (l Limits) {
 		seen := map[string]int{}
 		for _, item := range v.List(maxAbsent) {
 			text := textOf(item, "a range that does not exist", "input 100..199")
-			once(seen, item, text, "range")
+			item.Once(seen, text, "range")
 			l.Absent = append(l.Absent, text)
 		}
 	}
@@ -103,12 +103,12 @@ func limitsOf(n strictyaml.Node) (l Limits) {
 	return l
 }
 
-// pointOf reads one point.
-func pointOf(n strictyaml.Node, seen map[string]int) (p Point) {
+// PointOf reads one point.
+func PointOf(n strictyaml.Node, seen map[string]int) (p Point) {
 	f := n.Map()
 	name := f.Req("point")
 	p.Name = name.Ident()
-	once(seen, name, p.Name, "point")
+	name.Once(seen, p.Name, "point")
 	p.At = textOf(f.Req("at"), "an address", "holding 40")
 	kind := f.Req("type")
 	p.Type = Type(1 + slices.Index(typeNames[1:], kind.OneOf(typeNames[1:]...)))

@@ -92,8 +92,8 @@ type mapReader struct {
 func (r *mapReader) profiles(n strictyaml.Node, read func(name string) (*Profile, error)) (wrong error) {
 	seen := map[string]int{}
 	for _, item := range some(n, MaxProfiles, "profile") {
-		name := fileOf(item)
-		once(seen, item, name, "file")
+		name := item.File()
+		item.Once(seen, name, "file")
 		if name == "" {
 			r.blind = true
 			continue
@@ -130,7 +130,7 @@ func classOf(n strictyaml.Node, seen map[string]int) (c Class) {
 	f := n.Map()
 	name := f.Req("class")
 	c.Name = name.Ident()
-	once(seen, name, c.Name, "class")
+	name.Once(seen, c.Name, "class")
 	if f.Req("plane").OneOf("control", "telemetry") == "telemetry" {
 		c.Plane = Telemetry
 	}
@@ -144,7 +144,7 @@ func (r *mapReader) device(n strictyaml.Node, seen map[string]int) (d Device) {
 	f := n.Map()
 	name := f.Req("device")
 	d.Name = name.Ident()
-	once(seen, name, d.Name, "device")
+	name.Once(seen, d.Name, "device")
 	d.Profile = r.profile(f.Req("profile"))
 	if v, ok := f.Opt("endpoints"); ok {
 		d.Endpoints = endpointsOf(v)
@@ -224,7 +224,7 @@ func endpointsOf(n strictyaml.Node) (list []string) {
 	seen := map[string]int{}
 	for _, item := range n.List(MaxEndpoints) {
 		text := textOf(item, "an endpoint", "tcp://10.0.0.7:502")
-		once(seen, item, text, "endpoint")
+		item.Once(seen, text, "endpoint")
 		if strings.Contains(text, "@") {
 			item.Errorf("an endpoint holds no name or password: this file goes into the evidence; whoever wires the controller gives them")
 		}
@@ -253,7 +253,7 @@ func (r *mapReader) tag(n strictyaml.Node, seen map[string]int) Tag {
 	stale, aged := f.Opt("stale_after")
 	f.Done()
 	t := Tag{Channel: channelOf(channel), Point: -1}
-	once(seen, channel, t.Channel, "channel")
+	channel.Once(seen, t.Channel, "channel")
 	t.Device = placeOf(device, r.m.Devices, "device", func(d *Device) string { return d.Name })
 	t.Class = placeOf(class, r.m.Classes, "class", func(c *Class) string { return c.Name })
 	var p *Point

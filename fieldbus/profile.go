@@ -2,7 +2,10 @@
 
 package fieldbus
 
-import "github.com/batchkit/batchkit/metering/quantity"
+import (
+	"github.com/batchkit/batchkit/iomap/tag"
+	"github.com/batchkit/batchkit/metering/quantity"
+)
 
 // Type is how a device holds a value.
 type Type uint8
@@ -20,6 +23,19 @@ const (
 	Float64
 	String // of Point.Length bytes; it identifies a device and never becomes a tag
 )
+
+// Form is how a value of the type travels; tag.Int for a String, which is never a tag.
+func (t Type) Form() tag.Form {
+	switch t {
+	case Bool:
+		return tag.Bool
+	case Float32:
+		return tag.Float32
+	case Float64:
+		return tag.Float64
+	}
+	return tag.Int
+}
 
 // Order is the order of bytes in which a value of more than one byte is sent, as its letters say: A is the byte of the most weight of
 // a value of four, and two registers hold them as the letters stand. Values of two and eight bytes follow: BADC swaps the bytes of each

@@ -12,7 +12,6 @@ const (
 	StatusGood               Status = 0x00000000
 	StatusLastUsable         Status = 0x40900000 // UncertainLastUsableValue: STALE
 	StatusNotConnected       Status = 0x808A0000 // BadNotConnected
-	StatusCommunicationError Status = 0x80050000 // BadCommunicationError
 	StatusDeviceFailure      Status = 0x808B0000 // BadDeviceFailure
 	StatusSensorFailure      Status = 0x808C0000 // BadSensorFailure
 	StatusConfigurationError Status = 0x80890000 // BadConfigurationError

@@ -171,16 +171,6 @@ func (s *Schedule) Done(group int, from, to int64) (late int64) {
 	return late
 }
 
-// Late gives for how long the control group has been due that has waited longest; 0: none is due.
-func (s *Schedule) Late(at int64) (late int64) {
-	for i := range s.groups {
-		if g := &s.groups[i]; g.Plane == Control && !g.off {
-			late = max(late, at-g.due)
-		}
-	}
-	return late
-}
-
 // Starved gives how many places of the grid telemetry has left out until now, because it came too late for them or did not come. It
 // never goes back.
 func (s *Schedule) Starved(at int64) uint64 {

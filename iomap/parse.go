@@ -3,7 +3,6 @@
 package iomap
 
 import (
-	"path"
 	"strings"
 
 	"github.com/batchkit/batchkit/internal/strictyaml"
@@ -239,10 +238,10 @@ func Parse(file string, src []byte) (*Map, error) {
 	r.m.Device = f.Req("device_id").Ident()
 	r.m.Equipment = f.Req("equipment_id").Ident()
 	if n, ok := f.Opt("calibration"); ok {
-		r.m.Calibration = fileOf(n)
+		r.m.Calibration = n.File()
 	}
 	if n, ok := f.Opt("tag_map"); ok {
-		r.m.TagMap = fileOf(n)
+		r.m.TagMap = n.File()
 	}
 	r.tags(f.Req("tags"))
 	if n, ok := f.Opt("meters"); ok {
@@ -310,29 +309,6 @@ func (r *reader) tags(n strictyaml.Node) {
 		r.m.Tags, r.known = append(r.m.Tags, t), append(r.known, known)
 	}
 	r.triggers(n)
-}
-
-// once reports a text that has been there before, and remembers its line otherwise.
-func once(seen map[string]int, n strictyaml.Node, text, what string) {
-	if text == "" {
-		return
-	}
-	if line, ok := seen[text]; ok {
-		n.Errorf("%s %q stands twice; the first is in line %d", what, text, line)
-		return
-	}
-	seen[text] = n.Pos().Line
-}
-
-// fileOf reads the name of a file beside or below the map file.
-func fileOf(n strictyaml.Node) string {
-	name := n.Str()
-	if name != "" && (path.IsAbs(name) || path.Clean(name) != name || name == "." || name == ".." ||
-		strings.HasPrefix(name, "../") || strings.ContainsAny(name, "\\:\n")) {
-		n.Errorf("%q is not the name of a file beside or below this one; write it with slashes and without ..", name)
-		return ""
-	}
-	return name
 }
 
 // quantityOf reads a number with its unit; ok is false where nothing stands there or it is refused.

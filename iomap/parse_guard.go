@@ -34,7 +34,7 @@ func (r *reader) interlock(n strictyaml.Node, seen map[string]int) (i Interlock)
 	f := n.Map()
 	id := f.Req("interlock_id")
 	i.ID = id.Ident()
-	once(seen, id, i.ID, "interlock_id")
+	id.Once(seen, i.ID, "interlock_id")
 	kind := f.Req("kind").OneOf("permissive", "trip", "safety_trip")
 	i.Kind = map[string]InterlockKind{"trip": TripKind, "safety_trip": SafetyTripKind}[kind]
 	i.When, i.Text, i.Used = r.when(f.Req("when"))
@@ -193,7 +193,7 @@ func (r *reader) alarm(n strictyaml.Node, seen map[string]int) Alarm {
 	f := n.Map()
 	id, message := f.Req("alarm_id"), f.Req("message")
 	a.ID, a.Message = id.Ident(), message.Str()
-	once(seen, id, a.ID, "alarm_id")
+	id.Once(seen, a.ID, "alarm_id")
 	if len(a.Message) > maxMessage {
 		message.Errorf("message is %d bytes long; %d are the most", len(a.Message), maxMessage)
 	}

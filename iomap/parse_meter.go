@@ -77,7 +77,7 @@ func (r *reader) meter(n strictyaml.Node, seen map[string]int) Meter {
 	f := n.Map()
 	name := f.Req("meter")
 	m := Meter{Name: nameOf(name), Totalizer: tag.None, Identity: tag.None, Historian: tag.None, Second: Second{Source: tag.None}}
-	once(seen, name, m.Name, "meter")
+	name.Once(seen, m.Name, "meter")
 	method, known := f.Opt("method")
 	if word := "pulses"; known {
 		word = method.OneOf("pulses", "totalizer", "flow", "weight")

@@ -28,7 +28,7 @@ func (r *reader) override(n strictyaml.Node, seen map[string]int) (o Override) {
 	f := n.Map()
 	id := f.Req("override_id")
 	o.ID = id.Ident()
-	once(seen, id, o.ID, "override_id")
+	id.Once(seen, o.ID, "override_id")
 	tags := f.Req("tags")
 	items := tags.List(MaxOverrideTags)
 	if tags.Kind() == strictyaml.List && len(items) == 0 {

@@ -17,7 +17,7 @@ func (r *reader) resources(n strictyaml.Node) {
 		f := item.Map()
 		name := f.Req("resource_id")
 		e := Resource{Name: name.Ident(), Owners: 1}
-		once(seen, name, e.Name, "resource")
+		name.Once(seen, e.Name, "resource")
 		owners, many := f.Opt("owners")
 		if many {
 			e.Owners = int(max(owners.Int(1, MaxOwners), 1))

@@ -28,7 +28,7 @@ func (r *reader) unit(n strictyaml.Node, seen map[string]int) (u Unit) {
 	f := n.Map()
 	name := f.Req("unit")
 	u.Name = name.Ident()
-	once(seen, name, u.Name, "unit")
+	name.Once(seen, u.Name, "unit")
 	u.Class = f.Req("class").Ident()
 	u.Priority = f.Req("priority").Int(1, maxPriority)
 	if n, ok := f.Opt("capabilities"); ok {

@@ -100,18 +100,6 @@ func (r *reader) ordered(n strictyaml.Node, key string, q quantity.Quantity, rel
 	return false
 }
 
-// once reports a text that has been there before, and remembers its line otherwise.
-func once(seen map[string]int, n strictyaml.Node, text, what string) {
-	if text == "" {
-		return
-	}
-	if line, ok := seen[text]; ok {
-		n.Errorf("%s %q stands twice; the first is in line %d", what, text, line)
-		return
-	}
-	seen[text] = n.Pos().Line
-}
-
 // quantityOf reads a number with its unit; ok is false where nothing stands there or it is refused.
 func quantityOf(n strictyaml.Node) (q quantity.Quantity, ok bool) {
 	text := n.Str()

@@ -25,7 +25,7 @@ func (r *reader) element(n strictyaml.Node, parent *Element, depth int) *Element
 	f := n.Map()
 	id := f.Req("id")
 	e.ID = id.Ident()
-	once(r.ids, id, e.ID, "element")
+	id.Once(r.ids, e.ID, "element")
 	level := f.Req("level")
 	word := level.OneOf(levels()...)
 	e.Level = levelOf(word)

@@ -30,7 +30,7 @@ func (r *reader) formula(n strictyaml.Node) {
 			name.Errorf("%q is not the name of a parameter; it must be letters, digits and _, beginning with a letter", p.Name)
 			p.Name = ""
 		}
-		once(seen, name, p.Name, "parameter")
+		name.Once(seen, p.Name, "parameter")
 		var pl places
 		pl.value = f.Req("value")
 		if ref, ok := strings.CutPrefix(pl.value.Str(), "$"); ok {
@@ -128,7 +128,7 @@ func (r *reader) units(n strictyaml.Node) {
 			name.Errorf("%q cannot be the name of a unit here; it must be letters, digits and _, beginning with a letter", u.Name)
 			u.Name = ""
 		}
-		once(seen, name, u.Name, "unit")
+		name.Once(seen, u.Name, "unit")
 		u.Class = f.Req("class").Ident()
 		if needs, ok := f.Opt("needs"); ok {
 			u.Needs = r.settings(needs, "a capability", isWord)

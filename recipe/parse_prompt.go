@@ -144,7 +144,7 @@ func choices(n strictyaml.Node) (list []string) {
 		if count := utf8.RuneCountInString(text); count > MaxChoice {
 			item.Errorf("a choice of %d characters is too long; %d is the most", count, MaxChoice)
 		}
-		once(seen, item, text, "choice")
+		item.Once(seen, text, "choice")
 		list = append(list, text)
 	}
 	return list

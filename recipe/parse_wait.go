@@ -27,7 +27,7 @@ func (r *reader) gates(f *strictyaml.Fields, e *Element) {
 	seen := map[string]int{}
 	for _, item := range list {
 		name := item.Ident()
-		once(seen, item, name, "equipment")
+		item.Once(seen, name, "equipment")
 		for _, around := range r.path {
 			for _, held := range around.Uses {
 				if held == name && name != "" {

@@ -132,26 +132,13 @@ func (c *checked) read(ctx context.Context, points []*fieldbus.Point) ([]fieldbu
 	return nil, fmt.Errorf("a Read wanted another plan %d times", maxPlans)
 }
 
-// form is how a type travels.
-func form(t fieldbus.Type) tag.Form {
-	switch t {
-	case fieldbus.Bool:
-		return tag.Bool
-	case fieldbus.Float32:
-		return tag.Float32
-	case fieldbus.Float64:
-		return tag.Float64
-	}
-	return tag.Int
-}
-
 // sound tells what is wrong about a reading, whatever its value.
 func sound(p *fieldbus.Point, r fieldbus.Reading) error {
 	switch {
 	case r == poison:
 		return fmt.Errorf("nothing was read of %q: its place is as it was", p.Name)
-	case r.Form != form(p.Type):
-		return fmt.Errorf("%q has form %v, and its type makes it %v", p.Name, r.Form, form(p.Type))
+	case r.Form != p.Type.Form():
+		return fmt.Errorf("%q has form %v, and its type makes it %v", p.Name, r.Form, p.Type.Form())
 	case r.Quality != tag.Good && r.Quality != tag.Bad:
 		return fmt.Errorf("%q has quality %v; a driver says GOOD or BAD", p.Name, r.Quality)
 	case r.Quality == tag.Good && r.Status != fieldbus.StatusGood:

@@ -31,7 +31,7 @@ func (c *checked) nothing() error {
 		}
 	}
 	for _, o := range c.outputs {
-		err := c.d.Write(c.ctx, o.Point, form(o.Point.Type), o.Values[0])
+		err := c.d.Write(c.ctx, o.Point, o.Point.Type.Form(), o.Values[0])
 		if goesOn(err) || errors.Is(err, fieldbus.ErrUnknown) {
 			return fmt.Errorf("a Write gave %v; it must be an error that ends a session, and nothing was sent", err)
 		}

@@ -45,7 +45,7 @@ func (c *checked) writes() {
 			"wait for the device's confirmation; look at type, order of bytes and address", func() error {
 				for n := range 6 {
 					v := o.Values[(n+1)%2]
-					ns, err := c.Timed(func() error { return c.d.Write(c.ctx, o.Point, form(o.Point.Type), v) })
+					ns, err := c.Timed(func() error { return c.d.Write(c.ctx, o.Point, o.Point.Type.Form(), v) })
 					if err != nil {
 						return err
 					}
@@ -68,14 +68,14 @@ func (c *checked) refuses() {
 				if p.Access != fieldbus.ReadOnly {
 					continue
 				}
-				if err := c.d.Write(c.ctx, p, form(p.Type), 1); !errors.Is(err, fieldbus.ErrRefused) {
+				if err := c.d.Write(c.ctx, p, p.Type.Form(), 1); !errors.Is(err, fieldbus.ErrRefused) {
 					return fmt.Errorf("a Write to %q, which is read-only, gave %v", p.Name, err)
 				}
 			}
 			for i := range c.outputs {
 				o := &c.outputs[i]
 				wrong := tag.Int
-				if form(o.Point.Type) == tag.Int {
+				if o.Point.Type.Form() == tag.Int {
 					wrong = tag.Bool
 				}
 				before, err := c.back(o)
@@ -83,7 +83,7 @@ func (c *checked) refuses() {
 					return err
 				}
 				if err := c.d.Write(c.ctx, o.Point, wrong, o.Values[1]); !errors.Is(err, fieldbus.ErrRefused) {
-					return fmt.Errorf("a Write of form %v to %q, whose form is %v, gave %v", wrong, o.Point.Name, form(o.Point.Type), err)
+					return fmt.Errorf("a Write of form %v to %q, whose form is %v, gave %v", wrong, o.Point.Name, o.Point.Type.Form(), err)
 				}
 				if err := c.is(o, before, "a write that was refused"); err != nil {
 					return err
@@ -102,12 +102,12 @@ func (c *checked) unknown() {
 	}
 	c.Check(promise, "look at how far the request came before calling it refused or not sent", func() error {
 		o := &c.outputs[0]
-		if err := c.d.Write(c.ctx, o.Point, form(o.Point.Type), o.Values[0]); err != nil {
+		if err := c.d.Write(c.ctx, o.Point, o.Point.Type.Form(), o.Values[0]); err != nil {
 			return err
 		}
 		c.opt.Silent(true)
 		ctx, cancel := context.WithTimeout(c.ctx, c.opt.Within)
-		err := c.d.Write(ctx, o.Point, form(o.Point.Type), o.Values[1])
+		err := c.d.Write(ctx, o.Point, o.Point.Type.Form(), o.Values[1])
 		cancel()
 		c.opt.Silent(false)
 		if err == nil {
@@ -139,7 +139,7 @@ func (c *checked) safe() {
 		}
 		for i := range c.outputs {
 			o := &c.outputs[i]
-			errs = append(errs, c.d.Write(ctx, o.Point, form(o.Point.Type), o.Values[0]))
+			errs = append(errs, c.d.Write(ctx, o.Point, o.Point.Type.Form(), o.Values[0]))
 		}
 		return errors.Join(append(errs, c.d.Close())...)
 	})

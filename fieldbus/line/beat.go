@@ -44,7 +44,7 @@ func (l *Line) life(ctx context.Context, d *device) {
 		return
 	}
 	b.n = (b.n + 1) & math.MaxInt16 // every type of integer has it
-	bits, form := b.n, form(d.def.Heartbeat)
+	bits, form := b.n, d.def.Heartbeat.Type.Form()
 	if form == tag.Bool {
 		bits &= 1
 	}
@@ -94,17 +94,4 @@ func (l *Line) begins(ctx context.Context, d *device) bool {
 		return true
 	}
 	return l.listen(ctx, d)
-}
-
-// form is how the values of a point travel.
-func form(p *fieldbus.Point) tag.Form {
-	switch p.Type {
-	case fieldbus.Bool:
-		return tag.Bool
-	case fieldbus.Float32:
-		return tag.Float32
-	case fieldbus.Float64:
-		return tag.Float64
-	}
-	return tag.Int
 }

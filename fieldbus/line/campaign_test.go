@@ -267,7 +267,7 @@ func (ps *plants) write(ctx context.Context, l *Line, rng *rand.Rand, id uint32)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(100+rng.IntN(900))*time.Millisecond)
 	defer cancel()
-	err := l.Write(ctx, tag.Write{ID: id, Channel: ps.home[i].Device + "/" + point.Name, Form: form(&point), Bits: bits, Safe: safe})
+	err := l.Write(ctx, tag.Write{ID: id, Channel: ps.home[i].Device + "/" + point.Name, Form: point.Type.Form(), Bits: bits, Safe: safe})
 	p, g := ps.all[i], ps.g
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -69,7 +69,7 @@ func TestALineSaysAllThatIsWrongWithWhatItIsMadeOf(t *testing.T) {
 		{Device: "b", Endpoints: []string{"x"}},
 	}, nil)
 	for _, want := range []string{
-		`device "a" is attached twice`, `device "b": has 0 endpoints; name 1 to 8`, `"c" is to be identified by "type", and its driver reads no text`,
+		`device "a" is attached twice`, `device "b": has 0 endpoints; name 1 to 4`, `"c" is to be identified by "type", and its driver reads no text`,
 		`device "d" is not in tag map "plant"`, `device "b": it wants a driver`, `channel "a/level" is there twice`, `channel "a/x": its class or point`,
 		`channel "a/type": its point is a string`,
 	} {

@@ -49,7 +49,7 @@ func (l *Line) measure(now int64) {
 func (l *Line) report(d *device) {
 	m := &d.latency
 	l.tell(&fieldbus.Event{
-		Kind: fieldbus.Measured, At: l.clock.Now(), Device: d.name, Reconnects: d.link.Reconnects(), Old: d.link.State(), New: d.link.State(),
+		Kind: fieldbus.Measured, At: l.clock.Now(), Device: d.name, Reconnects: d.link.Reconnects(),
 		Took: m.most, Limit: d.def.Latency, Count: m.count, Over: m.over, Cause: l.crowded(d),
 	})
 	*m = latency{broken: m.over > 0}

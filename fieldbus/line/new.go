@@ -19,9 +19,6 @@ import (
 // MaxDevices is how many devices one line may have: as many as an RTU line has addresses.
 const MaxDevices = 247
 
-// MaxPaths is how many endpoints one device may have.
-const MaxPaths = 8
-
 // Attached is a device of the tag map on this line, and the driver that reaches it.
 type Attached struct {
 	Device    string   // its name in the tag map
@@ -163,8 +160,8 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 		switch {
 		case a.Driver == nil || def.Profile == nil:
 			return nil, i, fmt.Errorf("line: device %q: it wants a driver and a profile", d.name)
-		case len(d.endpoints) == 0 || len(d.endpoints) > MaxPaths:
-			return nil, i, fmt.Errorf("line: device %q: has %d endpoints; name 1 to %d in the tag map or in Attached", d.name, len(d.endpoints), MaxPaths)
+		case len(d.endpoints) == 0 || len(d.endpoints) > fieldbus.MaxEndpoints:
+			return nil, i, fmt.Errorf("line: device %q: has %d endpoints; name 1 to %d in the tag map or in Attached", d.name, len(d.endpoints), fieldbus.MaxEndpoints)
 		}
 		d.planner, _ = a.Driver.(Planner)
 		d.prover = prover(a.Driver, d.endpoints)

@@ -189,7 +189,7 @@ func (p *plc) Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus
 			return fmt.Errorf("%w: illegal address", fieldbus.ErrPlan)
 		}
 		for i, pt := range points {
-			out[i] = fieldbus.Reading{Form: form(pt), Bits: p.words[pt.Name], Quality: tag.Good}
+			out[i] = fieldbus.Reading{Form: pt.Type.Form(), Bits: p.words[pt.Name], Quality: tag.Good}
 			if pt.Name == "now" && p.now != nil {
 				out[i].Bits = p.now()
 			}
@@ -197,7 +197,7 @@ func (p *plc) Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus
 				p.words["pulse"]++
 			}
 			if p.refused[pt.Name] {
-				out[i] = fieldbus.Reading{Form: form(pt), Status: fieldbus.StatusDeviceFailure}
+				out[i] = fieldbus.Reading{Form: pt.Type.Form(), Status: fieldbus.StatusDeviceFailure}
 			}
 		}
 		return nil
@@ -434,7 +434,7 @@ func (st *story) write(channel string, bits uint64, safe bool) error {
 	ctx, cancel := context.WithTimeout(st.t.Context(), time.Second)
 	defer cancel()
 	st.writes++
-	err := st.line.Write(ctx, tag.Write{ID: st.writes, Channel: channel, Form: form(st.line.byName[channel].point), Bits: bits, Safe: safe,
+	err := st.line.Write(ctx, tag.Write{ID: st.writes, Channel: channel, Form: st.line.byName[channel].point.Type.Form(), Bits: bits, Safe: safe,
 		Deadline: st.clock.Now() + s})
 	synctest.Wait()
 	if err == nil {

@@ -101,7 +101,7 @@ func (l *Line) note(d *device, told *fieldbus.Event) {
 
 // bad makes a channel Bad as of now.
 func (l *Line) bad(c *channel, status fieldbus.Status) {
-	r := fieldbus.Reading{Form: form(c.point), Status: status}
+	r := fieldbus.Reading{Form: c.point.Type.Form(), Status: status}
 	l.set(c, &r, l.clock.Now())
 }
 

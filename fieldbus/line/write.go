@@ -268,6 +268,6 @@ func (l *Line) event(c *channel, id uint32, outcome string) fieldbus.Event {
 	_, status, age := c.value.At(now)
 	return fieldbus.Event{
 		Kind: fieldbus.WriteTold, At: now, Device: c.dev.name, Channel: c.tag.Channel, WriteID: id, Outcome: outcome,
-		New: c.dev.view.Link, Old: c.dev.view.Link, Status: status, Age: age, Limit: c.tag.StaleAfter, Reconnects: c.dev.view.Reconnects,
+		New: c.dev.view.Link, Status: status, Age: age, Limit: c.tag.StaleAfter, Reconnects: c.dev.view.Reconnects,
 	}
 }

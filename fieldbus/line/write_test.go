@@ -54,7 +54,7 @@ func TestAWriteIsBlockedWhereThePlantIsNotKnown(t *testing.T) {
 		told := st.kind(fieldbus.WriteTold)
 		require.Len(t, told, 3, "each that was blocked")
 		require.Equal(t, fieldbus.Event{
-			Kind: fieldbus.WriteTold, At: told[2].At, Device: "a", Channel: "a/valve", Old: fieldbus.Up, New: fieldbus.Up, WriteID: 2,
+			Kind: fieldbus.WriteTold, At: told[2].At, Device: "a", Channel: "a/valve", New: fieldbus.Up, WriteID: 2,
 			Status: fieldbus.StatusDeviceFailure, Age: told[2].Age, Limit: 250 * ms, Outcome: fieldbus.OutcomeRefused,
 			Cause: "write refused: the point is BAD, and was good 150ms ago",
 		}, told[2])
@@ -73,7 +73,7 @@ func TestAStalePointTakesSafeWritesOnly(t *testing.T) {
 		try := func(point string, safe bool) chan error {
 			done := make(chan error, 1)
 			go func() {
-				done <- st.line.Write(t.Context(), tag.Write{ID: 1, Channel: "a/" + point, Form: form(st.line.byName["a/"+point].point), Bits: 0, Safe: safe})
+				done <- st.line.Write(t.Context(), tag.Write{ID: 1, Channel: "a/" + point, Form: st.line.byName["a/"+point].point.Type.Form(), Bits: 0, Safe: safe})
 			}()
 			return done
 		}
@@ -294,7 +294,7 @@ func TestTheLatencyOfControlIsToldEachHalfMinuteAndAtOnceWhenItsBudgetIsBroken(t
 		st.pass(40 * time.Second)
 		told := st.kind(fieldbus.Measured)
 		require.Len(t, told, 1)
-		require.Equal(t, fieldbus.Event{Kind: fieldbus.Measured, At: 30*s + 1, Device: "a", Old: fieldbus.Up, New: fieldbus.Up, Took: 4 * ms, Limit: 50 * ms,
+		require.Equal(t, fieldbus.Event{Kind: fieldbus.Measured, At: 30*s + 1, Device: "a", Took: 4 * ms, Limit: 50 * ms,
 			Count: 299}, told[0])
 		p.set(func() { p.paths["a:502"].delay = 30 * time.Millisecond })
 		st.pass(time.Second)

@@ -30,7 +30,7 @@ func NewBus(open func(ctx context.Context, port string, before *Client) (*Client
 func (b *Bus) take(ctx context.Context, port string) (*Client, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.client != nil && b.client.over() {
+	if b.client != nil && b.client.line.over() {
 		b.client = nil // whoever uses it still will find out
 	}
 	if b.client != nil && port != b.port {

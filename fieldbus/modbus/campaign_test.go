@@ -255,15 +255,16 @@ func TestADeviceThatMixesUpItsRepliesBringsNoWrongValue(t *testing.T) {
 }
 
 func TestADeviceThatMixesUpItsRepliesOnARealWireBringsNoWrongValueAndOneToAnotherClient(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	for _, inFlight := range []int{1, 4} {
-		m, n := newMess(seed), long(500)
+		m, n := newMess(seed), long(300)
 		sum := m.ours(t, n, m.listen(t), &Options{Timeout: 20 * time.Millisecond, InFlight: inFlight})
 		t.Logf("seed %d: %d transactions, %d in flight: %+v", seed, n, inFlight, sum)
 		require.Zero(t, sum.wrong, "seed %d", seed)
 		require.Greater(t, sum.right, n/4)
 	}
-	m, n := newMess(seed), long(500)
+	m, n := newMess(seed), long(300)
 	addr, sum := m.listen(t), tally{}
 	for tries := 0; sum.wrong == 0 && tries < 8; tries++ {
 		sum = m.theirs(t, n, addr)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,28 @@ type transport interface {
 	// with what do would have returned; the PDU is valid during the call. A second call with an error takes back what the first said.
 	many(ctx context.Context, qs []query, each func(i int, pdu []byte, err error))
 	close() error
+	over() bool
+}
+
+// standing is whether a line is in use still, and why not.
+type standing struct {
+	closed atomic.Bool
+	cause  error // why it was given up; of who has the turn
+}
+
+// over tells whether the line was closed or given up. It may be called from any goroutine.
+func (s *standing) over() bool { return s.closed.Load() }
+
+// down says why nothing can be sent; nil: it can. It is for who has the turn.
+func (s *standing) down() error {
+	switch {
+	case !s.closed.Load():
+		return nil
+	case s.cause != nil:
+		return fmt.Errorf("%w, given up after: %w", ErrDown, s.cause)
+	default:
+		return fmt.Errorf("%w: closed", ErrDown)
+	}
 }
 
 // Client is a connection to one Modbus device, gateway or line. Any number of goroutines may call its methods: one is served at a
@@ -65,17 +88,6 @@ func (c *Client) Close() error {
 		return fmt.Errorf("modbus: device %q: close: %w", c.name, err)
 	}
 	return nil
-}
-
-// over tells whether the client was closed, or has given its connection up.
-func (c *Client) over() bool {
-	switch line := c.line.(type) {
-	case *wire:
-		return line.closed.Load()
-	case *rtu:
-		return line.closed.Load()
-	}
-	return false
 }
 
 // begin waits for the turn. What fails before it returns nil was not sent.

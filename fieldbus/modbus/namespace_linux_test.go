@@ -50,6 +50,7 @@ func apart(t *testing.T) []string {
 }
 
 func TestOverLinksThatFailNothingOldPassesAndNothingIsWrittenBlindly(t *testing.T) {
+	t.Parallel()
 	how := apart(t)
 	seeds := 20
 	if testing.Short() {

@@ -1,4 +1,4 @@
-// Over the real network: against the server of package bustest, through a wire that spoils replies, and at a frozen device.
+// Over the real network: against the server of this module, through a wire that spoils replies, and at a frozen device.
 
 package modbus
 

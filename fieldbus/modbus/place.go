@@ -58,7 +58,7 @@ func newPlace(pt *fieldbus.Point) (p place, err error) {
 	case pt.Type < fieldbus.Bool || pt.Type > fieldbus.Float64:
 		bad(true, "type %d is none of those that a point can have", pt.Type)
 	default:
-		p.count, p.form = sizes[pt.Type], forms(pt.Type)
+		p.count, p.form = sizes[pt.Type], pt.Type.Form()
 		bad(pt.Length != 0, "length %d: only a string has one", pt.Length)
 	}
 	bad(pt.Order > fieldbus.DCBA, "order %d is none of ABCD, CDAB, BADC and DCBA", pt.Order)
@@ -72,19 +72,6 @@ func newPlace(pt *fieldbus.Point) (p place, err error) {
 		bad(p.access != fieldbus.ReadOnly && p.table != Coil && p.table != Holding, "%v cannot be written in this protocol; make it read-only", p.table)
 	}
 	return p, errors.Join(wrong...)
-}
-
-// forms is how values of a type travel.
-func forms(t fieldbus.Type) tag.Form {
-	switch t {
-	case fieldbus.Bool:
-		return tag.Bool
-	case fieldbus.Float32:
-		return tag.Float32
-	case fieldbus.Float64:
-		return tag.Float64
-	}
-	return tag.Int
 }
 
 // locate reads an address such as "coil 0", "holding 40" or "holding 40.3".

@@ -74,7 +74,7 @@ func NewRTU(port hal.RS485, o *RTUOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.inherit(o.After)
+	m.follow(o.After)
 	m.port = withTime(port)
 	m.heard = time.Now()
 	return newClient(name, m), nil
@@ -100,7 +100,7 @@ func DialRTU(ctx context.Context, addr string, o *RTUOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("modbus: device %q: %w: %w", name, ErrDown, err)
 	}
-	m.inherit(o.After)
+	m.follow(o.After)
 	m.port = &link{conn, m.timeout}
 	m.heard = time.Now()
 	return newClient(name, m), nil
@@ -134,18 +134,19 @@ func newRTU(o *RTUOptions, name string) (*rtu, string, error) {
 		m.gap = silence35(m.baud, m.bits)
 	}
 	if o.After != nil {
-		_ = o.After.Close() // it is closed whatever this says
+		_ = o.After.Close() // it is closed whatever this says; a gateway may bear one connection
 	}
 	return m, name, nil
 }
 
-// inherit takes over what the client before knew, once there is a line to know it of.
-func (m *rtu) inherit(before *Client) {
+// follow takes over what the client before knew, which has forgotten it then. It is called when nothing can fail any more: a try to
+// connect that fails pays no debt.
+func (m *rtu) follow(before *Client) {
 	if before == nil {
 		return
 	}
 	if old, ok := before.line.(*rtu); ok {
-		before.turn <- struct{}{} // an exchange under way ends
+		before.turn <- struct{}{} // an exchange under way ends, since it is closed
 		m.slaves, m.echoes, m.rest = old.slaves, old.echoes, old.rest
 		old.slaves = [256]*slave{}
 		before.end()

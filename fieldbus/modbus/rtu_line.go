@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 	"time"
 )
 
@@ -31,10 +30,9 @@ type rtu struct {
 	baud, bits          int
 	timeout, turnaround time.Duration
 	gap                 time.Duration // silence before sending
-	closed              atomic.Bool
+	standing
 
 	// Of who has the turn.
-	cause  error // why the line was given up
 	slaves [256]*slave
 	heard  time.Time // when the line was last known not to be silent
 	rest   time.Time // nothing is sent before
@@ -50,18 +48,6 @@ func (m *rtu) close() error {
 		return nil
 	}
 	return m.port.Close()
-}
-
-// down says why nothing can be sent; nil: it can.
-func (m *rtu) down() error {
-	switch {
-	case !m.closed.Load():
-		return nil
-	case m.cause != nil:
-		return fmt.Errorf("%w, given up after: %w", ErrDown, m.cause)
-	default:
-		return fmt.Errorf("%w: closed", ErrDown)
-	}
 }
 
 // lose gives up the line.

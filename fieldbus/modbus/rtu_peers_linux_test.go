@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,26 +211,25 @@ func TestAnotherMasterIsFooledOnTheLineOnWhichOursIsNot(t *testing.T) {
 	const timeout = 80 * time.Millisecond
 	line := hostile
 	line.slow = 40 * time.Millisecond
-	ours, theirs := 40, 40
-	if os.Getenv("BATCHKIT_LONG") == "1" {
-		ours, theirs = 500, 500
-	}
+	n := long(25)
 	b, device := joined(t, 1, timeout, 1, 2, 17)
+	b.ill = line
+	own := &campaign{bus: b, m: onTerminal(t, device, RTUOptions{Timeout: timeout}), rng: rand.New(rand.NewPCG(1, 2)), alike: true}
+	var group sync.WaitGroup
+	group.Go(func() { own.run(t.Context(), n) }) // both wait for the most part
+
+	b, device = joined(t, 1, timeout, 1, 2, 17)
 	b.ill = line
 	m := newFooled(device, timeout)
 	require.NoError(t, m.handler.Connect())
 	defer func() { _ = m.handler.Close() }()
 	c := &campaign{bus: b, m: m, rng: rand.New(rand.NewPCG(1, 2)), alike: true}
-	for c.run(t.Context(), theirs); len(c.wrong) == 0 && c.exchanges < 2000; {
-		c.run(t.Context(), c.exchanges+20)
+	for c.run(t.Context(), n); len(c.wrong) == 0 && c.exchanges < 2000; {
+		c.run(t.Context(), c.exchanges+n)
 	}
+	group.Wait()
 	require.NotEmpty(t, c.wrong, "the line fools nobody")
 	t.Logf("goburrow/modbus: %s", c.String())
-
-	b, device = joined(t, 1, timeout, 1, 2, 17)
-	b.ill = line
-	c = &campaign{bus: b, m: onTerminal(t, device, RTUOptions{Timeout: timeout}), rng: rand.New(rand.NewPCG(1, 2)), alike: true}
-	c.run(t.Context(), ours)
-	require.Empty(t, c.wrong, "seed 1")
-	t.Logf("this client: %s", c.String())
+	require.Empty(t, own.wrong, "seed 1")
+	t.Logf("this client: %s", own.String())
 }

@@ -105,10 +105,11 @@ func TestNoAnswerIsEverTakenForAnotherOnATerminal(t *testing.T) {
 	const timeout = 20 * time.Millisecond
 	b, device := joined(t, 1, timeout, 1, 2, 17)
 	b.ill = hostile
+	n := long(150)
 	c := &campaign{bus: b, m: onTerminal(t, device, RTUOptions{Timeout: timeout}), rng: rand.New(rand.NewPCG(1, 2))}
-	c.run(t.Context(), 500)
+	c.run(t.Context(), n)
 	require.Empty(t, c.wrong, "seed 1")
-	require.Greater(t, c.good, 100, c.String())
+	require.Greater(t, c.good, n/5, c.String())
 	t.Log(c.String())
 }
 
@@ -335,11 +336,9 @@ func TestALineThatIsPulledOutIsSeenInOneReadAndOpensAgain(t *testing.T) {
 			_, err = holding(m, 1, 0, 1)
 			require.ErrorIs(t, err, ErrDown)
 			before, begin := used(), time.Now()
-			for range 3 { // as a line that opens it again after its shortest pause
-				_, err = linux.OpenRS485("/dev/pts/none", linux.Line{Baud: paced, Data: 8, Parity: 'N', Stop: 1}, nil)
-				require.ErrorIs(t, err, os.ErrNotExist)
-				time.Sleep(200 * time.Millisecond)
-			}
+			_, err = linux.OpenRS485("/dev/pts/none", linux.Line{Baud: paced, Data: 8, Parity: 'N', Stop: 1}, nil)
+			require.ErrorIs(t, err, os.ErrNotExist)
+			time.Sleep(200 * time.Millisecond) // as a line does before it tries again
 			t.Logf("%.2f %% of a processor while it was gone", 100*float64(used()-before)/float64(time.Since(begin)))
 			b, again := joined(t, 1, time.Second, 1)
 			next := onTerminal(t, again, RTUOptions{Timeout: time.Second, After: m})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,30 @@ func TestWhatIsOwedIsRememberedThoughAGatewayCannotBeReachedForAWhile(t *testing
 		require.NoError(t, d.Open(ctx, "rtu-tcp://gateway:4001"))
 		require.ErrorIs(t, d.Read(ctx, points, out), ErrDoubt)
 		require.NoError(t, d.Close())
+	})
+}
+
+func TestWhatIsOwedOutlivesATryToConnectThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b := newBus(ctx, 1, 0, time.Second, 1)
+		m, err := DialRTU(ctx, "gateway", &RTUOptions{Dial: dialBus(b)})
+		require.NoError(t, err)
+		waiting, stop := context.WithCancel(ctx)
+		defer stop()
+		time.AfterFunc(10*time.Millisecond, stop)
+		require.ErrorIs(t, m.ReadHolding(waiting, 9, 0, make([]uint16, 1)), ErrDoubt)
+		none := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") }
+		_, err = DialRTU(ctx, "gateway", &RTUOptions{Dial: none, After: m})
+		require.ErrorIs(t, err, ErrDown)
+		next, err := DialRTU(ctx, "gateway", &RTUOptions{Dial: dialBus(b), After: m})
+		require.NoError(t, err)
+		_, err = holding(next, 9, 0, 1)
+		require.ErrorIs(t, err, ErrDoubt, "the gateway may pass on what the slave was asked by the first connection")
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "nothing is sent in doubt")
+		require.NoError(t, next.Close())
+		synctest.Wait()
 	})
 }
 

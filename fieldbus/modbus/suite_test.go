@@ -70,6 +70,7 @@ func kiln() *fieldbus.Profile {
 }
 
 func TestTheDeviceKeepsWhatALineBuildsOn(t *testing.T) {
+	t.Parallel()
 	for name, limits := range map[string]fieldbus.Limits{"one in flight": {}, "four in flight": {InFlight: 4}, "with pauses": {Pause: 1e6, ConnectPause: 1e6}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +112,7 @@ func TestTheDeviceKeepsWhatALineBuildsOn(t *testing.T) {
 }
 
 func TestALineSurvivesAWireThatGoesBad(t *testing.T) {
+	t.Parallel()
 	memory := server.NewMemory()
 	s, err := server.Serve("127.0.0.1:0", memory)
 	require.NoError(t, err)

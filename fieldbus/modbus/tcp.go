@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -81,13 +80,12 @@ type wire struct {
 	timeout time.Duration
 	most    int // in flight
 	conn    net.Conn
-	closed  atomic.Bool
+	standing
 
 	mu      sync.Mutex
 	unwatch func() bool // ends what watch began; nil: nothing to end
 
 	// Of who has the turn.
-	cause     error           // why the connection was given up
 	id        uint16          // of the last transaction
 	open      []flight        // in the order of their sending
 	heard     time.Time       // when the last answer came, or the first of those in flight was sent
@@ -106,18 +104,6 @@ func (w *wire) close() error {
 	}
 	w.forget()
 	return w.conn.Close()
-}
-
-// down says why nothing can be sent; nil: it can.
-func (w *wire) down() error {
-	switch {
-	case !w.closed.Load():
-		return nil
-	case w.cause != nil:
-		return fmt.Errorf("%w, given up after: %w", ErrDown, w.cause)
-	default:
-		return fmt.Errorf("%w: closed", ErrDown)
-	}
 }
 
 // doubt ends the connection, of which nobody can tell any more what will come by it.

@@ -4,6 +4,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -130,6 +131,30 @@ func (n Node) Ident() string {
 		return ""
 	}
 	return n.at.text
+}
+
+// File returns the text of a scalar that names a file beside or below this one, with slashes.
+func (n Node) File() string {
+	name := n.Str()
+	if name != "" && (path.IsAbs(name) || path.Clean(name) != name || name == "." || name == ".." ||
+		strings.HasPrefix(name, "../") || strings.ContainsAny(name, "\\:\n")) {
+		n.Errorf("%q is not the name of a file beside or below this one; write it with slashes and without ..", name)
+		return ""
+	}
+	return name
+}
+
+// Once reports the text of this node, if seen has it already, and keeps its line in seen otherwise. What says what it is, such as
+// "tag". An empty text is reported elsewhere.
+func (n Node) Once(seen map[string]int, text, what string) {
+	if text == "" {
+		return
+	}
+	if line, ok := seen[text]; ok {
+		n.Errorf("%s %q stands twice; the first is in line %d", what, text, line)
+		return
+	}
+	seen[text] = n.Pos().Line
 }
 
 // OneOf returns the text of a scalar that is one of the allowed words, exactly as listed.
