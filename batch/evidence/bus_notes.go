@@ -30,6 +30,7 @@ type busNotes struct {
 type linkSaid struct {
 	state      string // "": none was said
 	reconnects uint64
+	counted    bool   // reconnects is known
 	synced     bool   // every control tag was read since it was connected
 	owes       uint64 // record by which values count again, of which the synchronisation is not on record yet; 0: none
 }
@@ -124,10 +125,13 @@ func (b *busNotes) told(n uint64, rec *record.Record) error {
 	if rec.Kind == record.KindPointQuality {
 		return l.point(rec)
 	}
-	if count := rec.Count(record.ReconnectCount); count < l.reconnects {
-		return fmt.Errorf("%s of %.80q is %d, and it was %d before", record.ReconnectCount, device, count, l.reconnects)
-	} else {
-		l.reconnects = count
+	was, count, most := l.reconnects, rec.Count(record.ReconnectCount), uint64(0)
+	if rec.Kind == record.KindLinkState && rec.Text(record.Result) == fieldbus.ResultChanged {
+		most = 1 // nothing else connects
+	}
+	counted := l.counted
+	if l.reconnects, l.counted = count, true; counted && (count < was || count-was > most) {
+		return fmt.Errorf("%s of %.80q is %d, and it was %d before", record.ReconnectCount, device, count, was)
 	}
 	switch rec.Kind {
 	case record.KindResync:

@@ -168,6 +168,24 @@ func TestNothingIsGoodOfADeviceThatIsDown(t *testing.T) {
 	require.ErrorContains(t, good(), "DEMOTED")
 }
 
+// An outage that was cut out of the records, with all that was told of it, shows by the count of what comes next.
+func TestAnOutageThatWasCutOutShowsByTheCountOfReconnects(t *testing.T) {
+	change := func(count, was, is string) *record.Record {
+		return recordOf(t, record.KindLinkState, map[record.Key]string{record.SeenMonoNS: "5", record.DeviceID: "M-1", record.OldValue: was,
+			record.WatchdogState: is, record.ElapsedMS: "1.000", record.ReconnectCount: count, record.Result: "changed"})
+	}
+	over := func(count string) *record.Record {
+		return recordOf(t, record.KindLinkFailover, map[record.Key]string{record.SeenMonoNS: "5", record.DeviceID: "M-1", record.FromPath: "a",
+			record.ToPath: "b", record.GapMS: "1.000", record.ReconnectCount: count})
+	}
+	var b busNotes
+	for n, rec := range []*record.Record{change("3", "DOWN", "CONNECTING"), change("4", "CONNECTING", "SYNCING"), over("4")} {
+		require.NoError(t, b.told(uint64(n), rec))
+	}
+	require.ErrorContains(t, b.told(5, change("6", "SYNCING", "DOWN")), `reconnect_count of "M-1" is 6, and it was 4 before`)
+	require.ErrorContains(t, b.told(6, over("7")), `reconnect_count of "M-1" is 7, and it was 6 before`, "nothing but a change of the link connects")
+}
+
 func TestAWaitForAValueThatIsNotGoodIsExplainedByTheLinkOfItsDevice(t *testing.T) {
 	dir := t.TempDir()
 	r := begin(t, dir, bound(t, onBus(t), "B-0001", approved{}))
