@@ -17,7 +17,7 @@ import (
 
 func TestATrialWhoseStartIsRefusedRests(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 		data, err := os.ReadFile("../../examples/controller/demo/" + name)
 		require.NoError(t, err)
 		if name == "map.yaml" {

@@ -23,9 +23,6 @@ func busBatch(t *testing.T, name, old, text string) *batch.Batch {
 		data, err := fs.ReadFile(dir, file)
 		require.NoError(t, err)
 		src := string(data)
-		if file == "map.yaml" && !strings.Contains(src, "\ntag_map:") {
-			src = strings.Replace(src, "\ncalibration:", "\ntag_map: bus.yaml\ncalibration:", 1)
-		}
 		if file == name {
 			require.Contains(t, src, old)
 			src = strings.Replace(src, old, text, 1)

@@ -24,7 +24,7 @@ import (
 // askedBatch is the demo, whose meters have a historian that is asked.
 func askedBatch(t *testing.T) *batch.Batch {
 	dir, files := os.DirFS("../../examples/controller/demo"), fstest.MapFS{}
-	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 		data, err := fs.ReadFile(dir, name)
 		require.NoError(t, err)
 		text := strings.ReplaceAll(string(data), "tolerance: 0.05 kg", "tolerance: 0.05 kg\n    historian: external")

@@ -45,7 +45,7 @@ procedure:
 // milled makes a site's batch one of the mill recipe, with somebody who does it, or nobody.
 func (s *site) milled(do Action) {
 	files := fstest.MapFS{"recipe.yaml": {Data: []byte(millRecipe)}}
-	for _, name := range []string{"map.yaml", "calibration.yaml"} {
+	for _, name := range []string{"map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 		data, err := os.ReadFile(filepath.Join("../../examples/controller/demo", name))
 		require.NoError(s.t, err)
 		files[name] = &fstest.MapFile{Data: data}

@@ -29,7 +29,7 @@ import (
 func demoPlan(t testing.TB, replace ...string) *batch.Plan {
 	t.Helper()
 	dir, files := os.DirFS("../../examples/controller/demo"), fstest.MapFS{}
-	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 		data, err := fs.ReadFile(dir, name)
 		require.NoError(t, err)
 		if name == "recipe.yaml" {

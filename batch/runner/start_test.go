@@ -19,7 +19,7 @@ import (
 func demoWith(t *testing.T, more string) *batch.Batch {
 	t.Helper()
 	files := fstest.MapFS{}
-	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+	for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 		data, err := os.ReadFile("../../examples/controller/demo/" + name)
 		require.NoError(t, err)
 		if name == "map.yaml" {

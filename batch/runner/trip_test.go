@@ -25,7 +25,7 @@ import (
 func withTrip(t *testing.T, fn func(s *site)) {
 	inBubble(t, func(s *site) {
 		dir, files := os.DirFS("../../examples/controller/demo"), fstest.MapFS{}
-		for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+		for _, name := range [...]string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 			data, err := fs.ReadFile(dir, name)
 			require.NoError(s.t, err)
 			text := strings.NewReplacer(", HA301: silent}", "}", "set: {HA301: sounding}", "mark: horn", "set: {HA301: silent}", "mark: no horn").

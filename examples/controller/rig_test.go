@@ -25,7 +25,7 @@ import (
 func workplace(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"recipe.yaml", "map.yaml", "calibration.yaml"} {
+	for _, name := range []string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
 		data, err := demo.ReadFile("demo/" + name)
 		require.NoError(t, err)
 		write(t, name, string(data))

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/batchkit/batchkit/fieldbus"
@@ -28,12 +27,11 @@ var errLocked = errors.New("in use by another process")
 
 // How long things of the wire may take, in real time.
 const (
-	startTime  = 10 * time.Second      // until a plant listens
-	endTime    = 5 * time.Second       // until one that was told to end has ended
-	denyTime   = time.Second           // until one has that could not be told
-	lookEvery  = 10 * time.Millisecond // between two looks at either
-	unknownFor = time.Second           // until it is said of a plant that it says nothing
-	lingerFor  = time.Minute           // of a plant, after its last client
+	startTime = 10 * time.Second      // until a plant listens
+	endTime   = 5 * time.Second       // until one that was told to end has ended
+	denyTime  = time.Second           // until one has that could not be told
+	lookEvery = 10 * time.Millisecond // between two looks at either
+	lingerFor = time.Minute           // of a plant, after its last client
 )
 
 // wire is a plant in a process of its own, as a board.
@@ -41,38 +39,6 @@ type wire struct {
 	*busline.Line
 	at   address
 	user io.Closer // the lock of who uses the plant
-}
-
-// Watch implements tag.Port. A line says at first that nothing is known, and a batch that takes that for the state of its plant cannot
-// write: so the first that is told is what was read, or, after a while, that nothing can be.
-func (w *wire) Watch(ctx context.Context, emit func(tag.Raw)) error {
-	var mu sync.Mutex
-	var unknown []tag.Raw
-	waits := true
-	timer := time.AfterFunc(unknownFor, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, r := range unknown {
-			emit(r)
-		}
-		waits, unknown = false, nil
-	})
-	defer func() {
-		timer.Stop()
-		mu.Lock()
-		defer mu.Unlock()
-		unknown = nil
-	}()
-	return w.Line.Watch(ctx, func(r tag.Raw) {
-		mu.Lock()
-		defer mu.Unlock()
-		if waits && r.Quality != tag.Good {
-			unknown = append(unknown, r)
-			return
-		}
-		waits, unknown = false, nil
-		emit(r)
-	})
 }
 
 // Close lets others use the plant.

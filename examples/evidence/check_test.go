@@ -59,9 +59,11 @@ func TestAMapIsCheckedAlone(t *testing.T) {
 	src, err := os.ReadFile(demo + "map.yaml")
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "map.yaml")
-	cal, err := os.ReadFile(demo + "calibration.yaml")
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(name), "calibration.yaml"), cal, 0o644))
+	for _, beside := range []string{"calibration.yaml", "bus.yaml", "plc.yaml"} {
+		text, err := os.ReadFile(demo + beside)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(name), beside), text, 0o644))
+	}
 	write := func(more string) { require.NoError(t, os.WriteFile(name, []byte(string(src)+more), 0o644)) }
 	write(`interlocks:
   - {interlock_id: IL-DRY, kind: trip, when: "LT301 < 20 L", debounce: 200 ms, vote_window: 2 s, vote: 60 %, latch: until_reset, gates: [HS301], reaction: hold}

@@ -35,6 +35,7 @@ type device struct {
 	synced    int                // groups that were read in this Syncing
 	plans     int                // plans made anew in this session
 	disown    bool               // its channels were emitted Bad, and none has counted since
+	fresh     bool               // nothing was emitted of it since Watch began
 	held      bool               // as the link was told
 	quiet     int64              // of silence, after which it may be another one
 	alive     int64              // when it answered last; 0: never

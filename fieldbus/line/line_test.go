@@ -98,22 +98,43 @@ func (p *planner) Plan(points []*fieldbus.Point) [][]int {
 	return p.plan
 }
 
-func TestEveryChannelIsEmittedAtFirstAndThenEachTimeItIsReadWithTheTimeAtWhichItWasAskedFor(t *testing.T) {
+func TestEveryChannelIsEmittedOnceAllWasReadAndThenEachTimeWithTheTimeAtWhichItWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, p := one(t, nil)
 		p.set(func() { p.paths["a:502"].delay = 10 * time.Millisecond })
-		first := st.all()
-		require.Len(t, first, 5)
-		for i, name := range []string{"level", "valve", "dose", "temp", "horn"} {
-			require.Equal(t, tag.Raw{Channel: "a/" + name, Form: form(&meter.Points[[]int{0, 1, 2, 3, 4}[i]]), At: 1}, first[i])
-		}
+		require.Empty(t, st.all(), "nothing is said before it is known")
+		v, err := st.line.Value("a/level")
+		require.NoError(t, err)
+		require.Equal(t, fieldbus.StatusWaiting, v.Status)
 		st.pass(399 * time.Millisecond)
-		got := st.of("a/level")
-		begun := []int64{0, 4, 100, 200, 300}
-		require.Len(t, got, len(begun))
-		for i, r := range got[1:] {
-			require.Equal(t, tag.Raw{Channel: "a/level", Form: tag.Int, Bits: 5, Quality: tag.Good, At: begun[i+1]*ms + 1}, r)
+		all := st.all()
+		names := map[string]int{}
+		for _, r := range all[:5] {
+			names[r.Channel]++
 		}
+		require.Len(t, names, 5, "the first five values are one of each channel")
+		var level []tag.Raw
+		for _, r := range all {
+			if r.Channel == "a/level" {
+				level = append(level, r)
+			}
+		}
+		begun := []int64{4, 100, 200, 300}
+		require.Len(t, level, len(begun))
+		for i, r := range level {
+			require.Equal(t, tag.Raw{Channel: "a/level", Form: tag.Int, Bits: 5, Quality: tag.Good, At: begun[i]*ms + 1}, r)
+		}
+		st.end()
+	})
+}
+
+func TestADeviceThatCannotBeReachedIsEmittedBadOnceAtItsFirstTryAndAtEveryWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pl := newPLC("a:502")
+		pl.set(func() { pl.paths["a:502"].cut = true })
+		st := tell(t, mapOf("a"), nil, Attached{Device: "a", Driver: pl})
+		st.pass(20 * time.Second)
+		require.Len(t, st.all(), 5)
 		st.end()
 	})
 }

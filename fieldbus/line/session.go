@@ -46,11 +46,10 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 	switch {
 	case values:
 		d.disown = false
-	case state != fieldbus.Doubt && !d.disown: // in doubt nothing new counts, and what has counted grows old
-		d.disown = true
-		for _, c := range d.channels {
-			l.bad(c, fieldbus.StatusNotConnected)
-		}
+	case state == fieldbus.Doubt: // nothing new counts, and what has counted grows old
+	case d.fresh && (state == fieldbus.Connecting || state == fieldbus.Syncing): // who watches hears of it first when it is known
+	case !d.disown:
+		l.disclaim(d, fieldbus.StatusNotConnected)
 	}
 	l.mu.Lock()
 	d.view.Link, d.view.Reconnects, d.view.Path = state, d.link.Reconnects(), d.endpoints[d.path]
@@ -58,6 +57,14 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 		d.view.Down = ""
 	}
 	l.mu.Unlock()
+}
+
+// disclaim emits the channels of a device as Bad.
+func (l *Line) disclaim(d *device, why fieldbus.Status) {
+	d.disown, d.fresh = true, false
+	for _, c := range d.channels {
+		l.bad(c, why)
+	}
 }
 
 // want makes a job of what a link wants.
@@ -195,11 +202,15 @@ func (l *Line) sync(ctx context.Context, d *device) {
 		}
 	}
 	for _, c := range d.channels {
-		if h := c.held; h.at != 0 {
+		switch h := c.held; {
+		case h.at != 0:
 			c.held = held{}
 			l.publish(c, &h.reading, h.at)
+		case d.fresh:
+			l.bad(c, fieldbus.StatusWaiting)
 		}
 	}
+	d.fresh = false
 }
 
 // swapTime is the least time in ns in which a device can be taken out and another be put in.

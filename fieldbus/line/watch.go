@@ -12,7 +12,8 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// Watch implements tag.Port. It returns nil when ctx has ended, within 5 ms if the drivers end their calls with their context, and an
+// Watch implements tag.Port. The first values of a device are what it gave once all its control tags were read; or Bad, as soon as it
+// could not be reached. It returns nil when ctx has ended, within 5 ms if the drivers end their calls with their context, and an
 // error if a Watch is under way already; a device that cannot be reached is no error but bad values.
 func (l *Line) Watch(ctx context.Context, emit func(tag.Raw)) error {
 	if l.watched.Swap(true) {
@@ -81,15 +82,18 @@ func (l *Line) wake() {
 func (l *Line) begin(ctx context.Context) {
 	l.ctx = ctx
 	l.unsay()
+	l.measures, l.sweeps = l.clock.Now()+measureEvery, math.MaxInt64
+	for _, c := range l.channels {
+		l.bad(c, fieldbus.StatusWaiting) // for who asks; it is not emitted yet
+	}
 	l.mu.Lock()
 	l.watching = true
 	l.mu.Unlock()
-	l.measures, l.sweeps = l.clock.Now()+measureEvery, math.MaxInt64
-	for _, c := range l.channels {
-		l.bad(c, fieldbus.StatusWaiting)
-	}
 	for _, d := range l.devices {
-		d.disown = true
+		d.fresh, d.disown = true, false
+		if d.link.State() == fieldbus.Down && d.link.Wake() > l.clock.Now() {
+			l.disclaim(d, fieldbus.StatusNotConnected) // it waits for its next try
+		}
 	}
 }
 
