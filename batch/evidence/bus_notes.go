@@ -146,21 +146,22 @@ func (b *busNotes) told(n uint64, rec *record.Record) error {
 	return nil
 }
 
-// mapped holds device, profile, channel and what was declared against the tag map, if one is bound.
+// mapped holds device, profile, channel and what was declared against the tag map, if one is bound. A device that the map does not have is
+// of a port beside its lines: it has no profile, and no channel of the map.
 func mapped(m *fieldbus.TagMap, rec *record.Record) error {
-	name, profile := rec.Text(record.DeviceID), rec.Text(record.DeviceProfileID)
+	name, profile, channel := rec.Text(record.DeviceID), rec.Text(record.DeviceProfileID), rec.Text(record.PhysicalChannel)
 	d := m.Find(name)
 	switch {
 	case m == nil && profile != "":
 		return fmt.Errorf("%s is %.80q, and no tag map is bound", record.DeviceProfileID, profile)
-	case d == nil && (m == nil || rec.Kind == record.KindTelemetryBacklog): // a sink is no device
-		return nil
-	case d == nil:
+	case d == nil && (profile != "" || m.Owner(channel) != nil):
 		return fmt.Errorf("%.80q is no device of the tag map", name)
+	case d == nil:
+		return nil
 	case profile != d.Profile.ID:
 		return fmt.Errorf("%s of %.80q is %.80q, by the tag map it is %q", record.DeviceProfileID, name, profile, d.Profile.ID)
 	}
-	if channel := rec.Text(record.PhysicalChannel); rec.Has(record.PhysicalChannel) && m.Owner(channel) != d {
+	if rec.Has(record.PhysicalChannel) && m.Owner(channel) != d {
 		return fmt.Errorf("%.80q is no channel of %.80q by the tag map", channel, name)
 	}
 	if rec.Kind == record.KindLinkState && rec.Has(record.Limit) && rec.Int(record.Limit) != d.Reconnect/1_000_000 {

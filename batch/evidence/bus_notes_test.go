@@ -125,6 +125,7 @@ func TestANoteThatCannotBeIsNamedAlthoughTheChainIsWhole(t *testing.T) {
 		{"", "link_state", 11, `"events_lost":"2"`, `"events_lost":"0"`, `events_lost is 0`},
 		{"", "link_state", 1, `"device_id":"V-1"`, `"device_id":"V-1","device_profile_id":"VALVE"`, `and no tag map is bound`},
 		{"mapped", "link_state", 1, `"device_id":"V-1"`, `"device_id":"V-2"`, `"V-2" is no device of the tag map`},
+		{"mapped", "point_quality", 1, `"device_id":"M-1","device_profile_id":"METER"`, `"device_id":"V-2"`, `"V-2" is no device of the tag map`},
 		{"mapped", "link_state", 1, `"device_profile_id":"VALVE"`, `"device_profile_id":"METER"`, `is "METER", by the tag map it is "VALVE"`},
 		{"mapped", "point_quality", 1, `"physical_channel":"tot/1"`, `"physical_channel":"do/1"`, `"do/1" is no channel of "M-1"`},
 	} {

@@ -25,8 +25,8 @@ type Holder interface {
 	Hold(held bool)
 }
 
-// Limits of what is noted of buses. An event beyond them is lost, the oldest first, and so is one that cannot be: of a device or channel
-// that the batch's tag map does not have so. The next one that is noted says how many are, and so does Result.EventsLost.
+// Limits of what is noted of buses. An event beyond them is lost, the oldest first, and so is one that cannot be: of a channel that is
+// another device's by the tag map of the batch. The next one that is noted says how many are, and so does Result.EventsLost.
 const (
 	MaxBusEvents  = 1024        // that wait, and that are noted one behind the other
 	busEvery      = 100_000_000 // ns between two more
@@ -201,12 +201,11 @@ func (l *loop) happened(e *busEvent) {
 // that this run has not handed to the port, such as one of the batch before, has no number here.
 func (l *loop) tells(e *fieldbus.Event) bool {
 	s, device := &l.buses, batch.Clean(e.Device)
-	if m := l.r.b.Plan.TagMap; m != nil && e.Kind != fieldbus.Backlog {
-		d := m.Find(device)
-		if d == nil || (e.Kind == fieldbus.WriteTold || e.Kind == fieldbus.PointChanged) && m.Owner(e.Channel) != d ||
-			e.Kind == fieldbus.SLABroken && e.Limit/1_000_000 != d.Reconnect/1_000_000 {
-			return false
-		}
+	m := l.r.b.Plan.TagMap
+	d := m.Find(device)
+	if (e.Kind == fieldbus.WriteTold || e.Kind == fieldbus.PointChanged) && m.Owner(e.Channel) != d ||
+		e.Kind == fieldbus.SLABroken && d != nil && e.Limit/1_000_000 != d.Reconnect/1_000_000 {
+		return false
 	}
 	if w := &s.writes[e.WriteID%maxBusWrites]; w.ID != e.WriteID || w.Channel != e.Channel {
 		e.WriteID = 0

@@ -80,14 +80,14 @@ func TestAnEventAboutAWriteThatThisRunHasNotHandedOutNamesNone(t *testing.T) {
 func TestWhatCannotBeByTheTagMapIsNotNotedAndTheNextNoteSaysThatItIsMissing(t *testing.T) {
 	port, dir := newBusPlant(), filepath.Join(t.TempDir(), "batch")
 	for _, ev := range []fieldbus.Event{
-		{Kind: fieldbus.LinkChanged, Device: "PLC-302", New: fieldbus.Connecting},                          // no such device
+		{Kind: fieldbus.PointChanged, Device: "PLC-302", Channel: "do/1"},                                  // a channel of another
 		{Kind: fieldbus.PointChanged, Device: "PLC-301", Channel: "do/99"},                                 // no channel of it
 		{Kind: fieldbus.SLABroken, Device: "PLC-301", New: fieldbus.Down, Limit: 11_000_000_000},           // not what is declared
 		{Kind: fieldbus.SLABroken, Device: "PLC-301", New: fieldbus.Up, Limit: 10_000_000_000},             // late, although it is up
 		{Kind: fieldbus.Measured, Device: "PLC-301", Took: 2, Limit: 20_000_000, Count: 4, Over: 5},        // more than all
 		{Kind: fieldbus.Measured, Device: "PLC-301", Took: 30_000_000, Limit: 20_000_000, Count: 4},        // none over it, and one is
 		{Kind: fieldbus.Backlog, Device: "historian-1", Buffered: 3, Sent: 1, Acknowledged: 2, Dropped: 1}, // more than was sent
-		{Kind: fieldbus.Measured, Device: "PLC-301", Took: 2_000_000, Limit: 20_000_000, Count: 4},
+		{Kind: fieldbus.LinkChanged, Device: "OEM-1", New: fieldbus.Connecting},                            // of a port beside the line
 	} {
 		ev.At = 2 * second
 		port.script = append(port.script, ev)
