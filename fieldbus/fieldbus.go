@@ -10,7 +10,11 @@
 // The package touches no device, clock or file and starts nothing.
 package fieldbus
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/batchkit/batchkit/iomap/tag"
+)
 
 // What a device driver's errors wrap, and callers branch on.
 var (
@@ -19,9 +23,9 @@ var (
 	// ErrStray: what came in is not the answer to the request.
 	ErrStray = errors.New("not the answer to this request")
 	// ErrRefused: the device, its description, or the state of its link does not allow the write. Nothing was written.
-	ErrRefused = errors.New("write refused")
+	ErrRefused = tag.ErrRefused
 	// ErrUnknown: the write was sent and may have been carried out, or be carried out yet. Read back before writing again.
-	ErrUnknown = errors.New("outcome of the write unknown")
+	ErrUnknown = tag.ErrUnknown
 	// ErrPoint: the device has answered, and will not give what was asked for; the link is sound.
 	ErrPoint = errors.New("the device refuses the point")
 	// ErrPlan: what was to be read in one exchange cannot be; ask for the plan anew and go on. See line.Planner.

@@ -30,7 +30,8 @@ const (
 )
 
 // Record gives the kind of the record of an event. It is record.KindNone where there is none: of a kind, a state or an outcome that there
-// is not, of a change that is none, or of a point or write without a channel.
+// is not, of a change that is none, of a link that is late although it is up, of a point or write without a channel, or of numbers that
+// contradict each other.
 func (e *Event) Record() record.Kind {
 	switch e.Kind {
 	case LinkChanged:
@@ -38,7 +39,7 @@ func (e *Event) Record() record.Kind {
 			return record.KindLinkState
 		}
 	case SLABroken:
-		if e.New <= Demoted {
+		if e.New <= Demoted && e.New != Up && e.New != Degraded {
 			return record.KindLinkState
 		}
 	case LinkFailover:
@@ -56,11 +57,21 @@ func (e *Event) Record() record.Kind {
 			return record.KindPointQuality
 		}
 	case Measured:
-		return record.KindBusMeasures
+		if e.agrees() {
+			return record.KindBusMeasures
+		}
 	case Backlog:
-		return record.KindTelemetryBacklog
+		if asCount(e.Acknowledged) <= asCount(e.Sent) {
+			return record.KindTelemetryBacklog
+		}
 	}
 	return record.KindNone
+}
+
+// agrees tells whether the exchanges over a budget agree with the longest one, as records have it.
+func (e *Event) agrees() bool {
+	took, limit := max(e.Took, 0)/1000, e.Limit/1000
+	return asInt(e.Over) <= asInt(e.Count) && (e.Limit <= 0 || took == limit || (took > limit) == (e.Over > 0))
 }
 
 // Fill gives a body that was begun with the kind of Record the fields of the event, all but device_id, which is Device where that is

@@ -30,6 +30,7 @@ type busNotes struct {
 type linkSaid struct {
 	state      string // "": none was said
 	reconnects uint64
+	counted    bool   // reconnects is known
 	synced     bool   // every control tag was read since it was connected
 	owes       uint64 // record by which values count again, of which the synchronisation is not on record yet; 0: none
 }
@@ -124,10 +125,13 @@ func (b *busNotes) told(n uint64, rec *record.Record) error {
 	if rec.Kind == record.KindPointQuality {
 		return l.point(rec)
 	}
-	if count := rec.Count(record.ReconnectCount); count < l.reconnects {
-		return fmt.Errorf("%s of %.80q is %d, and it was %d before", record.ReconnectCount, device, count, l.reconnects)
-	} else {
-		l.reconnects = count
+	was, count, most := l.reconnects, rec.Count(record.ReconnectCount), uint64(0)
+	if rec.Kind == record.KindLinkState && rec.Text(record.Result) == fieldbus.ResultChanged {
+		most = 1 // nothing else connects
+	}
+	counted := l.counted
+	if l.reconnects, l.counted = count, true; counted && (count < was || count-was > most) {
+		return fmt.Errorf("%s of %.80q is %d, and it was %d before", record.ReconnectCount, device, count, was)
 	}
 	switch rec.Kind {
 	case record.KindResync:
@@ -142,21 +146,22 @@ func (b *busNotes) told(n uint64, rec *record.Record) error {
 	return nil
 }
 
-// mapped holds device, profile, channel and what was declared against the tag map, if one is bound.
+// mapped holds device, profile, channel and what was declared against the tag map, if one is bound. A device that the map does not have is
+// of a port beside its lines: it has no profile, and no channel of the map.
 func mapped(m *fieldbus.TagMap, rec *record.Record) error {
-	name, profile := rec.Text(record.DeviceID), rec.Text(record.DeviceProfileID)
+	name, profile, channel := rec.Text(record.DeviceID), rec.Text(record.DeviceProfileID), rec.Text(record.PhysicalChannel)
 	d := m.Find(name)
 	switch {
 	case m == nil && profile != "":
 		return fmt.Errorf("%s is %.80q, and no tag map is bound", record.DeviceProfileID, profile)
-	case d == nil && (m == nil || rec.Kind == record.KindTelemetryBacklog): // a sink is no device
-		return nil
-	case d == nil:
+	case d == nil && (profile != "" || m.Owner(channel) != nil):
 		return fmt.Errorf("%.80q is no device of the tag map", name)
+	case d == nil:
+		return nil
 	case profile != d.Profile.ID:
 		return fmt.Errorf("%s of %.80q is %.80q, by the tag map it is %q", record.DeviceProfileID, name, profile, d.Profile.ID)
 	}
-	if channel := rec.Text(record.PhysicalChannel); rec.Has(record.PhysicalChannel) && m.Owner(channel) != d {
+	if rec.Has(record.PhysicalChannel) && m.Owner(channel) != d {
 		return fmt.Errorf("%.80q is no channel of %.80q by the tag map", channel, name)
 	}
 	if rec.Kind == record.KindLinkState && rec.Has(record.Limit) && rec.Int(record.Limit) != d.Reconnect/1_000_000 {

@@ -125,6 +125,7 @@ func TestANoteThatCannotBeIsNamedAlthoughTheChainIsWhole(t *testing.T) {
 		{"", "link_state", 11, `"events_lost":"2"`, `"events_lost":"0"`, `events_lost is 0`},
 		{"", "link_state", 1, `"device_id":"V-1"`, `"device_id":"V-1","device_profile_id":"VALVE"`, `and no tag map is bound`},
 		{"mapped", "link_state", 1, `"device_id":"V-1"`, `"device_id":"V-2"`, `"V-2" is no device of the tag map`},
+		{"mapped", "point_quality", 1, `"device_id":"M-1","device_profile_id":"METER"`, `"device_id":"V-2"`, `"V-2" is no device of the tag map`},
 		{"mapped", "link_state", 1, `"device_profile_id":"VALVE"`, `"device_profile_id":"METER"`, `is "METER", by the tag map it is "VALVE"`},
 		{"mapped", "point_quality", 1, `"physical_channel":"tot/1"`, `"physical_channel":"do/1"`, `"do/1" is no channel of "M-1"`},
 	} {
@@ -166,6 +167,24 @@ func TestNothingIsGoodOfADeviceThatIsDown(t *testing.T) {
 	require.ErrorContains(t, state("UP", "DEGRADED"), "no resync_complete_event says that they were read")
 	require.NoError(t, state("DEGRADED", "DEMOTED"))
 	require.ErrorContains(t, good(), "DEMOTED")
+}
+
+// An outage that was cut out of the records, with all that was told of it, shows by the count of what comes next.
+func TestAnOutageThatWasCutOutShowsByTheCountOfReconnects(t *testing.T) {
+	change := func(count, was, is string) *record.Record {
+		return recordOf(t, record.KindLinkState, map[record.Key]string{record.SeenMonoNS: "5", record.DeviceID: "M-1", record.OldValue: was,
+			record.WatchdogState: is, record.ElapsedMS: "1.000", record.ReconnectCount: count, record.Result: "changed"})
+	}
+	over := func(count string) *record.Record {
+		return recordOf(t, record.KindLinkFailover, map[record.Key]string{record.SeenMonoNS: "5", record.DeviceID: "M-1", record.FromPath: "a",
+			record.ToPath: "b", record.GapMS: "1.000", record.ReconnectCount: count})
+	}
+	var b busNotes
+	for n, rec := range []*record.Record{change("3", "DOWN", "CONNECTING"), change("4", "CONNECTING", "SYNCING"), over("4")} {
+		require.NoError(t, b.told(uint64(n), rec))
+	}
+	require.ErrorContains(t, b.told(5, change("6", "SYNCING", "DOWN")), `reconnect_count of "M-1" is 6, and it was 4 before`)
+	require.ErrorContains(t, b.told(6, over("7")), `reconnect_count of "M-1" is 7, and it was 6 before`, "nothing but a change of the link connects")
 }
 
 func TestAWaitForAValueThatIsNotGoodIsExplainedByTheLinkOfItsDevice(t *testing.T) {

@@ -66,6 +66,7 @@ func TestTagMapAndProfilesAreBoundByDigestAndStandInThePackage(t *testing.T) {
 	rep, err := Verify(dir)
 	require.NoError(t, err)
 	require.True(t, rep.OK(), rep.Verdict())
+	require.Contains(t, rep.Proven, "recipe, mapping, calibration, tag map and device profiles are, byte for byte, those that the records name")
 	replay, err := Replay(dir)
 	require.NoError(t, err)
 	require.Nil(t, replay.Divergence)

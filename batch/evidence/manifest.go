@@ -65,7 +65,7 @@ func (r *records) manifest(head journal.Chain, outcome string) *Manifest {
 		Derived: derivedNames(), DeviceID: r.text(record.DeviceID),
 		DryRun: r.dry(), Ending: r.ending(), Engine: engine, EquipmentID: r.text(record.EquipmentID), Files: []ManifestFile{}, FirstSeq: min(head.N, 1), Format: Format,
 		JournalID: r.text(record.JournalID), JournalOutcome: outcome, LastLink: head.Link.String(), LastSeq: head.N,
-		NotProven: r.notProven(unanchored(), r.signed.notProven()), Proven: append(proven(), r.signed.proven()...),
+		NotProven: r.notProven(unanchored(), r.signed.notProven()), Proven: append(r.proven(), r.signed.proven()...),
 		Unapproved: r.unapproved(), Unsafe: []string{}, Windows: []ManifestWindow{}}
 	if r.end != nil {
 		m.Unsafe = append(m.Unsafe, r.end.Texts(record.Values)...)

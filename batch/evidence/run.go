@@ -130,10 +130,14 @@ func (r *records) isOutput(name string) bool {
 }
 
 // proven and notProven are what a package can show and what it cannot, however whole it is.
-func proven() []string {
+func (r *records) proven() []string {
+	files := "recipe, mapping and calibration"
+	if r.bus != nil {
+		files = "recipe, mapping, calibration, tag map and device profiles"
+	}
 	return []string{
 		"every record is the one that was hashed into last_link: none was changed, added, left out or moved without changing that link",
-		"recipe, mapping and calibration are, byte for byte, those that the records name",
+		files + " are, byte for byte, those that the records name",
 		"the samples of each closed window are those of the input records; its total follows from them and from the calibration, " +
 			"its target and its verdict from the recipe",
 	}

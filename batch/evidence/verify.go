@@ -80,7 +80,7 @@ func (v *verifier) told() (proves []string) {
 		r.NotProven, proves = e.notProven(v.head.N, anchors, signatures), e.proven()
 	} else {
 		r.Run, r.Reconciled = v.recs.run(), v.recs.windows.reconciliations()
-		r.NotProven, proves = v.recs.notProven(anchors, signatures), proven()
+		r.NotProven, proves = v.recs.notProven(anchors, signatures), v.recs.proven()
 	}
 	return slices.Concat(proves, r.Anchored.proven(), r.Signed.proven())
 }

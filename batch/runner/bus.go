@@ -25,8 +25,8 @@ type Holder interface {
 	Hold(held bool)
 }
 
-// Limits of what is noted of buses. An event beyond them is lost, the oldest first; the next one that is noted says how many are, and so
-// does Result.EventsLost.
+// Limits of what is noted of buses. An event beyond them is lost, the oldest first, and so is one that cannot be: of a channel that is
+// another device's by the tag map of the batch. The next one that is noted says how many are, and so does Result.EventsLost.
 const (
 	MaxBusEvents  = 1024        // that wait, and that are noted one behind the other
 	busEvery      = 100_000_000 // ns between two more
@@ -107,6 +107,13 @@ func (in *inbox) events(most int, into []busEvent) []busEvent {
 	return into
 }
 
+// eventLost counts an event that was taken out and could not be noted.
+func (in *inbox) eventLost() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.bus.all++
+}
+
 // eventsLost is how many events were lost; what was not noted when a run is over is lost, too.
 func (in *inbox) eventsLost() uint64 {
 	in.mu.Lock()
@@ -121,14 +128,14 @@ type buses struct {
 	drained int64
 	list    []busEvent
 	lost    uint64 // that the next note has to tell
+	writes  [maxBusWrites]tag.Write
 }
 
-// linkSeen is how a link was noted last.
-type linkSeen struct {
-	state      fieldbus.LinkState
-	known      bool // state is
-	reconnects uint64
-}
+// maxBusWrites is how many writes, the newest ones, an event may be about; one about another says nothing of which write it is.
+const maxBusWrites = 1024
+
+// handed takes in that the port is to write.
+func (s *buses) handed(w *tag.Write) { s.writes[w.ID%maxBusWrites] = *w }
 
 // listen has a port report to the inbox, and holds its devices; the end of both is what it returns.
 func (l *loop) listen(port tag.Port, now func() int64) (end func()) {
@@ -176,8 +183,10 @@ func (l *loop) events(now int64) int64 {
 func (l *loop) happened(e *busEvent) {
 	defer l.fault()
 	s := &l.buses
-	if s.lost += e.lost; !l.follows(&e.Event) {
+	if s.lost += e.lost; !l.tells(&e.Event) {
 		s.lost++
+		l.r.in.eventLost()
+		return
 	}
 	l.seal()
 	body, err := l.m.AppendBus(l.buf[:0], l.next, &e.Event, s.lost)
@@ -188,32 +197,27 @@ func (l *loop) happened(e *busEvent) {
 	l.append(e.Record(), l.next, body)
 }
 
-// follows tells whether an event follows from what was noted of its device. Where it does not, something is missing before it, and its
-// note says so: who verifies can rely on it that nothing is where none does.
-func (l *loop) follows(e *fieldbus.Event) (ok bool) {
-	s, name := &l.buses, batch.Clean(e.Device)
-	was := s.seen[name]
-	switch ok = true; e.Kind {
-	case fieldbus.LinkChanged:
-		ok = (!was.known || e.Old == was.state) && e.Reconnects >= was.reconnects
-		was.state, was.known, was.reconnects = e.New, true, e.Reconnects
-	case fieldbus.SLABroken:
-		ok = (!was.known || e.New == was.state) && e.Reconnects >= was.reconnects
-		was.state, was.known, was.reconnects = e.New, true, e.Reconnects
-	case fieldbus.LinkFailover, fieldbus.Resynced:
-		ok = e.Reconnects >= was.reconnects
-		was.reconnects = e.Reconnects
-	default:
-		return true
-	}
-	if s.seen == nil {
-		s.seen = map[string]linkSeen{}
-	}
-	if _, has := s.seen[name]; !has && len(s.seen) == maxBusDevices {
+// tells makes sure of an event before it is noted. It is false of one that cannot be by the tag map of the batch, which is lost. A write
+// that this run has not handed to the port, such as one of the batch before, has no number here.
+func (l *loop) tells(e *fieldbus.Event) bool {
+	s, device := &l.buses, batch.Clean(e.Device)
+	m := l.r.b.Plan.TagMap
+	d := m.Find(device)
+	if (e.Kind == fieldbus.WriteTold || e.Kind == fieldbus.PointChanged) && m.Owner(e.Channel) != d ||
+		e.Kind == fieldbus.SLABroken && d != nil && e.Limit/1_000_000 != d.Reconnect/1_000_000 {
 		return false
 	}
-	s.seen[name] = was
-	return ok
+	if w := &s.writes[e.WriteID%maxBusWrites]; w.ID != e.WriteID || w.Channel != e.Channel {
+		e.WriteID = 0
+	}
+	if s.lost == 0 && !s.follows(device, e) {
+		s.lost++
+	}
+	if s.lost > 0 { // who verifies starts anew, too
+		clear(s.seen)
+		s.follows(device, e)
+	}
+	return true
 }
 
 // lastEvents notes behind the end of a run what was told of buses until then, as far as the journal has room.
@@ -224,11 +228,14 @@ func (l *loop) lastEvents() {
 			return
 		}
 		e := &list[0]
-		if l.buses.lost += e.lost; !l.follows(&e.Event) {
+		if l.buses.lost += e.lost; !l.tells(&e.Event) {
 			l.buses.lost++
+			l.r.in.eventLost()
+			continue
 		}
 		body, err := l.m.AppendBus(nil, l.next, &e.Event, l.buses.lost)
 		if err != nil || l.w.Append(l.next, body) != nil {
+			l.r.in.eventLost()
 			return
 		}
 		l.next++

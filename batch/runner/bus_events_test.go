@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/hal/sim"
@@ -66,7 +67,12 @@ func (b *busPlant) Apply(now int64, w tag.Write) (int64, error) {
 // busRun runs the demo in virtual time on a port, and returns its records.
 func busRun(t *testing.T, rig Rig, schedule ...Scheduled) (list []*record.Record, res Result) {
 	t.Helper()
-	res, err := Run(t.Context(), demoBatch(t, 7), rig, &Options{Virtual: &Virtual{}, Schedule: schedule,
+	return busRunOf(t, demoBatch(t, 7), rig, schedule...)
+}
+
+func busRunOf(t *testing.T, b *batch.Batch, rig Rig, schedule ...Scheduled) (list []*record.Record, res Result) {
+	t.Helper()
+	res, err := Run(t.Context(), b, rig, &Options{Virtual: &Virtual{}, Schedule: schedule,
 		Ask: func(r *Runner, p Prompt) { _ = r.Answer(p.ID, "ok", "auto", "operator") },
 		Record: func(_ record.Kind, body []byte) {
 			rec, err := record.Parse(slices.Clone(body))

@@ -239,6 +239,9 @@ func (l *loop) hold(e *batch.Effect) {
 // hand hands an effect on.
 func (l *loop) hand(e *batch.Effect) {
 	l.ring.add(entry{at: l.now(), took: -1, seq: e.Seq, id: effectID(e), what: handed, kind: e.Kind})
+	if e.Kind == batch.Write {
+		l.buses.handed(&e.Write)
+	}
 	l.out(e)
 }
 

@@ -257,7 +257,7 @@ func (p *Playback) apply(now int64, w *tag.Write) (done int64, err error) {
 		o.owed = done
 	}
 	if was.err != "" {
-		return done, errors.New(was.err)
+		return done, &answered{was.err, answers[index(answerWords[:], was.word)]}
 	}
 	if w.Deadline > 0 && done > w.Deadline {
 		return w.Deadline, fmt.Errorf("sim: write to %q: answered %s after its deadline, as recorded: %w", w.Channel,

@@ -134,14 +134,9 @@ func (r *Recorder) value(now int64, raw *tag.Raw) {
 func (r *Recorder) written(now, done int64, w *tag.Write, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	text := ""
-	if err != nil {
-		if text = clipped(err.Error()); text == "" {
-			text = "failed"
-		}
-	}
+	word, text := answer(err)
 	ch, ok := r.channel(w.Channel, w.Form)
-	if !ok || !r.add(fmt.Sprintf("w %d %d %d %x %d %s", now, max(done, now), ch, w.Bits, max(w.Deadline, 0), outcome(text))) {
+	if !ok || !r.add(fmt.Sprintf("w %d %d %d %x %d %s", now, max(done, now), ch, w.Bits, max(w.Deadline, 0), outcome(word, text))) {
 		r.fill(now)
 	}
 }
@@ -171,7 +166,7 @@ func (r *Recorder) Watch(ctx context.Context, emit func(tag.Raw)) error {
 		text = clipped("Watch: " + err.Error())
 	}
 	now := r.clock.Now()
-	r.note(now, "left %d %s", now, outcome(text))
+	r.note(now, "left %d %s", now, outcome(answerWords[0], text))
 	return err
 }
 

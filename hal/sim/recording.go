@@ -29,7 +29,7 @@ const (
 //	watch 1000                           Watch was called
 //	v 1020 0 1 G 980                     at 1020 channel 0 was emitted: bits (hexadecimal), quality (G S B), and when it was true (0: not told)
 //	w 2000 2900 0 0 9000 ok              a write was asked for at 2000 and answered at 2900: channel, bits, deadline (0: none)
-//	w 3000 3100 0 1 9000 error "refused" and one that failed
+//	w 3000 3100 0 1 9000 error "no ack"  and one that failed; in the place of error stands refused or unknown where the port said so
 //	left 9000 ok                         Watch returned; or error and why
 //	full 9100                            the recorder's limit was reached, and nothing was recorded from then on
 //	end 8                                how many lines stand before this one, which is the last
@@ -62,7 +62,7 @@ type recordedWrite struct {
 	t, done, deadline int64
 	bits              uint64
 	channel           uint16
-	err               string // "" is ok
+	word, err         string // of the answer; err "" is ok
 }
 
 const recordingHead = "batchkit recording 1"
@@ -157,7 +157,7 @@ func (p *recordingReader) read(line string) error {
 	case "left":
 		t := w.number(math.MaxInt64)
 		p.time(&w, t)
-		again = fmt.Sprintf("left %d %s", t, outcome(w.outcome()))
+		again = fmt.Sprintf("left %d %s", t, outcome(w.outcome(answerWords[:1])))
 	case "end":
 		n := w.number(math.MaxInt64)
 		if n != uint64(p.line-1) {
@@ -233,7 +233,7 @@ func (p *recordingReader) value(w *words) string {
 
 func (p *recordingReader) write(w *words) string {
 	t, done, ch, bits, deadline := w.number(math.MaxInt64), w.number(math.MaxInt64), p.known(w), w.hex(), w.number(math.MaxInt64)
-	err := w.outcome()
+	word, err := w.outcome(answerWords[:])
 	p.time(w, t)
 	p.time(w, done)
 	n := len(p.r.writes)
@@ -243,17 +243,51 @@ func (p *recordingReader) write(w *words) string {
 	case n > 0 && int64(t) < p.r.writes[n-1].t:
 		w.fail("a write at %d, behind one at %d", t, p.r.writes[n-1].t)
 	case w.wrong == "":
-		p.r.writes = append(p.r.writes, recordedWrite{int64(t), int64(done), int64(deadline), bits, ch, err})
+		p.r.writes = append(p.r.writes, recordedWrite{int64(t), int64(done), int64(deadline), bits, ch, word, err})
 	}
-	return fmt.Sprintf("w %d %d %d %x %d %s", t, done, ch, bits, deadline, outcome(err))
+	return fmt.Sprintf("w %d %d %d %x %d %s", t, done, ch, bits, deadline, outcome(word, err))
 }
 
+// answerWords begin an answer that is not ok, and answers are what the port said of it with them.
+var (
+	answerWords = [...]string{"error", "refused", "unknown"}
+	answers     = [...]error{nil, tag.ErrRefused, tag.ErrUnknown}
+)
+
+// answer is how the error of a write is recorded. Of one that says both, the worse counts.
+func answer(err error) (word, text string) {
+	if err == nil {
+		return "", ""
+	}
+	if text = clipped(err.Error()); text == "" {
+		text = "failed"
+	}
+	word = answerWords[0]
+	for i, is := range answers {
+		if is != nil && errors.Is(err, is) {
+			word = answerWords[i]
+		}
+	}
+	return word, text
+}
+
+// answered is a recorded error, with what the port said of it.
+type answered struct {
+	text string
+	is   error
+}
+
+func (a *answered) Error() string { return a.text }
+
+// Unwrap gives what the port said of the write, nil where it did not.
+func (a *answered) Unwrap() error { return a.is }
+
 // outcome is how an answer is written.
-func outcome(err string) string {
+func outcome(word, err string) string {
 	if err == "" {
 		return "ok"
 	}
-	return "error " + strconv.QuoteToASCII(err)
+	return word + " " + strconv.QuoteToASCII(err)
 }
 
 func index(all []string, word string) int {
@@ -321,16 +355,16 @@ func (w *words) text() string {
 	return s
 }
 
-// outcome reads ok, or error and a text that is not empty.
-func (w *words) outcome() (err string) {
-	switch word := w.next(); word {
-	case "ok":
-	case "error":
+// outcome reads ok, or one of the words and a text that is not empty.
+func (w *words) outcome(of []string) (word, err string) {
+	switch word = w.next(); {
+	case word == "ok":
+	case index(of, word) < 0:
+		w.fail("%q: want ok or %s", cut(word), strings.Join(of, " or "))
+	default:
 		if err = w.text(); err == "" {
 			w.fail("an error without a text")
 		}
-	default:
-		w.fail("%q: want ok or error", cut(word))
 	}
-	return err
+	return word, err
 }

@@ -94,6 +94,42 @@ func TestAPlaybackTellsWhichWritesDiffer(t *testing.T) {
 	}, words)
 }
 
+// What a bus says of a write decides what a batch does: a playback says it, too.
+func TestAPlaybackSaysOfAWriteWhatThePortSaid(t *testing.T) {
+	both := fmt.Errorf("no reply: %w, %w", tag.ErrRefused, tag.ErrUnknown)
+	for _, c := range []struct {
+		err             error
+		line            string
+		refused, unsure bool
+	}{
+		{nil, "ok", false, false}, {errors.New("no ack"), `error "no ack"`, false, false}, {both, `unknown "no reply: write refused, outcome of the write unknown"`, false, true},
+		{fmt.Errorf("line: its link is DOWN: %w", tag.ErrRefused), `refused "line: its link is DOWN: write refused"`, true, false},
+	} {
+		var out bytes.Buffer
+		r := NewSteppedRecorder(telling{NewPlant(1), c.err}, &out, 0)
+		_, _ = r.Apply(20, tag.Write{Channel: "do/1"})
+		require.NoError(t, r.Close())
+		require.Contains(t, out.String(), " "+c.line+"\n")
+		rec, err := ReadRecording("run.rec", out.Bytes())
+		require.NoError(t, err)
+		_, err = NewPlayback(rec, 0).Apply(20, tag.Write{Channel: "do/1"})
+		require.Equal(t, c.err == nil, err == nil)
+		require.Equal(t, c.refused, errors.Is(err, tag.ErrRefused))
+		require.Equal(t, c.unsure, errors.Is(err, tag.ErrUnknown))
+		if err != nil {
+			require.Equal(t, c.err.Error(), err.Error())
+		}
+	}
+}
+
+// telling is a plant whose writes come to an error.
+type telling struct {
+	*Plant
+	err error
+}
+
+func (p telling) Apply(now int64, _ tag.Write) (int64, error) { return now + 1, p.err }
+
 func TestARecordingThatWasCutOffIsReadAsFarAsItsLastWholeLine(t *testing.T) {
 	_, file := recorded(t, 2*second)
 	whole, err := ReadRecording("run.rec", file)
@@ -151,7 +187,8 @@ func TestWhatNoRecorderWritesIsRefusedWithItsLine(t *testing.T) {
 		"channel 1 bool \"\"":             "a channel without a name",
 		"w 20 19 0 0 0 ok":                "a write that was answered at 19, before it was asked for at 20",
 		"w 20 21 0 0 0 error \"\"":        "an error without a text",
-		"w 20 21 0 0 0 perhaps":           `"perhaps": want ok or error`,
+		"w 20 21 0 0 0 perhaps":           `"perhaps": want ok or error or refused or unknown`,
+		"left 20 refused \"x\"":           `"refused": want ok or error`,
 		"end 7":                           "the end counts 7 lines, and there are 3",
 		"end 3\nwatch 20":                 "run.rec:5: more behind the end",
 		"v 20 0 0 G 0\nv 19 0 0 G 0":      "run.rec:5: a value at 19, behind one at 20",

@@ -12,6 +12,7 @@ package tag
 
 import (
 	"context"
+	"errors"
 	"strconv"
 )
 
@@ -89,6 +90,14 @@ type Write struct {
 	Deadline int64  // monotonic ns on the rig's clock after which it must not be begun
 	Safe     bool   // towards the safe value: it is tried also where the output's device is STALE
 }
+
+// What the error of a write wraps where the port knows it. Without either nobody knows what became of the write.
+var (
+	// ErrRefused: the device, its description, or the state of its link does not allow the write. Nothing was written.
+	ErrRefused = errors.New("write refused")
+	// ErrUnknown: the write was sent and may have been carried out, or be carried out yet. Read back before writing again.
+	ErrUnknown = errors.New("outcome of the write unknown")
+)
 
 // Port is a board as the rest of the house sees it. An implementation may use any number of devices behind it.
 //
