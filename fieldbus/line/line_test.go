@@ -128,6 +128,23 @@ func TestEveryChannelIsEmittedOnceAllWasReadAndThenEachTimeWithTheTimeAtWhichItW
 	})
 }
 
+func TestADeviceThatABatchHoldsAlreadyWhenItsWatchBeginsIsNotSaidToBeBadBeforeItWasTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := New(mapOf("a"), []Attached{{Device: "a", Driver: newPLC("a:502")}}, nil)
+		require.NoError(t, err)
+		l.Hold(true) // as a run does
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		first := map[string]tag.Quality{}
+		require.NoError(t, l.Watch(ctx, func(r tag.Raw) {
+			if _, had := first[r.Channel]; !had {
+				first[r.Channel] = r.Quality
+			}
+		}))
+		require.Equal(t, map[string]tag.Quality{"a/level": tag.Good, "a/valve": tag.Good, "a/dose": tag.Good, "a/temp": tag.Bad, "a/horn": tag.Bad}, first)
+	})
+}
+
 func TestADeviceThatCannotBeReachedIsEmittedBadOnceAtItsFirstTryAndAtEveryWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pl := newPLC("a:502")

@@ -47,7 +47,8 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 	case values:
 		d.disown = false
 	case state == fieldbus.Doubt: // nothing new counts, and what has counted grows old
-	case d.fresh && (state == fieldbus.Connecting || state == fieldbus.Syncing): // who watches hears of it first when it is known
+	case d.fresh && (state == fieldbus.Connecting || state == fieldbus.Syncing || ev.Kind == fieldbus.Held):
+		// who watches hears of it first when it is known; a batch that holds it says nothing of it
 	case !d.disown:
 		l.disclaim(d, fieldbus.StatusNotConnected)
 	}
