@@ -119,7 +119,12 @@ func pointOf(n strictyaml.Node, seen map[string]int) (p Point) {
 	scaling, _ := f.Opt("scaling")
 	access, _ := f.Opt("access")
 	f.Done()
-	if p.Type == 0 {
+	if p.Type == 0 { // what is wrong with the rest is said all the same
+		if ordered {
+			order.OneOf(orderNames[:]...)
+		}
+		p.measured(unit, scaling)
+		access.OneOf("r", "rw", "w")
 		return p
 	}
 	switch {
