@@ -47,8 +47,7 @@ func (l *Line) step(d *device, ev fieldbus.LinkEvent) {
 	case values:
 		d.disown = false
 	case state == fieldbus.Doubt: // nothing new counts, and what has counted grows old
-	case d.fresh && (state == fieldbus.Connecting || state == fieldbus.Syncing || ev.Kind == fieldbus.Held):
-		// who watches hears of it first when it is known; a batch that holds it says nothing of it
+	case d.fresh && (state == fieldbus.Connecting || state == fieldbus.Syncing || ev.Kind == fieldbus.Held): // it is told once it is known
 	case !d.disown:
 		l.disclaim(d, fieldbus.StatusNotConnected)
 	}
