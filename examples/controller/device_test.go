@@ -161,8 +161,8 @@ func TestAnApprovalBesideALivingControllerIsMadeOrSaysWhyNot(t *testing.T) {
 	require.NoError(t, err)
 	done(t, words(ana)...) // nothing of this process is written yet
 	require.NoError(t, d.hold())
-	require.EqualValues(t, 9, d.seq, "what others have written is taken in")
-	require.Len(t, d.lib.Entries(), 3)
+	require.EqualValues(t, 15, d.seq, "what others have written is taken in")
+	require.Len(t, d.lib.Entries(), 5)
 	edit(t, "recipe.yaml", `"1.1"`, `"1.2"`)
 	o := controller(words(ana)...)
 	require.Equal(t, exitFailed, o.code)

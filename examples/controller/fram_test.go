@@ -79,7 +79,7 @@ func TestWithoutAChipADiskThatIsPutBackIsCleanAndTheReportSaysThatItsEndIsNotAnc
 	back := putBack(t)
 	done(t, "-virtual")
 	back()
-	require.Contains(t, done(t, "versions").out, ": CLEAN, 11 records; anchor=none: its end is not anchored, and an older copy "+
+	require.Contains(t, done(t, "versions").out, ": CLEAN, 17 records; anchor=none: its end is not anchored, and an older copy "+
 		"that was put back would look the same\n")
 	report, err := evidence.Verify("out/B-0001")
 	require.NoError(t, err)
