@@ -1,8 +1,10 @@
 // Package fieldbus says what devices on a bus have, and decides how they are kept reachable and when they are asked: device profiles
 // and tag map with versions, the state machine of a link, and the order of reads.
 //
-// Start with [ParseTagMap] and [ParseProfile], which read the two governed files, and [Link], which decides about one device. The
-// loop that talks to devices is package fieldbus/line; protocols are fieldbus/modbus and others.
+// Start with [ParseTagMap] and [ParseProfile], which read the two governed files and are the reference of both languages, and [Link],
+// which decides about one device. The loop that talks to devices is package fieldbus/line, where the way to a running batch stands;
+// protocols, and their words for addresses and endpoints, are fieldbus/modbus and others. [Check] holds a tag map against the I/O map
+// that names it, as "evidence check" does, which holds both against the protocol, too.
 //
 // The rule that must not be broken: a value is GOOD only if it was read, whole, from the device that the tag map names, on a link
 // whose every control tag was read since it came up; and it is STALE by its age when it is looked at, not when a timer says so.

@@ -17,8 +17,9 @@ import (
 // 1 to MaxPoints entries:
 //
 //	point    name: letters, digits, "_", "." and "-"
-//	at       address in words of the protocol, such as "holding 40" or "ns=2;s=Flow"
-//	type     bool, int16, uint16, int32, uint32, int64, uint64, float32, float64 or string
+//	at       address in words of the protocol, such as "holding 40" or "ns=2;s=Flow"; those of Modbus are in package fieldbus/modbus
+//	type     bool, int16, uint16, int32, uint32, int64, uint64, float32, float64 or string. A tag of the I/O map has form bool, int (of
+//	         all whole numbers), float32 or float64 then
 //	length   string: bytes, MaxLength at most
 //	order    ABCD (default), CDAB, BADC or DCBA, see [Order]; of 16 bits and of a string only ABCD and BADC, of a bool none
 //	unit     of a number: what it is measured in, such as kg/min or "{pulse}"
@@ -118,7 +119,12 @@ func PointOf(n strictyaml.Node, seen map[string]int) (p Point) {
 	scaling, _ := f.Opt("scaling")
 	access, _ := f.Opt("access")
 	f.Done()
-	if p.Type == 0 {
+	if p.Type == 0 { // what is wrong with the rest is said all the same
+		if ordered {
+			order.OneOf(orderNames[:]...)
+		}
+		p.measured(unit, scaling)
+		access.OneOf("r", "rw", "w")
 		return p
 	}
 	switch {

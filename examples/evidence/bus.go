@@ -8,11 +8,14 @@ import (
 	"io"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/iomap"
 )
 
@@ -26,6 +29,39 @@ func tagMap(name string) (*fieldbus.TagMap, error) {
 	return fieldbus.ParseTagMap(name, src, func(file string) (*fieldbus.Profile, error) {
 		return readAs(filepath.FromSlash(path.Join(path.Dir(name), file)), fieldbus.ParseProfile)
 	})
+}
+
+// spoken holds devices and their profiles against their protocol: addresses, types, limits and endpoints. Of a protocol that is not
+// known here it says so.
+func spoken(devices []fieldbus.Device, stdout io.Writer) error {
+	var errs []error
+	said := map[string]bool{} // devices share profiles
+	for i := range devices {
+		d := &devices[i]
+		if p := d.Profile; p.Protocol != modbus.Protocol {
+			note := fmt.Sprintf("note: profile %s %s: protocol %q is not known here; see its driver for addresses and limits", p.ID, p.Version, p.Protocol)
+			if !said[note] {
+				fmt.Fprintln(stdout, evidence.Plain(note))
+			}
+			said[note] = true
+			continue
+		}
+		o := &modbus.DeviceOptions{}
+		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
+			o.Bus = modbus.NewBus(nil) // which is never opened
+		}
+		_, err := modbus.NewDevice(d, o)
+		if err == nil {
+			continue
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if !said[line] {
+				errs = append(errs, errors.New(line))
+			}
+			said[line] = true
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkBus shows one tag map, and what is found between it and the I/O maps that name none.
@@ -51,7 +87,7 @@ func checkBus(name string, maps []string, stdout io.Writer) error {
 		c := &t.Classes[i]
 		fmt.Fprintf(w, "  %s\t%s\tevery %s\n", c.Name, c.Plane, time.Duration(c.Every))
 	}
-	errs := []error{w.Flush()}
+	errs := []error{w.Flush(), spoken(t.Devices, stdout)}
 	for _, file := range maps {
 		m, err := readAs(file, iomap.Parse)
 		if err == nil && m.TagMap != "" {
@@ -74,7 +110,7 @@ func bound(name string, m *iomap.Map, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: its tag map: %w", name, err)
 	}
-	return findings(name, fieldbus.Check(t, m, nil), stdout)
+	return errors.Join(spoken(t.Devices, stdout), findings(name, fieldbus.Check(t, m, nil), stdout))
 }
 
 // checkProfile shows one device profile.
@@ -93,5 +129,5 @@ func checkProfile(name string, stdout io.Writer) error {
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.At, v.Type, v.Access, v.Unit, scale)
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), spoken([]fieldbus.Device{{Name: p.ID, Profile: p}}, stdout))
 }

@@ -83,3 +83,30 @@ func TestAMapIsHeldAgainstTheTagMapThatItNamesOrIsGiven(t *testing.T) {
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "its tag map: ")
 }
+
+func TestAddressesAndEndpointsAreHeldAgainstTheProtocol(t *testing.T) {
+	dir := t.TempDir()
+	edit := func(replace ...string) {
+		for _, name := range []string{"recipe.yaml", "map.yaml", "calibration.yaml", "bus.yaml", "plc.yaml"} {
+			src, err := os.ReadFile(demo + name)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.NewReplacer(replace...).Replace(string(src))), 0o644))
+		}
+	}
+	edit("at: input 14,", "at: 30015,", "unit: 1, reconnect", "endpoints: [10.0.0.7], unit: 1, reconnect")
+	for _, files := range [][]string{{"map.yaml"}, {"bus.yaml"}, {"recipe.yaml", "map.yaml"}, {"plc.yaml"}} {
+		args := []string{"check"}
+		for _, name := range files {
+			args = append(args, filepath.Join(dir, name))
+		}
+		code, _, errs := command(args...)
+		require.Equal(t, exitFound, code, files)
+		require.Equal(t, 1, strings.Count(errs, `modbus: profile "T301-PLC" 1.0: point "weight": address "30015": must be`), errs)
+		require.Contains(t, errs, `what a manual calls 40041 is "holding 40"`)
+		require.Equal(t, files[0] != "plc.yaml", strings.Contains(errs, `device "PLC-301": endpoint "10.0.0.7": not one of this protocol; must be such as "tcp://`), errs)
+	}
+	edit("protocol: modbus", "protocol: scale", "at: input 14,", "at: 30015,")
+	code, out, errs := command("check", filepath.Join(dir, "bus.yaml"))
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, `note: profile T301-PLC 1.0: protocol "scale" is not known here; see its driver for addresses and limits`)
+}

@@ -181,6 +181,9 @@ func checkOne(name string, maps []string, charts string, opt *iomap.CheckOptions
 		}
 		list, err := plan.Check(opt)
 		errs = append(errs, err, findings(m, list, stdout))
+		if plan.TagMap != nil {
+			errs = append(errs, spoken(plan.TagMap.Devices, stdout))
+		}
 		fmt.Fprintf(stdout, "on %s %s: %s\n", plan.Map.ID, plan.Map.Version, verdict(plan.Proof))
 	}
 	return errors.Join(errs...)

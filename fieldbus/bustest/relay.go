@@ -1,9 +1,11 @@
 // Package bustest holds a driver of a bus against what package line asks of it, and spoils what travels on a wire.
 //
-// Put a [Relay] in front of any Modbus TCP server for what no device of good faith does: frames cut, doubled, garbled, late and out of
-// turn.
+// Start with [Check]: it says of a driver of any protocol what it keeps and breaks, with what was seen and what to do. The example of
+// Check (oem_test.go) is a maker's own protocol, a driver of 60 lines with all that is asked of one. Put a [Relay] in front of any
+// Modbus TCP server for what no device of good faith does: frames cut, doubled, garbled, late and out of turn.
 //
-// The rule that must not be broken: what a Relay spoils is what its caller said, and nothing else.
+// The rule that must not be broken: Check drives nothing but the outputs that its caller named, and what a Relay spoils is what its
+// caller said, and nothing else.
 //
 // The package starts no goroutine.
 package bustest

@@ -1,7 +1,15 @@
 // Package line keeps the devices of one line reachable and their values honest: a tag.Port over devices of any protocol.
 //
-// Start with [New], which makes a [Line] of the devices of a tag map; [Device] is what a protocol has to bring. Lines are joined to one
-// rig by runner.Join.
+// Start with [New], which makes a [Line] of the devices of a tag map; [Device] is what a protocol has to bring, and bustest.Check holds a
+// driver against it. A batch over a bus, of an I/O map that names its tag map:
+//
+//	plan, err := batch.Load(files, "recipe.yaml", "map.yaml", nil) // with tag map and profiles
+//	b, err := plan.Bind("B-0001", "20 kg", batch.Unapproved, nil)
+//	driver, err := modbus.NewDevice(&plan.TagMap.Devices[0], nil)
+//	l, err := line.New(plan.TagMap, []line.Attached{{Device: "PLC-1", Driver: driver}}, &line.Options{Clock: clock})
+//	res, err := runner.Run(ctx, b, runner.Rig{Port: l, Clock: clock, Dir: dir}, nil)
+//
+// Several lines become one port by runner.Join. The run listens to Report and calls Hold by itself.
 //
 // The rule that must not be broken: what reaches the controller as GOOD was read since the link came up, and a write that was not
 // confirmed is never said to be.
@@ -21,14 +29,19 @@ import (
 //
 // A session that has returned an error which is none of fieldbus.ErrPoint, ErrRefused, ErrPlan and ErrDoubt is over: Close and Open
 // come next.
+//
+// Whatever the protocol: without a session Read and Write return an error that wraps fieldbus.ErrDown, and Close nil. Open refuses an
+// endpoint of another scheme with an error that has it. Every call ends soon after its ctx, and none begins behind it. What was asked
+// for and not answered in time is never taken for the answer to something else: close the connection, or return ErrDoubt and be a
+// [Prover]. The form of a value follows from the point's type: Bool, Float32, Float64, Int for whole numbers.
 type Device interface {
 	// Open connects by an endpoint, such as "tcp://10.0.0.7:502", until ctx ends.
 	Open(ctx context.Context, endpoint string) error
 	// Read fills out, which has a place for each of points, in as few exchanges as it takes. It sets Form, Bits, Quality and Status of each;
 	// the line sets channel and time. A point that the device refuses is BAD in out, and no error.
 	Read(ctx context.Context, points []*fieldbus.Point, out []fieldbus.Reading) error
-	// Write writes one value and returns nil when the device has confirmed it. An error wraps fieldbus.ErrRefused or fieldbus.ErrUnknown,
-	// or nothing was sent.
+	// Write writes one value and returns nil when the device has confirmed it. What the point's access or the form does not allow is
+	// refused before anything is sent. An error wraps fieldbus.ErrRefused or fieldbus.ErrUnknown, or nothing was sent.
 	Write(ctx context.Context, point *fieldbus.Point, form tag.Form, bits uint64) error
 	Close() error
 }

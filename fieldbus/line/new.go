@@ -39,9 +39,10 @@ type Options struct {
 // safe for any number of goroutines.
 //
 // Watch polls each class of each device at its period, control before telemetry, and keeps every device's link. A value says in At
-// when the request for it was begun: the device took it later than that, so it is never older than it says. A channel is emitted Bad
-// when Watch begins, and once when its link is lost; while a device says nothing, nothing is emitted, and the value ages. After a
-// connection was made, values are emitted when every control tag of the device was read.
+// when the request for it was begun: the device took it later than that, so it is never older than it says. After a
+// connection was made, values are emitted when every control tag of the device was read. A channel is emitted Bad once when its device
+// cannot be reached at the beginning of Watch, and once when its link is lost; while a device says nothing, nothing is emitted, and the
+// value ages.
 //
 // Devices of a line wait for each other. Those that share nothing, such as devices with a TCP connection each, are better lines of
 // their own.

@@ -67,7 +67,7 @@ func (d *Device) limit() (wrong []error) {
 	d.rules = rules{registers: l.ReadRegisters, bits: l.ReadBits, hole: l.Hole}
 	switch {
 	case l.Hole < -1 || l.Hole > MaxRead:
-		wrong = append(wrong, fmt.Errorf("hole %d: must be 1 to %d, -1 for none, or 0 for what the line works out", l.Hole, MaxRead))
+		wrong = append(wrong, fmt.Errorf("hole %d: must be 1 to %d, -1 (in a profile: none) for none, or 0 (left out) for what the line works out", l.Hole, MaxRead))
 	case l.Hole == -1:
 		d.rules.hole = 0
 	case l.Hole == 0 && d.opt.Hole > 0:

@@ -4,6 +4,17 @@
 // Start with [NewDevice], which makes a driver of a device of a tag map, or with [Dial] (TCP), [NewRTU] (serial line) and [DialRTU]
 // (a line behind a gateway) for single exchanges.
 //
+// In a profile the protocol is modbus, and "at" is a table and an address, which counts from 0 as on the wire, and not as manuals do:
+//
+//	coil 0        a bit that can be written; manuals say 1 or 00001
+//	discrete 0    a bit; 10001
+//	input 40      a register of 16 bits, or the first one of a value that has several; 30041
+//	holding 40    the same, and it can be written; 40041
+//	holding 40.3  a bit of a register, .0 (the lowest) to .15; of a bool without it the register is 0 or 1
+//
+// In a tag map "unit" is the unit or slave id, and endpoints are tcp://HOST:PORT, rtu-tcp://HOST:PORT (a serial line behind a gateway
+// that passes frames as they are), or serial: and a name that the [Bus] opens.
+//
 // The rule that must not be broken: an answer counts only if all that it has to tell itself by - transaction, protocol, unit, function,
 // length, every echoed field - is of a request in flight. Over TCP the connection is closed after anything else, after a time-out and
 // after a cancellation, so that a late reply finds nobody who could mistake it; on a serial line the slave has to prove what it answers

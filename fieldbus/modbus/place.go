@@ -90,7 +90,7 @@ func (p *place) locate(at string) error {
 	if !ok {
 		p.bit = -1
 		return fmt.Errorf(`address %q: must be "coil", "discrete", "holding" or "input", a space, and 0 to 65535 as on the wire; `+
-			`".0" to ".15" behind it is a bit of a register`, short(at))
+			`".0" to ".15" behind it is a bit of a register; what a manual calls 40041 is "holding 40"`, short(at))
 	}
 	p.table = table
 	return nil
