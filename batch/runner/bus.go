@@ -4,6 +4,8 @@ package runner
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/fieldbus"
@@ -23,6 +25,35 @@ type Reporter interface {
 // A dry run holds nothing.
 type Holder interface {
 	Hold(held bool)
+}
+
+// Mapped is a port that is made of tag maps. Where the batch binds one, a run is refused on a port of another, by the digests of its file
+// and of those of its profiles; what has no digest was made in code and is not compared.
+type Mapped interface {
+	TagMaps() []*fieldbus.TagMap
+}
+
+// mapped refuses a port that reaches its devices by another tag map than the batch is bound to.
+func mapped(p tag.Port, bound *fieldbus.TagMap) error {
+	m, ok := behind[Mapped](p)
+	if !ok || bound == nil {
+		return nil
+	}
+	for _, has := range m.TagMaps() {
+		if has.Digest != "" && has.Digest != bound.Digest {
+			return fmt.Errorf("runner: the port is made of tag map %s %s, sha256 %.16s, and the batch is bound to %s %s, sha256 %.16s; make it of "+
+				"Batch.Plan.TagMap", has.ID, has.Version, has.Digest, bound.ID, bound.Version, bound.Digest)
+		}
+		for _, profile := range has.Profiles {
+			i := slices.IndexFunc(bound.Profiles, func(b *fieldbus.Profile) bool { return b.ID == profile.ID })
+			if profile.Digest == "" || i >= 0 && profile.Digest == bound.Profiles[i].Digest {
+				continue
+			}
+			return fmt.Errorf("runner: the port is made of profile %s %s, sha256 %.16s, to which the batch is not bound; make it of Batch.Plan.TagMap",
+				profile.ID, profile.Version, profile.Digest)
+		}
+	}
+	return nil
 }
 
 // Limits of what is noted of buses. An event beyond them is lost, the oldest first, and so is one that cannot be: of a channel that is

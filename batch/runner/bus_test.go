@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"strings"
@@ -12,7 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch"
+	"github.com/batchkit/batchkit/fieldbus"
+	busline "github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/hal/sim"
+	"github.com/batchkit/batchkit/iomap/tag"
 )
 
 // busBatch binds the demo with its tag map, with one text of one file replaced.
@@ -58,3 +62,28 @@ func TestAChangedTagMapOrProfileServesNewBatchesOnly(t *testing.T) {
 	}
 	require.ErrorIs(t, run(busBatch(t, "", "", ""), begun()), ErrNobody, "the same one is continued")
 }
+
+func TestABatchIsRefusedOnALineOfAnotherTagMapOrProfile(t *testing.T) {
+	bound := busBatch(t, "", "", "")
+	on := func(b *batch.Batch) tag.Port {
+		l, err := busline.New(b.Plan.TagMap, []busline.Attached{{Device: "PLC-301", Driver: silent{}, Endpoints: []string{"tcp://127.0.0.1:502"}}}, nil)
+		require.NoError(t, err)
+		whole, err := Join(Part{Name: "bus", Port: l, Channels: []string{"do/1"}})
+		require.NoError(t, err)
+		return whole
+	}
+	_, err := New(bound, Rig{Port: on(bound), Dir: "x"}, nil)
+	require.NoError(t, err)
+	_, err = New(bound, Rig{Port: on(busBatch(t, "bus.yaml", "every: 50 ms", "every: 60 ms")), Dir: "x"}, nil)
+	require.ErrorContains(t, err, "runner: the port is made of tag map T301-BUS 1.0, sha256 ")
+	_, err = New(bound, Rig{Port: on(busBatch(t, "plc.yaml", "input 14", "input 22")), Dir: "x"}, nil)
+	require.ErrorContains(t, err, "runner: the port is made of profile T301-PLC 1.0, sha256 ")
+}
+
+// silent is a driver of a device that nobody asks.
+type silent struct{}
+
+func (silent) Open(context.Context, string) error                                { return nil }
+func (silent) Read(context.Context, []*fieldbus.Point, []fieldbus.Reading) error { return nil }
+func (silent) Write(context.Context, *fieldbus.Point, tag.Form, uint64) error    { return nil }
+func (silent) Close() error                                                      { return nil }

@@ -118,6 +118,16 @@ func (j *joined) Hold(held bool) {
 	}
 }
 
+// TagMaps implements Mapped, for all parts that do.
+func (j *joined) TagMaps() (all []*fieldbus.TagMap) {
+	for i := range j.parts {
+		if m, ok := behind[Mapped](j.parts[i].Port); ok {
+			all = append(all, m.TagMaps()...)
+		}
+	}
+	return all
+}
+
 // Write implements tag.Port.
 func (j *joined) Write(ctx context.Context, w tag.Write) error {
 	i, has := j.owner[w.Channel]

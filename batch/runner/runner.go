@@ -237,6 +237,9 @@ type Runner struct {
 
 // New prepares a run without touching anything.
 func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
+	if err := mapped(rig.Port, b.Plan.TagMap); err != nil {
+		return nil, err
+	}
 	r := &Runner{b: b, rig: rig, in: newInbox(b.Plan.Map.Tags)}
 	if opt != nil {
 		r.opt = *opt

@@ -47,6 +47,7 @@ type Options struct {
 // Devices of a line wait for each other. Those that share nothing, such as devices with a TCP connection each, are better lines of
 // their own.
 type Line struct {
+	tagMap   *fieldbus.TagMap
 	devices  []*device
 	classes  []fieldbus.Class
 	channels []*channel // in the order of the tag map
@@ -110,7 +111,7 @@ func New(m *fieldbus.TagMap, devices []Attached, o *Options) (*Line, error) {
 		return nil, fmt.Errorf("line: a tag map and 1 to %d devices are wanted, not %d", MaxDevices, len(devices))
 	}
 	l := &Line{
-		byName: map[string]*channel{}, classes: m.Classes, clock: o.Clock, stamps: o.Clock != nil,
+		tagMap: m, byName: map[string]*channel{}, classes: m.Classes, clock: o.Clock, stamps: o.Clock != nil,
 		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}
 	if l.clock == nil {

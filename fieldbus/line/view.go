@@ -30,6 +30,9 @@ func (l *Line) State() []State {
 	return all
 }
 
+// TagMaps gives the map that the line was made of, for who holds it against the one that a batch is bound to (runner.Mapped).
+func (l *Line) TagMaps() []*fieldbus.TagMap { return []*fieldbus.TagMap{l.tagMap} }
+
 // Now gives the time of the line's clock, by which the ages of its values are to be told.
 func (l *Line) Now() int64 { return l.clock.Now() }
 
