@@ -246,10 +246,10 @@ func TestADeviceThatMixesUpItsRepliesBringsNoWrongValue(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m, n := newMess(seed), long(10_000)
 			sum := m.ours(t, n, "far", &Options{Timeout: 10 * time.Millisecond, InFlight: inFlight, Dial: m.dial})
-			t.Logf("seed %d: %d transactions, %d in flight: %+v; of each kind %v", seed, n, inFlight, sum, m.kinds)
+			t.Logf("seed %d: %d transactions, %d in flight: %+v; of each kind %v", seed, n, inFlight, sum, m.of())
 			require.Zero(t, sum.wrong, "seed %d", seed)
 			require.Greater(t, sum.right, n/3)
-			require.NotZero(t, slices.Min([]int{sum.refused, sum.failed, sum.unknown, slices.Min(m.kinds[:])}), "%+v", sum)
+			require.NotZero(t, slices.Min([]int{sum.refused, sum.failed, sum.unknown, slices.Min(m.of())}), "%+v", sum)
 		})
 	}
 }

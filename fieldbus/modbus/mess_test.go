@@ -57,6 +57,13 @@ func (m *mess) answer(request []byte) [][]byte {
 	return m.spoil(kind, request, reply, old)
 }
 
+// of gives how often each kind of fault was made, while an older connection may still be answered.
+func (m *mess) of() []int {
+	m.busy.Lock()
+	defer m.busy.Unlock()
+	return slices.Clone(m.kinds[:])
+}
+
 // carriedOut notes what became of this transaction. What an older connection had under way is answered yet, to nobody.
 func (m *mess) carriedOut(request []byte, done bool) {
 	if a := m.now; request[7] == a.function && request[6] == a.unit && binary.BigEndian.Uint16(request[8:]) == a.address {

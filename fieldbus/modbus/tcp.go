@@ -63,7 +63,7 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("modbus: device %q: %w: %w", addr, ErrDown, err)
 	}
-	w.conn = conn
+	w.conn, w.raw = conn, newRaw(conn)
 	return newClient(addr, w), nil
 }
 
@@ -80,6 +80,7 @@ type wire struct {
 	timeout time.Duration
 	most    int // in flight
 	conn    net.Conn
+	raw     *raw // nil: what the connection has goes by conn
 	standing
 
 	mu      sync.Mutex
@@ -260,16 +261,10 @@ func (w *wire) wait(ctx context.Context, now time.Time) error {
 			return err // the deadline that was replaced may have been that of wake
 		}
 	}
-	if len(w.rest) > 0 {
-		n, err := w.conn.Write(w.rest)
-		if w.rest = w.rest[n:]; err != nil {
-			return w.unless(err)
-		}
-	}
 	if w.from > 0 {
 		w.from, w.got = 0, copy(w.in[:], w.in[w.from:w.got])
 	}
-	n, err := w.conn.Read(w.in[w.got:])
+	n, err := w.talk()
 	if w.got += n; n > 0 {
 		return nil // an error comes again
 	}
@@ -277,6 +272,22 @@ func (w *wire) wait(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("closed by the device: %w", io.ErrUnexpectedEOF)
 	}
 	return w.unless(err)
+}
+
+// talk sends what is to be sent, and reads.
+func (w *wire) talk() (n int, err error) {
+	if w.raw != nil && len(w.open) == 1 && len(w.rest) > 0 {
+		if n, err = w.raw.ask(&w.rest, w.in[w.got:]); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	if len(w.rest) > 0 {
+		n, err := w.conn.Write(w.rest)
+		if w.rest = w.rest[n:]; err != nil {
+			return 0, err
+		}
+	}
+	return w.conn.Read(w.in[w.got:])
 }
 
 // unless is err, unless that says no more than that it is time to look around.
