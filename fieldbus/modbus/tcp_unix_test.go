@@ -1,5 +1,7 @@
 //go:build unix
 
+// The claims of an exchange that sends when its wait has been prepared.
+
 package modbus
 
 import (
