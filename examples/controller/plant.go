@@ -93,6 +93,12 @@ func plant(ctx context.Context, args []string, stderr io.Writer) int {
 // runPlant runs a plant until ctx ends, it is told to end, or nobody has asked anything of it for the time of -linger. It keeps its
 // state every second and at its end.
 func runPlant(ctx context.Context, f *plantFlags) (err error) {
+	// What it writes goes below this handle and never by name: the directory may be deleted and made anew for another plant at any time.
+	home, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
+	}
+	defer home.Close()
 	lock, err := lockFile(filepath.Join(f.dir, fileLock))
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
@@ -109,13 +115,13 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	if err := loadState(p, f, clock.Now()); err != nil {
 		return err
 	}
-	if err := keepState(p, f.dir); err != nil {
+	if err := keepState(p, home); err != nil {
 		return err
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	b := newBoard(ctx, p, clock, wrong, end)
-	b.lock = lock
+	b.lock, b.home = lock, home
 	s, err := server.Serve("127.0.0.1:0", b)
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
@@ -123,13 +129,13 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	defer func() {
 		end()
 		if err = errors.Join(err, s.Close()); b.homeless(f) == nil {
-			err = errors.Join(err, keepState(p, f.dir))
-			_ = os.Remove(filepath.Join(f.dir, fileAddr))
+			err = errors.Join(err, keepState(p, home))
+			_ = home.Remove(fileAddr)
 		}
 	}()
 	at, err := json.Marshal(address{Address: s.Addr(), Pid: os.Getpid(), Seed: f.seed, Speed: f.speed})
 	if err == nil {
-		err = replaceFile(filepath.Join(f.dir, fileAddr), at)
+		err = replaceFile(home, fileAddr, at)
 	}
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
@@ -156,9 +162,9 @@ func loadState(p *sim.Plant, f *plantFlags, now int64) error {
 }
 
 // keepState keeps the state of a plant as of now.
-func keepState(p *sim.Plant, dir string) error {
-	if err := replaceFile(filepath.Join(dir, fileState), p.Snapshot()); err != nil {
-		return fmt.Errorf("controller: plant in %s: state: %w", dir, err)
+func keepState(p *sim.Plant, home *os.Root) error {
+	if err := replaceFile(home, fileState, p.Snapshot()); err != nil {
+		return fmt.Errorf("controller: plant in %s: state: %w", home.Name(), err)
 	}
 	return nil
 }
@@ -173,7 +179,7 @@ func (b *board) keep(f *plantFlags) error {
 		if err := b.homeless(f); err != nil {
 			return err
 		}
-		if err := keepState(b.plant, f.dir); err != nil {
+		if err := keepState(b.plant, b.home); err != nil {
 			// A full disk does not stop a plant.
 			fmt.Fprintln(os.Stderr, err)
 		}
@@ -199,9 +205,9 @@ func (b *board) homeless(f *plantFlags) error {
 }
 
 // replaceFile writes a file that is there whole or not at all.
-func replaceFile(name string, data []byte) error {
-	if err := os.WriteFile(name+".new", data, 0o640); err != nil {
+func replaceFile(home *os.Root, name string, data []byte) error {
+	if err := home.WriteFile(name+".new", data, 0o640); err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
+	return home.Rename(name+".new", name)
 }

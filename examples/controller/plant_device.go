@@ -80,6 +80,7 @@ type board struct {
 	asked   atomic.Bool // since this was last looked at
 	end     func()
 	lock    *os.File // of its process
+	home    *os.Root // where it keeps its state
 	channel map[server.Table]map[uint16]*spot
 }
 

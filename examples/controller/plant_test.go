@@ -45,9 +45,9 @@ func TestAPlantThatCannotBeStartedIsNamedWithItsLastWordsAndNoBatchIsBegun(t *te
 		"":        "controller: plant in PLANT: ",
 		fileUser:  "controller: plant in PLANT: ",
 		fileLog:   "controller: the plant in PLANT was not started: open ",
-		fileAddr:  "controller: the plant in PLANT was not started: rename ",
+		fileAddr:  "controller: the plant in PLANT was not started: renameat ",
 		fileLock:  "controller: the plant in PLANT was not started: exit status 1\nit said: controller: plant in PLANT: open ",
-		fileState: "controller: the plant in PLANT was not started: exit status 1\nit said: controller: plant in PLANT: state: rename ",
+		fileState: "controller: the plant in PLANT was not started: exit status 1\nit said: controller: plant in PLANT: state: renameat ",
 	} {
 		t.Run("instead of "+file, func(t *testing.T) {
 			out := filepath.Join(place(t), "out")

@@ -182,7 +182,12 @@ func startPlant(ctx context.Context, f *plantFlags) (at address, err error) {
 	defer log.Close()
 	// What a plant that was killed left behind is not to be taken for the address of this one. And a disk without room shows here,
 	// not in a plant that can write down nothing, not even why.
-	if err := replaceFile(filepath.Join(f.dir, fileAddr), make([]byte, sim.MaxState/8)); err != nil {
+	home, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return at, wrong(err)
+	}
+	defer home.Close()
+	if err := replaceFile(home, fileAddr, make([]byte, sim.MaxState/8)); err != nil {
 		return at, wrong(err)
 	}
 	cmd := exec.Command(self, f.args()...)

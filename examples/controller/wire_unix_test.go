@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -130,6 +131,22 @@ func agesAfter(t *testing.T, all []*record.Record, begin int64, said string) {
 		t.Logf("%-11s %-5s at %5d ms, %4d ms after its last value, %4d ms after the freeze", tag.Name, r.Text(record.Quality), ms(r),
 			r.Int(record.AgeMS), ms(r)-begin)
 	}
+}
+
+func TestWhatAPlantKeepsAfterItsDirectoryWasDeletedNeverLandsInThatOfAnother(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "plant")
+	require.NoError(t, os.Mkdir(dir, 0o750))
+	home, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer home.Close()
+	require.NoError(t, keepState(sim.NewPlant(1), home))
+	require.FileExists(t, filepath.Join(dir, fileState))
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.Mkdir(dir, 0o750))
+	require.ErrorContains(t, keepState(sim.NewPlant(1), home), "plant in "+dir+": state: openat ")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestAPlantWhoseDirectoryIsDeletedLeavesThatOfAnotherAlone(t *testing.T) {
