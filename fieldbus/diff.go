@@ -176,8 +176,13 @@ func (p *Profile) facts() []fact {
 	if l.Hole < 0 {
 		hole = "no registers"
 	}
+	settings := make([]string, len(p.Settings))
+	for i, s := range p.Settings {
+		settings[i] = fmt.Sprintf("%s %q", s.Key, s.Text)
+	}
 	return []fact{
 		{"version", p.Version, Compatible}, {"protocol", p.Protocol, Changed},
+		{"settings", strings.Join(settings, ", "), Changed},
 		{"read_registers", number(l.ReadRegisters), Compatible}, {"read_bits", number(l.ReadBits), Compatible},
 		{"write_registers", number(l.WriteRegisters), Compatible}, {"write_bits", number(l.WriteBits), Compatible},
 		{"hole", hole, Compatible}, {"in_flight", number(l.InFlight), Compatible},

@@ -33,7 +33,7 @@ func TestADifferenceIsToldInWords(t *testing.T) {
 
 // full is a map that shows each field. Its pointers point into it.
 func full() *fieldbus.TagMap {
-	p := &fieldbus.Profile{ID: "P", Limits: fieldbus.Limits{Absent: []string{"a"}}, Points: []fieldbus.Point{{Name: "A", Type: fieldbus.String, Length: 9},
+	p := &fieldbus.Profile{ID: "P", Settings: []fieldbus.Setting{{Key: "k", Text: "t"}}, Limits: fieldbus.Limits{Absent: []string{"a"}}, Points: []fieldbus.Point{{Name: "A", Type: fieldbus.String, Length: 9},
 		{Index: 1, Name: "B", Type: fieldbus.Int16, Unit: "kg", Scale: fieldbus.Scaling{Gain: q("1 kg"), Offset: q("0 kg"), Given: true}}}}
 	return &fieldbus.TagMap{ID: "M", Files: []string{"p"}, Profiles: []*fieldbus.Profile{p},
 		Devices: []fieldbus.Device{{Name: "D", Profile: p, Endpoints: []string{"x"}, Heartbeat: &p.Points[1], Beat: 1, Identify: &p.Points[0], Identity: "I"},

@@ -27,6 +27,7 @@ const (
 	MaxEndpoints = 4   // of a device
 	MaxText      = 200 // bytes of an address, an endpoint or an identity
 	MaxLength    = 250 // bytes of a String
+	MaxSettings  = 64  // of a profile
 )
 
 // maxTime is the greatest time of either file, in ns: a day.

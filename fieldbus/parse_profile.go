@@ -13,8 +13,8 @@ import (
 // ParseProfile reads a device profile, YAML or its subset JSON; file is the name that errors show. What is wrong is returned all at
 // once, each error with line, column and the line itself; then the Profile is nil.
 //
-// Its keys are profile (device_profile_id), version, schema_version: 1, protocol, limits, which may be left out, and points, a list of
-// 1 to MaxPoints entries:
+// Its keys are profile (device_profile_id), version, schema_version: 1, protocol, settings and limits, which may be left out, and points,
+// a list of 1 to MaxPoints entries:
 //
 //	point    name: letters, digits, "_", "." and "-"
 //	at       address in words of the protocol, such as "holding 40" or "ns=2;s=Flow"; those of Modbus are in package fieldbus/modbus
@@ -26,6 +26,9 @@ import (
 //	scaling  of a number: {gain: 0.1 Cel, offset: 0 Cel}, what one on the wire stands for, and what zero stands for (default 0)
 //	access   r (default), rw, or w; a string is read only
 //
+// settings are up to MaxSettings keys with a text each, in words of the protocol: how the device's messages are framed, or how it is
+// to be asked. What a protocol does not know it refuses.
+//
 // limits says what the device bears, each key where the protocol's own limit is too much: read_registers, read_bits, write_registers,
 // write_bits (most in one exchange), hole (none, or how many registers that nobody needs may be read between two that are needed),
 // in_flight (exchanges under way at a time), pause (between two exchanges), connect_pause (between connecting and the first one),
@@ -36,6 +39,11 @@ func ParseProfile(file string, src []byte) (*Profile, error) {
 	p := &Profile{Digest: digestOf(src)}
 	p.ID, p.Version = head(f, "profile")
 	p.Protocol = f.Req("protocol").Ident()
+	if n, ok := f.Opt("settings"); ok {
+		for _, e := range n.Entries(MaxSettings) {
+			p.Settings = append(p.Settings, Setting{e.Key.Ident(), textOf(e.Value, "a setting", "9600 8N1")})
+		}
+	}
 	if n, ok := f.Opt("limits"); ok {
 		p.Limits = limitsOf(n)
 	}
@@ -63,6 +71,16 @@ func (p *Profile) Find(name string) *Point {
 		return &p.Points[i]
 	}
 	return nil
+}
+
+// Setting gives the text of a setting; "" where there is none.
+func (p *Profile) Setting(key string) string {
+	for _, s := range p.Settings {
+		if s.Key == key {
+			return s.Text
+		}
+	}
+	return ""
 }
 
 // Greatest values of limits.

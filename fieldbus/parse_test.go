@@ -50,6 +50,7 @@ func TestAProfileIsReadAsItStands(t *testing.T) {
 	require.Len(t, p.Digest, 64)
 	p.Digest = ""
 	require.Equal(t, &fieldbus.Profile{ID: "PLC", Version: "1.0", Protocol: "modbus",
+		Settings: []fieldbus.Setting{{Key: "line", Text: "9600 8E1"}, {Key: "frame", Text: "{weight}kg"}, {Key: "old", Text: "gone"}},
 		Limits: fieldbus.Limits{ReadRegisters: 60, ReadBits: 200, WriteRegisters: 20, WriteBits: 8, Hole: 4, InFlight: 2, Pause: 5_000_000,
 			ConnectPause: 100_000_000, Response: 300_000_000, Absent: []string{"input 100..199"}},
 		Points: []fieldbus.Point{
@@ -65,6 +66,8 @@ func TestAProfileIsReadAsItStands(t *testing.T) {
 		}}, p)
 	require.Equal(t, "TEMP", p.Find("TEMP").Name)
 	require.Nil(t, p.Find("NONE"))
+	require.Equal(t, "9600 8E1", p.Setting("line"))
+	require.Empty(t, p.Setting("none"))
 	p, err = beside("testdata/versions")("new_profile.yaml")
 	require.NoError(t, err)
 	require.Equal(t, -1, p.Limits.Hole)

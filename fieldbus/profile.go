@@ -94,11 +94,15 @@ type Limits struct {
 	Absent         []string // ranges that do not exist, in words of the protocol, such as "input 100..199"
 }
 
+// Setting is what only the protocol understands about a kind of device, such as how its messages are framed.
+type Setting struct{ Key, Text string }
+
 // Profile is one kind of device: device_profile_id, by version and digest.
 type Profile struct {
 	ID       string // device_profile_id
 	Version  string
-	Protocol string // such as modbus
+	Protocol string    // such as modbus
+	Settings []Setting // in the order of the file
 	Limits   Limits
 	Points   []Point // in the order of the file
 	Digest   string  // SHA-256 of the file, hex

@@ -26,6 +26,9 @@ type Reading struct {
 	Bits    uint64
 	Quality tag.Quality // Good or Bad
 	Status  Status
+	// Age is how old the value may have been, in ns, when the read of it was begun: of what a device sends by itself. What was asked for
+	// is no older than its request: 0.
+	Age int64
 }
 
 // Value is one channel as it stands. The zero value was never read.

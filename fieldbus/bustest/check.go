@@ -141,6 +141,8 @@ func sound(p *fieldbus.Point, r fieldbus.Reading) error {
 		return fmt.Errorf("%q has form %v, and its type makes it %v", p.Name, r.Form, p.Type.Form())
 	case r.Quality != tag.Good && r.Quality != tag.Bad:
 		return fmt.Errorf("%q has quality %v; a driver says GOOD or BAD", p.Name, r.Quality)
+	case r.Age < 0:
+		return fmt.Errorf("%q is %d ns old: an age is 0 or more", p.Name, r.Age)
 	case r.Quality == tag.Good && r.Status != fieldbus.StatusGood:
 		return fmt.Errorf("%q is GOOD with status %#x", p.Name, uint32(r.Status))
 	case r.Quality == tag.Bad && r.Status>>31 == 0:

@@ -298,10 +298,11 @@ func (l *Line) accept(g *group, from int64) {
 	values, _ := g.dev.link.Passes()
 	for i, c := range g.channels {
 		r := g.out[g.places[i]]
+		at := from - max(r.Age, 0)
 		if values {
-			l.publish(c, &r, from)
+			l.publish(c, &r, at)
 		} else if g.dev.link.State() == fieldbus.Syncing {
-			c.held = held{r, from}
+			c.held = held{r, at}
 		}
 	}
 }

@@ -201,7 +201,7 @@ func (l *Line) before(ctx context.Context, cancel context.CancelFunc, c *channel
 		return false, fmt.Errorf("%w: its last write has an unknown outcome, and the device does not give it to be read back", fieldbus.ErrRefused)
 	}
 	if values, _ := d.link.Passes(); values {
-		l.publish(c, &out[0], from)
+		l.publish(c, &out[0], from-max(out[0].Age, 0))
 	} else {
 		l.settle(c, &out[0])
 	}

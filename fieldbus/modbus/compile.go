@@ -18,6 +18,9 @@ func (d *Device) compile() (wrong []error) {
 	if d.profile.Protocol != Protocol {
 		wrong = append(wrong, fmt.Errorf("protocol %q: this driver has %q", short(d.profile.Protocol), Protocol))
 	}
+	for _, s := range d.profile.Settings {
+		wrong = append(wrong, fmt.Errorf("setting %q: Modbus has none", short(s.Key)))
+	}
 	wrong = append(wrong, d.limit()...)
 	for i := range d.profile.Points {
 		pt := &d.profile.Points[i]

@@ -14,7 +14,7 @@ var floors = []floor{
 	{"5", []string{"sequencer", "internal/grow"}},
 	{"6a", []string{"batch", "batch/unitrun", "batch/jobs"}},
 	{"6b", []string{"batch/runner", "batch/evidence"}},
-	{"6c", []string{"batch/executive", "batch/report", "batch/batchtest", "batch/store"}},
+	{"6c", []string{"batch/executive", "batch/report", "batch/scada", "batch/batchtest", "batch/store"}},
 	{"6d", []string{"batch/operator", "batch/acceptance"}},
 	{"7", []string{"examples/*", ".", "internal/crashlab", "internal/vmbed"}},
 }
@@ -32,6 +32,9 @@ var namedEdges = []edge{
 	{"fieldbus/*", "fieldbus", "a device driver serves the connection that fieldbus keeps"},
 	{"fieldbus/trend", "journal", "a ring lies on the storage that journal asks for, and its cursor in slots of journal; it writes no record"},
 	{"fieldbus/modbus", "fieldbus/line", "its tests put a device on a line"},
+	{"fieldbus/opcua", "fieldbus/line", "its tests put a device on a line"},
+	{"fieldbus/opcua/server", "fieldbus/opcua", "client and server have the same certificates, trust and policies"},
+	{"fieldbus/scale", "fieldbus/line", "its tests put an instrument on a line"},
 	{"fieldbus/bustest", "fieldbus/line", "the suite holds a driver against the contract that line declares"},
 	{"batch/runner", "batch/evidence", "a run leaves its package"},
 }
@@ -54,7 +57,7 @@ var modules = []module{
 	{prefix: "github.com/goburrow/modbus", tests: true}, // the control of campaigns: a client that is fooled
 	{prefix: "github.com/tarm/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/warthog618/go-gpiocdev", in: []string{"hal/linux"}},
-	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua"}},
+	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua", "fieldbus/opcua/server"}},
 	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/modbus/server"}},
 	{prefix: "github.com/looplab/fsm", in: []string{"recipe/library"}, tests: true},
 	{prefix: "github.com/santhosh-tekuri/jsonschema/v6", tests: true}, // the schemas for editors are held against the parsers
