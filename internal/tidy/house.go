@@ -80,7 +80,7 @@ var grades = []gradeRow{
 		"sequencer", "batch", "batch/unitrun", "batch/jobs", "timebase", "fieldbus"}},
 	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "hal/tpm", "recipe/library",
 		"batch/store", "batch/evidence", "batch/batchtest"}},
-	{starting, []string{"batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "hal/haltest", "timebase/system",
+	{starting, []string{"fieldbus/opcua", "fieldbus/opcua/*", "batch/scada", "batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "hal/haltest", "timebase/system",
 		"internal/crashlab", "internal/vmbed"}},
 }
 
