@@ -45,7 +45,11 @@ type Limits struct {
 }
 
 // Server is an OPC UA server. It is safe for any number of goroutines.
-type Server struct{}
+type Server struct {
+	space   *Space
+	o       Options // with its limits filled in
+	started time.Time
+}
 
 // Serve listens on an address such as "127.0.0.1:4840" until Close.
 func Serve(addr string, space *Space, o *Options) (*Server, error) {
