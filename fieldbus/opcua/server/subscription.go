@@ -14,7 +14,7 @@ import (
 // Limits of the subscriptions of a session.
 const (
 	maxRequests = 32      // Publish requests that wait
-	maxMessage  = 1000    // values and events in one notification message
+	maxNotifications  = 1000    // values and events in one notification message
 	maxBytes    = 1 << 18 // and about how many bytes, beyond the first
 	maxSent     = 64      // messages of a subscription that wait for being acknowledged
 	maxKept     = 1 << 20 // and their bytes, of all subscriptions of a session
