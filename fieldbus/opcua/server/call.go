@@ -13,7 +13,7 @@ type call struct {
 	srv  *Server
 	sess *session
 	id   uint32 // of the request on its channel
-	hdr  *ua.RequestHeader
+	hdr  *ua.RequestHeader // the request has the same
 }
 
 // service answers a request; a nil response says that it answers later, by session.answer. An error that is a ua.StatusCode becomes a
