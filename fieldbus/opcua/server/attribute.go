@@ -136,14 +136,6 @@ func version() string {
 	return ""
 }
 
-// serverURI is the URI of the application.
-func (s *Server) serverURI() string {
-	if s.o.Identity != nil {
-		return s.o.Identity.URI
-	}
-	return "urn:" + s.o.Name
-}
-
 // build tells what the server is.
 func (s *Server) build() *ua.BuildInfo {
 	return &ua.BuildInfo{
@@ -165,9 +157,9 @@ func (s *Server) standardValue(n *vertex, now time.Time) *ua.Variant {
 	}
 	switch n.key.num {
 	case 2254: // ServerArray
-		return ua.MustVariant([]string{s.serverURI()})
+		return ua.MustVariant([]string{s.uri()})
 	case 2255: // NamespaceArray
-		return ua.MustVariant([]string{"http://opcfoundation.org/UA/", s.serverURI(), s.space.uri})
+		return ua.MustVariant([]string{"http://opcfoundation.org/UA/", s.uri(), s.space.uri})
 	case 2256: // ServerStatus
 		return ua.MustVariant(ua.NewExtensionObject(s.serverStatus(now)))
 	case 2257: // StartTime

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/ua"
 	"github.com/stretchr/testify/require"
@@ -24,26 +23,29 @@ type rig struct {
 
 	mu      sync.Mutex
 	answers map[uint32]ua.Response
-	order   []uint32
+	gone    bool // its connection has
 }
 
 // plant is a server with defaults that shows nothing yet, without a network.
 func plant(write func(context.Context, Node, Value) error) *Server {
-	return &Server{space: NewSpace("urn:test:plant"), started: time.Now(), o: Options{Name: "test", Write: write, Limits: Limits{
-		Sessions: 32, Subscriptions: 8, Items: 4096, Interval: 100 * time.Millisecond, Message: 1 << 20,
-	}}}
+	s, err := newServer(NewSpace("urn:test:plant"), &Options{Write: write})
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 // newRig makes a client, which ends with the test.
 func newRig(t *testing.T, srv *Server) *rig {
 	r := &rig{t: t, srv: srv, serve: srv.services(), answers: make(map[uint32]ua.Response)}
 	r.sess = &session{closed: make(chan struct{})}
-	r.sess.subs.answer = func(id uint32, hdr *ua.RequestHeader, a ua.Response) {
+	r.sess.subs.answer = func(id uint32, hdr *ua.RequestHeader, a ua.Response) bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.answers[id] = wire(t, a)
-		r.order = append(r.order, id)
+		return true
 	}
+	r.sess.subs.waits = func(*ua.RequestHeader) bool { return !r.gone }
 	t.Cleanup(r.sess.subs.end)
 	return r
 }

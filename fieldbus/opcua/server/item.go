@@ -26,7 +26,7 @@ type item struct {
 	attr         ua.AttributeID
 	want         ua.TimestampsToReturn
 	node         *vertex // nil: it was removed
-	above, below *item // among those that watch the node
+	above, below *item   // among those that watch the node
 
 	handle uint32
 	mode   ua.MonitoringMode

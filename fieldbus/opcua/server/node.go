@@ -60,13 +60,13 @@ type vertex struct {
 	ns       uint16 // of its name
 	name     string
 	about    string
-	depth    int     // beneath the Objects folder
+	depth    int       // beneath the Objects folder
 	up       *vertex   // above it; nil: the Root folder
-	link     uint32  // type of the reference from up to it
+	link     uint32    // type of the reference from up to it
 	down     []*vertex // beneath it, by their numbers; standard nodes before all others
 	typ      *vertex   // type definition
-	also     []ref   // its other references
-	data     uint32  // data type, of a variable
+	also     []ref     // its other references
+	data     uint32    // data type, of a variable
 	rank     int32
 	v        *held // of a variable of namespace 2 whose value is set
 	watch    *item // first of those that monitor it

@@ -68,8 +68,8 @@ type Space struct {
 	mu      sync.Mutex // guards all below, and is held for one node at a time
 	nodes   map[key]*vertex
 	own     map[uint32]*vertex // by the number of their Node
-	last    uint32           // number that was given last
-	events  uint64           // raised
+	last    uint32             // number that was given last
+	events  uint64             // raised
 	types   []*eventType
 	refused int
 	subs    atomic.Uint32 // number of a subscription that was given last

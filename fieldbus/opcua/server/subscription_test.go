@@ -165,9 +165,7 @@ func TestPublishRequestsAreBoundedAndAnsweredWhenTheirTimeIsOverOrTheirSubscript
 		require.Equal(t, ua.StatusOK, r.fault(late))
 		r.after(time.Second, late)
 		require.Equal(t, ua.StatusBadTimeout, r.fault(late))
-		last := r.publish()
 		r.sess.subs.end()
-		require.Equal(t, ua.StatusBadSessionClosed, r.fault(last))
 		require.Equal(t, ua.StatusBadSessionClosed, r.refused(&ua.PublishRequest{}))
 	})
 }
@@ -343,5 +341,24 @@ func TestTheSubscriptionOfHighestPriorityIsServedFirst(t *testing.T) {
 			got = append(got, r.answer(r.publish()).SubscriptionID)
 		}
 		require.Equal(t, []uint32{subs[1], subs[2], subs[0]}, got)
+	})
+}
+
+func TestAClientThatComesBackByAnotherConnectionMissesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		s := r.srv.space
+		v := s.Variable(Node{}, "v", "", Int32)
+		sub := r.subscribe(100, 10, 1000).SubscriptionID
+		r.monitor(sub, watching(own("v"), 1, 10))
+		require.NotNil(t, r.after(100*time.Millisecond, r.publish()))
+		lost := r.publish()
+		r.gone = true
+		for i := range 3 {
+			s.Set(v, Value{Bits: uint64(i)})
+			require.Nil(t, r.after(time.Second, lost), "what is asked for by a connection that has gone takes nothing away")
+		}
+		r.gone = false
+		require.Empty(t, r.sess.subs.requests)
+		require.Len(t, changes(r.answer(r.publish())), 3)
 	})
 }
