@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -196,6 +197,7 @@ func TestTheTimeOfTheServerIsToldOnceASecondAndWhatStaysIsToldOnce(t *testing.T)
 // books holds the counts of a session against what they count.
 func books(t *testing.T, r *rig) {
 	t.Helper()
+	synctest.Wait()
 	s := &r.sess.subs
 	held, kept, items, fields, moving := 0, 0, 0, 0, 0
 	for _, sub := range s.list {

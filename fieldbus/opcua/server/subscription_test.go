@@ -302,6 +302,7 @@ func TestWhatASubscriberThatDoesNotListenCostsIsBounded(t *testing.T) {
 				s.Set(n, Value{Text: fmt.Sprint(text, i)})
 			}
 			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
 			require.LessOrEqual(t, r.sess.subs.held, maxHeld)
 		}
 		last := make(map[uint32]string)
