@@ -199,6 +199,12 @@ func books(t *testing.T, r *rig) {
 	t.Helper()
 	synctest.Wait()
 	s := &r.sess.subs
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.srv.space.mu.Lock()
+	defer r.srv.space.mu.Unlock()
+	s.q.Lock()
+	defer s.q.Unlock()
 	held, kept, items, fields, moving := 0, 0, 0, 0, 0
 	for _, sub := range s.list {
 		items += len(sub.items)
