@@ -39,8 +39,8 @@ type Options struct {
 	// only if it is encrypted, be the connection or not. It is called by one goroutine at a time, others wait, and so does Close; a
 	// wrong password is answered late, and the third one costs the connection.
 	Login func(user, password string) bool
-	// Refused is told who was not let in, and why: of connections, sessions and users. It is called by one goroutine at a time, which a
-	// client waits for, and ten times a second at most; Stats counts them all. Nil: nobody is told.
+	// Refused is told who was not let in, and why: of connections, sessions and users. It is called by one goroutine at a time, and ten
+	// times a second at most; Stats counts them all. It must come back at once, and must not call Close. Nil: nobody is told.
 	Refused func(client string, why error)
 	// Write takes a value that a client writes, of a variable that was made writable, and is for simulators: what a client is proves no
 	// person. Nil: every write is refused. It is called by one goroutine at a time.
