@@ -23,6 +23,7 @@ type fake struct {
 	answer   func(req ua.Request) ua.Response          // in place of what it says by itself; nil: that
 	hello    func(frame []byte) []byte                 // in place of its acknowledgement
 	opens    func(c *fakeConn, frame []byte) []byte    // in place of what opens a channel
+	canned   []byte                                    // what it says to everything; nil: it looks
 	reads    int
 }
 
@@ -113,6 +114,10 @@ func (f *fake) serve(c *fakeConn) {
 			}
 		case "MSG":
 			number := binary.LittleEndian.Uint32(b[12:])
+			if f.canned != nil {
+				out = c.frame("MSGF", number, f.canned)
+				break
+			}
 			_, v, err := ua.DecodeService(b[16:])
 			req, ok := v.(ua.Request)
 			if err != nil || !ok {

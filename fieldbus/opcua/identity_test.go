@@ -103,6 +103,7 @@ func TestAnIdentityIsSavedAndLoadedWholeAndReplacesNothing(t *testing.T) {
 	require.Equal(t, id.URI, got.URI)
 	require.True(t, id.Key.Equal(got.Key))
 	require.ErrorContains(t, id.Save(cert, filepath.Join(dir, "other.pem")), "exist")
+	require.NoFileExists(t, filepath.Join(dir, "other.pem"), "a key without a certificate")
 	before, err := os.ReadFile(key)
 	require.NoError(t, err)
 	require.ErrorContains(t, id.Save(filepath.Join(dir, "other"), key), "exist")
