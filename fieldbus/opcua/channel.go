@@ -278,9 +278,6 @@ func (ch *channel) unseal(b []byte) ([]byte, error) {
 			break
 		}
 	}
-	if with == &ch.taken[0] {
-		ch.taken[1] = keys{} // the server has taken to the new ones
-	}
 	known := id == ch.id
 	var algo *uapolicy.EncryptionAlgorithm
 	if with != nil {

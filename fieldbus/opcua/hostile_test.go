@@ -259,6 +259,24 @@ func TestASessionLeavesNothingBehind(t *testing.T) {
 	require.Zero(t, strings.Count(string(stacks), "opcua.(*contact)"), "Close waits for all that a session has started")
 }
 
+func TestCloseEndsWhatIsUnderWay(t *testing.T) {
+	f := newFake(t)
+	f.hello = func([]byte) []byte { return nil } // it says nothing
+	d := fakeDevice(t, time.Minute)
+	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() })
+	require.Error(t, d.Open(t.Context(), f.endpoint()), "an Open")
+	f.set(func() { f.hello = nil })
+	require.NoError(t, d.Open(t.Context(), f.endpoint()))
+	f.set(func() { f.spoil = func(ua.Request, []byte) []byte { return nil } })
+	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() })
+	require.ErrorIs(t, d.Read(t.Context(), named(d.profile, "Rate"), make([]fieldbus.Reading, 1)), fieldbus.ErrDown, "a Read")
+	f.set(func() { f.spoil = nil })
+	require.NoError(t, d.Open(t.Context(), f.endpoint()))
+	f.set(func() { f.spoil = func(ua.Request, []byte) []byte { return nil } })
+	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() })
+	require.ErrorIs(t, d.Write(t.Context(), d.profile.Find("Rate"), tag.Float64, 0), fieldbus.ErrUnknown, "a Write, which was sent")
+}
+
 func TestASessionThatIsNotUsedIsKeptAlive(t *testing.T) {
 	f := newFake(t)
 	f.answer = func(req ua.Request) ua.Response {

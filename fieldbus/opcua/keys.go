@@ -57,7 +57,8 @@ func (ch *channel) ask(number uint32, renew bool, within time.Duration) error {
 	return err
 }
 
-// adopt takes the keys over that the answer to an OpenSecureChannel has. The old ones are taken until the server uses the new.
+// adopt takes the keys over that the answer to an OpenSecureChannel has. The old ones are taken until they end: what the
+// server sent before it had new ones may be on its way.
 func (ch *channel) adopt(body []byte) error {
 	c, err := answer(body, id.OpenSecureChannelResponse_Encoding_DefaultBinary)
 	if err != nil {
