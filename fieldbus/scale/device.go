@@ -54,6 +54,7 @@ type Device struct {
 	last   []byte // the weight that was taken last
 	fresh  bool   // a session was begun, and nothing has proved yet that an earlier process is owed nothing
 	ready  time.Time
+	heard  time.Time
 	losses uint32 // as the port counts them
 
 	mu   sync.Mutex
@@ -255,7 +256,7 @@ func (d *Device) hear(ctx context.Context, p port, until time.Time) error {
 			if d.format.ask == nil && time.Since(from) > p.hole() {
 				d.framer.cut(false)
 			}
-			d.framer.heard(n)
+			d.took(n)
 			continue
 		}
 		if err := d.silent(ctx, p, err); err != nil {
@@ -265,6 +266,12 @@ func (d *Device) hear(ctx context.Context, p port, until time.Time) error {
 			return errSilent
 		}
 	}
+}
+
+// took takes in n bytes that came.
+func (d *Device) took(n int) {
+	d.framer.heard(n)
+	d.heard = time.Now()
 }
 
 // errSilent is why there is nothing.

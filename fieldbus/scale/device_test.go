@@ -200,6 +200,26 @@ func TestWithNothingToAskOnlyTimeEndsADoubt(t *testing.T) {
 	})
 }
 
+func TestWhatMayAnswerAnyQuestionIsTakenForTheAnswerToTheOldest(t *testing.T) {
+	p := profile(t, "sics")
+	synctest.Test(t, func(t *testing.T) {
+		// The answers to the weight and to the first proof come with the second; that to the second, an error, when a weight is asked for
+		// again; and the answer to that only later.
+		d, asked := asking(t, p, "", "", "S S       1.00 g\r\nI4 A \"77\"\r\n", "ES\r\n", "S S       2.00 g\r\nI4 A \"77\"\r\n", "S S       3.00 g\r\n")
+		_, err := read(t.Context(), d, p, "WEIGHT")
+		require.ErrorIs(t, err, fieldbus.ErrDoubt)
+		require.ErrorIs(t, d.Prove(t.Context()), fieldbus.ErrDoubt)
+		require.NoError(t, d.Prove(t.Context()))
+		_, err = read(t.Context(), d, p, "WEIGHT")
+		require.ErrorIs(t, err, fieldbus.ErrDoubt, "the error was the answer to the proof")
+		require.NoError(t, d.Prove(t.Context()))
+		got, err := read(t.Context(), d, p, "WEIGHT")
+		require.NoError(t, err)
+		require.Equal(t, good(300), got[0])
+		require.Equal(t, []string{"SI\r\n", "I4\r\n", "I4\r\n", "SI\r\n", "I4\r\n", "SI\r\n"}, *asked)
+	})
+}
+
 func TestADoubtOutlivesTheSession(t *testing.T) {
 	p := profile(t, "sics")
 	synctest.Test(t, func(t *testing.T) {

@@ -16,9 +16,10 @@ import (
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
-// Limits of what is thrown away before a Read.
+// What is done before a Read: limits of what is thrown away.
 const (
 	maxStale = 64 << 10 // bytes in one go; more means that there is no end
+	behind   = 4        // characters after the last one, for which an instrument is left alone
 	maxKept  = 1 << 10  // so many wait only where some may have been lost: a kernel keeps some 4 KiB
 )
 
@@ -77,7 +78,7 @@ func (d *Device) stale(ctx context.Context, p port, each func()) (n int, err err
 		if k == 0 {
 			return n, d.silent(ctx, p, err)
 		}
-		d.framer.heard(k)
+		d.took(k)
 		if n += k; n > maxStale {
 			return n, fmt.Errorf("more than %d bytes wait, and more come in; is this an instrument?", maxStale)
 		}
@@ -111,7 +112,7 @@ func (d *Device) listen(ctx context.Context, p port) error {
 		case err != nil:
 			return err
 		case d.said.debt != weight:
-			d.owed.pay(d.said.debt)
+			d.pay()
 			continue
 		}
 		if losses := lost(p); losses != d.losses { // the frame may be made of two
@@ -165,24 +166,41 @@ func (d *Device) exchange(ctx context.Context, p port, send []byte, kind int, an
 			continue
 		}
 		d.last = append(d.last[:0], d.said.frame.bytes...)
-		if d.owed.pay(d.said.debt); answered() {
+		if d.pay(); answered() {
 			return nil
 		}
 	}
+}
+
+// pay takes in what was said as an answer, and tells whether it was asked for.
+func (d *Device) pay() bool {
+	switch {
+	case d.said.debt != weight || d.said.plain:
+		return d.owed.pay(d.said.debt)
+	case d.format.ask == nil: // it is said in place of a weight, of its own accord
+		return false
+	}
+	return d.owed.payOldest()
 }
 
 // settle throws away what has come in, and, where the instrument does not talk by itself, waits until nothing comes. A weight that nobody asked
 // for means that more is on its way than is known, unless it is the last one over again.
 func (d *Device) settle(ctx context.Context, p port) error {
 	if d.format.ask == nil {
-		n, err := d.stale(ctx, p, func() { d.owed.pay(d.said.debt) })
+		n, err := d.stale(ctx, p, func() { d.pay() })
 		d.framer.cut(n > maxKept)
 		return err
 	}
 	strange := false
 	each := func() {
-		paid := d.owed.pay(d.said.debt)
+		paid := d.pay()
 		strange = strange || !paid && d.said.debt == weight && !bytes.Equal(d.said.frame.bytes, d.last)
+	}
+	// What the line doubles comes at once behind the first.
+	if rest := d.wires(behind) - time.Since(d.heard); rest > 0 {
+		if _, err := d.wait(ctx, p, rest); err != nil {
+			return err
+		}
 	}
 	for patience := time.Now().Add(d.respond); ; {
 		n, err := d.stale(ctx, p, each)
@@ -217,7 +235,7 @@ func (d *Device) settle(ctx context.Context, p port) error {
 func (d *Device) wait(ctx context.Context, p port, long time.Duration) (n int, err error) {
 	n, err = p.ReadUntil(ctx, d.framer.room(), time.Now().Add(long))
 	if n > 0 {
-		d.framer.heard(n)
+		d.took(n)
 		return n, nil
 	}
 	return 0, d.silent(ctx, p, err)

@@ -34,48 +34,58 @@ func (s *settings) others() {
 	case f.identity != nil && f.identity.find("text") < 0:
 		s.fail("identity.frame", errors.New("it has no field {text}, which is the identity"))
 	}
-	for _, t := range append(f.others(), f.identity) {
-		if t != nil && t.has(check) {
-			if t.sum = f.frame.sum; !f.frame.has(check) {
-				s.fail("check", fmt.Errorf("template %q has a {check}, and the frame has none, whose setting this is", short(t.text)))
-			}
+	for _, a := range f.answers() {
+		if a.sum = f.frame.sum; a.has(check) && !f.frame.has(check) {
+			s.fail(a.key, errors.New("it has a {check}, and the frame has none, whose setting check is"))
 		}
 	}
 }
 
-// distinct refuses templates of which one thing may fit two.
-func (s *settings) distinct() {
-	f := s.format
-	for _, in := range f.instead {
-		if f.covers(in.frame) {
-			s.fail("instead."+condNames[in.why], errors.New("it may look as a weight does; make one of them differ in what stands there literally, or in length"))
-		}
-	}
-	t := f.identity
-	if t == nil || f.ask == nil {
-		return
-	}
-	wrong := f.covers(t)
-	for _, other := range f.others() {
-		wrong = wrong || overlap(t, other, t.opening(nil), other.opening(nil))
-	}
-	if wrong {
-		s.fail("identity.frame", errors.New("it may look as another answer does, and would prove nothing then"))
-	}
+// answer is a template, and what it is an answer to.
+type answer struct {
+	key  string
+	kind int
+	*template
 }
 
-// others gives all templates that are answers and neither the frame nor the identity.
-func (f *Format) others() (all []*template) {
+// answers gives all templates but the frame.
+func (f *Format) answers() (all []answer) {
 	for _, in := range f.instead {
-		all = append(all, in.frame)
+		all = append(all, answer{"instead." + condNames[in.why], weight, in.frame})
 	}
-	for _, c := range f.commands {
-		all = append(all, c.done)
+	if f.identity != nil {
+		all = append(all, answer{"identity.frame", whom, f.identity})
+	}
+	for i, c := range f.commands {
+		all = append(all, answer{"command." + c.name + ".done", orders + i, c.done})
 		if c.refused != nil {
-			all = append(all, c.refused)
+			all = append(all, answer{"command." + c.name + ".refused", orders + i, c.refused})
 		}
 	}
 	return all
+}
+
+// distinct refuses templates of which one thing may fit two that mean different things, and those that fit what was sent: some lines echo.
+func (s *settings) distinct() {
+	f := s.format
+	all := f.answers()
+	for i, a := range all {
+		if overlap(f.frame, a.template, f.frame.opening(f.numbers), a.opening(nil)) {
+			s.fail(a.key, errors.New("it may look as a weight does; make one of them differ in what stands there literally, or in length"))
+		}
+		for _, b := range all[:i] {
+			if a.kind != b.kind && overlap(a.template, b.template, a.opening(nil), b.opening(nil)) {
+				s.fail(a.key, fmt.Errorf("it may look as %s does, and nobody could tell which question it answers; make one of them differ", b.key))
+			}
+		}
+		sent := f.who
+		if a.kind >= orders {
+			sent = f.commands[a.kind-orders].send
+		}
+		if _, v := a.match(sent, new(frame)); v == whole && a.kind != weight {
+			s.fail(a.key, errors.New("it fits what is sent: an echo would be taken for the answer"))
+		}
+	}
 }
 
 func (s *settings) instead(key, name string) {
@@ -111,11 +121,6 @@ const (
 	anything = -1
 	digit    = -2 // or what else numbers have
 )
-
-// covers tells whether some bytes may fit both the frame of a weight and another template.
-func (f *Format) covers(t *template) bool {
-	return overlap(f.frame, t, f.frame.opening(f.numbers), t.opening(nil))
-}
 
 // overlap tells whether some bytes may fit two templates, as far as their lengths and their openings show: it errs on that side.
 func overlap(t, u *template, a, b []int) bool {

@@ -37,6 +37,16 @@ func (o *owed) pay(kind int) bool {
 	return false
 }
 
+// payOldest takes in an answer that any question may have: what the instrument says where it cannot do what it was asked. That it answers
+// the oldest is the least that it can mean.
+func (o *owed) payOldest() bool {
+	if len(*o) == 0 {
+		return false
+	}
+	*o = append((*o)[:0], (*o)[1:]...)
+	return true
+}
+
 func (o owed) of(kind int) bool {
 	for _, d := range o {
 		if d.kind == kind {

@@ -59,7 +59,7 @@ func (d *Device) outwait(ctx context.Context, p port) error {
 		case time.Since(begun) > 3*d.respond:
 			return fmt.Errorf("%w: it says what it was not asked for; is it set to talk by itself?", fieldbus.ErrDoubt)
 		default:
-			d.owed.pay(d.said.debt)
+			d.pay()
 			until = time.Now().Add(d.respond)
 		}
 	}
