@@ -202,12 +202,13 @@ func (d *Device) settle(ctx context.Context, p port) error {
 			return err
 		}
 	}
-	for patience := time.Now().Add(d.respond); ; {
+	patience := time.Now().Add(d.respond)
+	for first := true; ; first = false {
 		n, err := d.stale(ctx, p, each)
 		if err != nil {
 			return err
 		}
-		if n == 0 && d.framer.to == d.framer.from {
+		if first && n == 0 && d.framer.to == d.framer.from {
 			break
 		}
 		if time.Now().After(patience) {
@@ -226,7 +227,7 @@ func (d *Device) settle(ctx context.Context, p port) error {
 		if len(d.owed) < maxOwed {
 			d.owed.add(weight)
 		}
-		return fmt.Errorf("%w: it has said a weight that it was not asked for", fieldbus.ErrDoubt)
+		return fmt.Errorf("%w: it has said a weight that it was not asked for; is it set to talk by itself?", fieldbus.ErrDoubt)
 	}
 	return nil
 }
