@@ -54,6 +54,53 @@ func TestAFrameThatMayBeMadeOfTwoIsNone(t *testing.T) {
 	})
 }
 
+// throttled is a port that keeps more than its reader can see, and gives it when there is room.
+type throttled struct {
+	*cable
+	kept, discards int
+}
+
+func (c *throttled) Discard() error { c.discards++; return nil }
+
+func (c *throttled) Read(ctx context.Context, p []byte) (int, error) {
+	n, err := c.cable.Read(ctx, p)
+	if n > 0 && c.kept > 0 {
+		c.kept--
+		go func() {
+			time.Sleep(time.Millisecond)
+			c.say([]byte("ST,GS,+00001.00kg\r\n"))
+		}()
+	}
+	return n, err
+}
+
+func TestWhatWasKeptWhereNobodyCouldReadItIsOldToo(t *testing.T) {
+	p := profile(t, "and-stream")
+	synctest.Test(t, func(t *testing.T) {
+		c := &throttled{cable: newCable(nil), kept: 50}
+		d, err := scale.NewDevice(&fieldbus.Device{Name: "S1", Profile: p}, &scale.DeviceOptions{
+			Open: func(context.Context, string) (hal.RS232, error) { return c, nil }})
+		require.NoError(t, err)
+		require.NoError(t, d.Open(t.Context(), "serial:/dev/ttyS1"))
+		for range 200 {
+			c.say([]byte("ST,GS,+00001.00kg\r\n"))
+		}
+		go func() {
+			time.Sleep(200 * time.Millisecond)
+			for range 2 {
+				c.say([]byte("ST,GS,+00002.00kg\r\n"))
+				time.Sleep(50 * time.Millisecond)
+			}
+		}()
+		got, err := read(t.Context(), d, p, "WEIGHT")
+		require.NoError(t, err)
+		require.Equal(t, good(200), got[0])
+		require.Equal(t, 2, c.discards)
+		require.NoError(t, d.Close())
+		time.Sleep(time.Second)
+	})
+}
+
 // firehose never falls silent.
 type firehose struct{ *cable }
 
@@ -102,13 +149,18 @@ func TestADeviceServerIsListenedTo(t *testing.T) {
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	var hurry atomic.Int32 // ten times as many frames
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		c, err := l.Accept()
 		for err == nil {
 			time.Sleep(5 * time.Millisecond)
-			_, err = c.Write(b)
+			for range 1 + 9*hurry.Load() {
+				if _, err = c.Write(b); err != nil {
+					break
+				}
+			}
 		}
 	}()
 	d, err := scale.NewDevice(&fieldbus.Device{Name: "S1", Profile: p}, nil)
@@ -119,6 +171,12 @@ func TestADeviceServerIsListenedTo(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, good(1234), got[0])
 	}
+	hurry.Store(1)
+	require.Eventually(t, func() bool { // what waits has filled up, and what the server keeps cannot be known
+		_, err := read(t.Context(), d, p, "WEIGHT")
+		return err != nil
+	}, 20*time.Second, 300*time.Millisecond)
+	hurry.Store(0)
 	require.NoError(t, d.Close())
 	require.NoError(t, l.Close())
 	<-done
