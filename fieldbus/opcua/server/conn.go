@@ -141,7 +141,7 @@ func (c *conn) overdue(now time.Time) bool {
 func (c *conn) serve() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault(p)
+			err = panicked(p)
 		}
 	}()
 	if err := c.hello(); err != nil {
@@ -173,8 +173,8 @@ func (c *conn) serve() (err error) {
 	}
 }
 
-// fault is what a panic becomes: the client is told the status alone.
-func fault(p any) error {
+// panicked is what a panic becomes: the client is told the status alone.
+func panicked(p any) error {
 	return withheld{ua.StatusBadInternalError, fmt.Errorf("fault in the server: %v\n%.2000s", p, debug.Stack())}
 }
 
