@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,20 +262,26 @@ func TestASessionLeavesNothingBehind(t *testing.T) {
 
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	f := newFake(t)
-	f.hello = func([]byte) []byte { return nil } // it says nothing
 	d := fakeDevice(t, time.Minute)
-	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() })
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	end := func() { wg.Go(func() { _ = d.Close() }) }
+	f.hello = func([]byte) []byte { end(); return nil } // it says nothing
 	require.Error(t, d.Open(t.Context(), f.endpoint()), "an Open")
-	f.set(func() { f.hello = nil })
-	require.NoError(t, d.Open(t.Context(), f.endpoint()))
-	f.set(func() { f.spoil = func(ua.Request, []byte) []byte { return nil } })
-	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() })
-	require.ErrorIs(t, d.Read(t.Context(), named(d.profile, "Rate"), make([]fieldbus.Reading, 1)), fieldbus.ErrDown, "a Read")
-	f.set(func() { f.spoil = nil })
-	require.NoError(t, d.Open(t.Context(), f.endpoint()))
-	f.set(func() { f.spoil = func(ua.Request, []byte) []byte { return nil } })
-	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() })
-	require.ErrorIs(t, d.Write(t.Context(), d.profile.Find("Rate"), tag.Float64, 0), fieldbus.ErrUnknown, "a Write, which was sent")
+	for _, call := range []struct {
+		name string
+		do   func() error
+		want error
+	}{
+		{"a Read", func() error { return d.Read(t.Context(), named(d.profile, "Rate"), make([]fieldbus.Reading, 1)) }, fieldbus.ErrDown},
+		{"a Write, which was sent", func() error { return d.Write(t.Context(), d.profile.Find("Rate"), tag.Float64, 0) }, fieldbus.ErrUnknown},
+	} {
+		f.set(func() { f.hello, f.spoil = nil, nil })
+		require.NoError(t, d.Open(t.Context(), f.endpoint()))
+		var once sync.Once
+		f.set(func() { f.spoil = func(ua.Request, []byte) []byte { once.Do(end); return nil } })
+		require.ErrorIs(t, call.do(), call.want, call.name)
+	}
 }
 
 func TestASessionThatIsNotUsedIsKeptAlive(t *testing.T) {

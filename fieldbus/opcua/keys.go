@@ -85,7 +85,8 @@ func (ch *channel) adopt(body []byte) error {
 	}
 	now := time.Now()
 	k := keys{token: token, algo: algo, until: now.Add(life + life/4)}
-	ch.taken = [2]keys{k, ch.taken[0]}
+	copy(ch.taken[1:], ch.taken[:])
+	ch.taken[0] = k
 	ch.renew, ch.nonce, ch.opened, ch.asking = now.Add(life*3/4), nil, true, false
 	ch.out.Lock()
 	ch.id, ch.send = channel, k
