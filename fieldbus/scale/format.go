@@ -227,6 +227,15 @@ func (s *settings) delimited(t *template) error {
 	case f.end != nil && !bytes.Equal(end, f.end):
 		return fmt.Errorf("it does not end with %q, as the frame does", f.end)
 	}
+	for i, p := range t.pieces {
+		lit := p.lit
+		if i == len(t.pieces)-1 && f.end != nil {
+			lit = lit[:len(lit)-1]
+		}
+		if f.end != nil && bytes.Contains(lit, f.end) {
+			return fmt.Errorf("%q, which ends it, stands within it, too: several lines are one frame only where a control character begins them", f.end)
+		}
+	}
 	if inside := t.least - len(start) - len(end); inside < 1 {
 		return errors.New("there is nothing between its marks")
 	}

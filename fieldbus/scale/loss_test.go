@@ -203,3 +203,42 @@ func TestPausesAreKeptBetweenQuestions(t *testing.T) {
 		require.Equal(t, 403*time.Millisecond, time.Since(begin))
 	})
 }
+
+func TestWhatTheLineDoublesAnswersNothingElse(t *testing.T) {
+	p := profile(t, "sics")
+	synctest.Test(t, func(t *testing.T) { // at once behind the first, and the next question is waiting already
+		n := 0
+		var s *socket
+		d, s := plugged(t, p, func([]byte) {
+			n++
+			answer := []byte("S S       " + string(rune('0'+n)) + ".00 g\r\n")
+			go func() {
+				for range 2 {
+					time.Sleep(time.Millisecond)
+					s.say(answer)
+				}
+			}()
+		})
+		for want := int64(100); want <= 500; want += 100 {
+			got, err := read(t.Context(), d, p, "WEIGHT")
+			require.NoError(t, err)
+			require.Equal(t, good(want), got[0])
+		}
+		time.Sleep(time.Second)
+	})
+	synctest.Test(t, func(t *testing.T) { // the answer to an old proof, while a weight that was asked for later is owed
+		who := "I4 A \"77\"\r\n"
+		d, _ := asking(t, p, "", "", "S S       1.00 g\r\n"+who, "", who+who, "S S       2.00 g\r\n"+who, "S S       3.00 g\r\n")
+		_, err := read(t.Context(), d, p, "WEIGHT")
+		require.ErrorIs(t, err, fieldbus.ErrDoubt)
+		require.ErrorIs(t, d.Prove(t.Context()), fieldbus.ErrDoubt)
+		require.NoError(t, d.Prove(t.Context()))
+		_, err = read(t.Context(), d, p, "WEIGHT")
+		require.ErrorIs(t, err, fieldbus.ErrDoubt)
+		require.ErrorIs(t, d.Prove(t.Context()), fieldbus.ErrDoubt, "the second is the first over again")
+		require.NoError(t, d.Prove(t.Context()))
+		got, err := read(t.Context(), d, p, "WEIGHT")
+		require.NoError(t, err)
+		require.Equal(t, good(300), got[0])
+	})
+}

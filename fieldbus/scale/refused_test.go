@@ -40,6 +40,7 @@ func wrongs() [][]string {
 		{"and-stream", `{unit 2}\r\n`, `{net 2}\r\n`},
 		{"and-stream", `{unit 2}\r\n`, `{_ 2}\r\n`},
 		{"and-stream", `{unit 2}\r\n`, `{unit 2}{check 2}\r\n`},
+		{"and-stream", `{weight 9}{unit 2}\r\n`, `{weight 9}{unit 2}\r\n{tare 9}\r\n`},
 		{"and-stream", "line: 2400 7E1", "line: 2400 9E1"},
 		{"and-stream", "line: 2400 7E1", "speed: fast"},
 		{"and-stream", "stable: status=ST", "stable: state=ST"},
