@@ -91,7 +91,8 @@ type flags struct {
 	given                                               map[string]bool // the flags that stand on the command line
 	scripted                                            map[uint32]bool // prompts, by number, that the fault script answers
 	dev                                                 *device         // nil: nobody has asked for it yet; see flags.device
-	board                                               string
+	board, bus                                          string
+	scale                                               bool
 	station                                             *station // nil: nobody has asked for it yet; see flags.onBoard
 }
 
@@ -137,6 +138,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	f.clocks(set)
+	f.wires(set)
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
@@ -217,6 +219,8 @@ func (f *flags) wrong(rest []string) string {
 		return "-board and -fram: the board file names the chip, which no file stands in for; leave out -fram"
 	case f.board != "" && (f.virtual || f.speed != 1 || f.powercut > 0 || f.given["seed"]):
 		return "-board: -virtual, -dry, -speed, -powercut and -seed are of the simulated plant; leave them out, or -board"
+	case f.miswired() != "":
+		return f.miswired()
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}
@@ -227,7 +231,7 @@ func (f *flags) wrong(rest []string) string {
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
 		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time,
-		"historian": f.historian, "board": f.board} {
+		"historian": f.historian, "board": f.board, "bus": f.bus} {
 		if f.given[name] && value == "" {
 			return name
 		}
@@ -238,13 +242,17 @@ func (f *flags) empty() string {
 // hostFS opens any path of the host, so that recipe and map may lie in different places; "demo:" is the built-in demo, and "active:"
 // what is active.
 type hostFS struct {
+	wiring string            // the ending of the tag map in whose place bus.yaml of the demo is asked for
 	active map[string]string // where an active version lies, by its name below active:; "" is the calibration, whatever its map calls it
 }
 
 // Open opens a file of the host, of the demo, or of what is active.
 func (h hostFS) Open(name string) (fs.File, error) {
 	if rest, ok := strings.CutPrefix(name, "demo:"); ok {
-		return demo.Open("demo/" + strings.TrimPrefix(rest, "/"))
+		if rest = strings.TrimPrefix(rest, "/"); rest == "bus.yaml" {
+			rest = "bus" + h.wiring + ".yaml"
+		}
+		return demo.Open("demo/" + rest)
 	}
 	if rest, ok := strings.CutPrefix(name, prefixActive); ok {
 		rest = strings.TrimPrefix(rest, "/")
