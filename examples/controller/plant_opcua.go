@@ -140,6 +140,9 @@ func (u *uaFace) run() (err error) {
 // write carries out what a client writes, and returns when the device has confirmed it.
 func (u *uaFace) write(ctx context.Context, n uaserver.Node, v uaserver.Value) error {
 	u.begin()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(u.ctx, cancel)()
 	p := u.spots[n]
 	switch {
 	case p == nil || p.Table == server.Input || v.Null:
