@@ -88,13 +88,19 @@ func (c *conn) run() {
 	}
 	status, told := errors.AsType[ua.StatusCode](err)
 	if told {
-		c.srv.refused.Add(1)
-		c.push(errorMessage(status, err.Error()))
+		reason := err.Error()
+		if _, secret := errors.AsType[withheld](err); secret {
+			reason = status.Error()
+		}
+		c.push(errorMessage(status, reason))
 	}
 	c.finished = true
 	c.mu.Unlock()
 	c.kill(err)
 	poke(c.wake)
+	if told {
+		c.srv.refuse(c.host, fmt.Errorf("opcua: server: connection: %w", err))
+	}
 	writer.Wait()
 	if tcp, ok := c.nc.(*net.TCPConn); ok && told && c.srv.ctx.Err() == nil {
 		// What the client has sent meanwhile would make the kernel take back what it was told.

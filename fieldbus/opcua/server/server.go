@@ -39,6 +39,9 @@ type Options struct {
 	// only if it is encrypted, be the connection or not. It is called by one goroutine at a time, others wait, and so does Close; a
 	// wrong password is answered late, and the third one costs the connection.
 	Login func(user, password string) bool
+	// Refused is told who was not let in, and why: of connections, sessions and users. It is called by one goroutine at a time, which a
+	// client waits for, and ten times a second at most; Stats counts them all. Nil: nobody is told.
+	Refused func(client string, why error)
 	// Write takes a value that a client writes, of a variable that was made writable, and is for simulators: what a client is proves no
 	// person. Nil: every write is refused. It is called by one goroutine at a time.
 	Write  func(ctx context.Context, node Node, value Value) error
@@ -57,8 +60,9 @@ type Limits struct {
 	Idle          time.Duration // longest session time-out that is granted (5 min)
 }
 
-// Limits of Limits.
+// Limits of Limits, and of what Refused is told in a second.
 const (
+	maxTold    = 10
 	minMessage = 64 << 10
 	maxMessage = 64 << 20
 )
@@ -80,6 +84,9 @@ type Server struct {
 	lastID            atomic.Uint32 // of channels, tokens and sessions
 
 	login sync.Mutex // held while Login is called
+
+	telling sync.Mutex // held while Refused is called
+	told    [maxTold]time.Time
 
 	mu       sync.Mutex
 	closed   bool
@@ -177,6 +184,32 @@ func (s *Server) start(l net.Listener) {
 	s.running.Go(s.accept)
 	s.running.Go(s.tidy)
 }
+
+// refuse counts a refusal, and tells of it.
+func (s *Server) refuse(client string, why error) {
+	s.refused.Add(1)
+	if s.o.Refused == nil {
+		return
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	now := time.Now()
+	if now.Sub(s.told[0]) < time.Second {
+		return
+	}
+	copy(s.told[:], s.told[1:])
+	s.told[maxTold-1] = now
+	s.o.Refused(client, why)
+}
+
+// withheld is a refusal whose client is told the status alone.
+type withheld struct {
+	status ua.StatusCode
+	why    error
+}
+
+func (w withheld) Error() string { return w.why.Error() }
+func (w withheld) Unwrap() error { return w.status }
 
 // Addr gives the address that it listens on, with its port.
 func (s *Server) Addr() string { return s.l.Addr().String() }
