@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,8 @@ import (
 	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/fieldbus/opcua"
 	"github.com/batchkit/batchkit/fieldbus/scale"
+	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/hal/linux"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -97,8 +100,25 @@ func driverOf(d *fieldbus.Device, at address, dir string) (driver busline.Device
 		driver, err = opcua.NewDevice(d, o)
 		return driver, at.OPCUA, err
 	}
+	if d.Profile.Protocol == scale.Protocol {
+		driver, err = scale.NewDevice(d, &scale.DeviceOptions{Open: func(_ context.Context, path string) (hal.RS232, error) { return openLine(d, path, dir) }})
+		return driver, "serial:" + filepath.Join(dir, fileScale), err
+	}
 	driver, err = modbus.NewDevice(d, nil)
 	return driver, "tcp://" + at.Address, err
+}
+
+// openLine opens the line of a scale of the plant in a directory. Of a plant that was killed the link may lead to a terminal that is by now
+// somebody else's.
+func openLine(d *fieldbus.Device, path, dir string) (hal.RS232, error) {
+	if _, living := findPlant(dir); !living {
+		return nil, errors.New("the plant does not run")
+	}
+	line, err := linux.ParseLine(d.Profile.Setting("line"))
+	if err != nil {
+		return nil, err
+	}
+	return linux.OpenRS232(path, line)
 }
 
 // Who talks OPC UA: below filePKI each has a directory with its certificate, which the other trusts and nothing else, and a key beside
