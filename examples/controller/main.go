@@ -4,6 +4,8 @@
 //	go run ./examples/controller    again, when it was killed: the batch goes on
 //	go run ./examples/controller -virtual    the same batch with the clock as an input, at once
 //	go run ./examples/controller -virtual -dry    without driving one output; what would be written, and when, is a file beside the package
+//	go run ./examples/controller -bus opcua    its plant reached by OPC UA, signed and encrypted, instead of Modbus
+//	go run ./examples/controller -scale    its load cell with an indicator of its own, on an RS-232 line (Linux)
 //	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
 //	go run ./examples/controller approve ...    approve and publish recipe, map and calibration
 //	go run ./examples/controller activate ...    have batches use them that name no files
@@ -41,8 +43,9 @@
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
-// that they lie on (medium.go); a board with real devices (board.go), or the plant, a process of its own (plant.go, plant_device.go) at
-// the far end of a wire (wire.go); cuts of its power (power.go), references of the wall clock (time.go), what is asked of the system
+// that they lie on (medium.go); a board with real devices (board.go), or the plant, a process of its own (plant.go) that is a Modbus
+// device (plant_device.go), an OPC UA server (plant_opcua.go) and a scale (plant_scale.go) at the far end of wires (wire.go, drivers.go)
+// that are chosen (wiring.go); cuts of its power (power.go), references of the wall clock (time.go), what is asked of the system
 // (realtime.go), fault scripts (faults.go), and overrides and dry runs (override.go); what a person sees as lines (view.go, news.go) or
 // on a terminal (live.go).
 package main

@@ -24,8 +24,8 @@ import (
 const (
 	uaSpace   = "urn:batchkit:T301"
 	uaFolder  = "T301"
-	showEvery = 10 * time.Millisecond
-	showLeast = time.Millisecond
+	showEvery = 20 * time.Millisecond
+	showLeast = 2 * time.Millisecond
 )
 
 // kind is what the variable of a channel holds.

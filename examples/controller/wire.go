@@ -236,11 +236,16 @@ func endPlant(ctx context.Context, dir string) error {
 
 // switchOn switches a coil of a plant on.
 func switchOn(ctx context.Context, at address, coil uint16) error {
+	return switchTo(ctx, at, coil, true)
+}
+
+// switchTo switches a coil of a plant on or off.
+func switchTo(ctx context.Context, at address, coil uint16, on bool) error {
 	c, err := modbus.Dial(ctx, at.Address, &modbus.Options{Timeout: 2 * time.Second})
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.WriteCoil(ctx, 0, coil, true), c.Close())
+	return errors.Join(c.WriteCoil(ctx, 0, coil, on), c.Close())
 }
 
 // unsafe names the outputs that the plant does not read back at their safe values; those that cannot be read are among them.
