@@ -67,7 +67,8 @@ func portTo(at address, f *plantFlags, clock timebase.Clock) (tag.Port, error) {
 		if err != nil {
 			return nil, err
 		}
-		on := busline.Attached{Device: d.Name, Driver: driver, Endpoints: []string{endpoint}}
+		// It is looked for often enough to be back within the time that is declared.
+		on := busline.Attached{Device: d.Name, Driver: driver, Endpoints: []string{endpoint}, Longest: d.Reconnect / 2}
 		l, err := busline.New(m, []busline.Attached{on}, &busline.Options{Clock: clock, Seed: f.seed})
 		if err != nil {
 			return nil, err
@@ -129,6 +130,17 @@ const (
 	pkiPlant      = "plant"
 	pkiTime       = 10 * 365 * 24 * time.Hour // for which a certificate is valid
 )
+
+// introduce makes both identities, so that each finds whom it is to trust: before the plant is started, since two keys take seconds on a
+// small or busy machine, and a start may not.
+func introduce(dir string) error {
+	for _, who := range [...]string{pkiController, pkiPlant} {
+		if _, err := identity(dir, who); err != nil {
+			return fmt.Errorf("controller: plant in %s: %w", dir, err)
+		}
+	}
+	return nil
+}
 
 // identity gives one of the two its certificate and key. They are made where they are not there, or not whole, or no longer valid; that
 // takes some tenths of a second.

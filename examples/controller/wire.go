@@ -59,8 +59,8 @@ func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, e
 		return nil, err
 	}
 	w := &wire{user: user}
-	if f.opcua { // whom the plant is to trust is there before it
-		_, err = identity(f.dir, pkiController)
+	if f.opcua {
+		err = introduce(f.dir)
 	}
 	if err == nil {
 		w.at, err = reachPlant(ctx, f)

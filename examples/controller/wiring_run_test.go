@@ -185,8 +185,7 @@ func promised(t *testing.T, endings string, f *plantFlags, device string, output
 	b := newBoard(ctx, sim.NewPlant(1), system.NewClock(1), nil, func() {})
 	b.home = home
 	if f.opcua {
-		_, err = identity(f.dir, pkiController)
-		require.NoError(t, err)
+		require.NoError(t, introduce(f.dir))
 	}
 	var at address
 	stop, err := b.besides(f, &at)
@@ -215,6 +214,9 @@ func promised(t *testing.T, endings string, f *plantFlags, device string, output
 		defer cancel()
 		_, err = bustest.Check(limited, driver, o)
 		require.NoError(t, err)
+		for deadline := time.Now().Add(20 * time.Second); outputs && !b.asked.Load(); time.Sleep(5 * time.Millisecond) {
+			require.True(t, time.Now().Before(deadline), "a plant that is asked by OPC UA is not alone")
+		}
 	}
 }
 
@@ -228,4 +230,26 @@ func TestThePlantByOPCUAAndItsScaleAreWhatTheirDriversExpect(t *testing.T) {
 		t.Parallel()
 		promised(t, byScale, &plantFlags{}, "SCALE-301", false)
 	})
+}
+
+func TestAnIdentityThatIsNotWholeIsMadeAnewAndOneThatIsStays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := identity(dir, pkiPlant)
+	require.NoError(t, err)
+	again, err := identity(dir, pkiPlant)
+	require.NoError(t, err)
+	require.Equal(t, first.Certificate, again.Certificate)
+	key := filepath.Join(dir, filePKI, pkiPlant+".key")
+	require.NoError(t, os.Truncate(key, 100))
+	other, err := identity(dir, pkiPlant)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Certificate, other.Certificate)
+	names, err := os.ReadDir(filepath.Join(dir, filePKI, pkiPlant))
+	require.NoError(t, err)
+	require.Len(t, names, 1, "what is trusted is one certificate, and no key")
+	if info, err := os.Stat(key); runtime.GOOS != "windows" {
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
 }
