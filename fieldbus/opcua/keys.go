@@ -9,7 +9,6 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
-	"github.com/gopcua/opcua/uapolicy"
 )
 
 // ask sends an OpenSecureChannel, the first one or one that renews. Its answer goes to adopt.
@@ -58,7 +57,8 @@ func (ch *channel) ask(number uint32, renew bool, within time.Duration) error {
 	return err
 }
 
-// adopt takes the keys over that the answer to an OpenSecureChannel has. The old ones are taken until the server uses the new.
+// adopt takes the keys over that the answer to an OpenSecureChannel has. The old ones are taken until they end: what the
+// server sent before it had new ones may be on its way.
 func (ch *channel) adopt(body []byte) error {
 	c, err := answer(body, id.OpenSecureChannelResponse_Encoding_DefaultBinary)
 	if err != nil {
@@ -79,7 +79,7 @@ func (ch *channel) adopt(body []byte) error {
 	case ch.sec.policy != None && len(nonce) != len(ch.nonce):
 		return errAnswer
 	}
-	algo, err := uapolicy.Symmetric(ch.sec.policy.uri(), ch.nonce, nonce)
+	algo, err := symmetric(ch.sec.policy, ch.nonce, nonce)
 	if err != nil {
 		return err
 	}
