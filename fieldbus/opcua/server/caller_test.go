@@ -6,6 +6,7 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gopcua/opcua/ua"
@@ -23,8 +24,8 @@ type rig struct {
 
 	mu      sync.Mutex
 	answers map[uint32]ua.Response
-	seen    uint32 // last answer that fresh gave
-	gone    bool   // its connection has
+	seen    uint32      // last answer that fresh gave
+	gone    atomic.Bool // its connection has
 }
 
 // plant is a server with defaults that shows nothing yet, without a network.
@@ -46,7 +47,7 @@ func newRig(t testing.TB, srv *Server) *rig {
 		r.answers[id] = wire(t, a)
 		return true
 	}
-	r.sess.subs.waits = func(*ua.RequestHeader) bool { return !r.gone }
+	r.sess.subs.waits = func(*ua.RequestHeader) bool { return !r.gone.Load() }
 	t.Cleanup(r.sess.subs.end)
 	return r
 }

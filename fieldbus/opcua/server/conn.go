@@ -86,7 +86,12 @@ func (c *conn) run() {
 	if c.killed && c.why != nil {
 		err = c.why
 	}
+	c.mu.Unlock()
 	status, told := errors.AsType[ua.StatusCode](err)
+	if told {
+		c.srv.refuse(c.host, fmt.Errorf("opcua: server: connection: %w", err))
+	}
+	c.mu.Lock()
 	if told {
 		reason := err.Error()
 		if _, secret := errors.AsType[withheld](err); secret {
@@ -98,9 +103,6 @@ func (c *conn) run() {
 	c.mu.Unlock()
 	c.kill(err)
 	poke(c.wake)
-	if told {
-		c.srv.refuse(c.host, fmt.Errorf("opcua: server: connection: %w", err))
-	}
 	writer.Wait()
 	if tcp, ok := c.nc.(*net.TCPConn); ok && told && c.srv.ctx.Err() == nil {
 		// What the client has sent meanwhile would make the kernel take back what it was told.

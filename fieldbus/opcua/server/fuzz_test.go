@@ -73,8 +73,10 @@ func FuzzConnection(f *testing.F) {
 		good.t = t
 		_ = good.nc.SetDeadline(time.Now().Add(time.Minute))
 		require.NoError(t, good.read())
-		if n := runtime.NumGoroutine(); n > 500 {
-			t.Fatalf("%d goroutines", n)
+		for began := time.Now(); s.Stats().Connections > 1; runtime.Gosched() {
+			if time.Since(began) > patience {
+				t.Fatal("the connection goes on without its client")
+			}
 		}
 	})
 }

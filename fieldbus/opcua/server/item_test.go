@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -196,7 +197,14 @@ func TestTheTimeOfTheServerIsToldOnceASecondAndWhatStaysIsToldOnce(t *testing.T)
 // books holds the counts of a session against what they count.
 func books(t *testing.T, r *rig) {
 	t.Helper()
+	synctest.Wait()
 	s := &r.sess.subs
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.srv.space.mu.Lock()
+	defer r.srv.space.mu.Unlock()
+	s.q.Lock()
+	defer s.q.Unlock()
 	held, kept, items, fields, moving := 0, 0, 0, 0, 0
 	for _, sub := range s.list {
 		items += len(sub.items)
