@@ -16,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/scale"
 	"github.com/batchkit/batchkit/iomap"
 )
 
@@ -38,7 +39,8 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 	said := map[string]bool{} // devices share profiles
 	for i := range devices {
 		d := &devices[i]
-		if p := d.Profile; p.Protocol != modbus.Protocol {
+		known, err := against(d)
+		if p := d.Profile; !known {
 			note := fmt.Sprintf("note: profile %s %s: protocol %q is not known here; see its driver for addresses and limits", p.ID, p.Version, p.Protocol)
 			if !said[note] {
 				fmt.Fprintln(stdout, evidence.Plain(note))
@@ -46,11 +48,6 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 			said[note] = true
 			continue
 		}
-		o := &modbus.DeviceOptions{}
-		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
-			o.Bus = modbus.NewBus(nil) // which is never opened
-		}
-		_, err := modbus.NewDevice(d, o)
 		if err == nil {
 			continue
 		}
@@ -62,6 +59,23 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// against holds a device against the driver of its protocol, if that is known here.
+func against(d *fieldbus.Device) (known bool, err error) {
+	switch d.Profile.Protocol {
+	case modbus.Protocol:
+		o := &modbus.DeviceOptions{}
+		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
+			o.Bus = modbus.NewBus(nil) // which is never opened
+		}
+		_, err = modbus.NewDevice(d, o)
+	case scale.Protocol:
+		_, err = scale.NewDevice(d, nil)
+	default:
+		return false, nil
+	}
+	return true, err
 }
 
 // checkBus shows one tag map, and what is found between it and the I/O maps that name none.

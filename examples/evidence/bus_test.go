@@ -105,8 +105,12 @@ func TestAddressesAndEndpointsAreHeldAgainstTheProtocol(t *testing.T) {
 		require.Contains(t, errs, `what a manual calls 40041 is "holding 40"`)
 		require.Equal(t, files[0] != "plc.yaml", strings.Contains(errs, `device "PLC-301": endpoint "10.0.0.7": not one of this protocol; must be such as "tcp://`), errs)
 	}
-	edit("protocol: modbus", "protocol: scale", "at: input 14,", "at: 30015,")
+	edit("protocol: modbus", "protocol: dnp3", "at: input 14,", "at: 30015,")
 	code, out, errs := command("check", filepath.Join(dir, "bus.yaml"))
 	require.Equal(t, exitOK, code, errs)
-	require.Contains(t, out, `note: profile T301-PLC 1.0: protocol "scale" is not known here; see its driver for addresses and limits`)
+	require.Contains(t, out, `note: profile T301-PLC 1.0: protocol "dnp3" is not known here; see its driver for addresses and limits`)
+	edit("protocol: modbus", "protocol: scale")
+	code, _, errs = command("check", filepath.Join(dir, "plc.yaml"))
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, `scale: profile "T301-PLC" 1.0: setting frame: is missing; write what a weight looks like`)
 }

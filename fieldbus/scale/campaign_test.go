@@ -203,7 +203,7 @@ func TestNoWrongWeightIsAcceptedFromWhatTalksByItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				t.Log("seed", s, streaming(t, rng, name, name == "toledo", frame, long(8000)))
+				t.Log("seed", s, streaming(t, rng, name, name == "toledo", frame, long(5000)))
 			})
 		})
 	}
@@ -306,7 +306,7 @@ func TestNoWrongWeightIsAcceptedFromWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	rng, s := seed(t)
 	synctest.Test(t, func(t *testing.T) {
-		reads := long(20000)
+		reads := long(10000)
 		good, doubts, wrong, ill := asks(t, rng, reads, func(d *scale.Device) error { return d.Prove(t.Context()) })
 		t.Logf("seed %d: %d reads, %d answers spoiled, late or lost: %d weights accepted, %d wrong, %d doubts", s, reads, ill, good, wrong, doubts)
 		require.Zero(t, wrong)

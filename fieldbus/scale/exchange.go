@@ -20,7 +20,7 @@ import (
 const (
 	maxStale = 64 << 10 // bytes in one go; more means that there is no end
 	behind   = 4        // characters after the last one, for which an instrument is left alone
-	maxKept  = 1 << 10  // so many wait only where some may have been lost: a kernel keeps some 4 KiB
+	maxKept  = 1 << 10  // so many wait only where more may be kept, or lost: a tty has room for some 4 KiB
 )
 
 func isTime(err error) bool {
@@ -96,6 +96,9 @@ func (d *Device) wires(n int) time.Duration {
 // listen takes the first weight of which the first byte comes in from now on.
 func (d *Device) listen(ctx context.Context, p port) error {
 	n, err := d.stale(ctx, p, func() {})
+	if err == nil && n > maxKept {
+		err = d.flush(ctx, p)
+	}
 	if err != nil {
 		return err
 	}
@@ -122,6 +125,23 @@ func (d *Device) listen(ctx context.Context, p port) error {
 		}
 		return nil
 	}
+}
+
+// flush throws away all that is older than now, where so much has waited that more may be kept where it cannot be read: in the kernel, and
+// in an adapter that it has told to wait. That comes at once, when there is room.
+func (d *Device) flush(ctx context.Context, p port) error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	for until := time.Now().Add(straggle); time.Now().Before(until); {
+		if _, err := d.wait(ctx, p, time.Until(until)); err != nil {
+			return err
+		}
+		for d.framer.next(&d.said) {
+			d.pay()
+		}
+	}
+	return p.flush()
 }
 
 // asked asks for a weight.
@@ -202,12 +222,13 @@ func (d *Device) settle(ctx context.Context, p port) error {
 			return err
 		}
 	}
-	for patience := time.Now().Add(d.respond); ; {
+	patience := time.Now().Add(d.respond)
+	for first := true; ; first = false {
 		n, err := d.stale(ctx, p, each)
 		if err != nil {
 			return err
 		}
-		if n == 0 && d.framer.to == d.framer.from {
+		if first && n == 0 && d.framer.to == d.framer.from {
 			break
 		}
 		if time.Now().After(patience) {
@@ -226,7 +247,7 @@ func (d *Device) settle(ctx context.Context, p port) error {
 		if len(d.owed) < maxOwed {
 			d.owed.add(weight)
 		}
-		return fmt.Errorf("%w: it has said a weight that it was not asked for", fieldbus.ErrDoubt)
+		return fmt.Errorf("%w: it has said a weight that it was not asked for; is it set to talk by itself?", fieldbus.ErrDoubt)
 	}
 	return nil
 }

@@ -20,6 +20,8 @@ type port interface {
 	Close() error
 	// hole is for how long nothing can come while a frame does.
 	hole() time.Duration
+	// flush throws away what the line keeps behind what can be read, once that has filled up.
+	flush() error
 }
 
 // wire is a serial line.
@@ -33,6 +35,14 @@ func (w wire) ReadUntil(ctx context.Context, p []byte, until time.Time) (n int, 
 
 // hole implements port: an adapter on USB gives what it has every 16 ms.
 func (wire) hole() time.Duration { return 50 * time.Millisecond }
+
+// flush implements port, by the Discard of hal/linux: a kernel keeps bytes that do not fit into the buffer of a tty behind it.
+func (w wire) flush() error {
+	if p, ok := w.RS232.(interface{ Discard() error }); ok {
+		return p.Discard()
+	}
+	return nil
+}
 
 // Times of a connection: in which it gives what it has, how often it looks at ctx, and for how long a Write may block.
 const (
@@ -79,5 +89,10 @@ func (s stream) ReadUntil(ctx context.Context, p []byte, until time.Time) (n int
 
 // hole implements port: TCP may keep the end of a frame until the beginning was acknowledged.
 func (stream) hole() time.Duration { return 300 * time.Millisecond }
+
+// flush implements port: nobody can tell what a device server keeps, whose window was closed. Only a new connection is free of it.
+func (stream) flush() error {
+	return errors.New("so much waits that the device server may keep more, which is as old; want a class that reads more often")
+}
 
 func (s stream) Close() error { return s.conn.Close() }
