@@ -20,6 +20,5 @@ require (
 )
 
 require (
-	github.com/gopcua/opcua v0.9.1 // indirect
 	golang.org/x/text v0.14.0 // indirect
 )

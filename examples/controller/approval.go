@@ -95,21 +95,6 @@ func released(f *flags, plan *batch.Plan, stderr io.Writer) (batch.Release, erro
 	return d, nil
 }
 
-// isDemo tells whether a file is one of the demo's own, byte for byte.
-func isDemo(f *batch.File) bool {
-	name := f.Kind
-	switch f.Kind {
-	case "mapping":
-		name = "map"
-	case "tag_map":
-		name = "bus"
-	case "device_profile":
-		name = "plc"
-	}
-	data, err := demo.ReadFile("demo/" + name + ".yaml")
-	return err == nil && string(data) == string(f.Data)
-}
-
 // approve is the command line of the same name.
 func approve(args []string, stdout, stderr io.Writer) int {
 	f := flags{given: map[string]bool{}}

@@ -21,7 +21,7 @@ import (
 
 func TestTheProfileOfTheDemoIsWhatThePlantHas(t *testing.T) {
 	t.Parallel()
-	m, err := demoBus()
+	m, err := demoBus("")
 	require.NoError(t, err)
 	at := map[string]string{}
 	for _, p := range points {

@@ -260,6 +260,9 @@ func resume(f *flags, was *runner.Remains, stderr io.Writer) (*job, error) {
 			}
 		}
 	}
+	if err := f.sameWiring(b); err != nil {
+		return nil, err
+	}
 	for _, one := range [...][3]string{{"size", f.size, b.Size.String()}, {"operator", f.operator, b.Operator}, {"seed", fmt.Sprint(f.seed), fmt.Sprint(b.Seed)}} {
 		if f.given[one[0]] && one[1] != one[2] {
 			return nil, refuse(one[0], one[0]+" "+one[2])

@@ -4,6 +4,8 @@
 //	go run ./examples/controller    again, when it was killed: the batch goes on
 //	go run ./examples/controller -virtual    the same batch with the clock as an input, at once
 //	go run ./examples/controller -virtual -dry    without driving one output; what would be written, and when, is a file beside the package
+//	go run ./examples/controller -bus opcua    its plant reached by OPC UA, signed and encrypted, instead of Modbus
+//	go run ./examples/controller -scale    its load cell with an indicator of its own, on an RS-232 line (Linux)
 //	go run ./examples/controller -recipe FILE ...    another recipe; approve it first, or say -unapproved
 //	go run ./examples/controller approve ...    approve and publish recipe, map and calibration
 //	go run ./examples/controller activate ...    have batches use them that name no files
@@ -41,8 +43,9 @@
 // It wires what the packages offer and holds no logic of a batch: files and flags (this file); which batch runs (choose.go), and
 // the run (control.go); approval (approval.go), the versions in use (versions.go) and their journal (device.go), its signatures
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
-// that they lie on (medium.go); a board with real devices (board.go), or the plant, a process of its own (plant.go, plant_device.go) at
-// the far end of a wire (wire.go); cuts of its power (power.go), references of the wall clock (time.go), what is asked of the system
+// that they lie on (medium.go); a board with real devices (board.go), or the plant, a process of its own (plant.go) that is a Modbus
+// device (plant_device.go), an OPC UA server (plant_opcua.go) and a scale (plant_scale.go) at the far end of wires (wire.go, drivers.go)
+// that are chosen (wiring.go); cuts of its power (power.go), references of the wall clock (time.go), what is asked of the system
 // (realtime.go), fault scripts (faults.go), and overrides and dry runs (override.go); what a person sees as lines (view.go, news.go) or
 // on a terminal (live.go).
 package main
@@ -91,7 +94,8 @@ type flags struct {
 	given                                               map[string]bool // the flags that stand on the command line
 	scripted                                            map[uint32]bool // prompts, by number, that the fault script answers
 	dev                                                 *device         // nil: nobody has asked for it yet; see flags.device
-	board                                               string
+	board, bus                                          string
+	scale                                               bool
 	station                                             *station // nil: nobody has asked for it yet; see flags.onBoard
 }
 
@@ -137,6 +141,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.BoolVar(&f.virtual, "virtual", false, "run in virtual time: the clock is an input, and the batch takes no time")
 	set.IntVar(&f.speed, "speed", 1, "run the clock and the plant `N` times as fast, 1 to 1000; what a busy machine does not keep up with goes STALE")
 	f.clocks(set)
+	f.wires(set)
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
@@ -217,6 +222,8 @@ func (f *flags) wrong(rest []string) string {
 		return "-board and -fram: the board file names the chip, which no file stands in for; leave out -fram"
 	case f.board != "" && (f.virtual || f.speed != 1 || f.powercut > 0 || f.given["seed"]):
 		return "-board: -virtual, -dry, -speed, -powercut and -seed are of the simulated plant; leave them out, or -board"
+	case f.miswired() != "":
+		return f.miswired()
 	case f.virtual && f.prompt:
 		return "-prompt and -virtual: virtual time waits for nobody; leave one out"
 	}
@@ -227,7 +234,7 @@ func (f *flags) wrong(rest []string) string {
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
 		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time,
-		"historian": f.historian, "board": f.board} {
+		"historian": f.historian, "board": f.board, "bus": f.bus} {
 		if f.given[name] && value == "" {
 			return name
 		}
@@ -238,13 +245,17 @@ func (f *flags) empty() string {
 // hostFS opens any path of the host, so that recipe and map may lie in different places; "demo:" is the built-in demo, and "active:"
 // what is active.
 type hostFS struct {
+	wiring string            // the ending of the tag map in whose place bus.yaml of the demo is asked for
 	active map[string]string // where an active version lies, by its name below active:; "" is the calibration, whatever its map calls it
 }
 
 // Open opens a file of the host, of the demo, or of what is active.
 func (h hostFS) Open(name string) (fs.File, error) {
 	if rest, ok := strings.CutPrefix(name, "demo:"); ok {
-		return demo.Open("demo/" + strings.TrimPrefix(rest, "/"))
+		if rest = strings.TrimPrefix(rest, "/"); rest == "bus.yaml" {
+			rest = "bus" + h.wiring + ".yaml"
+		}
+		return demo.Open("demo/" + rest)
 	}
 	if rest, ok := strings.CutPrefix(name, prefixActive); ok {
 		rest = strings.TrimPrefix(rest, "/")

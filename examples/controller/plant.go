@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/batchkit/batchkit/fieldbus"
@@ -28,6 +29,7 @@ const (
 	fileLog   = "log"   // what it had to say
 	fileLock  = "lock"  // held by the process of the plant
 	fileUser  = "user"  // held by the controller that uses it
+	fileScale = "scale" // the line of the scale, while the plant lives: a link to a pseudo terminal
 )
 
 // keepEvery is the time between two states on the disk.
@@ -39,6 +41,8 @@ type address struct {
 	Pid     int    `json:"pid"`
 	Seed    uint64 `json:"seed"`
 	Speed   int    `json:"speed"`
+	OPCUA   string `json:"opcua,omitempty"` // endpoint of its OPC UA server
+	Scale   bool   `json:"scale,omitempty"` // its load cell has an indicator on a line of its own
 }
 
 // plantFlags are the command line of a plant.
@@ -47,6 +51,8 @@ type plantFlags struct {
 	seed        uint64
 	speed       int
 	fresh       bool
+	opcua       bool // it has an OPC UA server, beside Modbus
+	scale       bool // its load cell has an indicator on a line of its own, too
 	linger      time.Duration
 	bus         *fieldbus.TagMap // of the controller; nil: that of the demo
 }
@@ -56,6 +62,12 @@ func (f *plantFlags) args() []string {
 	a := []string{"plant", "-dir", f.dir, "-seed", fmt.Sprint(f.seed), "-speed", fmt.Sprint(f.speed), "-linger", f.linger.String()}
 	if f.fresh {
 		a = append(a, "-fresh")
+	}
+	if f.opcua {
+		a = append(a, "-opcua")
+	}
+	if f.scale {
+		a = append(a, "-scale")
 	}
 	if f.faults != "" {
 		a = append(a, "-faults", f.faults)
@@ -72,6 +84,8 @@ func plant(ctx context.Context, args []string, stderr io.Writer) int {
 	set.IntVar(&f.speed, "speed", 1, "run the plant `N` times as fast")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`; times count from the first request")
 	set.BoolVar(&f.fresh, "fresh", false, "begin with an empty tank, whatever state lies in DIR")
+	set.BoolVar(&f.opcua, "opcua", false, "be an OPC UA server, too, for the controller whose certificate lies in DIR")
+	set.BoolVar(&f.scale, "scale", false, "have an indicator of the load cell, too, on a pseudo terminal to which a link in DIR leads")
 	set.DurationVar(&f.linger, "linger", time.Minute, "`TIME` without a request after which the plant ends")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -122,6 +136,12 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 	defer end()
 	b := newBoard(ctx, p, clock, wrong, end)
 	b.lock, b.home = lock, home
+	where := address{Pid: os.Getpid(), Seed: f.seed, Speed: f.speed}
+	stop, err := b.besides(f, &where)
+	defer func() { end(); err = errors.Join(err, stop()) }()
+	if err != nil {
+		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
+	}
 	s, err := server.Serve("127.0.0.1:0", b)
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
@@ -133,7 +153,8 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 			_ = home.Remove(fileAddr)
 		}
 	}()
-	at, err := json.Marshal(address{Address: s.Addr(), Pid: os.Getpid(), Seed: f.seed, Speed: f.speed})
+	where.Address = s.Addr()
+	at, err := json.Marshal(where)
 	if err == nil {
 		err = replaceFile(home, fileAddr, at)
 	}
@@ -141,6 +162,30 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}
 	return b.keep(f)
+}
+
+// besides has the plant be an OPC UA server and have an indicator on a line of its own, where that is wanted, and says where. Stop waits
+// until both have ended, after the plant's context has.
+func (b *board) besides(f *plantFlags, at *address) (stop func() error, err error) {
+	var wait sync.WaitGroup
+	var errs [2]error
+	stop = func() error { wait.Wait(); return errors.Join(errs[:]...) }
+	if f.scale {
+		if b.scale, err = newIndicator(b, b.home); err != nil {
+			return stop, err
+		}
+		at.Scale = true
+		wait.Go(func() { errs[0] = b.scale.run() })
+	}
+	if f.opcua {
+		u, err := newFace(b, f)
+		if err != nil {
+			return stop, err
+		}
+		at.OPCUA = u.endpoint()
+		wait.Go(func() { errs[1] = u.run() })
+	}
+	return stop, nil
 }
 
 // loadState gives a plant the state of its directory.

@@ -20,6 +20,7 @@ import (
 // spot is where the plant has a channel.
 type spot struct {
 	Channel string
+	Name    string // as OPC UA shows it
 	Table   server.Table
 	Address uint16
 	Words   int // registers; 0: one coil or register
@@ -29,33 +30,34 @@ type spot struct {
 // points is the plant's end of the wire: coils for the digital outputs, a holding register for the set point, input registers for all
 // else. The controller's end is the device profile, demo/plc.yaml.
 var points = []spot{
-	{Channel: "do/1", Table: server.Coil, Address: 0, Form: tag.Bool},
-	{Channel: "do/2", Table: server.Coil, Address: 1, Form: tag.Bool},
-	{Channel: "do/3", Table: server.Coil, Address: 2, Form: tag.Bool},
-	{Channel: "do/4", Table: server.Coil, Address: 3, Form: tag.Bool},
-	{Channel: "do/5", Table: server.Coil, Address: 4, Form: tag.Bool},
-	{Channel: "do/6", Table: server.Coil, Address: 5, Form: tag.Bool},
-	{Channel: "do/7", Table: server.Coil, Address: 6, Form: tag.Bool},
-	{Channel: "do/8", Table: server.Coil, Address: 7, Form: tag.Bool},
-	{Channel: "ao/1", Table: server.Holding, Address: 0, Form: tag.Int},
-	{Channel: "ctr/1", Table: server.Input, Address: 0, Words: 2, Form: tag.Int},
-	{Channel: "ctr/2", Table: server.Input, Address: 2, Words: 2, Form: tag.Int},
-	{Channel: "tot/1", Table: server.Input, Address: 4, Words: 2, Form: tag.Int},
-	{Channel: "tot/2", Table: server.Input, Address: 6, Words: 2, Form: tag.Int},
-	{Channel: "ai/1", Table: server.Input, Address: 8, Words: 2, Form: tag.Float32},
-	{Channel: "ai/2", Table: server.Input, Address: 10, Words: 2, Form: tag.Float32},
-	{Channel: "ai/4", Table: server.Input, Address: 12, Words: 2, Form: tag.Float32},
-	{Channel: "ai/5", Table: server.Input, Address: 14, Words: 2, Form: tag.Int},
-	{Channel: "ai/3", Table: server.Input, Address: 16, Words: 1, Form: tag.Int},
-	{Channel: "di/1", Table: server.Input, Address: 17, Words: 1, Form: tag.Bool},
-	{Channel: "di/2", Table: server.Input, Address: 18, Words: 1, Form: tag.Bool},
-	{Channel: "di/3", Table: server.Input, Address: 19, Words: 1, Form: tag.Bool},
-	{Channel: "di/4", Table: server.Input, Address: 20, Words: 1, Form: tag.Bool},
-	{Channel: "di/5", Table: server.Input, Address: 21, Words: 1, Form: tag.Bool},
+	{Channel: "do/1", Name: "valve_a_coarse", Table: server.Coil, Address: 0, Form: tag.Bool},
+	{Channel: "do/2", Name: "valve_a_fine", Table: server.Coil, Address: 1, Form: tag.Bool},
+	{Channel: "do/3", Name: "valve_b_coarse", Table: server.Coil, Address: 2, Form: tag.Bool},
+	{Channel: "do/4", Name: "valve_b_fine", Table: server.Coil, Address: 3, Form: tag.Bool},
+	{Channel: "do/5", Name: "heater", Table: server.Coil, Address: 4, Form: tag.Bool},
+	{Channel: "do/6", Name: "agitator", Table: server.Coil, Address: 5, Form: tag.Bool},
+	{Channel: "do/7", Name: "drain", Table: server.Coil, Address: 6, Form: tag.Bool},
+	{Channel: "do/8", Name: "horn", Table: server.Coil, Address: 7, Form: tag.Bool},
+	{Channel: "ao/1", Name: "temperature_set", Table: server.Holding, Address: 0, Form: tag.Int},
+	{Channel: "ctr/1", Name: "pulses_a", Table: server.Input, Address: 0, Words: 2, Form: tag.Int},
+	{Channel: "ctr/2", Name: "pulses_b", Table: server.Input, Address: 2, Words: 2, Form: tag.Int},
+	{Channel: "tot/1", Name: "total_a", Table: server.Input, Address: 4, Words: 2, Form: tag.Int},
+	{Channel: "tot/2", Name: "total_b", Table: server.Input, Address: 6, Words: 2, Form: tag.Int},
+	{Channel: "ai/1", Name: "flow_a", Table: server.Input, Address: 8, Words: 2, Form: tag.Float32},
+	{Channel: "ai/2", Name: "flow_b", Table: server.Input, Address: 10, Words: 2, Form: tag.Float32},
+	{Channel: "ai/4", Name: "temperature", Table: server.Input, Address: 12, Words: 2, Form: tag.Float32},
+	{Channel: "ai/5", Name: "weight", Table: server.Input, Address: 14, Words: 2, Form: tag.Int},
+	{Channel: "ai/3", Name: "level", Table: server.Input, Address: 16, Words: 1, Form: tag.Int},
+	{Channel: "di/1", Name: "valve_a_open", Table: server.Input, Address: 17, Words: 1, Form: tag.Bool},
+	{Channel: "di/2", Name: "valve_b_open", Table: server.Input, Address: 18, Words: 1, Form: tag.Bool},
+	{Channel: "di/3", Name: "drain_open", Table: server.Input, Address: 19, Words: 1, Form: tag.Bool},
+	{Channel: "di/4", Name: "safety_healthy", Table: server.Input, Address: 20, Words: 1, Form: tag.Bool},
+	{Channel: "di/5", Name: "agitator_turns", Table: server.Input, Address: 21, Words: 1, Form: tag.Bool},
 }
 
 // What the device has beside its channels.
 const (
+	coilCable = 97  // written 1: the line of the scale is unplugged; 0: it is plugged in
 	coilEnd   = 98  // written 1: the process of the plant keeps its state and ends
 	coilPower = 99  // written 1: the power of the board is cut, and comes back after darkness
 	regTruth  = 100 // input registers: ug through meters A and B since the plant was new, four words each
@@ -79,8 +81,9 @@ type board struct {
 	first   sync.Once
 	asked   atomic.Bool // since this was last looked at
 	end     func()
-	lock    *os.File // of its process
-	home    *os.Root // where it keeps its state
+	lock    *os.File   // of its process
+	home    *os.Root   // where it keeps its state
+	scale   *indicator // of its load cell; nil: the board itself reads that alone
 	channel map[server.Table]map[uint16]*spot
 }
 
@@ -106,13 +109,13 @@ func (b *board) begin() {
 }
 
 // live advances the plant to now, and waits as long as it is silent.
-func (b *board) live() error {
+func (b *board) live(ctx context.Context) error {
 	for {
 		b.plant.Advance(b.clock.Now(), func(tag.Raw) {})
 		if b.plant.Awake() {
 			return nil
 		}
-		if err := b.clock.Wait(b.ctx, b.clock.Now()+10_000_000); err != nil {
+		if err := b.clock.Wait(ctx, b.clock.Now()+10_000_000); err != nil {
 			return err
 		}
 	}
@@ -121,7 +124,7 @@ func (b *board) live() error {
 // Read implements server.Model.
 func (b *board) Read(r server.Request, out []uint16) error {
 	b.begin()
-	if err := b.live(); err != nil {
+	if err := b.live(b.ctx); err != nil {
 		return err
 	}
 	if r.Table == server.Input && r.Address >= regTruth {
@@ -166,6 +169,12 @@ func (b *board) truth(at uint16, out []uint16) error {
 // Write implements server.Model.
 func (b *board) Write(r server.Request, values []uint16) error {
 	b.begin()
+	if r.Table == server.Coil && len(values) == 1 && r.Address == coilCable && b.scale != nil {
+		if err := b.scale.plug(values[0] == 0); err != nil {
+			return busy
+		}
+		return nil
+	}
 	if r.Table == server.Coil && len(values) == 1 && values[0] == 1 {
 		switch r.Address {
 		case coilEnd:
@@ -182,7 +191,7 @@ func (b *board) Write(r server.Request, values []uint16) error {
 	}
 	for i, v := range values {
 		p, _ := b.output(r, i, v)
-		if err := b.live(); err != nil {
+		if err := b.live(b.ctx); err != nil {
 			return err
 		}
 		// It returns when the device has confirmed.

@@ -74,7 +74,7 @@ const prefixActive = "active:"
 // plan reads what the command line names. In place of a file that it does not name stands the active version, and where there is
 // none the demo's.
 func (f *flags) plan(stderr io.Writer) (*batch.Plan, error) {
-	host := hostFS{}
+	host := hostFS{wiring: f.wiring()}
 	recipeID, byRecipe := strings.CutPrefix(f.recipe, prefixActive)
 	mapID, byMap := strings.CutPrefix(f.mapping, prefixActive)
 	if f.recipe != "" && !byRecipe && f.mapping != "" && !byMap {
@@ -97,6 +97,9 @@ func (f *flags) plan(stderr io.Writer) (*batch.Plan, error) {
 		}
 	}
 	if strings.HasPrefix(mapFile, prefixActive) {
+		if which := f.rewired(); which != "" {
+			return nil, fmt.Errorf("controller: %s: a map is active, and its tag map says how its devices are reached; say -map demo:map.yaml, or leave it out", which)
+		}
 		if _, err = d.pick(host, "calibration", "", "-map"); err == nil {
 			err = d.pickBus(host, mapFile)
 		}

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batchkit/batchkit/fieldbus"
-	busline "github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap"
@@ -36,17 +34,23 @@ const (
 
 // wire is a plant in a process of its own, as a board.
 type wire struct {
-	*busline.Line
+	tag.Port
 	at   address
 	user io.Closer // the lock of who uses the plant
 }
+
+// Unwrap gives the port over its devices.
+func (w *wire) Unwrap() tag.Port { return w.Port }
 
 // Close lets others use the plant.
 func (w *wire) Close() error { return w.user.Close() }
 
 // connect makes sure that the plant of f runs, and reaches it. A plant that lives goes on; where it cannot be the one that is
-// wanted - a fresh one, another speed, a script of faults - it ends first.
+// wanted - a fresh one, another speed, a script of faults, a wire that it has not - it ends first.
 func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, error) {
+	if err := f.wants(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(f.dir, 0o750); err != nil {
 		return nil, fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}
@@ -55,47 +59,19 @@ func connect(ctx context.Context, f *plantFlags, clock timebase.Clock) (*wire, e
 		return nil, err
 	}
 	w := &wire{user: user}
-	if w.at, err = reachPlant(ctx, f); err == nil {
-		w.Line, err = lineTo(w.at.Address, f.bus, f.seed, clock)
+	if f.opcua {
+		err = introduce(f.dir)
+	}
+	if err == nil {
+		w.at, err = reachPlant(ctx, f)
+	}
+	if err == nil {
+		w.Port, err = portTo(w.at, f, clock)
 	}
 	if err != nil {
 		return nil, errors.Join(err, user.Close())
 	}
 	return w, nil
-}
-
-// lineTo is a line with the one device of a tag map on it, at an address; nil is the map of the demo.
-func lineTo(addr string, m *fieldbus.TagMap, seed uint64, clock timebase.Clock) (*busline.Line, error) {
-	if m == nil {
-		var err error
-		if m, err = demoBus(); err != nil {
-			return nil, err
-		}
-	}
-	if len(m.Devices) != 1 {
-		return nil, fmt.Errorf("controller: tag map %s has %d devices, and the plant is one; leave out the others", m.ID, len(m.Devices))
-	}
-	d, err := modbus.NewDevice(&m.Devices[0], nil)
-	if err != nil {
-		return nil, err
-	}
-	at := busline.Attached{Device: m.Devices[0].Name, Driver: d, Endpoints: []string{"tcp://" + addr}}
-	return busline.New(m, []busline.Attached{at}, &busline.Options{Clock: clock, Seed: seed})
-}
-
-// demoBus is the tag map of the demo, with its profile.
-func demoBus() (*fieldbus.TagMap, error) {
-	src, err := demo.ReadFile("demo/bus.yaml")
-	if err != nil {
-		return nil, err
-	}
-	return fieldbus.ParseTagMap("bus.yaml", src, func(name string) (*fieldbus.Profile, error) {
-		src, err := demo.ReadFile("demo/" + name)
-		if err != nil {
-			return nil, err
-		}
-		return fieldbus.ParseProfile(name, src)
-	})
 }
 
 // usePlant takes the lock of who uses the plant in a directory.
@@ -120,7 +96,7 @@ func reachPlant(ctx context.Context, f *plantFlags) (address, error) {
 		return at, fmt.Errorf("controller: the plant in %s runs with seed %d and the batch with seed %d: it is not the plant of this batch; give another -out",
 			f.dir, at.Seed, f.seed)
 	}
-	if living && !f.fresh && f.faults == "" && at.Speed == f.speed {
+	if living && !f.fresh && f.faults == "" && at.Speed == f.speed && (at.OPCUA != "" || !f.opcua) && (at.Scale || !f.scale) {
 		return at, nil
 	}
 	if living {
@@ -260,11 +236,16 @@ func endPlant(ctx context.Context, dir string) error {
 
 // switchOn switches a coil of a plant on.
 func switchOn(ctx context.Context, at address, coil uint16) error {
+	return switchTo(ctx, at, coil, true)
+}
+
+// switchTo switches a coil of a plant on or off.
+func switchTo(ctx context.Context, at address, coil uint16, on bool) error {
 	c, err := modbus.Dial(ctx, at.Address, &modbus.Options{Timeout: 2 * time.Second})
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.WriteCoil(ctx, 0, coil, true), c.Close())
+	return errors.Join(c.WriteCoil(ctx, 0, coil, on), c.Close())
 }
 
 // unsafe names the outputs that the plant does not read back at their safe values; those that cannot be read are among them.

@@ -432,7 +432,7 @@ func late(t *testing.T, script string, hold func(opened, read int) time.Duration
 	ended := make(chan error, 1)
 	go func() { ended <- relay.Run(ctx) }()
 	defer func() { stop(); require.NoError(t, <-ended) }()
-	port, err := lineTo(relay.Addr(), nil, 1, clock)
+	port, err := portTo(address{Address: relay.Addr()}, &plantFlags{seed: 1}, clock)
 	require.NoError(t, err)
 	schedule, _, err := faults(script, j.b.Plan.Recipe, sim.NewPlant(1), map[uint32]bool{})
 	require.NoError(t, err)
