@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 // plant is a server that runs: where, and the file of its certificate.
 type plant struct{ endpoint, certificate string }
 
-// served starts testdata/browse.js with a space, and ends it with the test.
-func served(t testing.TB, space string, count int) plant {
+// served starts testdata/browse.js with a number of variables in one folder, and ends it with the test.
+func served(t testing.TB, count int) plant {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	roots, err2 := exec.Command("npm", "root", "-g").Output()
@@ -33,7 +34,7 @@ func served(t testing.TB, space string, count int) plant {
 	port := l.Addr().(*net.TCPAddr).Port
 	require.NoError(t, l.Close())
 	home := t.TempDir()
-	cmd := exec.Command(node, filepath.Join("testdata", "browse.js"), strconv.Itoa(port), filepath.Join(home, "pki"), space, strconv.Itoa(count))
+	cmd := exec.Command(node, filepath.Join("testdata", "browse.js"), strconv.Itoa(port), filepath.Join(home, "pki"), strconv.Itoa(count))
 	cmd.Env = append(os.Environ(), "NODE_PATH="+root, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -69,13 +70,14 @@ func (p plant) known(t testing.TB, policy Policy) *DeviceOptions {
 	require.NoError(t, err)
 	trust, err := NewTrust(der)
 	require.NoError(t, err)
-	return &DeviceOptions{Policy: policy, Identity: ourIdentity(t), Trust: trust}
+	return &DeviceOptions{Policy: policy, Identity: ourIdentity(), Trust: trust}
 }
 
-// ourIdentity makes an identity for a test.
-func ourIdentity(t testing.TB) *Identity {
-	t.Helper()
+// ourIdentity is who the tests are.
+var ourIdentity = sync.OnceValue(func() *Identity {
 	id, err := NewIdentity("test", "urn:batchkit:test:client", []string{"localhost"}, time.Now(), time.Now().Add(time.Hour))
-	require.NoError(t, err)
+	if err != nil {
+		panic(err)
+	}
 	return id
-}
+})

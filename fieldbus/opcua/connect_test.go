@@ -9,8 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestASessionHasThePolicyThatWasAskedFor(t *testing.T) {
-	p := served(t, "plant", 0)
+// policies is the claim that a session has the policy that was asked for, and that no other is made.
+func policies(t *testing.T, p plant) {
+	stranger, err := NewTrust(ourIdentity().Certificate)
+	require.NoError(t, err)
 	for policy := range Policy(len(policyNames)) {
 		o := p.known(t, policy)
 		if policy == None {
@@ -32,15 +34,13 @@ func TestASessionHasThePolicyThatWasAskedFor(t *testing.T) {
 		o.Password = "wrong"
 		_, err = connect(t.Context(), p.endpoint, o)
 		require.ErrorContains(t, err, `it does not let user "op" in`, policy)
-		stranger := ourIdentity(t)
-		o.Trust, err = NewTrust(stranger.Certificate)
-		require.NoError(t, err)
+		o.Trust = stranger
 		_, err = connect(t.Context(), p.endpoint, o)
 		require.ErrorContains(t, err, "is neither trusted nor signed by an authority that is")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := connect(ctx, p.endpoint, nil)
+	_, err = connect(ctx, p.endpoint, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 

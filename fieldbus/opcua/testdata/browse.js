@@ -1,12 +1,12 @@
-// An OPC UA server with an address space to be browsed: node browse.js PORT PKI SPACE [COUNT]
+// An OPC UA server with an address space to be browsed: node browse.js PORT PKI COUNT
 //
-// SPACE is "plant": one of everything, "many": COUNT variables beneath one folder. It prints "ready" when it serves, and the file of its
-// certificate. The user is op with the password secret. PKI is a directory of its own, for certificates.
+// It has a reactor with one variable of each kind, and COUNT variables beneath one folder. It prints "ready" and the file of its
+// certificate when it serves. The user is op with the password secret. PKI is a directory of its own, for certificates.
 'use strict';
 const { OPCUAServer, OPCUACertificateManager, MessageSecurityMode, SecurityPolicy, DataType, VariantArrayType, StatusCodes,
   standardUnits, makeEUInformation } = require('node-opcua');
 
-const [port, pki, space, count] = process.argv.slice(2);
+const [port, pki, count] = process.argv.slice(2);
 
 function plant(addressSpace, ns) {
   const objects = addressSpace.rootFolder.objects;
@@ -17,7 +17,7 @@ function plant(addressSpace, ns) {
   const reactor = folder(objects, 'Reactor 1', 'R1');
   const analog = (name, id, unit, more) => ns.addAnalogDataItem({ componentOf: reactor, browseName: name, nodeId: id, dataType: 'Double',
     engineeringUnitsRange: { low: 0, high: 100 }, engineeringUnits: unit, value: { dataType: DataType.Double, value: 1.5 }, ...more });
-  analog('Level', 's=R1.Level', standardUnits.litre, { description: 'Level of the vessel', accessLevel: 'CurrentRead', userAccessLevel: 'CurrentRead' });
+  analog('Level', 's=R1.Level', makeEUInformation('LTR', 'L', 'litre'), { description: 'Level of the vessel', accessLevel: 'CurrentRead', userAccessLevel: 'CurrentRead' });
   analog('Temperature', 's=R1.Temp', standardUnits.degree_celsius, {});
   analog('Mass', 's=R1.Mass', makeEUInformation('KGM', 'kg', 'kilogram'), {});
   analog('Odd', 's=R1.Odd', makeEUInformation('A1', 'furlong', 'a unit that nobody has'), {});
@@ -29,6 +29,7 @@ function plant(addressSpace, ns) {
   value(valves, 'Small', 'i=5002', DataType.Int16, -3, {});
   value(valves, 'Byte', 'i=5003', DataType.Byte, 3, {});
   value(valves, 'Big', 'g=00000000-0000-0000-0000-00000000ABCD', DataType.UInt64, [0, 9], {});
+  value(valves, 'null', 's=R1.null', DataType.Int64, [0, 9], {});
   value(valves, 'Opaque', 'b=AQIDBA==', DataType.Int32, 4, {});
   value(valves, 'Serial', 's=R1.Serial', DataType.String, 'A-1002', {});
   value(valves, 'Made', 's=R1.Made', DataType.DateTime, new Date(0), {});
@@ -61,7 +62,8 @@ function many(addressSpace, ns) {
     userManager: { isValidUser: (user, password) => user === 'op' && password === 'secret' } });
   await server.initialize();
   const addressSpace = server.engine.addressSpace;
-  ({ plant, many })[space](addressSpace, addressSpace.getOwnNamespace());
+  plant(addressSpace, addressSpace.getOwnNamespace());
+  many(addressSpace, addressSpace.getOwnNamespace());
   await server.start();
   console.log('ready ' + server.certificateFile);
 })().catch((e) => { console.error(e); process.exit(1); });
