@@ -129,7 +129,7 @@ func (c *checked) groups() {
 		return
 	}
 	c.Check(promise, "find each value by the address of its own point, not by the order of the list", func() error {
-		same := func(at []int) error {
+		reads := func(at []int) error {
 			var points []*fieldbus.Point
 			for _, i := range at {
 				points = append(points, c.opt.Points[i])
@@ -139,7 +139,7 @@ func (c *checked) groups() {
 				return err
 			}
 			for k, i := range at {
-				if out[k] != c.steady[i] {
+				if !same(out[k], c.steady[i]) {
 					return fmt.Errorf("%q reads %#x, %v, among %d points, and was %#x, %v", points[k].Name, out[k].Bits, out[k].Quality,
 						len(at), c.steady[i].Bits, c.steady[i].Quality)
 				}
@@ -152,11 +152,11 @@ func (c *checked) groups() {
 			if i%2 == 0 {
 				even = append(even, i)
 			}
-			if err := same([]int{i}); err != nil {
+			if err := reads([]int{i}); err != nil {
 				return err
 			}
 		}
-		return errors.Join(same(reversed), same(even))
+		return errors.Join(reads(reversed), reads(even))
 	})
 }
 

@@ -1,0 +1,412 @@
+// Channel: a connection with its secure channel (OPC UA part 6): messages in chunks, signed and encrypted, and the renewal of keys.
+
+package opcua
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+	"github.com/gopcua/opcua/uapolicy"
+)
+
+// Limits of what travels. Both sides are held to them.
+const (
+	maxChunk   = 65_535
+	minChunk   = 8192 // part 6 (7.1.2.3): less no server may ask for
+	maxChunks  = 64
+	maxMessage = 1 << 20
+	headSize   = 12 // message type, chunk type, size, channel
+	seqSize    = 8  // sequence number, request
+)
+
+// Life of the keys of a channel: what is asked for, and the shortest that is put up with.
+const (
+	keyLife    = time.Hour
+	minKeyLife = time.Second
+)
+
+// security is how a channel is secured. The zero value is not at all.
+type security struct {
+	policy Policy
+	own    *Identity
+	peer   []byte // DER of the server's certificate, which is trusted
+	key    *rsa.PublicKey
+}
+
+// uri gives the policy of part 7, and mode the mode.
+func (p Policy) uri() string {
+	return [...]string{ua.SecurityPolicyURINone, ua.SecurityPolicyURIBasic256Sha256, ua.SecurityPolicyURIBasic256Sha256,
+		ua.SecurityPolicyURIAes128Sha256RsaOaep, ua.SecurityPolicyURIAes256Sha256RsaPss}[p]
+}
+
+func (p Policy) mode() ua.MessageSecurityMode {
+	return [...]ua.MessageSecurityMode{ua.MessageSecurityModeNone, ua.MessageSecurityModeSign, ua.MessageSecurityModeSignAndEncrypt,
+		ua.MessageSecurityModeSignAndEncrypt, ua.MessageSecurityModeSignAndEncrypt}[p]
+}
+
+// asymmetric gives the algorithms of the keys in the certificates.
+func (s *security) asymmetric() (*uapolicy.EncryptionAlgorithm, error) {
+	if s.policy == None {
+		return uapolicy.Asymmetric(ua.SecurityPolicyURINone, nil, nil)
+	}
+	return uapolicy.Asymmetric(s.policy.uri(), s.own.Key, s.key)
+}
+
+// keys are those of one token of a channel.
+type keys struct {
+	token uint32
+	algo  *uapolicy.EncryptionAlgorithm
+	until time.Time // no message is taken by them after it
+}
+
+// channel is a connection and its secure channel. Send is for any number of goroutines, receive for one.
+type channel struct {
+	conn net.Conn
+	in   *bufio.Reader
+	sec  security
+	asym *uapolicy.EncryptionAlgorithm
+	life time.Duration // of keys that is asked for
+	most int           // bytes of a chunk that the server takes
+
+	out  sync.Mutex // for what is sent
+	seq  uint32
+	last uint32 // request
+	send keys
+	buf  []byte
+
+	mu     sync.Mutex // for what is received by
+	taken  [2]keys    // the newest first
+	id     uint32
+	renew  time.Time // when new keys are due
+	nonce  []byte    // of the OpenSecureChannel under way
+	asking bool      // for new keys
+	opened bool
+
+	// Of who receives.
+	got    uint32
+	begun  bool
+	frame  []byte
+	whole  []byte // chunks of a message that is not complete
+	chunks int
+	of     uint32 // its request
+}
+
+// dial connects and says hello. Ctx ends it.
+func dial(ctx context.Context, addr, endpoint string, sec security) (ch *channel, err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if !stop() && err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			_ = conn.Close()
+		}
+	}()
+	ch = &channel{conn: conn, in: bufio.NewReaderSize(conn, maxChunk), sec: sec, life: keyLife}
+	if ch.asym, err = sec.asymmetric(); err != nil {
+		return nil, err
+	}
+	hello := binary.LittleEndian.AppendUint32([]byte("HELF"), uint32(32+len(endpoint)))
+	for _, n := range [...]uint32{0, maxChunk, maxChunk, maxMessage, maxChunks, uint32(len(endpoint))} {
+		hello = binary.LittleEndian.AppendUint32(hello, n)
+	}
+	if _, err = conn.Write(append(hello, endpoint...)); err != nil {
+		return nil, err
+	}
+	kind, b, err := ch.message()
+	if err != nil {
+		return nil, err
+	}
+	c := cursor{b: b[8:]}
+	c.take(4)
+	most := c.u32() // what it receives
+	if kind != "ACKF" || c.bad || most < minChunk {
+		return nil, fmt.Errorf("%w: to hello it says %q", errAnswer, kind)
+	}
+	ch.most = int(min(most, maxChunk))
+	return ch, nil
+}
+
+// heads are the chunks that there are behind hello.
+var heads = []string{"MSGF", "MSGC", "MSGA", "OPNF", "ACKF", "ERRF"}
+
+// message reads one chunk, head and all. It is valid until the next.
+func (ch *channel) message() (kind string, b []byte, err error) {
+	if ch.frame == nil {
+		ch.frame = make([]byte, maxChunk)
+	}
+	if _, err = io.ReadFull(ch.in, ch.frame[:8]); err != nil {
+		return "", nil, err
+	}
+	size := binary.LittleEndian.Uint32(ch.frame[4:])
+	for _, h := range heads {
+		if string(ch.frame[:4]) == h {
+			kind = h
+		}
+	}
+	switch {
+	case kind == "":
+		return "", nil, fmt.Errorf("%w: a message begins with %q", errAnswer, ch.frame[:4])
+	case size < headSize || size > maxChunk:
+		return "", nil, fmt.Errorf("%w: a message has %d bytes; %d to %d are taken", errAnswer, size, headSize, maxChunk)
+	}
+	if _, err = io.ReadFull(ch.in, ch.frame[8:size]); err != nil {
+		return "", nil, err
+	}
+	if kind == "ERRF" {
+		c := cursor{b: ch.frame[8:size]}
+		code := c.u32()
+		return "", nil, fmt.Errorf("the server ends the connection: %v, %.100q", ua.StatusCode(code), c.bytes())
+	}
+	return kind, ch.frame[:size], nil
+}
+
+// receive reads until a message is whole, and gives its request, its body, valid until the next, and whether it is an OpenSecureChannel.
+// A fault belongs to the request; any other error ends the connection.
+func (ch *channel) receive() (request uint32, body []byte, opn bool, err error) {
+	for {
+		kind, b, err := ch.message()
+		if err != nil {
+			return 0, nil, false, err
+		}
+		opn := kind == "OPNF"
+		var plain []byte
+		switch {
+		case kind == "ACKF":
+			return 0, nil, false, fmt.Errorf("%w: a second acknowledgement", errAnswer)
+		case opn:
+			plain, err = ch.openSealed(b)
+		default:
+			plain, err = ch.unseal(b)
+		}
+		if err != nil {
+			return 0, nil, false, err
+		}
+		c := cursor{b: plain}
+		seq, request := c.u32(), c.u32()
+		if c.bad {
+			return 0, nil, false, errAnswer
+		}
+		if err := ch.follows(seq); err != nil {
+			return 0, nil, false, err
+		}
+		if ch.chunks > 0 && (request != ch.of || opn) {
+			return 0, nil, false, fmt.Errorf("%w: chunks of two messages are mixed", errAnswer)
+		}
+		if kind == "MSGA" {
+			ch.whole, ch.chunks = ch.whole[:0], 0
+			return request, nil, false, fault(c.u32())
+		}
+		ch.of, ch.chunks = request, ch.chunks+1
+		if ch.chunks > maxChunks || len(ch.whole)+len(c.b) > maxMessage {
+			return 0, nil, false, fmt.Errorf("a message is longer than %d bytes or %d chunks; read fewer nodes at a time", maxMessage, maxChunks)
+		}
+		if kind == "MSGC" {
+			ch.whole = append(ch.whole, c.b...)
+			continue
+		}
+		body = c.b
+		if ch.chunks > 1 {
+			ch.whole = append(ch.whole, c.b...)
+			body = ch.whole
+		}
+		ch.whole, ch.chunks = ch.whole[:0], 0
+		return request, body, opn, nil
+	}
+}
+
+// follows holds a sequence number against the one before it: nothing is left out, doubled or played again.
+func (ch *channel) follows(seq uint32) error {
+	ok := !ch.begun || seq == ch.got+1 || ch.got > math.MaxUint32-1024 && seq < 1024
+	if !ok {
+		return fmt.Errorf("%w: sequence number %d after %d", errAnswer, seq, ch.got)
+	}
+	ch.got, ch.begun = seq, true
+	return nil
+}
+
+// openSealed opens an OpenSecureChannel: by the keys of the certificates, and from the server that was asked and no other.
+func (ch *channel) openSealed(b []byte) ([]byte, error) {
+	c := cursor{b: b[headSize:]}
+	uri, sender, thumb := c.bytes(), c.bytes(), c.bytes()
+	if c.bad || string(uri) != ch.sec.policy.uri() {
+		return nil, fmt.Errorf("%w: it opens a channel by policy %.100q and not %q", errAnswer, uri, ch.sec.policy.uri())
+	}
+	if ch.sec.policy == None {
+		return c.b, nil
+	}
+	own := sha1.Sum(ch.sec.own.Certificate)
+	if !bytes.HasPrefix(sender, ch.sec.peer) || !bytes.Equal(thumb, own[:]) {
+		return nil, fmt.Errorf("%w: the certificates of the channel are others than those it was asked for with", errAnswer)
+	}
+	return decrypted(ch.asym, b, len(b)-len(c.b), true, ch.sec.own.Key.Size() > 256)
+}
+
+// unseal opens a message by the keys of its token.
+func (ch *channel) unseal(b []byte) ([]byte, error) {
+	c := cursor{b: b[8:]}
+	id, token := c.u32(), c.u32()
+	ch.mu.Lock()
+	var with *keys
+	for i := range ch.taken {
+		if k := &ch.taken[i]; k.algo != nil && k.token == token && time.Now().Before(k.until) {
+			with = k
+			break
+		}
+	}
+	if with == &ch.taken[0] {
+		ch.taken[1] = keys{} // the server has taken to the new ones
+	}
+	known := id == ch.id
+	var algo *uapolicy.EncryptionAlgorithm
+	if with != nil {
+		algo = with.algo
+	}
+	ch.mu.Unlock()
+	if c.bad || !known || algo == nil {
+		return nil, fmt.Errorf("%w: it is of channel %d, token %d, which is not open", errAnswer, id, token)
+	}
+	if ch.sec.policy == None {
+		return c.b, nil
+	}
+	return decrypted(algo, b, headSize+4, ch.sec.policy != Basic256Sha256Sign, false)
+}
+
+// decrypted gives what stands in a message between its head and its signature, which must be right.
+func decrypted(algo *uapolicy.EncryptionAlgorithm, b []byte, head int, encrypted, long bool) ([]byte, error) {
+	errSecurity := fmt.Errorf("%w: a signature or its padding is wrong", errAnswer)
+	if encrypted {
+		if len(b) == head {
+			return nil, errSecurity
+		}
+		p, err := algo.Decrypt(b[head:])
+		if err != nil {
+			return nil, errSecurity
+		}
+		b = append(b[:head:head], p...)
+	}
+	end := len(b) - algo.RemoteSignatureLength()
+	if end < head+seqSize || algo.VerifySignature(b[:end], b[end:]) != nil {
+		return nil, errSecurity
+	}
+	if !encrypted {
+		return b[head:end], nil
+	}
+	pad := 1 + int(b[end-1])
+	if long {
+		pad = 2 + (int(b[end-2]) | int(b[end-1])<<8)
+	}
+	if end-pad < head+seqSize {
+		return nil, errSecurity
+	}
+	return b[head : end-pad], nil
+}
+
+// sealed signs and encrypts a message of which head bytes stay in the clear, and sets its size.
+func sealed(algo *uapolicy.EncryptionAlgorithm, b []byte, head int, encrypt, long bool) ([]byte, error) {
+	size := len(b) + algo.SignatureLength()
+	if encrypt {
+		block, extra := algo.PlaintextBlockSize(), 1
+		if long {
+			extra = 2
+		}
+		pad := 0
+		if over := (size - head + extra) % block; over > 0 {
+			pad = block - over
+		}
+		for range pad + 1 {
+			b = append(b, byte(pad))
+		}
+		if long {
+			b = append(b, byte(pad>>8))
+		}
+		size = head + (len(b)+algo.SignatureLength()-head)/block*algo.BlockSize()
+	}
+	binary.LittleEndian.PutUint32(b[4:], uint32(size))
+	signature, err := algo.Signature(b)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, signature...)
+	if !encrypt {
+		return b, nil
+	}
+	p, err := algo.Encrypt(b[head:])
+	if err != nil {
+		return nil, err
+	}
+	return append(b[:head], p...), nil
+}
+
+// request sends a message, MSG or CLO, in as many chunks as it takes, within a time. Sent tells whether all of it went.
+func (ch *channel) request(message string, number uint32, body []byte, within time.Duration) (sent bool, err error) {
+	ch.out.Lock()
+	defer ch.out.Unlock()
+	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return false, err
+	}
+	algo := ch.send.algo
+	room := ch.most - headSize - 4 - seqSize - algo.SignatureLength() - 2*32 // with padding
+	for first := true; first || len(body) > 0; first = false {
+		part := body[:min(room, len(body))]
+		body = body[len(part):]
+		flag := byte('F')
+		if len(body) > 0 {
+			flag = 'C'
+		}
+		b := append(append(ch.buf[:0], message...), flag)
+		b = binary.LittleEndian.AppendUint32(b, uint32(headSize+4+seqSize+len(part)))
+		b = binary.LittleEndian.AppendUint32(b, ch.id)
+		b = binary.LittleEndian.AppendUint32(b, ch.send.token)
+		b = binary.LittleEndian.AppendUint32(b, ch.nextSeq())
+		b = binary.LittleEndian.AppendUint32(b, number)
+		b = append(b, part...)
+		ch.buf = b[:0]
+		if ch.sec.policy != None {
+			if b, err = sealed(algo, b, headSize+4, ch.sec.policy != Basic256Sha256Sign, false); err != nil {
+				return false, err
+			}
+		}
+		if _, err = ch.conn.Write(b); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// nextSeq gives the next sequence number.
+func (ch *channel) nextSeq() uint32 {
+	if ch.seq++; ch.seq > math.MaxUint32-1024 {
+		ch.seq = 1
+	}
+	return ch.seq
+}
+
+// number gives the number of a request.
+func (ch *channel) number() uint32 {
+	ch.out.Lock()
+	defer ch.out.Unlock()
+	if ch.last++; ch.last == 0 {
+		ch.last = 1
+	}
+	return ch.last
+}
+
+// errNoKeys is why a channel is given up whose server gives keys that nobody can use.
+var errNoKeys = errors.New("the server gives keys that live less than a second")
