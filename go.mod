@@ -19,7 +19,4 @@ require (
 	golang.org/x/term v0.47.0
 )
 
-require (
-	github.com/gopcua/opcua v0.9.1 // indirect
-	golang.org/x/text v0.14.0 // indirect
-)
+require golang.org/x/text v0.14.0 // indirect

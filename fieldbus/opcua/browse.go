@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	gopcua "github.com/gopcua/opcua"
 	"github.com/gopcua/opcua/ua"
 
 	"github.com/batchkit/batchkit/fieldbus"
@@ -53,11 +52,14 @@ const (
 	browseNodes   = 20_000
 	browseDepth   = 24
 	browseTime    = 2 * time.Minute
+	browseWait    = 10 * time.Second // for one answer
+	browseLife    = time.Hour        // of the keys of its channel
 	mostNodes     = 200_000
 	mostDepth     = 100
 	mostGaps      = 100      // that are told one by one
 	mostBytes     = 32 << 20 // of names and node ids
 	mostID        = 4096     // bytes of a node id: more has none (part 3)
+	mostURIs      = 4096     // namespaces
 	mostName      = 64       // bytes of a name in a path
 	mostText      = 200      // bytes of a description
 	nodesPerCall  = 50       // that are browsed at a time
@@ -76,16 +78,22 @@ func Browse(ctx context.Context, endpoint string, d *DeviceOptions, o *BrowseOpt
 	if err != nil {
 		return nil, err
 	}
+	if d == nil {
+		d = &DeviceOptions{}
+	}
+	if err := d.valid(); err != nil {
+		return nil, fmt.Errorf("opcua: browse: %w", err)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.time, errTime)
 	defer cancel()
-	c, err := connect(ctx, endpoint, d)
+	s, err := enter(ctx, endpoint, "browse", d, browseWait, browseLife)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opcua: browse %.200s: %w", endpoint, err)
 	}
-	defer disconnect(c)
-	w.ask = asks(c)
-	if w.uris, err = namespaces(ctx, c); err != nil {
-		return nil, err
+	defer s.close()
+	w.ask = func(ctx context.Context, req ua.Request, use func(body []byte) error) error {
+		_, err := s.ask(ctx, browseWait, req, use)
+		return err
 	}
 	if err := w.all(ctx); err != nil {
 		return nil, fmt.Errorf("opcua: browse %s: %w", endpoint, err)
@@ -96,22 +104,8 @@ func Browse(ctx context.Context, endpoint string, d *DeviceOptions, o *BrowseOpt
 // errTime is why a Browse ends that has used up its time.
 var errTime = errors.New("the time for it is over")
 
-// asker sends one request and gives the answer. An error that is a ua.StatusCode is the server's.
-type asker func(ctx context.Context, req ua.Request) (ua.Response, error)
-
-// asks makes an asker of a client.
-func asks(c *gopcua.Client) asker {
-	return func(ctx context.Context, req ua.Request) (res ua.Response, err error) {
-		err = c.Send(ctx, req, func(r ua.Response) error {
-			res = r
-			return nil
-		})
-		if err == nil && res == nil {
-			err = ua.StatusBadUnknownResponse
-		}
-		return res, err
-	}
-}
+// asker sends one request and has use look at the answer, which is valid only there. An error that is a fault is the server's.
+type asker func(ctx context.Context, req ua.Request, use func(body []byte) error) error
 
 // newWalk makes a walk by options.
 func newWalk(endpoint string, o *BrowseOptions) (*walk, error) {
@@ -142,11 +136,13 @@ func newWalk(endpoint string, o *BrowseOptions) (*walk, error) {
 
 // all looks at everything.
 func (w *walk) all(ctx context.Context) error {
+	if err := w.limits(ctx); err != nil {
+		return err
+	}
 	root, err := w.begin()
 	if err != nil {
 		return err
 	}
-	w.limits(ctx)
 	err = w.levels(ctx, root)
 	if err == nil {
 		err = w.describe(ctx)
@@ -155,7 +151,10 @@ func (w *walk) all(ctx context.Context) error {
 		w.gap("the rest: it took longer than %s; give it more time, or a node to begin at", w.time)
 		return nil
 	}
-	return ended(ctx, err)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // survey gives what was found.

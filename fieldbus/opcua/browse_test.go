@@ -3,6 +3,11 @@
 package opcua
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +18,39 @@ import (
 	"github.com/batchkit/batchkit/internal/golden"
 )
 
-func TestAgainstNodeOPCUA(t *testing.T) {
-	p := served(t, 3000)
-	t.Run("a session has the policy that was asked for", func(t *testing.T) { policies(t, p) })
+func TestBrowseAgainstNodeOPCUA(t *testing.T) {
+	p := &browsable{peer: newPeer(t, t.TempDir())}
+	p.start(t)
 	t.Run("a server is browsed into a profile and a tag map", func(t *testing.T) { drafts(t, p) })
 	t.Run("a large server is browsed to its end, or it is said what is missing", func(t *testing.T) { large(t, p) })
 }
 
-func drafts(t *testing.T, p plant) {
-	const reactor = "nsu=urn:batchkit:test:server;s=R1"
-	s, err := Browse(t.Context(), p.endpoint, nil, &BrowseOptions{Node: reactor})
+// browsable is a node-opcua server with something to be found: testdata/browse.js.
+type browsable struct{ *peer }
+
+func (p *browsable) start(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command("node", "testdata/browse.js", fmt.Sprint(p.port), p.root, "3000")
+	cmd.Env = append(os.Environ(), append(p.env, "HOME="+p.root, "XDG_CONFIG_HOME="+p.root, "XDG_DATA_HOME="+p.root)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != "ready" {
+		t.Log(lines.Text())
+	}
+	require.Equal(t, "ready", lines.Text(), "the server did not come up")
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+}
+
+func drafts(t *testing.T, p *browsable) {
+	const reactor = "nsu=urn:batchkit:browse%3B100%25;s=R1"
+	s, err := Browse(t.Context(), p.endpoint(), nil, &BrowseOptions{Node: reactor})
 	require.NoError(t, err)
 	s.Endpoint = "opc.tcp://plc:4840/plant" // the port is another each time
 	profile, tagMap, err := s.Draft("PLC-1")
@@ -30,19 +58,24 @@ func drafts(t *testing.T, p plant) {
 	golden.Check(t, "testdata/draft_profile.golden", profile)
 	golden.Check(t, "testdata/draft_bus.golden", tagMap)
 
-	secure := p.known(t, Basic256Sha256)
+	secure := trusting(t, p.peer, Basic256Sha256)
 	secure.User, secure.Password = "op", "secret"
-	again, err := Browse(t.Context(), p.endpoint, secure, &BrowseOptions{Node: reactor})
+	again, err := Browse(t.Context(), p.endpoint(), secure, &BrowseOptions{Node: reactor})
 	require.NoError(t, err)
 	again.Endpoint = s.Endpoint
 	require.Equal(t, s, again)
-	_, err = Browse(t.Context(), p.endpoint, nil, &BrowseOptions{Node: "nsu=urn:elsewhere;s=R1"})
-	require.ErrorContains(t, err, `the server has no namespace "urn:elsewhere"`)
+	_, err = Browse(t.Context(), p.endpoint(), nil, &BrowseOptions{Node: "nsu=urn:elsewhere;s=R1"})
+	require.ErrorContains(t, err, `node "nsu=urn:elsewhere;s=R1": the server has no namespace "urn:elsewhere"`)
+	secure.Password = "wrong"
+	_, err = Browse(t.Context(), p.endpoint(), secure, nil)
+	require.ErrorContains(t, err, "BadUserAccessDenied")
+	_, err = Browse(t.Context(), p.endpoint(), &DeviceOptions{Policy: Basic256Sha256}, nil)
+	require.ErrorContains(t, err, "wants an Identity")
 }
 
-func large(t *testing.T, p plant) {
+func large(t *testing.T, p *browsable) {
 	begun := time.Now()
-	s, err := Browse(t.Context(), p.endpoint, nil, nil)
+	s, err := Browse(t.Context(), p.endpoint(), nil, nil)
 	require.NoError(t, err)
 	require.Len(t, s.Gaps, 1)
 	t.Logf("%d nodes in %s", s.Nodes, time.Since(begun))
@@ -61,11 +94,11 @@ func large(t *testing.T, p plant) {
 	require.NoError(t, err)
 	require.Greater(t, len(read.Points), 3000)
 
-	s, err = Browse(t.Context(), p.endpoint, nil, &BrowseOptions{Nodes: 100})
+	s, err = Browse(t.Context(), p.endpoint(), nil, &BrowseOptions{Nodes: 100})
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(s.Gaps, "\n"), "the rest: the server names more than the 100 nodes")
 	require.LessOrEqual(t, len(s.Variables), 100)
-	s, err = Browse(t.Context(), p.endpoint, nil, &BrowseOptions{Depth: 1})
+	s, err = Browse(t.Context(), p.endpoint(), nil, &BrowseOptions{Depth: 1})
 	require.NoError(t, err)
 	require.Empty(t, s.Variables)
 	require.Contains(t, strings.Join(s.Gaps, "\n"), "that lie deeper than 1 steps")

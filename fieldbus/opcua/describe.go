@@ -17,8 +17,8 @@ import (
 	"github.com/batchkit/batchkit/fieldbus"
 )
 
-// asked are the attributes that are read of each variable, in the order of facts.
-var asked = [...]ua.AttributeID{ua.AttributeIDDataType, ua.AttributeIDValueRank, ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel,
+// facets are the attributes that are read of each variable, in the order of facts.
+var facets = [...]ua.AttributeID{ua.AttributeIDDataType, ua.AttributeIDValueRank, ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel,
 	ua.AttributeIDDescription}
 
 // notAsked is why a variable is refused until it was asked what it is.
@@ -27,8 +27,8 @@ const notAsked = "it was not asked what it is, for want of time"
 // describe reads what every variable is, and then, of those that may be points, the value for a trial. What it has no time for is in the
 // Survey all the same, refused.
 func (w *walk) describe(ctx context.Context) (err error) {
-	slices.SortFunc(w.found, func(a, b *place) int { return cmp.Or(cmp.Compare(a.v.Path, b.v.Path), cmp.Compare(a.key, b.key)) })
-	group := max(1, w.perRead/(len(asked)+1))
+	slices.SortFunc(w.found, func(a, b *spot) int { return cmp.Or(cmp.Compare(a.v.Path, b.v.Path), cmp.Compare(a.key, b.key)) })
+	group := max(1, w.perRead/(len(facets)+1))
 	for part := range slices.Chunk(w.found, group) {
 		if err := w.facts(ctx, part); err != nil {
 			return err
@@ -41,10 +41,10 @@ func (w *walk) describe(ctx context.Context) (err error) {
 }
 
 // facts reads attributes and units of some variables.
-func (w *walk) facts(ctx context.Context, part []*place) error {
+func (w *walk) facts(ctx context.Context, part []*spot) error {
 	var nodes []*ua.ReadValueID
 	for _, p := range part {
-		for _, a := range asked {
+		for _, a := range facets {
 			nodes = append(nodes, &ua.ReadValueID{NodeID: p.id, AttributeID: a})
 		}
 		if p.unit != nil {
@@ -58,13 +58,10 @@ func (w *walk) facts(ctx context.Context, part []*place) error {
 	for _, p := range part {
 		p.v.Refused = ""
 		at, err := w.textOf(p.id)
-		if p.v.At = at; err == nil && !plainText(at) {
-			err = fmt.Errorf("its node id cannot stand in a profile: it is longer than %d bytes, or has spaces at an end or characters that are not visible",
-				fieldbus.MaxText)
-		}
-		p.judge(values[:len(asked)])
-		if values = values[len(asked):]; p.unit != nil {
-			p.measured(values[0])
+		p.v.At = at
+		p.judge(values[:len(facets)])
+		if values = values[len(facets):]; p.unit != nil {
+			p.measured(&values[0])
 			values = values[1:]
 		}
 		if err != nil {
@@ -80,38 +77,47 @@ func plainText(text string) bool {
 		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// types are the built-in types of OPC UA that a point can have. A server's value of eight bits is none: profiles have no such type.
-var types = map[ua.TypeID]fieldbus.Type{ua.TypeIDBoolean: fieldbus.Bool, ua.TypeIDInt16: fieldbus.Int16, ua.TypeIDUint16: fieldbus.Uint16,
-	ua.TypeIDInt32: fieldbus.Int32, ua.TypeIDUint32: fieldbus.Uint32, ua.TypeIDInt64: fieldbus.Int64, ua.TypeIDUint64: fieldbus.Uint64,
-	ua.TypeIDFloat: fieldbus.Float32, ua.TypeIDDouble: fieldbus.Float64, ua.TypeIDString: fieldbus.String}
+// pointOf gives the type of a point that a built-in type of OPC UA has; 0: none has it. Byte and SByte can be read as a wider one.
+func pointOf(kind uint32) fieldbus.Type {
+	switch kind {
+	case kindByte:
+		return fieldbus.Uint16
+	case kindSByte:
+		return fieldbus.Int16
+	}
+	for t := fieldbus.Bool; t <= fieldbus.String; t++ {
+		if uint32(kinds[t]) == kind {
+			return t
+		}
+	}
+	return 0
+}
 
-// typeNames are the names of the built-in types, as part 6 has them, by their number.
-var typeNames = [...]string{"", "Boolean", "SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double", "String",
+// builtIn are the names of the built-in types, and of those that others are kinds of, as part 6 has them, by their number.
+var builtIn = [...]string{"null", "Boolean", "SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double", "String",
 	"DateTime", "Guid", "ByteString", "XmlElement", "NodeId", "ExpandedNodeId", "StatusCode", "QualifiedName", "LocalizedText", "Structure",
 	"DataValue", "BaseDataType", "DiagnosticInfo", "Number", "Integer", "UInteger", "Enumeration"}
 
 // typeName names a data type.
 func typeName(n *ua.NodeID) string {
-	if n.Namespace() == 0 && n.IntID() > 0 && int(n.IntID()) < len(typeNames) {
-		return typeNames[n.IntID()]
+	if n.Namespace() == 0 && n.IntID() > 0 && int(n.IntID()) < len(builtIn) {
+		return builtIn[n.IntID()]
 	}
 	return shortened(n.String(), mostName)
 }
 
 // judge goes by the attributes of a variable.
-func (p *place) judge(facts []*ua.DataValue) {
+func (p *spot) judge(facts []dataValue) {
 	v := &p.v
-	if text, ok := factOf(facts[4]).(*ua.LocalizedText); ok {
-		v.Description = shortened(text.Text, mostText)
-	}
-	level, ok := factOf(facts[3]).(byte)
+	v.Description = facts[4].localized(mostText)
+	level, ok := facts[3].number(kindByte)
 	if !ok { // what we may do counts, or what anybody may
-		level, ok = factOf(facts[2]).(byte)
+		level, ok = facts[2].number(kindByte)
 	}
 	reads, writes := level&1 != 0, level&2 != 0
 	switch {
 	case !ok:
-		v.Refused = "the server does not tell whether it may be read"
+		v.Refused = "the server does not tell whether it may be read: " + statusName(facts[2].status)
 		return
 	case !reads && !writes:
 		v.Refused = "we may neither read nor write it; another user may"
@@ -121,20 +127,21 @@ func (p *place) judge(facts []*ua.DataValue) {
 	case writes:
 		v.Access = fieldbus.ReadWrite
 	}
-	kind, ok := factOf(facts[0]).(*ua.NodeID)
-	if !ok {
-		v.Refused = "the server does not tell its data type: " + named(facts[0].Status)
+	kind := facts[0].node()
+	if kind == nil {
+		v.Refused = "the server does not tell its data type: " + statusName(facts[0].status)
 		return
 	}
-	if rank, ok := factOf(facts[1]).(int32); ok && rank >= 0 {
+	if rank, ok := facts[1].number(kindInt32); ok && int32(rank) >= 0 {
 		v.Refused = fmt.Sprintf("an array of %s; a point is one value", typeName(kind))
 		return
 	}
 	if kind.Namespace() == 0 {
-		if v.Type = types[ua.TypeID(kind.IntID())]; v.Type == 0 && kind.IntID() < id.BaseDataType || kind.IntID() == id.DiagnosticInfo {
+		if v.Type = pointOf(kind.IntID()); v.Type == 0 && kind.IntID() < id.BaseDataType || kind.IntID() == id.DiagnosticInfo {
 			v.Refused = fmt.Sprintf("%s is no type of a point", typeName(kind))
 			return
 		}
+		p.narrow(kind.IntID())
 	}
 	if v.Type == 0 { // a type that others are kinds of, or a kind of one: its value shows what it is
 		v.Notes = append(v.Notes, "its data type is "+typeName(kind))
@@ -144,38 +151,100 @@ func (p *place) judge(facts []*ua.DataValue) {
 	}
 }
 
-// factOf gives the value of an attribute; nil where there is none.
-func factOf(v *ua.DataValue) any {
-	if v.Status != ua.StatusOK || v.Value == nil {
-		return nil
+// narrow notes that a value of eight bits is read as a wider one, and cannot be written.
+func (p *spot) narrow(kind uint32) {
+	if kind != kindByte && kind != kindSByte {
+		return
 	}
-	return v.Value.Value()
+	p.v.Notes = append(p.v.Notes, "the server has a "+builtIn[kind])
+	switch p.v.Access {
+	case fieldbus.WriteOnly:
+		p.v.Refused = builtIn[kind] + " can be read as a wider type, and not be written"
+	case fieldbus.ReadWrite:
+		p.v.Access = fieldbus.ReadOnly
+		p.v.Notes = append(p.v.Notes, "which it lets be written, and we cannot")
+	}
 }
 
-// measured goes by a unit that the server tells.
-func (p *place) measured(value *ua.DataValue) {
-	o, _ := factOf(value).(*ua.ExtensionObject)
-	if o == nil {
+// Kinds of attributes.
+const (
+	kindInt32     = 6
+	kindUint32    = 7
+	kindNodeID    = 17
+	kindLocalized = 21
+	kindObject    = 22
+)
+
+// number gives a Byte, Int32 or UInt32, as its bits.
+func (v *dataValue) number(kind byte) (uint32, bool) {
+	if v.status>>30 != 0 || v.kind != kind {
+		return 0, false
+	}
+	c := cursor{b: v.body}
+	if kind == kindByte {
+		return uint32(c.u8()), !c.bad
+	}
+	return c.u32(), !c.bad
+}
+
+// node gives a NodeId; nil where there is none.
+func (v *dataValue) node() *ua.NodeID {
+	if v.status>>30 != 0 || v.kind != kindNodeID {
+		return nil
+	}
+	n, err := decoded(v.body)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+// localized gives a LocalizedText, cut to a number of bytes; "" where there is none.
+func (v *dataValue) localized(most int) string {
+	if v.status>>30 != 0 || v.kind != kindLocalized {
+		return ""
+	}
+	c := cursor{b: v.body}
+	return c.text(most)
+}
+
+// text reads the text of a LocalizedText, cut to a number of bytes.
+func (c *cursor) text(most int) (text string) {
+	mask := c.u8()
+	if mask&1 != 0 {
+		c.bytes()
+	}
+	if mask&2 != 0 {
+		text = shortened(string(c.bytes()), most)
+	}
+	return text
+}
+
+// measured goes by a unit that the server tells: an EUInformation.
+func (p *spot) measured(v *dataValue) {
+	if v.status>>30 != 0 || v.kind != kindObject {
 		return
 	}
-	u, ok := o.Value.(*ua.EUInformation)
-	if !ok || u == nil {
+	object := cursor{b: v.body}
+	kind, body := object.object()
+	if kind != id.EUInformation_Encoding_DefaultBinary {
 		return
 	}
-	name := ""
-	if u.DisplayName != nil {
-		name = shortened(u.DisplayName.Text, mostName)
+	c := cursor{b: body}
+	space, number, name := string(c.bytes()), int32(c.u32()), c.text(mostName)
+	if c.bad {
+		return
 	}
-	unit, code := unitOf(u.NamespaceURI, u.UnitID)
-	if p.v.Unit = unit; unit == "" && (name != "" || u.UnitID > 0) {
+	unit, code := unitOf(space, number)
+	if p.v.Unit = unit; unit == "" && (name != "" || number > 0) {
 		p.v.Notes = append(p.v.Notes, fmt.Sprintf("unit: the server has %q (%s), which is not known here", name, code))
 	}
 }
 
 // trial reads the values of those that may be points.
-func (w *walk) trial(ctx context.Context, part []*place) error {
+func (w *walk) trial(ctx context.Context, part []*spot) error {
 	var nodes []*ua.ReadValueID
-	var of []*place
+	var of []*spot
 	for _, p := range part {
 		if p.v.Refused == "" && p.v.Access != fieldbus.WriteOnly {
 			nodes, of = append(nodes, &ua.ReadValueID{NodeID: p.id, AttributeID: ua.AttributeIDValue}), append(of, p)
@@ -190,51 +259,50 @@ func (w *walk) trial(ctx context.Context, part []*place) error {
 			p.v.Refused = notAsked
 			continue
 		}
-		p.tried(values[i])
+		p.tried(&values[i])
 	}
 	return err
 }
 
 // tried goes by the value that a variable had.
-func (p *place) tried(value *ua.DataValue) {
+func (p *spot) tried(value *dataValue) {
 	v := &p.v
-	v.Status = fieldbus.Status(value.Status)
-	if value.Status != ua.StatusOK {
-		v.Notes = append(v.Notes, "when it was read it was "+named(value.Status))
+	v.Status = fieldbus.Status(value.status)
+	if value.status>>30 != 0 {
+		v.Notes = append(v.Notes, "when it was read it was "+statusName(value.status))
 	}
-	if value.Value == nil || value.Value.Type() == ua.TypeIDNull {
+	kind, name := uint32(value.kind&0x3F), "a type that there is not"
+	if int(kind) < len(builtIn) {
+		name = builtIn[kind]
+	}
+	was := pointOf(kind)
+	switch {
+	case kind == kindNull:
 		if v.Type == 0 {
 			v.Refused = "it had no value that would show its type"
 		}
-		p.sized(0)
-		return
-	}
-	kind := types[value.Value.Type()]
-	name := "a type that there is not"
-	if n := int(value.Value.Type()); n < len(typeNames) {
-		name = typeNames[n]
-	}
-	switch {
-	case value.Value.Has(ua.VariantArrayValues):
+	case value.kind&kindArray != 0:
 		v.Refused = fmt.Sprintf("an array of %s; a point is one value", name)
-		return
-	case kind == 0:
+	case was == 0:
 		v.Refused = name + " is no type of a point"
-		return
-	case v.Type != 0 && v.Type != kind:
-		v.Refused = fmt.Sprintf("the server says that it is %s, and gave %s", v.Type, kind)
-		return
+	case v.Type != 0 && v.Type != was:
+		v.Refused = fmt.Sprintf("the server says that it is %s, and gave %s", v.Type, was)
+	case v.Type == 0:
+		v.Type = was
+		p.narrow(kind)
 	}
-	v.Type = kind
-	text, _ := value.Value.Value().(string)
-	p.sized(len(text))
+	c := cursor{b: value.body}
+	if kind != kindString {
+		c.b = nil
+	}
+	p.sized(len(c.bytes()))
 }
 
 // sized gives a String the room that a point of it is to have.
-func (p *place) sized(bytes int) {
+func (p *spot) sized(bytes int) {
 	v := &p.v
 	switch {
-	case v.Type != fieldbus.String:
+	case v.Type != fieldbus.String || v.Refused != "":
 	case bytes > fieldbus.MaxLength:
 		v.Refused = fmt.Sprintf("a string of %d bytes; a point has %d at most", bytes, fieldbus.MaxLength)
 	default:

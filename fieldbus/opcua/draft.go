@@ -45,9 +45,13 @@ func (s *Survey) Draft(device string) (profile, tagMap []byte, err error) {
 		return nil, nil, fmt.Errorf("opcua: draft: none of the %d variables that were found can be a tag%s", len(s.Variables), s.because())
 	}
 	profile, tagMap = s.profile(device, points, rest), s.tagMap(device, points, tags)
-	if _, err := fieldbus.ParseTagMap(TagMapFile, tagMap, func(string) (*fieldbus.Profile, error) {
+	read, err := fieldbus.ParseTagMap(TagMapFile, tagMap, func(string) (*fieldbus.Profile, error) {
 		return fieldbus.ParseProfile(ProfileFile, profile)
-	}); err != nil {
+	})
+	if err == nil {
+		_, err = NewDevice(&read.Devices[0], nil)
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("opcua: draft: what was found makes no files; please report it: %w", err)
 	}
 	return profile, tagMap, nil
@@ -151,7 +155,7 @@ func (s *Survey) profile(device string, points []namedPoint, rest []*Variable) [
 	}
 	fmt.Fprintf(&b, "\nprofile: %s\nversion: \"%s\"\nschema_version: %d\nprotocol: %s\n\npoints:\n", quoted(device), draftVersion, fieldbus.Schema, Protocol)
 	for _, p := range points {
-		b.WriteString(entry(p))
+		b.WriteString(pointText(p))
 	}
 	if len(rest) > 0 {
 		b.WriteString("\n# No points:\n")
@@ -173,8 +177,8 @@ func beneath(node string) string {
 // remark gives a text of a server for a comment.
 func remark(text string) string { return shortened(text, maxRemark) }
 
-// entry writes one point, with a line on where it comes from.
-func entry(p namedPoint) string {
+// pointText writes one point, with a line on where it comes from.
+func pointText(p namedPoint) string {
 	v := p.v
 	var b strings.Builder
 	b.WriteString("  # " + remark(v.Path))

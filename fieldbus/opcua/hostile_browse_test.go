@@ -30,41 +30,55 @@ type villain struct {
 	refuse func(req ua.Request) error
 }
 
-func (v *villain) ask(ctx context.Context, req ua.Request) (ua.Response, error) {
+// ask answers in bytes, as they come over a wire.
+func (v *villain) ask(ctx context.Context, req ua.Request, use func(body []byte) error) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	v.calls++
 	if v.refuse != nil {
 		if err := v.refuse(req); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	var res ua.Response
 	switch r := req.(type) {
 	case *ua.BrowseRequest:
-		res := &ua.BrowseResponse{}
+		results := []*ua.BrowseResult{}
 		for _, n := range r.NodesToBrowse {
 			result := &ua.BrowseResult{}
 			if v.browse != nil {
 				result = v.browse(n.NodeID)
 			}
-			res.Results = append(res.Results, result)
+			results = append(results, result)
 		}
-		return res, nil
+		res = &ua.BrowseResponse{Results: results}
 	case *ua.BrowseNextRequest:
-		return &ua.BrowseNextResponse{Results: []*ua.BrowseResult{v.next(r.ContinuationPoints[0])}}, nil
+		res = &ua.BrowseNextResponse{Results: []*ua.BrowseResult{v.next(r.ContinuationPoints[0])}}
 	case *ua.ReadRequest:
-		res := &ua.ReadResponse{}
+		values := []*ua.DataValue{}
 		for _, n := range r.NodesToRead {
-			value := &ua.DataValue{Status: ua.StatusBadAttributeIDInvalid}
-			if v.read != nil {
+			value := &ua.DataValue{EncodingMask: ua.DataValueStatusCode, Status: ua.StatusBadAttributeIDInvalid}
+			if n.NodeID.Namespace() == 0 && n.NodeID.IntID() == id.Server_NamespaceArray {
+				value = valueOf([]string{"http://opcfoundation.org/UA/", "urn:villain", "urn:with;semicolon"})
+			} else if v.read != nil {
 				value = v.read(n)
 			}
-			res.Results = append(res.Results, value)
+			values = append(values, value)
 		}
-		return res, nil
+		res = &ua.ReadResponse{Results: values}
 	}
-	return nil, ua.StatusBadServiceUnsupported
+	res.SetHeader(&ua.ResponseHeader{ServiceDiagnostics: &ua.DiagnosticInfo{}, AdditionalHeader: ua.NewExtensionObject(nil)})
+	body, err := ua.Encode(res)
+	if err != nil {
+		return err
+	}
+	return use(append([]byte{1, 0, byte(ua.ServiceTypeID(res)), byte(ua.ServiceTypeID(res) >> 8)}, body...))
+}
+
+// valueOf is a good value.
+func valueOf(v any) *ua.DataValue {
+	return &ua.DataValue{EncodingMask: ua.DataValueValue, Value: ua.MustVariant(v)}
 }
 
 // browsed walks through the villain's space.
@@ -72,7 +86,7 @@ func browsed(t *testing.T, v *villain, o *BrowseOptions) (*Survey, error) {
 	t.Helper()
 	w, err := newWalk("opc.tcp://plc:4840", o)
 	require.NoError(t, err)
-	w.ask, w.uris = v.ask, []string{"http://opcfoundation.org/UA/", "urn:villain", "urn:with;semicolon"}
+	w.ask = v.ask
 	ctx, cancel := context.WithTimeoutCause(t.Context(), w.time, errTime)
 	defer cancel()
 	if err := w.all(ctx); err != nil {
@@ -84,22 +98,23 @@ func browsed(t *testing.T, v *villain, o *BrowseOptions) (*Survey, error) {
 // ref is a reference to a variable.
 func ref(node *ua.NodeID, name string) *ua.ReferenceDescription {
 	return &ua.ReferenceDescription{ReferenceTypeID: ua.NewNumericNodeID(0, id.HasComponent), IsForward: true, NodeClass: ua.NodeClassVariable,
-		NodeID: ua.NewExpandedNodeID(node, "", 0), BrowseName: &ua.QualifiedName{NamespaceIndex: 1, Name: name}, DisplayName: &ua.LocalizedText{}}
+		NodeID: ua.NewExpandedNodeID(node, "", 0), BrowseName: &ua.QualifiedName{NamespaceIndex: 1, Name: name}, DisplayName: &ua.LocalizedText{},
+		TypeDefinition: ua.NewTwoByteExpandedNodeID(0)}
 }
 
 // double answers the attributes of a good Double.
 func double(n *ua.ReadValueID) *ua.DataValue {
 	switch n.AttributeID {
 	case ua.AttributeIDDataType:
-		return &ua.DataValue{Value: ua.MustVariant(ua.NewNumericNodeID(0, id.Double))}
+		return valueOf(ua.NewNumericNodeID(0, id.Double))
 	case ua.AttributeIDValueRank:
-		return &ua.DataValue{Value: ua.MustVariant(int32(-1))}
+		return valueOf(int32(-1))
 	case ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel:
-		return &ua.DataValue{Value: ua.MustVariant(byte(3))}
+		return valueOf(byte(3))
 	case ua.AttributeIDValue:
-		return &ua.DataValue{Value: ua.MustVariant(1.5)}
+		return valueOf(1.5)
 	}
-	return &ua.DataValue{Status: ua.StatusBadAttributeIDInvalid}
+	return &ua.DataValue{EncodingMask: ua.DataValueStatusCode, Status: ua.StatusBadAttributeIDInvalid}
 }
 
 func TestAServerThatDoesNotComeToAnEndIsLeft(t *testing.T) {
@@ -156,7 +171,7 @@ func TestTextsOfAServerAreCutAndCannotLeaveTheirPlace(t *testing.T) {
 		return r
 	}, read: func(n *ua.ReadValueID) *ua.DataValue {
 		if n.AttributeID == ua.AttributeIDDescription {
-			return &ua.DataValue{Value: ua.MustVariant(&ua.LocalizedText{Text: "line\nprofile: evil\r" + huge, EncodingMask: ua.LocalizedTextText})}
+			return valueOf(&ua.LocalizedText{Text: "line\nprofile: evil\r" + huge, EncodingMask: ua.LocalizedTextText})
 		}
 		return double(n)
 	}}
@@ -179,7 +194,7 @@ func TestTextsOfAServerAreCutAndCannotLeaveTheirPlace(t *testing.T) {
 		at[p.Points[i].At] = true
 	}
 	require.Equal(t, map[string]bool{`nsu=urn:villain;s=q"uo\te`: true, "nsu=urn:villain;s=ok: yes # no": true, "nsu=urn:villain;s=last": true,
-		"nsu=urn:villain;s=": true, "s=nothing": true}, at)
+		"nsu=urn:with%3Bsemicolon;s=x": true, "s=nothing": true}, at)
 }
 
 func TestAServerThatRefusesIsAskedForLessAndThenLeftOut(t *testing.T) {
@@ -194,10 +209,10 @@ func TestAServerThatRefusesIsAskedForLessAndThenLeftOut(t *testing.T) {
 	}
 	v := &villain{browse: few, read: double, refuse: func(req ua.Request) error {
 		if r, ok := req.(*ua.ReadRequest); ok && len(r.NodesToRead) > 3 {
-			return ua.StatusBadTooManyOperations
+			return fault(ua.StatusBadTooManyOperations)
 		}
 		if r, ok := req.(*ua.BrowseRequest); ok && len(r.NodesToBrowse) > 1 {
-			return ua.StatusBadTooManyOperations
+			return fault(ua.StatusBadTooManyOperations)
 		}
 		return nil
 	}}
@@ -207,18 +222,18 @@ func TestAServerThatRefusesIsAskedForLessAndThenLeftOut(t *testing.T) {
 	require.Empty(t, s.Variables[19].Refused)
 
 	v = &villain{browse: few, read: double, refuse: func(req ua.Request) error {
-		if _, ok := req.(*ua.ReadRequest); ok {
-			return ua.StatusBadUserAccessDenied
+		if r, ok := req.(*ua.ReadRequest); ok && r.NodesToRead[0].NodeID.IntID() != id.Server_NamespaceArray {
+			return fault(ua.StatusBadUserAccessDenied)
 		}
 		return nil
 	}}
 	s, err = browsed(t, v, nil)
 	require.NoError(t, err)
-	require.Equal(t, "the server does not tell whether it may be read", s.Variables[0].Refused)
+	require.Equal(t, "the server does not tell whether it may be read: BadUserAccessDenied", s.Variables[0].Refused)
 	_, _, err = s.Draft("P")
 	require.ErrorContains(t, err, "none of the 20 variables that were found can be a tag; the first, v0: the server does not tell")
 
-	for _, lost := range []error{io.EOF, ua.StatusBadTimeout} {
+	for _, lost := range []error{io.EOF, errClosed} {
 		v = &villain{browse: few, refuse: func(req ua.Request) error {
 			if _, ok := req.(*ua.BrowseRequest); ok {
 				return lost
@@ -228,7 +243,7 @@ func TestAServerThatRefusesIsAskedForLessAndThenLeftOut(t *testing.T) {
 		_, err = browsed(t, v, nil)
 		require.ErrorIs(t, err, lost)
 	}
-	_, err = browsed(t, &villain{browse: few, read: func(*ua.ReadValueID) *ua.DataValue { return &ua.DataValue{Value: ua.MustVariant([]int32{1, 2})} }}, nil)
+	_, err = browsed(t, &villain{browse: few, read: func(*ua.ReadValueID) *ua.DataValue { return valueOf([]int32{1, 2}) }}, nil)
 	require.NoError(t, err)
 }
 
@@ -253,11 +268,12 @@ func TestABrowseEndsWhenItsTimeIsOverAndSaysWhatItHasNotAsked(t *testing.T) {
 }
 
 func TestABrowseHoldsBoundedMemory(t *testing.T) {
-	long := strings.Repeat("n", 4000)
+	long, made := strings.Repeat("n", 4000), 0
 	v := &villain{browse: func(n *ua.NodeID) *ua.BrowseResult {
 		r := &ua.BrowseResult{}
-		for i := range 500 {
-			r.References = append(r.References, ref(ua.NewStringNodeID(1, fmt.Sprint(long[:len(long)-12], len(n.StringID()), i, n.IntID())), long))
+		for i := range 20 {
+			made++
+			r.References = append(r.References, ref(ua.NewStringNodeID(1, fmt.Sprint(long, made)), fmt.Sprint("node ", i)))
 		}
 		return r
 	}, read: double}

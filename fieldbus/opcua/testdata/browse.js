@@ -1,12 +1,13 @@
-// An OPC UA server with an address space to be browsed: node browse.js PORT PKI COUNT
+// An OPC UA server with an address space to be browsed: node browse.js PORT ROOT COUNT
 //
-// It has a reactor with one variable of each kind, and COUNT variables beneath one folder. It prints "ready" and the file of its
-// certificate when it serves. The user is op with the password secret. PKI is a directory of its own, for certificates.
+// It has a reactor with one variable of each kind, and COUNT variables beneath one folder, and prints "ready" when it serves. The user is
+// op with the password secret. ROOT is a directory of its own, with its cert.pem and key.pem.
 'use strict';
+const path = require('path');
 const { OPCUAServer, OPCUACertificateManager, MessageSecurityMode, SecurityPolicy, DataType, VariantArrayType, StatusCodes,
   standardUnits, makeEUInformation } = require('node-opcua');
 
-const [port, pki, count] = process.argv.slice(2);
+const [port, root, count] = process.argv.slice(2);
 
 function plant(addressSpace, ns) {
   const objects = addressSpace.rootFolder.objects;
@@ -31,6 +32,7 @@ function plant(addressSpace, ns) {
   value(valves, 'Big', 'g=00000000-0000-0000-0000-00000000ABCD', DataType.UInt64, [0, 9], {});
   value(valves, 'null', 's=R1.null', DataType.Int64, [0, 9], {});
   value(valves, 'Opaque', 'b=AQIDBA==', DataType.Int32, 4, {});
+  value(valves, 'Byte rw', 's=R1.Byte', DataType.SByte, -3, rw);
   value(valves, 'Serial', 's=R1.Serial', DataType.String, 'A-1002', {});
   value(valves, 'Made', 's=R1.Made', DataType.DateTime, new Date(0), {});
   value(valves, 'Secret', 's=R1.Secret', DataType.Double, 1, { accessLevel: 'CurrentWrite', userAccessLevel: 'CurrentWrite' });
@@ -53,17 +55,18 @@ function many(addressSpace, ns) {
 }
 
 (async () => {
-  const manager = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: pki });
+  const manager = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: path.join(root, 'pki') });
   await manager.initialize();
   const server = new OPCUAServer({ port: +port, hostname: 'another-name.example', resourcePath: '/plant', serverCertificateManager: manager,
-    userCertificateManager: manager, serverInfo: { applicationUri: 'urn:batchkit:test:server' },
-    securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256, SecurityPolicy.Aes128_Sha256_RsaOaep, SecurityPolicy.Aes256_Sha256_RsaPss],
-    securityModes: [MessageSecurityMode.None, MessageSecurityMode.Sign, MessageSecurityMode.SignAndEncrypt],
+    userCertificateManager: manager, certificateFile: path.join(root, 'cert.pem'), privateKeyFile: path.join(root, 'key.pem'),
+    serverInfo: { applicationUri: 'urn:batchkit:plant' },
+    securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256], securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
     userManager: { isValidUser: (user, password) => user === 'op' && password === 'secret' } });
   await server.initialize();
   const addressSpace = server.engine.addressSpace;
-  plant(addressSpace, addressSpace.getOwnNamespace());
-  many(addressSpace, addressSpace.getOwnNamespace());
+  const ns = addressSpace.registerNamespace('urn:batchkit:browse;100%');
+  plant(addressSpace, ns);
+  many(addressSpace, ns);
   await server.start();
-  console.log('ready ' + server.certificateFile);
+  console.log('ready');
 })().catch((e) => { console.error(e); process.exit(1); });
