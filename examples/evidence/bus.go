@@ -16,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/opcua"
 	"github.com/batchkit/batchkit/iomap"
 )
 
@@ -31,6 +32,22 @@ func tagMap(name string) (*fieldbus.TagMap, error) {
 	})
 }
 
+// drivers hold a device and its profile against their protocol, by its name. They connect to nothing.
+var drivers = map[string]func(d *fieldbus.Device) error{
+	modbus.Protocol: func(d *fieldbus.Device) error {
+		o := &modbus.DeviceOptions{}
+		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
+			o.Bus = modbus.NewBus(nil) // which is never opened
+		}
+		_, err := modbus.NewDevice(d, o)
+		return err
+	},
+	opcua.Protocol: func(d *fieldbus.Device) error {
+		_, err := opcua.NewDevice(d, nil)
+		return err
+	},
+}
+
 // spoken holds devices and their profiles against their protocol: addresses, types, limits and endpoints. Of a protocol that is not
 // known here it says so.
 func spoken(devices []fieldbus.Device, stdout io.Writer) error {
@@ -38,7 +55,9 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 	said := map[string]bool{} // devices share profiles
 	for i := range devices {
 		d := &devices[i]
-		if p := d.Profile; p.Protocol != modbus.Protocol {
+		hold, known := drivers[d.Profile.Protocol]
+		if !known {
+			p := d.Profile
 			note := fmt.Sprintf("note: profile %s %s: protocol %q is not known here; see its driver for addresses and limits", p.ID, p.Version, p.Protocol)
 			if !said[note] {
 				fmt.Fprintln(stdout, evidence.Plain(note))
@@ -46,11 +65,7 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 			said[note] = true
 			continue
 		}
-		o := &modbus.DeviceOptions{}
-		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
-			o.Bus = modbus.NewBus(nil) // which is never opened
-		}
-		_, err := modbus.NewDevice(d, o)
+		err := hold(d)
 		if err == nil {
 			continue
 		}
