@@ -24,6 +24,9 @@ type Attached struct {
 	Device    string   // its name in the tag map
 	Driver    Device   // of this device alone
 	Endpoints []string // where it is reached here, the preferred one first; nil: as the tag map says
+	// Longest is the longest pause in ns between two tries to connect; 0: 30 s. It grows up to that while nobody answers, and what comes
+	// back is found after it: a short one suits a device that nothing else shares its connection with.
+	Longest int64
 }
 
 // Options of a Line. The zero value, and nil, have a meaning.
@@ -162,6 +165,8 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 		switch {
 		case a.Driver == nil || def.Profile == nil:
 			return nil, i, fmt.Errorf("line: device %q: it wants a driver and a profile", d.name)
+		case a.Longest < 0:
+			return nil, i, fmt.Errorf("line: device %q: longest pause %d ns: must be 0, which is 30 s, or more", d.name, a.Longest)
 		case len(d.endpoints) == 0 || len(d.endpoints) > fieldbus.MaxEndpoints:
 			return nil, i, fmt.Errorf("line: device %q: has %d endpoints; name 1 to %d in the tag map or in Attached", d.name, len(d.endpoints), fieldbus.MaxEndpoints)
 		}
@@ -174,6 +179,7 @@ func attach(m *fieldbus.TagMap, a *Attached, alone bool, seed uint64) (*device, 
 		}
 		d.link = fieldbus.NewLink(d.name, fieldbus.LinkConfig{
 			Seed: seed, Alone: alone, Owes: d.prover != nil, Reconnect: def.Reconnect, Silence: stillBeats * def.Beat, Paths: len(d.endpoints),
+			Longest: a.Longest,
 		})
 		d.view = State{Device: d.name, Path: d.endpoints[0], Down: "not connected yet"}
 		return d, i, nil

@@ -69,7 +69,7 @@ func startPeer(t testing.TB, env ...string) *peer {
 func newPeer(t testing.TB, root string, env ...string) *peer {
 	t.Helper()
 	p := &peer{port: freePort(t), root: root, env: append(env, "NODE_PATH="+needsNode(t))}
-	id, err := NewIdentity("plant", "urn:batchkit:plant", []string{"plant.example"}, time.Now(), time.Now().Add(24*time.Hour))
+	id, err := NewIdentity("plant", "urn:batchkit:plant", []string{"plant.example"}, time.Now(), time.Now().Add(1000*time.Hour))
 	require.NoError(t, err)
 	require.NoError(t, id.Save(filepath.Join(root, "cert.pem"), filepath.Join(root, "key.pem")))
 	p.id = id
@@ -91,7 +91,6 @@ func (p *peer) start(t testing.TB) {
 	p.mu.Unlock()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && lines.Text() != "ready" {
-		t.Log(lines.Text())
 	}
 	require.Equal(t, "ready", lines.Text(), "the server did not come up")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
@@ -159,7 +158,7 @@ func device(t testing.TB, p *fieldbus.Profile, o *DeviceOptions) *Device {
 
 // us is who the tests are; made once, since it takes a while.
 var us = sync.OnceValues(func() (*Identity, error) {
-	return NewIdentity("tests", "urn:batchkit:tests", []string{"localhost", "127.0.0.1"}, time.Now(), time.Now().Add(24*time.Hour))
+	return NewIdentity("tests", "urn:batchkit:tests", []string{"localhost", "127.0.0.1"}, time.Now(), time.Now().Add(1000*time.Hour))
 })
 
 // trusting gives options by which a server is believed.
@@ -167,7 +166,11 @@ func trusting(t testing.TB, p *peer, policy Policy) *DeviceOptions {
 	t.Helper()
 	id, err := us()
 	require.NoError(t, err)
-	trust, err := NewTrust(p.id.Certificate)
+	ders := [][]byte{p.id.Certificate}
+	if shared.peer != nil {
+		ders = append(ders, shared.peer.id.Certificate)
+	}
+	trust, err := NewTrust(ders...)
 	require.NoError(t, err)
 	return &DeviceOptions{Policy: policy, Identity: id, Trust: trust}
 }
@@ -230,7 +233,10 @@ func wired(t testing.TB, p *peer) *wire {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", w.server)
+			w.mu.Lock()
+			at := w.server
+			w.mu.Unlock()
+			server, err := net.Dial("tcp", at)
 			if err != nil {
 				_ = client.Close()
 				continue
@@ -282,6 +288,13 @@ func (w *wire) cut() {
 		_ = c.Close()
 	}
 	clear(w.conns)
+}
+
+// turn leads it to another server.
+func (w *wire) turn(p *peer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.server = fmt.Sprintf("127.0.0.1:%d", p.port)
 }
 
 func (w *wire) endpoint() string { return "opc.tcp://" + w.listener.Addr().String() + "/plant" }
