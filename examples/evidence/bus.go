@@ -17,6 +17,7 @@ import (
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/fieldbus/opcua"
+	"github.com/batchkit/batchkit/fieldbus/scale"
 	"github.com/batchkit/batchkit/iomap"
 )
 
@@ -44,6 +45,10 @@ var drivers = map[string]func(d *fieldbus.Device) error{
 	},
 	opcua.Protocol: func(d *fieldbus.Device) error {
 		_, err := opcua.NewDevice(d, nil)
+		return err
+	},
+	scale.Protocol: func(d *fieldbus.Device) error {
+		_, err := scale.NewDevice(d, nil)
 		return err
 	},
 }

@@ -130,4 +130,15 @@ func TestAddressesAndEndpointsAreHeldAgainstTheProtocol(t *testing.T) {
 	require.Equal(t, exitFound, code)
 	require.Equal(t, 1, strings.Count(errs, `point "Valves.Pulses": address "nsu=urn:batchkit:browse%3B100%25;holding 40": it has no identifier`), errs)
 	require.Contains(t, errs, `endpoint "tcp://plc:4840/plant": must be opc.tcp://HOST:PORT`)
+
+	code, out, errs = command("check", "../../fieldbus/scale/testdata/profiles/sics.yaml")
+	require.Equal(t, exitOK, code, errs)
+	require.NotContains(t, out, "not known here")
+	src, err := os.ReadFile("../../fieldbus/scale/testdata/profiles/sics.yaml")
+	require.NoError(t, err)
+	sics := filepath.Join(dir, "sics.yaml")
+	require.NoError(t, os.WriteFile(sics, []byte(strings.Replace(string(src), "settings:", "settings:\n  bites: \"yes\"", 1)), 0o644))
+	code, _, errs = command("check", sics)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "bites")
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/internal/golden"
+	"github.com/batchkit/batchkit/iomap/tag"
 )
 
 func TestBrowseAgainstNodeOPCUA(t *testing.T) {
@@ -58,6 +59,8 @@ func drafts(t *testing.T, p *browsable) {
 	golden.Check(t, "testdata/draft_profile.golden", profile)
 	golden.Check(t, "testdata/draft_bus.golden", tagMap)
 
+	reads(t, p, s, profile)
+
 	secure := trusting(t, p.peer, Basic256Sha256)
 	secure.User, secure.Password = "op", "secret"
 	again, err := Browse(t.Context(), p.endpoint(), secure, &BrowseOptions{Node: reactor})
@@ -71,6 +74,32 @@ func drafts(t *testing.T, p *browsable) {
 	require.ErrorContains(t, err, "BadUserAccessDenied")
 	_, err = Browse(t.Context(), p.endpoint(), &DeviceOptions{Policy: Basic256Sha256}, nil)
 	require.ErrorContains(t, err, "wants an Identity")
+}
+
+// reads is the claim that a Device finds every point of a draft, GOOD where the Survey says so.
+func reads(t *testing.T, p *browsable, s *Survey, text []byte) {
+	profile, err := fieldbus.ParseProfile(ProfileFile, text)
+	require.NoError(t, err)
+	d := device(t, profile, nil)
+	require.NoError(t, d.Open(t.Context(), p.endpoint()))
+	found := map[string]*Variable{}
+	for i := range s.Variables {
+		found[s.Variables[i].At] = &s.Variables[i]
+	}
+	for i := range profile.Points {
+		pt := &profile.Points[i]
+		v := found[pt.At]
+		switch {
+		case pt.Type == fieldbus.String:
+			text, err := d.Text(t.Context(), pt)
+			require.NoError(t, err)
+			require.Equal(t, "A-1002", text)
+		case pt.Access != fieldbus.WriteOnly:
+			out := make([]fieldbus.Reading, 1)
+			require.NoError(t, d.Read(t.Context(), []*fieldbus.Point{pt}, out))
+			require.Equal(t, v.Status == fieldbus.StatusGood, out[0].Quality == tag.Good, "%s: %+v", pt.Name, out[0])
+		}
+	}
 }
 
 func large(t *testing.T, p *browsable) {
