@@ -118,7 +118,7 @@ func dial(ctx context.Context, addr, endpoint string, sec security) (ch *channel
 			_ = conn.Close()
 		}
 	}()
-	ch = &channel{conn: conn, in: bufio.NewReaderSize(conn, maxChunk), sec: sec, life: keyLife}
+	ch = &channel{conn: conn, in: newReader(conn), sec: sec, life: keyLife}
 	if ch.asym, err = sec.asymmetric(); err != nil {
 		return nil, err
 	}
@@ -141,6 +141,14 @@ func dial(ctx context.Context, addr, endpoint string, sec security) (ch *channel
 	}
 	ch.most = int(min(most, maxChunk))
 	return ch, nil
+}
+
+// newReader reads a connection a chunk at a time.
+func newReader(conn net.Conn) *bufio.Reader { return bufio.NewReaderSize(conn, maxChunk) }
+
+// symmetric gives the algorithms of the keys that two nonces make.
+func symmetric(p Policy, ours, theirs []byte) (*uapolicy.EncryptionAlgorithm, error) {
+	return uapolicy.Symmetric(p.uri(), ours, theirs)
 }
 
 // heads are the chunks that there are behind hello.

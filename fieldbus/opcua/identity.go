@@ -100,7 +100,8 @@ func LoadIdentity(certFile, keyFile string) (*Identity, error) {
 	return &Identity{Certificate: c.Raw, Key: k, URI: c.URIs[0].String()}, nil
 }
 
-// Save writes certificate and key as PEM, the key readable by its owner alone. It replaces no file.
+// Save writes certificate and key as PEM, the key readable by its owner alone. It replaces no file; if it fails, neither
+// is left behind.
 func (id *Identity) Save(certFile, keyFile string) error {
 	key, err := x509.MarshalPKCS8PrivateKey(id.Key)
 	if err != nil {
@@ -116,6 +117,9 @@ func (id *Identity) Save(certFile, keyFile string) error {
 			err = errors.Join(pem.Encode(w, &pem.Block{Type: f.kind, Bytes: f.der}), w.Close())
 		}
 		if err != nil {
+			if f.name == certFile {
+				_ = os.Remove(keyFile) // which was made just now, and is of no use alone
+			}
 			return fmt.Errorf("opcua: identity: %w", err)
 		}
 	}

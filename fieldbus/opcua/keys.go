@@ -9,7 +9,6 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
-	"github.com/gopcua/opcua/uapolicy"
 )
 
 // ask sends an OpenSecureChannel, the first one or one that renews. Its answer goes to adopt.
@@ -79,7 +78,7 @@ func (ch *channel) adopt(body []byte) error {
 	case ch.sec.policy != None && len(nonce) != len(ch.nonce):
 		return errAnswer
 	}
-	algo, err := uapolicy.Symmetric(ch.sec.policy.uri(), ch.nonce, nonce)
+	algo, err := symmetric(ch.sec.policy, ch.nonce, nonce)
 	if err != nil {
 		return err
 	}
