@@ -30,7 +30,7 @@ const (
 // given. They are a beginning: comments say what a person has to decide, and what cannot be a point and why. The same Survey gives the
 // same bytes. It refuses a name that cannot be one, and a Survey without a tag.
 func (s *Survey) Draft(device string) (profile, tagMap []byte, err error) {
-	if identOf(device, maxDevice) != device || device == "" {
+	if identOf(strings.ReplaceAll(device, "_", "-"), maxDevice) != strings.ReplaceAll(device, "_", "-") || device == "" {
 		return nil, nil, fmt.Errorf("opcua: draft: device %.100q: must be 1 to %d letters, digits, _ . - that begin with a letter or a digit and end so",
 			device, maxDevice)
 	}

@@ -197,6 +197,18 @@ func TestTextsOfAServerAreCutAndCannotLeaveTheirPlace(t *testing.T) {
 		"nsu=urn:with%3Bsemicolon;s=x": true, "s=nothing": true}, at)
 }
 
+func TestADraftIsOfADeviceWithAName(t *testing.T) {
+	s := &Survey{Endpoint: "opc.tcp://plc:4840", Variables: []Variable{{Path: "a/b", At: "ns=1;s=b", Type: fieldbus.Bool}}}
+	for _, name := range []string{"PLC-1", "PLC__1", "on", "7", "a.b", strings.Repeat("n", 48)} {
+		_, _, err := s.Draft(name)
+		require.NoError(t, err, name)
+	}
+	for _, name := range []string{"", "a b", "-a", "a_", "ä", "a: b", "a\nb", strings.Repeat("n", 49)} {
+		_, _, err := s.Draft(name)
+		require.ErrorContains(t, err, "must be 1 to 48 letters, digits", name)
+	}
+}
+
 func TestAServerThatRefusesIsAskedForLessAndThenLeftOut(t *testing.T) {
 	few := func(n *ua.NodeID) *ua.BrowseResult {
 		r := &ua.BrowseResult{}
