@@ -87,7 +87,7 @@ type channel struct {
 	buf  []byte
 
 	mu     sync.Mutex // for what is received by
-	taken  [2]keys    // the newest first
+	taken  [8]keys    // the newest first; a server answers by those that a request came by
 	id     uint32
 	renew  time.Time // when new keys are due
 	nonce  []byte    // of the OpenSecureChannel under way
@@ -277,9 +277,6 @@ func (ch *channel) unseal(b []byte) ([]byte, error) {
 			with = k
 			break
 		}
-	}
-	if with == &ch.taken[0] {
-		ch.taken[1] = keys{} // the server has taken to the new ones
 	}
 	known := id == ch.id
 	var algo *uapolicy.EncryptionAlgorithm

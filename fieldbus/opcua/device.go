@@ -65,8 +65,7 @@ type Device struct {
 	opt      DeviceOptions
 	asked    asked
 	response time.Duration
-	life     time.Duration // of keys
-	places   []place       // by Point.Index
+	places   []place // by Point.Index
 
 	// Of who owns the line.
 	per    int  // nodes in one Read
@@ -75,8 +74,9 @@ type Device struct {
 	nodes  [][]byte
 	at     []int
 
-	mu  sync.Mutex
-	cur *visit
+	mu      sync.Mutex
+	cur     *visit
+	opening context.CancelFunc // nil: it is not being opened
 }
 
 // visit is a session and what is known of the server in it.
@@ -98,7 +98,7 @@ func NewDevice(d *fieldbus.Device, o *DeviceOptions) (*Device, error) {
 	if d == nil || d.Profile == nil {
 		return nil, errors.New("opcua: device: has no profile; give it one")
 	}
-	v := &Device{name: d.Name, profile: d.Profile, opt: *o, per: maxNodes, life: keyLife}
+	v := &Device{name: d.Name, profile: d.Profile, opt: *o, per: maxNodes}
 	var wrong []error
 	for _, err := range v.compile() {
 		wrong = append(wrong, fmt.Errorf("opcua: profile %q %s: %w", d.Profile.ID, d.Profile.Version, err))
@@ -121,7 +121,12 @@ func NewDevice(d *fieldbus.Device, o *DeviceOptions) (*Device, error) {
 // and connects to the same address whatever names they have. A session that is open is closed first.
 func (d *Device) Open(ctx context.Context, endpoint string) error {
 	_ = d.Close()
-	s, err := enter(ctx, endpoint, d.name, &d.opt, d.response, d.life)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.mu.Lock()
+	d.opening = cancel
+	d.mu.Unlock()
+	s, err := enter(ctx, endpoint, d.name, &d.opt, d.response, keyLife)
 	if err != nil {
 		return d.wrap(err)
 	}
@@ -131,8 +136,15 @@ func (d *Device) Open(ctx context.Context, endpoint string) error {
 		return d.wrap(err)
 	}
 	d.mu.Lock()
-	d.cur = v
+	d.opening = nil
+	if ctx.Err() == nil {
+		d.cur, v = v, nil
+	}
 	d.mu.Unlock()
+	if v != nil {
+		v.close()
+		return d.wrap(fmt.Errorf("%w: %w", fieldbus.ErrDown, ctx.Err()))
+	}
 	return nil
 }
 
@@ -374,6 +386,9 @@ func (d *Device) Close() error {
 	d.mu.Lock()
 	v := d.cur
 	d.cur = nil
+	if d.opening != nil {
+		d.opening()
+	}
 	d.mu.Unlock()
 	if v != nil {
 		v.close()

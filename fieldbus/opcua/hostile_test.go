@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -257,6 +258,30 @@ func TestASessionLeavesNothingBehind(t *testing.T) {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	require.Zero(t, strings.Count(string(stacks), "opcua.(*contact)"), "Close waits for all that a session has started")
+}
+
+func TestCloseEndsWhatIsUnderWay(t *testing.T) {
+	f := newFake(t)
+	d := fakeDevice(t, time.Minute)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	end := func() { wg.Go(func() { _ = d.Close() }) }
+	f.hello = func([]byte) []byte { end(); return nil } // it says nothing
+	require.Error(t, d.Open(t.Context(), f.endpoint()), "an Open")
+	for _, call := range []struct {
+		name string
+		do   func() error
+		want error
+	}{
+		{"a Read", func() error { return d.Read(t.Context(), named(d.profile, "Rate"), make([]fieldbus.Reading, 1)) }, fieldbus.ErrDown},
+		{"a Write, which was sent", func() error { return d.Write(t.Context(), d.profile.Find("Rate"), tag.Float64, 0) }, fieldbus.ErrUnknown},
+	} {
+		f.set(func() { f.hello, f.spoil = nil, nil })
+		require.NoError(t, d.Open(t.Context(), f.endpoint()))
+		var once sync.Once
+		f.set(func() { f.spoil = func(ua.Request, []byte) []byte { once.Do(end); return nil } })
+		require.ErrorIs(t, call.do(), call.want, call.name)
+	}
 }
 
 func TestASessionThatIsNotUsedIsKeptAlive(t *testing.T) {

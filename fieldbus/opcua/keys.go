@@ -57,7 +57,8 @@ func (ch *channel) ask(number uint32, renew bool, within time.Duration) error {
 	return err
 }
 
-// adopt takes the keys over that the answer to an OpenSecureChannel has. The old ones are taken until the server uses the new.
+// adopt takes the keys over that the answer to an OpenSecureChannel has. The old ones are taken until they end: what the
+// server sent before it had new ones may be on its way.
 func (ch *channel) adopt(body []byte) error {
 	c, err := answer(body, id.OpenSecureChannelResponse_Encoding_DefaultBinary)
 	if err != nil {
@@ -84,7 +85,8 @@ func (ch *channel) adopt(body []byte) error {
 	}
 	now := time.Now()
 	k := keys{token: token, algo: algo, until: now.Add(life + life/4)}
-	ch.taken = [2]keys{k, ch.taken[0]}
+	copy(ch.taken[1:], ch.taken[:])
+	ch.taken[0] = k
 	ch.renew, ch.nonce, ch.opened, ch.asking = now.Add(life*3/4), nil, true, false
 	ch.out.Lock()
 	ch.id, ch.send = channel, k

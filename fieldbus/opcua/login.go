@@ -169,7 +169,7 @@ func discover(ctx context.Context, addr, endpoint string) (offers []offer, err e
 }
 
 // enter makes a session: the ways in are asked for, one is chosen, the server proves that it has the key of its certificate, and the
-// user is named to it.
+// user is named to it. Response is the wait for an answer, life that of keys.
 func enter(ctx context.Context, endpoint, name string, o *DeviceOptions, response, life time.Duration) (*contact, error) {
 	addr, err := location(endpoint)
 	if err != nil {
