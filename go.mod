@@ -19,6 +19,4 @@ require (
 	golang.org/x/term v0.47.0
 )
 
-require (
-	golang.org/x/text v0.14.0 // indirect
-)
+require golang.org/x/text v0.14.0 // indirect

@@ -1,10 +1,14 @@
-// Commission holds a board against the contracts of its devices, prints what it found as a table, and writes that down for sign-off.
+// Commission holds a board against the contracts of its devices, prints what it found as a table, and writes that down for sign-off. It
+// also drafts profile and tag map of what an OPC UA server has, and makes the certificate by which servers know a controller.
 //
 //	go run ./examples/commission -selftest    on a simulated board, so that one sees what it does
 //	go run ./examples/commission -selftest -board FILE    on the devices of this machine that a board file names; see go doc ./hal/linux Board
 //	go run ./examples/commission -selftest -board FILE -loop do/1,di/1    with a wire from an output to an input
 //	go run ./examples/commission -selftest -board FILE -drive do/2    an output that may be driven though no wire leads back
 //	go run ./examples/commission -selftest -board FILE -pair a,b    with a cable between two serial ports
+//	go run ./examples/commission identity -name tank -uri urn:plant:tank -host 10.0.0.2 DIR    cert.pem and key.pem; replaces none
+//	go run ./examples/commission browse opc.tcp://10.0.0.7:4840 -o DIR    profile.yaml and bus.yaml, for a person to decide about
+//	go run ./examples/commission browse opc.tcp://10.0.0.7:4840 -policy basic256sha256 -cert FILE -key FILE -trust DIR -user NAME -o DIR
 //
 // An output that is not named is not driven, since a valve may hang on it; every line is read. A check that wants a wire, a switch in the
 // supply or a second port says so and is NOT CHECKED: it is not passed. The exit code is 0 where nothing has failed, 1 where something
@@ -56,6 +60,9 @@ type flags struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if code, done := subcommand(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

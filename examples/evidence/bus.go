@@ -16,6 +16,7 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/fieldbus/opcua"
 	"github.com/batchkit/batchkit/fieldbus/scale"
 	"github.com/batchkit/batchkit/iomap"
 )
@@ -32,6 +33,26 @@ func tagMap(name string) (*fieldbus.TagMap, error) {
 	})
 }
 
+// drivers hold a device and its profile against their protocol, by its name. They connect to nothing.
+var drivers = map[string]func(d *fieldbus.Device) error{
+	modbus.Protocol: func(d *fieldbus.Device) error {
+		o := &modbus.DeviceOptions{}
+		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
+			o.Bus = modbus.NewBus(nil) // which is never opened
+		}
+		_, err := modbus.NewDevice(d, o)
+		return err
+	},
+	opcua.Protocol: func(d *fieldbus.Device) error {
+		_, err := opcua.NewDevice(d, nil)
+		return err
+	},
+	scale.Protocol: func(d *fieldbus.Device) error {
+		_, err := scale.NewDevice(d, nil)
+		return err
+	},
+}
+
 // spoken holds devices and their profiles against their protocol: addresses, types, limits and endpoints. Of a protocol that is not
 // known here it says so.
 func spoken(devices []fieldbus.Device, stdout io.Writer) error {
@@ -39,8 +60,9 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 	said := map[string]bool{} // devices share profiles
 	for i := range devices {
 		d := &devices[i]
-		known, err := against(d)
-		if p := d.Profile; !known {
+		hold, known := drivers[d.Profile.Protocol]
+		if !known {
+			p := d.Profile
 			note := fmt.Sprintf("note: profile %s %s: protocol %q is not known here; see its driver for addresses and limits", p.ID, p.Version, p.Protocol)
 			if !said[note] {
 				fmt.Fprintln(stdout, evidence.Plain(note))
@@ -48,6 +70,7 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 			said[note] = true
 			continue
 		}
+		err := hold(d)
 		if err == nil {
 			continue
 		}
@@ -59,23 +82,6 @@ func spoken(devices []fieldbus.Device, stdout io.Writer) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// against holds a device against the driver of its protocol, if that is known here.
-func against(d *fieldbus.Device) (known bool, err error) {
-	switch d.Profile.Protocol {
-	case modbus.Protocol:
-		o := &modbus.DeviceOptions{}
-		if slices.ContainsFunc(d.Endpoints, func(e string) bool { return strings.HasPrefix(e, "serial:") }) {
-			o.Bus = modbus.NewBus(nil) // which is never opened
-		}
-		_, err = modbus.NewDevice(d, o)
-	case scale.Protocol:
-		_, err = scale.NewDevice(d, nil)
-	default:
-		return false, nil
-	}
-	return true, err
 }
 
 // checkBus shows one tag map, and what is found between it and the I/O maps that name none.

@@ -105,12 +105,40 @@ func TestAddressesAndEndpointsAreHeldAgainstTheProtocol(t *testing.T) {
 		require.Contains(t, errs, `what a manual calls 40041 is "holding 40"`)
 		require.Equal(t, files[0] != "plc.yaml", strings.Contains(errs, `device "PLC-301": endpoint "10.0.0.7": not one of this protocol; must be such as "tcp://`), errs)
 	}
-	edit("protocol: modbus", "protocol: dnp3", "at: input 14,", "at: 30015,")
+	edit("protocol: modbus", "protocol: profinet", "at: input 14,", "at: 30015,")
 	code, out, errs := command("check", filepath.Join(dir, "bus.yaml"))
 	require.Equal(t, exitOK, code, errs)
-	require.Contains(t, out, `note: profile T301-PLC 1.0: protocol "dnp3" is not known here; see its driver for addresses and limits`)
-	edit("protocol: modbus", "protocol: scale")
-	code, _, errs = command("check", filepath.Join(dir, "plc.yaml"))
+	require.Contains(t, out, `note: profile T301-PLC 1.0: protocol "profinet" is not known here; see its driver for addresses and limits`)
+
+	drafts := "../../fieldbus/opcua/testdata/"
+	files := func(replace ...string) (profile, bus string) {
+		for from, to := range map[string]*string{"draft_profile.golden": &profile, "draft_bus.golden": &bus} {
+			src, err := os.ReadFile(drafts + from)
+			require.NoError(t, err)
+			*to = filepath.Join(dir, map[string]string{"draft_profile.golden": "profile.yaml", "draft_bus.golden": "bus.yaml"}[from])
+			require.NoError(t, os.WriteFile(*to, []byte(strings.NewReplacer(replace...).Replace(string(src))), 0o644))
+		}
+		return profile, bus
+	}
+	profile, bus := files()
+	code, out, errs = command("check", bus, profile)
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, "PLC-1 0.1: opcua, 19 points")
+	require.NotContains(t, out, "not known here")
+	_, bus = files("i=5001", "holding 40", "opc.tcp:", "tcp:")
+	code, _, errs = command("check", bus)
 	require.Equal(t, exitFound, code)
-	require.Contains(t, errs, `scale: profile "T301-PLC" 1.0: setting frame: is missing; write what a weight looks like`)
+	require.Equal(t, 1, strings.Count(errs, `point "Valves.Pulses": address "nsu=urn:batchkit:browse%3B100%25;holding 40": it has no identifier`), errs)
+	require.Contains(t, errs, `endpoint "tcp://plc:4840/plant": must be opc.tcp://HOST:PORT`)
+
+	code, out, errs = command("check", "../../fieldbus/scale/testdata/profiles/sics.yaml")
+	require.Equal(t, exitOK, code, errs)
+	require.NotContains(t, out, "not known here")
+	src, err := os.ReadFile("../../fieldbus/scale/testdata/profiles/sics.yaml")
+	require.NoError(t, err)
+	sics := filepath.Join(dir, "sics.yaml")
+	require.NoError(t, os.WriteFile(sics, []byte(strings.Replace(string(src), "settings:", "settings:\n  bites: \"yes\"", 1)), 0o644))
+	code, _, errs = command("check", sics)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "bites")
 }
