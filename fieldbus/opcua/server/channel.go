@@ -253,15 +253,20 @@ func (c *conn) believe(h *opening) error {
 	return nil
 }
 
-// lane lets one connection at a time compute with the key. What fails holds it for twice as long as it took: who floods the server with
-// messages that cannot be opened gets half of one core.
+// lane lets one connection at a time compute with the key, and beside it one of those that have proven who they are, which wait for no
+// stranger. What fails holds its lane for twice as long as it took: who floods the server with messages that cannot be opened gets half
+// of one core.
 func (c *conn) lane(f func() error) error {
+	lane := c.srv.rsa
+	if c.ch != nil && c.ch.asym != nil {
+		lane = c.srv.known
+	}
 	select {
-	case c.srv.rsa <- struct{}{}:
+	case lane <- struct{}{}:
 	case <-c.dead:
 		return io.EOF
 	}
-	defer func() { <-c.srv.rsa }()
+	defer func() { <-lane }()
 	began := time.Now()
 	err := f()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +141,7 @@ func (c *conn) overdue(now time.Time) bool {
 func (c *conn) serve() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("fault in the server: %w", ua.StatusBadInternalError)
+			err = panicked(p)
 		}
 	}()
 	if err := c.hello(); err != nil {
@@ -170,6 +171,11 @@ func (c *conn) serve() (err error) {
 			return err
 		}
 	}
+}
+
+// panicked is what a panic becomes: the client is told the status alone.
+func panicked(p any) error {
+	return withheld{ua.StatusBadInternalError, fmt.Errorf("fault in the server: %v\n%.2000s", p, debug.Stack())}
 }
 
 // next reads one chunk whole; it is valid until the next one.

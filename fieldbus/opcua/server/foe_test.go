@@ -35,7 +35,7 @@ type foe struct {
 // errGone means that the server has closed the connection and said nothing.
 var errGone = fmt.Errorf("connection is closed")
 
-// call connects; nothing is said yet.
+// dialFoe connects; nothing is said yet.
 func dialFoe(t testing.TB, s *Server) *foe {
 	t.Helper()
 	nc, err := net.Dial("tcp", s.Addr())
@@ -91,7 +91,7 @@ func (f *foe) end() error {
 
 // as prepares for a policy, as who.
 func (f *foe) as(p opcua.Policy, who *opcua.Identity) *foe {
-	f.c = &conn{srv: &Server{o: Options{Identity: who}, rsa: make(chan struct{}, 1)}, dead: make(chan struct{})}
+	f.c = &conn{srv: &Server{o: Options{Identity: who}, rsa: make(chan struct{}, 1), known: make(chan struct{}, 1)}, dead: make(chan struct{})}
 	ch := &channel{sec: securities[p]}
 	if p != opcua.None {
 		der := must(uapolicy.ParseCertificate(f.far.Certificate))

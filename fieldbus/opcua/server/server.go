@@ -86,7 +86,8 @@ type Server struct {
 	table   map[uint16]service // of sessions that are active, by the type of the request
 	l       net.Listener
 	running sync.WaitGroup
-	rsa     chan struct{} // held by who computes with the key: one core at most is busy with who is not let in
+	rsa     chan struct{} // held by who computes with the key and is a stranger: one core at most is busy with those
+	known   chan struct{} // held by who does, and has proven who he is
 	large   chan struct{} // held while a large request is decoded and served
 
 	refused, requests atomic.Uint64
@@ -124,7 +125,7 @@ func newServer(space *Space, o *Options) (*Server, error) {
 		o = &Options{}
 	}
 	s := &Server{
-		space: space, o: *o, started: time.Now(), rsa: make(chan struct{}, 1), large: make(chan struct{}, 2),
+		space: space, o: *o, started: time.Now(), rsa: make(chan struct{}, 1), known: make(chan struct{}, 1), large: make(chan struct{}, 2),
 		conns: map[*conn]bool{}, sessions: map[string]*session{},
 	}
 	if space == nil {

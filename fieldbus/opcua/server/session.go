@@ -56,7 +56,7 @@ func (s *session) answer(id uint32, hdr *ua.RequestHeader, r ua.Response) (sent 
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			c.kill(fmt.Errorf("fault in the server: %w", ua.StatusBadInternalError))
+			c.kill(panicked(p))
 			sent = false
 		}
 	}()

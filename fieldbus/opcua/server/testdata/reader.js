@@ -12,7 +12,7 @@ async function visit(manager, v) {
     certificateFile: want.cert, privateKeyFile: want.key,
     endpointMustExist: false, connectionStrategy: { maxRetry: 0, initialDelay: 100 },
     securityMode: opcua.MessageSecurityMode[v.mode], securityPolicy: opcua.SecurityPolicy[v.policy],
-    requestedSessionTimeout: 20000, defaultSecureTokenLifetime: v.lifetime || 600000,
+    requestedSessionTimeout: 20000, tokenRenewalInterval: v.renew || 0,
   });
   let renewed = 0;
   client.on('security_token_renewed', () => { renewed++; });
