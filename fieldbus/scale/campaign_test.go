@@ -70,7 +70,7 @@ type talker struct {
 	frame   func(n int64, mood int) []byte // mood 0: in order; 1 moving, 2 another unit, 3 overload, 4 net
 	flips   bool                           // the frame has a check, which shows a byte that was changed
 	said    weighed
-	spoiled int
+	spoiled atomic.Int64
 	frames  atomic.Int64
 }
 
@@ -88,7 +88,7 @@ func (k *talker) say(n int64) {
 		b[k.rng.IntN(len(b))] ^= 1 << k.rng.IntN(7)
 	}
 	if ill < 9 {
-		k.spoiled++
+		k.spoiled.Add(1)
 	}
 	at := 1 + k.rng.IntN(len(b)-1)
 	switch ill {
@@ -181,7 +181,7 @@ func streaming(t *testing.T, rng *rand.Rand, name string, flips bool, frame func
 	require.Greater(t, accepted, frames/8)
 	require.Positive(t, refused)
 	require.Positive(t, over)
-	return fmt.Sprintf("%s: %d frames, %d of them spoiled: %d weights accepted, 0 wrong, %d BAD, %d sessions over", name, k.frames.Load(), k.spoiled,
+	return fmt.Sprintf("%s: %d frames, %d of them spoiled: %d weights accepted, 0 wrong, %d BAD, %d sessions over", name, k.frames.Load(), k.spoiled.Load(),
 		accepted, refused, over)
 }
 
