@@ -326,7 +326,7 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	}
 	for _, r := range of(all, record.KindWriteDone) {
 		if r.Text(record.Result) == "unknown" {
-			require.Contains(t, r.Text(record.Detail), "modbus: ")
+			require.Regexp(t, "modbus: |not begun: the line was busy: ", r.Text(record.Detail)) // the abort may come while a read waits
 		}
 	}
 	end := of(all, record.KindBatchEnd)[0]
