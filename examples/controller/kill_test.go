@@ -265,7 +265,7 @@ func waitForRecord(t *testing.T, dir, kind string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(forLong); ; <-tick.C {
 		data, _ := os.ReadFile(filepath.Join(dir, "journal", "segments", "00000001.seg"))
 		if bytes.Contains(data, []byte(`"event_type":"`+kind+`"`)) {
 			return

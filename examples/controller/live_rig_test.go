@@ -143,7 +143,7 @@ func (s *screen) lines() (all []string) {
 
 // shows waits until a text is seen; false where it does not come.
 func (s *screen) shows(text string) bool {
-	late := time.After(20 * time.Second)
+	late := time.After(forLong)
 	for {
 		s.mu.Lock()
 		seen, changed := strings.Contains(strings.Join(s.lines(), "\n"), text), s.changed

@@ -49,7 +49,7 @@ func TestTheDemoEndsWithTotalsReconciliationVerdictAndThePlaceOfTheEvidence(t *t
 func TestAVirtualBatchTakesLessThanASecond(t *testing.T) {
 	workplace(t)
 	best := time.Hour
-	for range 3 { // the machine may be busy with something else once
+	for n := 0; n < 20 && best >= time.Second; n++ { // the machine may be busy with something else
 		begin := time.Now()
 		done(t, "-virtual")
 		best = min(best, time.Since(begin))
@@ -201,13 +201,13 @@ func TestAFaultScriptOrdersAHardAbort(t *testing.T) {
 
 func TestSpeedRunsClockAndPlantFaster(t *testing.T) {
 	workplace(t)
-	write(t, "bell.yaml", strings.Replace(bell, "100 ms", "3 s", 1))
+	write(t, "bell.yaml", strings.Replace(bell, "100 ms", "12 s", 1))
 	begin := time.Now()
-	o := live(context.Background(), strings.NewReader(""), func(string) {}, "-speed", "4", "-unapproved", "-recipe", "bell.yaml")
+	o := live(context.Background(), strings.NewReader(""), func(string) {}, "-speed", "16", "-unapproved", "-recipe", "bell.yaml")
 	require.Equal(t, exitOK, o.code, o)
-	require.Less(t, time.Since(begin), 3*time.Second)
+	require.Less(t, time.Since(begin), 12*time.Second)
 	all := records(t, "out/B-0001")
-	require.Greater(t, all[len(all)-1].Count(record.TsMonoNS), uint64(3*time.Second))
+	require.Greater(t, all[len(all)-1].Count(record.TsMonoNS), uint64(12*time.Second))
 }
 
 func TestAnInterruptAbortsTheBatchAndLeavesItsEvidence(t *testing.T) {

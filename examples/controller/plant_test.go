@@ -24,7 +24,7 @@ import (
 // listening waits until the plant of a directory says where it listens.
 func listening(t *testing.T, dir string) address {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(forLong); ; time.Sleep(5 * time.Millisecond) {
 		if at, living := findPlant(dir); living && at.Address != "" {
 			return at
 		}
@@ -154,7 +154,7 @@ func onNetwork(t *testing.T) (*sim.Plant, *modbus.Client) {
 	s, err := server.Serve("127.0.0.1:0", newBoard(ctx, p, system.NewClock(20), nil, func() {}))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	c, err := modbus.Dial(ctx, s.Addr(), &modbus.Options{Timeout: 20 * time.Second})
+	c, err := modbus.Dial(ctx, s.Addr(), &modbus.Options{Timeout: forLong})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return p, c

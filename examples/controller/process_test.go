@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,6 +21,10 @@ const (
 	asCommand = "BATCHKIT_TEST_CONTROLLER"
 	alone     = "BATCHKIT_TEST_ALONE"
 )
+
+// forLong is how long a test waits in real time for what must come. On a busy machine, and under the race detector, a process may take
+// a good part of it to start; where nothing comes the test fails all the same.
+const forLong = time.Minute
 
 // atOnce is how many tests that stand aside run at a time, unless go test -parallel says otherwise. They wait more than they compute.
 const atOnce = "6"

@@ -88,7 +88,7 @@ func flowed(t *testing.T, plant string) (at address) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(forLong); ; <-tick.C {
 		require.True(t, time.Now().Before(deadline), "no dose began")
 		at, living := findPlant(plant)
 		if !living || at.Address == "" {
@@ -326,7 +326,7 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	}
 	for _, r := range of(all, record.KindWriteDone) {
 		if r.Text(record.Result) == "unknown" {
-			require.Contains(t, r.Text(record.Detail), "modbus: ")
+			require.Regexp(t, "modbus: |not begun: the line was busy: ", r.Text(record.Detail)) // the abort may come while a read waits
 		}
 	}
 	end := of(all, record.KindBatchEnd)[0]
@@ -364,7 +364,7 @@ func cutShort(t *testing.T, dir string) (out, said string) {
 	require.NoError(t, cmd.Process.Kill())
 	require.NoError(t, p.Kill())
 	_ = cmd.Wait()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(forLong); ; time.Sleep(5 * time.Millisecond) {
 		if _, living := findPlant(filepath.Join(out, "plant")); !living {
 			return out, text.String()
 		}
