@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,8 +100,11 @@ func (f *feed) list() {
 		dirs, err = root.ReadDir(maxDirs)
 		_ = root.Close()
 	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
 	f.fault = ""
-	if err != nil && len(dirs) == 0 {
+	if err != nil {
 		f.fault = clip(err.Error(), maxText)
 	}
 	var all []found

@@ -219,6 +219,7 @@ func (w *Window) showWindow(now time.Time) {
 	l.moment("Since", "since when this window watches", w.since.UnixNano())
 	l.text("Fault", "why the directory, or the map of the batch, cannot be read", w.fault(), 0)
 	l.list("EventsFrom", "by journal, from which record on events are told", w.eventsFrom(), 0)
+	l.count("NotShown", "nodes, values and events that are beyond the limits of the space", uint64(w.space.Refused()), 0)
 	l.count("EventsTold", "events", w.raised, 0)
 	l.count("SamplesTaken", "samples of tags", count.Taken, 0)
 	l.count("SamplesMissing", "numbers of samples that never came", count.Missing, 0)
