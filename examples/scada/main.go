@@ -141,20 +141,24 @@ func show(ctx context.Context, f *flags, stdout io.Writer) error {
 	return errors.Join(s.Close(), in.close())
 }
 
-// watch prints how the window stands, once a second where that is another.
+// watch prints how the window stands: within a second where a batch, the number of good tags or a fault is another, and else every ten
+// seconds where any number is.
 func watch(ctx context.Context, w *scada.Window, s *server.Server, stdout io.Writer) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for last := ""; ; {
+	last, lastText := scada.Status{}, ""
+	for quiet := 0; ; quiet++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		st, clients := w.Status(), s.Stats()
-		if text := line(&st, &clients); text != last {
+		text := line(&st, &clients)
+		news := st.Newest != last.Newest || st.Batches != last.Batches || st.Good != last.Good || st.Fault != last.Fault
+		if news || quiet >= 10 && text != lastText {
 			fmt.Fprintf(stdout, "%s  %s\n", time.Now().Format(time.TimeOnly), text)
-			last = text
+			last, lastText, quiet = st, text, 0
 		}
 	}
 }

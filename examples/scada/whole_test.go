@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	if addr := os.Getenv(asAttacker); addr != "" {
+		attack(addr)
+	}
 	code := m.Run()
 	if name, err := built(); err == nil && name != "" {
 		_ = os.RemoveAll(filepath.Dir(name))
