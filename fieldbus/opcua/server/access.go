@@ -67,7 +67,7 @@ func write(c *call, req ua.Request) (ua.Response, error) {
 	if err := operations(len(r.NodesToWrite)); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), longestWrite)
+	ctx, cancel := context.WithTimeout(c.srv.ctx, longestWrite)
 	defer cancel()
 	list := make([]ua.StatusCode, len(r.NodesToWrite))
 	for i, x := range r.NodesToWrite {

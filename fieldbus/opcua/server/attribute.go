@@ -12,7 +12,7 @@ import (
 
 // attribute gives an attribute of a node as it stands at a time. The lock of the space is held. It is a bad status where the node has no
 // such attribute.
-func (s *Server) attribute(n *node, a ua.AttributeID, want ua.TimestampsToReturn, now time.Time) *ua.DataValue {
+func (s *Server) attribute(n *vertex, a ua.AttributeID, want ua.TimestampsToReturn, now time.Time) *ua.DataValue {
 	if a == ua.AttributeIDValue && n.v != nil {
 		return n.v.kind.sent(&n.v.value, want, now)
 	}
@@ -48,7 +48,7 @@ func status(code ua.StatusCode) *ua.DataValue {
 }
 
 // fixed gives what does not change; nil: the node has it not.
-func (s *Server) fixed(n *node, a ua.AttributeID) *ua.Variant {
+func (s *Server) fixed(n *vertex, a ua.AttributeID) *ua.Variant {
 	switch a {
 	case ua.AttributeIDNodeID:
 		return ua.MustVariant(n.key.id())
@@ -80,7 +80,7 @@ func (s *Server) fixed(n *node, a ua.AttributeID) *ua.Variant {
 }
 
 // fixedOfVariable is fixed, of variables and their types.
-func (s *Server) fixedOfVariable(n *node, a ua.AttributeID) *ua.Variant {
+func (s *Server) fixedOfVariable(n *vertex, a ua.AttributeID) *ua.Variant {
 	switch {
 	case a == ua.AttributeIDDataType:
 		return ua.MustVariant(std(n.data).id())
@@ -107,7 +107,7 @@ func (s *Server) fixedOfVariable(n *node, a ua.AttributeID) *ua.Variant {
 }
 
 // fixedOfType is fixed, of types.
-func fixedOfType(n *node, a ua.AttributeID) *ua.Variant {
+func fixedOfType(n *vertex, a ua.AttributeID) *ua.Variant {
 	switch {
 	case a == ua.AttributeIDIsAbstract:
 		return ua.MustVariant(n.num == 0 && slices.Contains(abstract, n.key.num))
@@ -136,14 +136,6 @@ func version() string {
 	return ""
 }
 
-// serverURI is the URI of the application.
-func (s *Server) serverURI() string {
-	if s.o.Identity != nil {
-		return s.o.Identity.URI
-	}
-	return "urn:" + s.o.Name
-}
-
 // build tells what the server is.
 func (s *Server) build() *ua.BuildInfo {
 	return &ua.BuildInfo{
@@ -159,15 +151,15 @@ func (s *Server) serverStatus(now time.Time) *ua.ServerStatusDataType {
 }
 
 // standardValue gives the value of a standard variable; nil: it has none.
-func (s *Server) standardValue(n *node, now time.Time) *ua.Variant {
+func (s *Server) standardValue(n *vertex, now time.Time) *ua.Variant {
 	if n.up.class == objType {
 		return &ua.Variant{} // what a type has is no thing
 	}
 	switch n.key.num {
 	case 2254: // ServerArray
-		return ua.MustVariant([]string{s.serverURI()})
+		return ua.MustVariant([]string{s.uri()})
 	case 2255: // NamespaceArray
-		return ua.MustVariant([]string{"http://opcfoundation.org/UA/", s.serverURI(), s.space.uri})
+		return ua.MustVariant([]string{"http://opcfoundation.org/UA/", s.uri(), s.space.uri})
 	case 2256: // ServerStatus
 		return ua.MustVariant(ua.NewExtensionObject(s.serverStatus(now)))
 	case 2257: // StartTime

@@ -12,7 +12,7 @@ import (
 type call struct {
 	srv  *Server
 	sess *session
-	id   uint32 // of the request on its channel
+	id   uint32            // of the request on its channel
 	hdr  *ua.RequestHeader // the request has the same
 }
 

@@ -34,7 +34,7 @@ type Event struct {
 
 // eventType is a type of events as a space keeps it.
 type eventType struct {
-	node   *node
+	node   *vertex
 	fields []Field
 }
 
@@ -52,14 +52,14 @@ func (s *Space) EventType(name string, fields ...Field) EventType {
 	}
 	base := s.nodes[std(idBaseEvent)]
 	k := key{ns: 2, text: "/EventTypes/" + escape.Replace(name)} // no path begins so
-	if s.nodes[k] != nil || !named(name, fields) || len(s.types) >= MaxEventTypes || !s.room(1+len(fields)) {
+	if s.nodes[k] != nil || !proper(name, fields) || len(s.types) >= MaxEventTypes || !s.room(1+len(fields)) {
 		s.refused++
 		return EventType{math.MaxUint32}
 	}
-	t := &eventType{node: &node{key: k, class: objType, ns: 2, name: name, up: base, link: idSubtype, rank: -1}, fields: slices.Clone(fields)}
+	t := &eventType{node: &vertex{key: k, class: objType, ns: 2, name: name, up: base, link: idSubtype, rank: -1}, fields: slices.Clone(fields)}
 	s.add(t.node)
 	for _, f := range fields {
-		n := &node{key: key{ns: 2, text: k.text + "/" + escape.Replace(f.Name)}, class: variable, ns: 2, name: f.Name, up: t.node, link: idProperty,
+		n := &vertex{key: key{ns: 2, text: k.text + "/" + escape.Replace(f.Name)}, class: variable, ns: 2, name: f.Name, up: t.node, link: idProperty,
 			typ: s.nodes[std(idPropertyType)], also: []ref{{idModellingRule, false, s.nodes[std(idMandatory)]}}}
 		n.data, n.rank = f.Kind.data()
 		s.add(n)
@@ -68,8 +68,8 @@ func (s *Space) EventType(name string, fields ...Field) EventType {
 	return EventType{uint32(len(s.types))}
 }
 
-// named tells whether the names of a type and its fields can be taken, and the fields have kinds.
-func named(name string, fields []Field) bool {
+// proper tells whether the names of a type and its fields can be taken, and the fields have kinds.
+func proper(name string, fields []Field) bool {
 	good := func(n string) bool { return n != "" && len(n) <= MaxName && utf8.ValidString(n) }
 	if !good(name) || len(fields) > MaxFields {
 		return false
@@ -96,8 +96,8 @@ type event struct {
 	size     int
 }
 
-// Raise raises an event: who subscribed to the events of the Server object, of the source, or of a folder above it, is told. A severity
-// outside of 1 to 1000 counts as the nearest. A message is cut after MaxText bytes, and says so; of fields that are no UTF-8, or longer, the
+// Raise raises an event: who subscribed to the events of the Server object, of the source, or of a folder above it, is told; the Objects
+// folder is above all. A severity outside of 1 to 1000 counts as the nearest. A message is cut after MaxText bytes, and says so; of fields that are no UTF-8, or longer, the
 // status is BadEncodingLimitsExceeded. An event of a type that was refused, or of a source that is not there, is refused.
 func (s *Space) Raise(e Event) {
 	now := time.Now()
@@ -135,7 +135,7 @@ func (s *Space) Raise(e Event) {
 }
 
 // tell hands an event to those who monitor its source, a folder above it, or the server.
-func (s *Space) tell(source *node, e *event) {
+func (s *Space) tell(source *vertex, e *event) {
 	for n := source; n != nil; n = n.up {
 		for it := n.watch; it != nil; it = it.below {
 			it.happened(e)

@@ -24,7 +24,7 @@ type dataFilter struct {
 }
 
 // parseData reads the filter of an item of a value; n is the node.
-func parseData(x *ua.ExtensionObject, n *node) (dataFilter, error) {
+func parseData(x *ua.ExtensionObject, n *vertex) (dataFilter, error) {
 	f := dataFilter{trigger: ua.DataChangeTriggerStatusValue}
 	if x == nil || x.Value == nil {
 		if x != nil && x.EncodingMask != ua.ExtensionObjectEmpty {
@@ -142,7 +142,7 @@ func (s *Space) selectField(c *ua.SimpleAttributeOperand) (selected, ua.StatusCo
 
 // hasField tells whether events of a type, or of one beneath it, may have a field.
 func (s *Space) hasField(top key, name *ua.QualifiedName) bool {
-	is := func(n *node) bool { return n.name == name.Name && n.ns == name.NamespaceIndex && n.class == variable }
+	is := func(n *vertex) bool { return n.name == name.Name && n.ns == name.NamespaceIndex && n.class == variable }
 	if slices.ContainsFunc(s.nodes[std(idBaseEvent)].down, is) {
 		return true
 	}

@@ -25,8 +25,8 @@ type item struct {
 	id           uint32
 	attr         ua.AttributeID
 	want         ua.TimestampsToReturn
-	node         *node // nil: it was removed
-	above, below *item // among those that watch the node
+	node         *vertex // nil: it was removed
+	above, below *item   // among those that watch the node
 
 	handle uint32
 	mode   ua.MonitoringMode
@@ -66,7 +66,7 @@ func (e *entry) bytes() int {
 }
 
 // link puts an item among those that watch a node.
-func (it *item) link(n *node) {
+func (it *item) link(n *vertex) {
 	it.node, it.below, it.above = n, n.watch, nil
 	if n.watch != nil {
 		n.watch.above = it

@@ -122,7 +122,7 @@ func (it *item) begin(now time.Time) {
 }
 
 // take takes in the parameters of an item of a node, as far as they can be had. The lock of the space is held.
-func (it *item) take(p *ua.MonitoringParameters, n *node) (result *ua.EventFilterResult, err error) {
+func (it *item) take(p *ua.MonitoringParameters, n *vertex) (result *ua.EventFilterResult, err error) {
 	o := it.sub.owner
 	var filter dataFilter
 	var events *eventFilter

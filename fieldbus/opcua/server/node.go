@@ -52,21 +52,21 @@ func (k key) id() *ua.NodeID {
 // far writes the identifier for places where a node of another server might stand.
 func (k key) far() *ua.ExpandedNodeID { return &ua.ExpandedNodeID{NodeID: k.id()} }
 
-// node is a node of either namespace. All but its value, what is beneath it and who watches it stays as it was made.
-type node struct {
+// vertex is a node of either namespace. All but its value, what is beneath it and who watches it stays as it was made.
+type vertex struct {
 	key      key
 	num      uint32 // of the Node that names it; 0: a standard node
 	class    ua.NodeClass
 	ns       uint16 // of its name
 	name     string
 	about    string
-	depth    int     // beneath the Objects folder
-	up       *node   // above it; nil: the Root folder
-	link     uint32  // type of the reference from up to it
-	down     []*node // beneath it, by their numbers; standard nodes before all others
-	typ      *node   // type definition
-	also     []ref   // its other references
-	data     uint32  // data type, of a variable
+	depth    int       // beneath the Objects folder
+	up       *vertex   // above it; nil: the Root folder
+	link     uint32    // type of the reference from up to it
+	down     []*vertex // beneath it, by their numbers; standard nodes before all others
+	typ      *vertex   // type definition
+	also     []ref     // its other references
+	data     uint32    // data type, of a variable
 	rank     int32
 	v        *held // of a variable of namespace 2 whose value is set
 	watch    *item // first of those that monitor it
@@ -84,14 +84,14 @@ type held struct {
 type ref struct {
 	typ     uint32
 	inverse bool
-	to      *node
+	to      *vertex
 }
 
 // byNumber compares for binary searches beneath a node.
-func byNumber(n *node, num uint32) int { return cmp.Compare(n.num, num) }
+func byNumber(n *vertex, num uint32) int { return cmp.Compare(n.num, num) }
 
 // path is what identifiers of nodes beneath a node begin with.
-func (n *node) path() string {
+func (n *vertex) path() string {
 	if n.num == 0 {
 		return ""
 	}
@@ -99,13 +99,13 @@ func (n *node) path() string {
 }
 
 // notifies tells whether events can be had of a node.
-func (n *node) notifies() bool {
+func (n *vertex) notifies() bool {
 	return n.class == object && (n.num != 0 || n.key == std(idObjects) || n.key == std(idServer))
 }
 
 // refs calls f with the references of a node from a place on, in an order that stays, until f says no; it gives the place of the one that
 // f did not want. A place counts the references that stay, and stands for the number of a node beneath after them.
-func (n *node) refs(from place, f func(ref) bool) (at place, more bool) {
+func (n *vertex) refs(from place, f func(ref) bool) (at place, more bool) {
 	for at = from; at.fixed < 2+len(n.also); at.fixed++ {
 		var r ref
 		switch {
@@ -140,7 +140,7 @@ type place struct {
 }
 
 // first gives the index of the node beneath at a place, or of the one after it where that was removed.
-func (n *node) first(at place) int {
+func (n *vertex) first(at place) int {
 	if at.num == 0 {
 		return at.std
 	}
@@ -159,7 +159,7 @@ func (n *node) first(at place) int {
 func (s *Space) addStandard() {
 	for i := range standard {
 		r := &standard[i]
-		n := &node{key: std(r.id), class: r.class, name: r.name, link: r.link, up: s.nodes[std(r.up)], data: r.data, rank: -1}
+		n := &vertex{key: std(r.id), class: r.class, name: r.name, link: r.link, up: s.nodes[std(r.up)], data: r.data, rank: -1}
 		if r.rank == 1 {
 			n.rank = 1
 		}
@@ -182,7 +182,7 @@ func (s *Space) addStandard() {
 }
 
 // isA tells whether a type of references or of others is a type given, or beneath it.
-func (n *node) isA(top key) bool {
+func (n *vertex) isA(top key) bool {
 	for ; n != nil; n = n.up {
 		if n.key == top {
 			return true

@@ -48,7 +48,7 @@ func (s *Space) follow(x *ua.BrowsePath) *ua.BrowsePathResult {
 	if !ok || s.nodes[k] == nil {
 		return no(ua.StatusBadNodeIDUnknown)
 	}
-	at := []*node{s.nodes[k]}
+	at := []*vertex{s.nodes[k]}
 	for _, e := range x.RelativePath.Elements {
 		of, known := s.referenceType(e.ReferenceTypeID)
 		switch {
@@ -57,7 +57,7 @@ func (s *Space) follow(x *ua.BrowsePath) *ua.BrowsePathResult {
 		case !known:
 			return no(ua.StatusBadReferenceTypeIDInvalid)
 		}
-		var next []*node
+		var next []*vertex
 		for _, n := range at {
 			next = s.step(n, e, of, next)
 		}
@@ -74,7 +74,7 @@ func (s *Space) follow(x *ua.BrowsePath) *ua.BrowsePathResult {
 }
 
 // step adds the nodes to which an element of a path leads from a node; at most maxTargets.
-func (s *Space) step(n *node, e *ua.RelativePathElement, of key, to []*node) []*node {
+func (s *Space) step(n *vertex, e *ua.RelativePathElement, of key, to []*vertex) []*vertex {
 	want := func(r ref) bool {
 		return r.inverse == e.IsInverse && r.to.name == e.TargetName.Name && r.to.ns == e.TargetName.NamespaceIndex && s.ofType(r.typ, of, e.IncludeSubtypes)
 	}

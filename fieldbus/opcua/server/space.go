@@ -66,10 +66,10 @@ type Space struct {
 	uri     string
 	began   time.Time
 	mu      sync.Mutex // guards all below, and is held for one node at a time
-	nodes   map[key]*node
-	own     map[uint32]*node // by the number of their Node
-	last    uint32           // number that was given last
-	events  uint64           // raised
+	nodes   map[key]*vertex
+	own     map[uint32]*vertex // by the number of their Node
+	last    uint32             // number that was given last
+	events  uint64             // raised
 	types   []*eventType
 	refused int
 	subs    atomic.Uint32 // number of a subscription that was given last
@@ -81,7 +81,7 @@ type Space struct {
 // 0 for itself and 1 for the application. Its nodes have string identifiers, the path of their names from the Objects folder, such as
 // "ns=2;s=Batches/B-0001/State". A % or / in a name is %25 or %2F there.
 func NewSpace(uri string) *Space {
-	s := &Space{uri: uri, began: time.Now(), nodes: make(map[key]*node), own: make(map[uint32]*node)}
+	s := &Space{uri: uri, began: time.Now(), nodes: make(map[key]*vertex), own: make(map[uint32]*vertex)}
 	s.addStandard()
 	return s
 }
@@ -90,7 +90,7 @@ func NewSpace(uri string) *Space {
 // of UTF-8; what has another name, what would be too many or too deep, what is to be in a place that was removed, or is there and is
 // something else, is refused: the Node that comes back is nowhere, so that what is put there is refused too.
 func (s *Space) Folder(parent Node, name string) Node {
-	return s.make(parent, name, func(n *node) { n.class, n.typ = object, s.nodes[std(idFolderType)] })
+	return s.make(parent, name, func(n *vertex) { n.class, n.typ = object, s.nodes[std(idFolderType)] })
 }
 
 // Variable makes a variable, which has no value yet (BadWaitingForInitialData), or gives the one that is there. Description may be "". It
@@ -99,7 +99,7 @@ func (s *Space) Variable(parent Node, name, description string, kind Kind) Node 
 	if kind < Bool || kind > Time || len(description) > MaxText || !utf8.ValidString(description) {
 		return s.refuse()
 	}
-	return s.make(parent, name, func(n *node) {
+	return s.make(parent, name, func(n *vertex) {
 		n.class, n.typ, n.about = variable, s.nodes[std(idDataVariable)], description
 		n.data, n.rank = kind.data()
 		n.v = &held{kind: kind, value: Value{Null: true, Status: fieldbus.StatusWaiting}}
@@ -107,7 +107,7 @@ func (s *Space) Variable(parent Node, name, description string, kind Kind) Node 
 }
 
 // make makes a node beneath a parent, or gives the one that is there. What fill says of it is what it is.
-func (s *Space) make(parent Node, name string, fill func(*node)) Node {
+func (s *Space) make(parent Node, name string, fill func(*vertex)) Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	up := s.find(parent)
@@ -116,7 +116,7 @@ func (s *Space) make(parent Node, name string, fill func(*node)) Node {
 		return nowhere
 	}
 	k := key{ns: 2, text: up.path() + escape.Replace(name)}
-	n := &node{key: k, ns: 2, name: name, up: up, link: idOrganizes, depth: up.depth + 1}
+	n := &vertex{key: k, ns: 2, name: name, up: up, link: idOrganizes, depth: up.depth + 1}
 	if fill(n); n.class == variable || up.class == variable {
 		n.link = idComponent
 	}
@@ -137,7 +137,7 @@ func (s *Space) room(n int) bool {
 }
 
 // add gives a node a number and puts it in its place.
-func (s *Space) add(n *node) {
+func (s *Space) add(n *vertex) {
 	s.last++
 	n.num = s.last
 	s.nodes[n.key], s.own[n.num] = n, n
@@ -164,7 +164,7 @@ func (s *Space) Refused() int {
 var escape = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // find gives the node that a Node names; nil where there is none any more.
-func (s *Space) find(n Node) *node {
+func (s *Space) find(n Node) *vertex {
 	if n.id == 0 {
 		return s.nodes[std(idObjects)]
 	}
@@ -227,7 +227,7 @@ func (s *Space) Remove(n Node) {
 }
 
 // drop forgets a node and all beneath it.
-func (s *Space) drop(n *node, now time.Time) {
+func (s *Space) drop(n *vertex, now time.Time) {
 	for _, d := range n.down {
 		s.drop(d, now)
 	}

@@ -64,7 +64,7 @@ func (sub *subscription) revise(ms float64, keep, life, most uint32, priority ui
 	sub.every = sub.owner.srv.interval(ms)
 	sub.keep, sub.life = counts(sub.every, keep, life)
 	sub.keepLeft, sub.lifeLeft = min(sub.keepLeft, sub.keep), sub.life
-	if sub.most = maxMessage; most > 0 && most < maxMessage {
+	if sub.most = maxNotifications; most > 0 && most < maxNotifications {
 		sub.most = int(most)
 	}
 	sub.priority = priority

@@ -13,14 +13,14 @@ import (
 
 // Limits of the subscriptions of a session.
 const (
-	maxRequests = 32      // Publish requests that wait
-	maxMessage  = 1000    // values and events in one notification message
-	maxBytes    = 1 << 18 // and about how many bytes, beyond the first
-	maxSent     = 64      // messages of a subscription that wait for being acknowledged
-	maxKept     = 1 << 20 // and their bytes, of all subscriptions of a session
-	maxFields   = 8192    // of events that the items of a session ask for
-	maxInterval = 10 * time.Minute
-	maxLife     = time.Hour // without a Publish request
+	maxRequests      = 32      // Publish requests that wait
+	maxNotifications = 1000    // values and events in one notification message
+	maxBytes         = 1 << 18 // and about how many bytes, beyond the first
+	maxSent          = 64      // messages of a subscription that wait for being acknowledged
+	maxKept          = 1 << 20 // and their bytes, of all subscriptions of a session
+	maxFields        = 8192    // of events that the items of a session ask for
+	maxInterval      = 10 * time.Minute
+	maxLife          = time.Hour // without a Publish request
 )
 
 // subscriptions are those of one session. The zero value has none. Locks are taken in this order: out, mu, that of the space, q.
@@ -28,7 +28,8 @@ type subscriptions struct {
 	out      sync.Mutex // keeps the order of answers
 	mu       sync.Mutex // guards all but what waits in queues
 	srv      *Server
-	answer   func(id uint32, hdr *ua.RequestHeader, r ua.Response) // of the session
+	answer   func(id uint32, hdr *ua.RequestHeader, r ua.Response) (sent bool) // of the session
+	waits    func(hdr *ua.RequestHeader) bool                                  // of the session
 	list     []*subscription
 	requests []pending // Publish requests, the oldest first
 	dead     []obituary
@@ -98,11 +99,12 @@ func (s *subscriptions) begin(c *call) {
 		s.srv = c.srv
 	}
 	if s.answer == nil {
-		s.answer = c.sess.answer
+		s.answer, s.waits = c.sess.answer, c.sess.waits
 	}
 }
 
-// serve runs f, and then sends what can be sent. What it gives is the error of f.
+// serve runs f, and then sends what can be sent. What it gives is the error of f. What is not sent, since the connection has gone meanwhile, is
+// kept until the client asks for it again.
 func (s *subscriptions) serve(c *call, f func(now time.Time) ([]reply, error)) error {
 	s.out.Lock()
 	defer s.out.Unlock()
@@ -139,10 +141,12 @@ func (s *subscriptions) turn(now time.Time) (list []reply) {
 	if s.ended {
 		return nil
 	}
-	for len(s.requests) > 0 && s.requests[0].over(now) {
-		list = append(list, fault(s.requests[0], ua.StatusBadTimeout))
-		s.requests = s.requests[1:]
-	}
+	s.requests = slices.DeleteFunc(s.requests, func(p pending) bool {
+		if p.over(now) {
+			list = append(list, fault(p, ua.StatusBadTimeout))
+		}
+		return p.over(now) || !s.waits(p.hdr)
+	})
 	for _, sub := range slices.Clone(s.list) {
 		if now.Before(sub.next) {
 			continue
@@ -199,7 +203,8 @@ func (sub *subscription) cycle(now time.Time) {
 func (s *subscriptions) publish(now time.Time) (list []reply) {
 	for len(s.requests) > 0 {
 		to := s.requests[0]
-		if len(s.dead) > 0 {
+		if !s.waits(to.hdr) { // its connection has gone
+		} else if len(s.dead) > 0 {
 			o := s.dead[0]
 			s.dead = s.dead[1:]
 			m := &ua.NotificationMessage{SequenceNumber: o.seq, PublishTime: now, NotificationData: []*ua.ExtensionObject{
@@ -212,7 +217,7 @@ func (s *subscriptions) publish(now time.Time) (list []reply) {
 		} else {
 			return list
 		}
-		s.requests = s.requests[1:]
+		s.requests = slices.Delete(s.requests, 0, 1)
 	}
 	return list
 }
@@ -264,9 +269,10 @@ func (s *subscriptions) drop(sub *subscription) {
 	sub.sent = nil
 }
 
-// end ends them all; it is called once, when the session ends.
+// end ends them all; it is called once, when the session ends. Requests that wait have no connection any more.
 func (s *subscriptions) end() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ended = true
 	if s.timer != nil {
 		s.timer.Stop()
@@ -274,15 +280,10 @@ func (s *subscriptions) end() {
 	for len(s.list) > 0 {
 		s.drop(s.list[0])
 	}
-	left := s.requests
 	s.requests, s.dead = nil, nil
 	s.q.Lock()
+	defer s.q.Unlock()
 	s.views = views{}
-	s.q.Unlock()
-	s.mu.Unlock()
-	for _, to := range left { // their order is nobody's matter any more
-		s.answer(to.id, to.hdr, fault(to, ua.StatusBadSessionClosed).r)
-	}
 }
 
 // count gives how many there are, and how many items they monitor.
@@ -290,4 +291,12 @@ func (s *subscriptions) count() (subscriptions, items int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.list), s.items
+}
+
+// waits tells whether the client of a request can still be answered.
+func (s *session) waits(hdr *ua.RequestHeader) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.asked[hdr]
+	return ok && c == s.conn.Load()
 }
