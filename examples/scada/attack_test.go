@@ -255,7 +255,7 @@ func TestControlTakesNoLongerWhileTheWindowIsAttacked(t *testing.T) {
 	require.NoError(t, err)
 	for n := range rounds {
 		quiet := beats(t, at, every, long)
-		a := begin(t, []string{asAttacker + "=" + strings.TrimPrefix(endpoint, "opc.tcp://")}, "nice", "-n", "19", self)
+		a := begin(t, []string{asAttacker + "=" + strings.TrimPrefix(endpoint, "opc.tcp://")}, "nice", "-n", "39", self)
 		a.find(`attacks \d{2,}`)
 		loud := beats(t, at, every, long)
 		said := a.text()

@@ -24,8 +24,11 @@ import (
 	"github.com/batchkit/batchkit/journal/record"
 )
 
-// asCommand is the variable of the environment that makes the test binary the command.
-const asCommand = "BATCHKIT_TEST_SCADA"
+// Variables of the environment: one makes the test binary the command, one says where the controller is built.
+const (
+	asCommand = "BATCHKIT_TEST_SCADA"
+	asPlace   = "BATCHKIT_TEST_SCADA_DIR"
+)
 
 // patience is for how long tests wait for what comes soon.
 const patience = 30 * time.Second
@@ -37,10 +40,15 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv(asAttacker); addr != "" {
 		attack(addr)
 	}
-	code := m.Run()
-	if name, err := built(); err == nil && name != "" {
-		_ = os.RemoveAll(filepath.Dir(name))
+	dir, err := os.MkdirTemp("", "scada")
+	if err == nil {
+		err = os.Setenv(asPlace, dir)
 	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 
@@ -116,19 +124,9 @@ func window(t *testing.T, out string, args ...string) (p *program, endpoint, pos
 	return p, endpoint, p.find(`controller -trend (\S+)`)[1]
 }
 
-// wanted tells that a test needs the controller.
-var wanted bool
-
-// built is the controller, built once, or nothing where no test wanted it.
+// built is the controller, built once, in a directory that TestMain has made.
 var built = sync.OnceValues(func() (string, error) {
-	if !wanted {
-		return "", nil
-	}
-	dir, err := os.MkdirTemp("", "controller")
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, "controller")
+	name := filepath.Join(os.Getenv(asPlace), "controller")
 	if said, err := exec.Command("go", "build", "-o", name, "../controller").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, said)
 	}
@@ -137,7 +135,6 @@ var built = sync.OnceValues(func() (string, error) {
 
 func controller(t *testing.T) string {
 	t.Helper()
-	wanted = true
 	name, err := built()
 	require.NoError(t, err)
 	return name
