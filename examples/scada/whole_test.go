@@ -78,7 +78,12 @@ func (p *program) text() string {
 // begin starts a program, which is killed with the test.
 func begin(t *testing.T, env []string, name string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(name, args...), over: make(chan struct{})}
+	return start(t, env, exec.Command(name, args...))
+}
+
+func start(t *testing.T, env []string, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{t: t, cmd: cmd, over: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	var err error
