@@ -5,6 +5,7 @@ package server
 import (
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -123,7 +124,7 @@ func fixedOfType(n *vertex, a ua.AttributeID) *ua.Variant {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // version is that of this library, as the program that holds it was built.
-func version() string {
+var version = sync.OnceValue(func() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
@@ -134,7 +135,7 @@ func version() string {
 		}
 	}
 	return ""
-}
+})
 
 // build tells what the server is.
 func (s *Server) build() *ua.BuildInfo {

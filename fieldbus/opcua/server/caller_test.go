@@ -6,6 +6,7 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gopcua/opcua/ua"
@@ -14,7 +15,7 @@ import (
 
 // rig is a client of a server.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	srv   *Server
 	sess  *session
 	serve map[uint16]service
@@ -23,7 +24,8 @@ type rig struct {
 
 	mu      sync.Mutex
 	answers map[uint32]ua.Response
-	gone    bool // its connection has
+	seen    uint32      // last answer that fresh gave
+	gone    atomic.Bool // its connection has
 }
 
 // plant is a server with defaults that shows nothing yet, without a network.
@@ -36,7 +38,7 @@ func plant(write func(context.Context, Node, Value) error) *Server {
 }
 
 // newRig makes a client, which ends with the test.
-func newRig(t *testing.T, srv *Server) *rig {
+func newRig(t testing.TB, srv *Server) *rig {
 	r := &rig{t: t, srv: srv, serve: srv.services(), answers: make(map[uint32]ua.Response)}
 	r.sess = &session{closed: make(chan struct{})}
 	r.sess.subs.answer = func(id uint32, hdr *ua.RequestHeader, a ua.Response) bool {
@@ -45,13 +47,13 @@ func newRig(t *testing.T, srv *Server) *rig {
 		r.answers[id] = wire(t, a)
 		return true
 	}
-	r.sess.subs.waits = func(*ua.RequestHeader) bool { return !r.gone }
+	r.sess.subs.waits = func(*ua.RequestHeader) bool { return !r.gone.Load() }
 	t.Cleanup(r.sess.subs.end)
 	return r
 }
 
 // wire sends something through the codec.
-func wire[T any](t *testing.T, x T) T {
+func wire[T any](t testing.TB, x T) T {
 	t.Helper()
 	b, err := ua.Encode(x)
 	require.NoError(t, err)
@@ -109,6 +111,19 @@ func (r *rig) answer(id uint32) *ua.PublishResponse {
 	defer r.mu.Unlock()
 	a, _ := r.answers[id].(*ua.PublishResponse)
 	return a
+}
+
+// fresh gives the data changes that came since it was asked last. Requests are answered in the order in which they came.
+func (r *rig) fresh() (list []*ua.MonitoredItemNotification) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := r.seen + 1; id <= r.last; id++ {
+		if a, ok := r.answers[id].(*ua.PublishResponse); ok {
+			list = append(list, changes(a)...)
+			r.seen = id
+		}
+	}
+	return list
 }
 
 // fault gives the error with which a request was answered; StatusOK: none.

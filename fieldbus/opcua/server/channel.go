@@ -26,6 +26,7 @@ const (
 	minLifetime = time.Second
 	maxLifetime = time.Hour
 	renewPause  = 100 * time.Millisecond // between two OpenSecureChannel of a connection; the second waits
+	maxUnused   = 4                      // tokens that a client has and does not use
 	maxCert     = 16 << 10               // bytes of a certificate with those of its authorities
 	nonceSize   = 32
 	maxNonce    = 128
@@ -62,7 +63,7 @@ type channel struct {
 	asym   *uapolicy.EncryptionAlgorithm // nil with None
 	extra  bool                          // the client's key is of more than 2048 bits
 	cur    *token                        // sending; changed under the connection's mutex
-	next   *token                        // issued, and not used by the client yet
+	next   []*token                      // issued, and not used by the client yet; the oldest first
 	sent   uint32                        // last sequence number
 	heard  uint32                        // last sequence number of the client
 	spoken bool                          // there was one
@@ -70,7 +71,7 @@ type channel struct {
 
 // lapsed tells whether no token is valid any more.
 func (ch *channel) lapsed(now time.Time) bool {
-	return now.After(ch.cur.lapses) && (ch.next == nil || now.After(ch.next.lapses))
+	return now.After(ch.cur.lapses) && (len(ch.next) == 0 || now.After(ch.next[len(ch.next)-1].lapses))
 }
 
 // open answers OpenSecureChannel.
@@ -165,7 +166,7 @@ func (c *conn) grant(ch *channel, reqID uint32, req *ua.OpenSecureChannelRequest
 	if c.ch == nil {
 		c.ch, ch.cur = ch, t
 	} else {
-		ch.next = t
+		ch.next = append(ch.next[max(len(ch.next)+1-maxUnused, 0):], t)
 	}
 	f, err := c.lock(ch, reqID, body)
 	if err != nil {
@@ -247,7 +248,7 @@ func (c *conn) believe(h *opening) error {
 		uri = h.first.URIs[0].String()
 	}
 	if err := c.srv.o.Trust.Check(h.first.Raw, uri, time.Now()); err != nil {
-		return ua.StatusBadSecurityChecksFailed // why it is not believed is not for its ears
+		return withheld{ua.StatusBadSecurityChecksFailed, err}
 	}
 	return nil
 }

@@ -86,10 +86,18 @@ func (c *conn) run() {
 	if c.killed && c.why != nil {
 		err = c.why
 	}
+	c.mu.Unlock()
 	status, told := errors.AsType[ua.StatusCode](err)
 	if told {
-		c.srv.refused.Add(1)
-		c.push(errorMessage(status, err.Error()))
+		c.srv.refuse(c.host, fmt.Errorf("opcua: server: connection: %w", err))
+	}
+	c.mu.Lock()
+	if told {
+		reason := err.Error()
+		if _, secret := errors.AsType[withheld](err); secret {
+			reason = status.Error()
+		}
+		c.push(errorMessage(status, reason))
 	}
 	c.finished = true
 	c.mu.Unlock()

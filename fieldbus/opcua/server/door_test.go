@@ -287,3 +287,34 @@ func TestAPasswordLetsInAndAWrongOneCosts(t *testing.T) {
 		require.NoError(t, s.Close())
 	})
 }
+
+func TestWhoIsRefusedIsTold(t *testing.T) {
+	o := secured(t)
+	var told []string
+	o.Refused = func(client string, why error) { told = append(told, client+": "+why.Error()) }
+	o.Login = func(user, password string) bool { return false }
+	synctest.Test(t, func(t *testing.T) {
+		s, dial := serveVirtual(t, o)
+		f := newFoe(t, dial(), s).hello().as(opcua.Basic256Sha256, people.stranger)
+		require.Equal(t, ua.StatusBadSecurityChecksFailed, f.open(ua.SecurityTokenRequestTypeIssue))
+		f = newFoe(t, dial(), s).hello().as(opcua.None, people.client)
+		require.NoError(t, f.open(ua.SecurityTokenRequestTypeIssue))
+		made, err := f.create()
+		require.NoError(t, err)
+		r := f.activation(made.ServerNonce)
+		r.UserIdentityToken = named(f, "ann", "wrong", made.ServerNonce)
+		_, err = f.ask(r)
+		require.Equal(t, ua.StatusBadUserAccessDenied, err)
+		synctest.Wait()
+		require.Len(t, told, 2)
+		require.Contains(t, told[0], `pipe: opcua: server: connection: opcua: certificate of "stranger"`)
+		require.Contains(t, told[0], "is neither trusted nor signed by an authority that is")
+		require.Contains(t, told[1], `pipe: opcua: server: session: user "ann" with another password`)
+		for range 100 {
+			_ = newFoe(t, dial(), s).raw([]byte("GET / HTTP/1.1\r\n\r\n")).end()
+		}
+		require.Equal(t, uint64(102), s.Stats().Refused)
+		require.LessOrEqual(t, len(told), 2+maxTold, "in no time")
+		require.NoError(t, s.Close())
+	})
+}

@@ -74,8 +74,8 @@ type selected struct {
 }
 
 // parseEvents reads the filter of an item of events. The result says of each clause what is wrong with it: a field that cannot be had is
-// null, a condition that cannot be kept makes the item impossible. The lock of the space is held.
-func (s *Space) parseEvents(x *ua.ExtensionObject) (*eventFilter, *ua.EventFilterResult, error) {
+// null, a condition that cannot be kept makes the item impossible. Room is how many fields it may have. The lock of the space is held.
+func (s *Space) parseEvents(x *ua.ExtensionObject, room int) (*eventFilter, *ua.EventFilterResult, error) {
 	if x == nil {
 		return nil, nil, ua.StatusBadEventFilterInvalid
 	}
@@ -85,6 +85,9 @@ func (s *Space) parseEvents(x *ua.ExtensionObject) (*eventFilter, *ua.EventFilte
 	}
 	if len(e.SelectClauses) == 0 || len(e.SelectClauses) > maxSelect {
 		return nil, nil, ua.StatusBadEventFilterInvalid
+	}
+	if len(e.SelectClauses) > room {
+		return nil, nil, ua.StatusBadTooManyMonitoredItems
 	}
 	f := &eventFilter{}
 	r := &ua.EventFilterResult{SelectClauseDiagnosticInfos: []*ua.DiagnosticInfo{}, WhereClauseResult: &ua.ContentFilterResult{

@@ -143,13 +143,13 @@ func (f *foe) opened(r *ua.OpenSecureChannelRequest) error {
 	if ch.id = resp.SecurityToken.ChannelID; ch.cur == nil {
 		ch.cur = tok
 	} else {
-		ch.next = tok
+		ch.next = []*token{tok}
 	}
 	return nil
 }
 
 // renewed uses the new token from now on.
-func (f *foe) renewed() { f.c.ch.cur, f.c.ch.next = f.c.ch.next, f.c.ch.cur }
+func (f *foe) renewed() { f.c.ch.cur, f.c.ch.next = f.c.ch.next[0], []*token{f.c.ch.cur} }
 
 func (f *foe) number() uint32 {
 	f.nextID++

@@ -159,6 +159,9 @@ func (it *item) poll(now time.Time, d *ua.DataValue) {
 	if it.next = it.next.Add(it.every); it.next.Before(now) {
 		it.next = now.Add(it.every)
 	}
+	if it.moves() == 0 {
+		it.next = now.AddDate(100, 0, 0) // it stays as it is
+	}
 	made, err := ua.Encode(&ua.DataValue{EncodingMask: d.EncodingMask &^ 0x3C, Value: d.Value, Status: d.Status})
 	if err == nil && it.made != nil && slices.Equal(made, it.made) {
 		return

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -28,16 +29,10 @@ func TestAnItemTellsSamplesOrRestsAsItsModeSays(t *testing.T) {
 		x := watching(own("v"), 1, 10)
 		x.MonitoringMode = ua.MonitoringModeSampling
 		id := r.monitor(sub, x)[0].MonitoredItemID
-		told := map[uint32]bool{}
 		values := func() (list []int32) {
 			r.after(200*time.Millisecond, r.publish())
-			for id := uint32(1); id <= r.last; id++ { // requests are answered in the order in which they came
-				if a := r.answer(id); a != nil && !told[id] {
-					told[id] = true
-					for _, c := range changes(a) {
-						list = append(list, c.Value.Value.Value().(int32))
-					}
-				}
+			for _, c := range r.fresh() {
+				list = append(list, c.Value.Value.Value().(int32))
 			}
 			return list
 		}
@@ -176,15 +171,46 @@ func TestANodeIsWatchedByABoundedNumberOfItems(t *testing.T) {
 	})
 }
 
+func TestTheTimeOfTheServerIsToldOnceASecondAndWhatStaysIsToldOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		sub := r.subscribe(100, 100, 0).SubscriptionID
+		clock := ua.NewNumericNodeID(0, 2258)
+		got := r.monitor(sub, watching(clock, 1, 100), watching(ua.NewNumericNodeID(0, 2255), 2, 100), watching(ua.NewNumericNodeID(0, 2256), 3, 1))
+		require.Equal(t, 1000.0, got[0].RevisedSamplingInterval)
+		seen := map[uint32]int{}
+		for range 25 {
+			r.after(200*time.Millisecond, r.publish())
+			for _, c := range r.fresh() {
+				seen[c.ClientHandle]++
+			}
+		}
+		require.Equal(t, 1, seen[2])
+		require.InDelta(t, 5, seen[1], 1)
+		require.InDelta(t, 5, seen[3], 1)
+		for i := range maxMoving {
+			x := r.monitor(sub, watching(clock, 4, 1))[0]
+			require.Equal(t, i >= maxMoving-2, x.StatusCode == ua.StatusBadTooManyMonitoredItems)
+		}
+	})
+}
+
 // books holds the counts of a session against what they count.
 func books(t *testing.T, r *rig) {
 	t.Helper()
+	synctest.Wait()
 	s := &r.sess.subs
-	held, kept, items, fields := 0, 0, 0, 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.srv.space.mu.Lock()
+	defer r.srv.space.mu.Unlock()
+	s.q.Lock()
+	defer s.q.Unlock()
+	held, kept, items, fields, moving := 0, 0, 0, 0, 0
 	for _, sub := range s.list {
 		items += len(sub.items)
 		for _, it := range sub.items {
 			fields += it.clauses()
+			moving += it.moves()
 			for i := range it.queue {
 				held += it.queue[i].bytes()
 			}
@@ -197,7 +223,7 @@ func books(t *testing.T, r *rig) {
 			kept += m.bytes
 		}
 	}
-	require.Equal(t, []int{held, kept, items, fields}, []int{s.held, s.kept, s.items, s.fields})
+	require.Equal(t, []int{held, kept, items, fields, moving}, []int{s.held, s.kept, s.items, s.fields, s.moving})
 	require.LessOrEqual(t, len(s.requests), maxRequests)
 	watchers := 0
 	for _, n := range r.srv.space.nodes {

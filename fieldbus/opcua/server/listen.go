@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -29,7 +30,7 @@ func (s *Server) accept() {
 		}
 		c := newConn(s, nc)
 		if !s.admit(c) {
-			s.refused.Add(1)
+			s.refuse(c.host, fmt.Errorf("opcua: server: there are %d connections already: %w", s.o.Limits.Connections, ua.StatusBadTCPServerTooBusy))
 			// The kernel has room for one short message; nobody waits for a client that is not let in.
 			_ = nc.SetWriteDeadline(time.Now().Add(time.Millisecond))
 			_, _ = nc.Write(errorMessage(ua.StatusBadTCPServerTooBusy, "too many connections"))
@@ -53,10 +54,9 @@ func (s *Server) admit(c *conn) bool {
 		if victim == nil || s.dying >= s.o.Limits.Connections {
 			return false
 		}
-		s.refused.Add(1)
 		delete(s.conns, victim)
 		s.dying++
-		victim.kill(ua.StatusBadTCPServerTooBusy)
+		victim.kill(fmt.Errorf("it had no session and gave way to another: %w", ua.StatusBadTCPServerTooBusy))
 	}
 	s.conns[c] = true
 	return true
@@ -124,7 +124,7 @@ func (s *Server) tidy() {
 			}
 			for _, c := range s.allConns() {
 				if c.overdue(now) {
-					c.kill(ua.StatusBadTimeout)
+					c.kill(fmt.Errorf("no session for %s, or a channel that was not renewed: %w", s.o.Limits.Handshake, ua.StatusBadTimeout))
 				}
 			}
 		}

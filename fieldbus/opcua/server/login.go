@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -49,7 +50,7 @@ func (c *conn) user(token *ua.ExtensionObject, nonce []byte) (string, error) {
 	switch t := token.Value.(type) {
 	case nil, *ua.AnonymousIdentityToken:
 		if login != nil {
-			return "", ua.StatusBadIdentityTokenRejected
+			return "", fmt.Errorf("nobody comes in without a name: %w", ua.StatusBadIdentityTokenRejected)
 		}
 		return "", nil
 	case *ua.UserNameIdentityToken:
@@ -72,7 +73,10 @@ func (c *conn) user(token *ua.ExtensionObject, nonce []byte) (string, error) {
 		if !c.pause(failDelay) {
 			return "", io.EOF
 		}
-		return "", ua.StatusBadUserAccessDenied
+		if err != nil {
+			return "", fmt.Errorf("user %.40q: the password cannot be read: %w", t.UserName, ua.StatusBadUserAccessDenied)
+		}
+		return "", fmt.Errorf("user %.40q with another password: %w", t.UserName, ua.StatusBadUserAccessDenied)
 	}
 	return "", ua.StatusBadIdentityTokenRejected
 }

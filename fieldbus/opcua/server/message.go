@@ -54,36 +54,38 @@ func (sub *subscription) news() bool {
 	return slices.ContainsFunc(sub.ready, func(it *item) bool { return len(it.queue) > 0 || it.events != nil && it.lost })
 }
 
-// take takes what waits out of the queues, up to the limits of a message.
-func (sub *subscription) take(now time.Time) (data []*ua.MonitoredItemNotification, events []*ua.EventFieldList, bytes int, more bool) {
+// taken is what was taken out of the queue of an item; without value and event it stands for events that were lost.
+type taken struct {
+	it *item
+	entry
+}
+
+// take takes what waits out of the queues, up to the limits of a message. It does no more than that, since a Set may wait for it.
+func (sub *subscription) take() (list []taken, bytes int, more bool) {
 	o := sub.owner
 	o.q.Lock()
 	defer o.q.Unlock()
 	left := sub.ready[:0]
 	for i, it := range sub.ready {
-		for len(it.queue) > 0 && len(data)+len(events) < sub.most && (bytes == 0 || bytes+it.queue[0].bytes() <= maxBytes) {
+		for len(it.queue) > 0 && len(list) < sub.most && (bytes == 0 || bytes+it.queue[0].bytes() <= maxBytes) {
 			e := it.queue[0]
 			if it.queue = it.queue[1:]; len(it.queue) == 0 {
 				it.queue = nil
 			}
+			if it.events != nil && it.lost && it.oldest {
+				list, it.lost = append(list, taken{it: it}), false
+			}
 			n := e.bytes()
 			o.held -= n
 			bytes += n
-			if e.event == nil {
-				data = append(data, it.told(&e, now))
-				continue
-			}
-			if it.lost && it.oldest {
-				events, it.lost = append(events, it.overflow(now)), false
-			}
-			events = append(events, &ua.EventFieldList{ClientHandle: it.handle, EventFields: it.events.pick(e.event)})
-		}
-		if len(it.queue) == 0 && it.events != nil && it.lost {
-			events, it.lost = append(events, it.overflow(now)), false
+			list = append(list, taken{it, e})
 		}
 		if len(it.queue) > 0 { // the others come first next time
 			left, more = append(append(left, sub.ready[i+1:]...), it), true
 			break
+		}
+		if it.events != nil && it.lost {
+			list, it.lost = append(list, taken{it: it}), false
 		}
 		if it.listed = it.dirty; it.dirty {
 			left = append(left, it)
@@ -91,7 +93,32 @@ func (sub *subscription) take(now time.Time) (data []*ua.MonitoredItemNotificati
 	}
 	clear(sub.ready[len(left):])
 	sub.ready = left
-	return data, events, bytes, more
+	return list, bytes, more
+}
+
+// notifications makes what is sent of what was taken.
+func notifications(list []taken, now time.Time) []*ua.ExtensionObject {
+	var data []*ua.MonitoredItemNotification
+	var events []*ua.EventFieldList
+	for i := range list {
+		it, e := list[i].it, &list[i].entry
+		switch {
+		case it.events == nil:
+			data = append(data, it.told(e, now))
+		case e.event == nil:
+			events = append(events, it.overflow(now))
+		default:
+			events = append(events, &ua.EventFieldList{ClientHandle: it.handle, EventFields: it.events.pick(e.event)})
+		}
+	}
+	out := []*ua.ExtensionObject{}
+	if len(data) > 0 {
+		out = append(out, ua.NewExtensionObject(&ua.DataChangeNotification{MonitoredItems: data, DiagnosticInfos: []*ua.DiagnosticInfo{}}))
+	}
+	if len(events) > 0 {
+		out = append(out, ua.NewExtensionObject(&ua.EventNotificationList{Events: events}))
+	}
+	return out
 }
 
 // overflow is what stands for events that were lost.
@@ -105,18 +132,10 @@ func (sub *subscription) message(to pending, now time.Time) *ua.PublishResponse 
 	m := &ua.NotificationMessage{SequenceNumber: sub.seq, PublishTime: now, NotificationData: []*ua.ExtensionObject{}}
 	more := false
 	if sub.enabled {
-		var data []*ua.MonitoredItemNotification
-		var events []*ua.EventFieldList
+		var list []taken
 		var bytes int
-		data, events, bytes, more = sub.take(now)
-		if len(data) > 0 {
-			m.NotificationData = append(m.NotificationData, ua.NewExtensionObject(&ua.DataChangeNotification{
-				MonitoredItems: data, DiagnosticInfos: []*ua.DiagnosticInfo{}}))
-		}
-		if len(events) > 0 {
-			m.NotificationData = append(m.NotificationData, ua.NewExtensionObject(&ua.EventNotificationList{Events: events}))
-		}
-		if len(m.NotificationData) > 0 {
+		list, bytes, more = sub.take()
+		if m.NotificationData = notifications(list, now); len(list) > 0 {
 			if sub.seq++; sub.seq == 0 {
 				sub.seq = 1
 			}

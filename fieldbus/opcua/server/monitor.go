@@ -79,6 +79,9 @@ func (it *item) create(x *ua.MonitoredItemCreateRequest, now time.Time) (*ua.Eve
 			return nil, d.Status
 		}
 	}
+	if it.node = n; o.moving+it.moves() > maxMoving {
+		return nil, ua.StatusBadTooManyMonitoredItems
+	}
 	result, err := it.take(x.RequestedParameters, n)
 	if err != nil {
 		return result, err
@@ -93,6 +96,7 @@ func (it *item) create(x *ua.MonitoredItemCreateRequest, now time.Time) (*ua.Eve
 	it.sub.items[it.id] = it
 	if it.polls() {
 		it.sub.polled = append(it.sub.polled, it)
+		o.moving += it.moves()
 	}
 	o.q.Lock()
 	defer o.q.Unlock()
@@ -103,6 +107,14 @@ func (it *item) create(x *ua.MonitoredItemCreateRequest, now time.Time) (*ua.Eve
 // polls tells whether the attribute has to be read to see whether it has changed.
 func (it *item) polls() bool {
 	return it.events == nil && (it.attr != ua.AttributeIDValue || it.node.v == nil)
+}
+
+// moves is 1 where the value is one that changes without being set.
+func (it *item) moves() int {
+	if it.attr == ua.AttributeIDValue && it.node != nil && (it.node.key == std(2256) || it.node.key == std(2258)) { // ServerStatus, CurrentTime
+		return 1
+	}
+	return 0
 }
 
 // clauses gives how many fields of events it asks for.
@@ -127,11 +139,8 @@ func (it *item) take(p *ua.MonitoringParameters, n *vertex) (result *ua.EventFil
 	var filter dataFilter
 	var events *eventFilter
 	if it.attr == ua.AttributeIDEventNotifier {
-		if events, result, err = o.srv.space.parseEvents(p.Filter); err != nil {
+		if events, result, err = o.srv.space.parseEvents(p.Filter, maxFields-o.fields+it.clauses()); err != nil {
 			return result, err
-		}
-		if o.fields-it.clauses()+len(events.fields) > maxFields {
-			return nil, ua.StatusBadTooManyMonitoredItems
 		}
 	} else if it.attr != ua.AttributeIDValue && p.Filter != nil && p.Filter.Value != nil {
 		return nil, ua.StatusBadFilterNotAllowed
@@ -158,6 +167,9 @@ func (it *item) take(p *ua.MonitoringParameters, n *vertex) (result *ua.EventFil
 			it.every = o.srv.interval(p.SamplingInterval)
 		} else if math.IsNaN(p.SamplingInterval) {
 			it.every = o.srv.interval(0)
+		}
+		if n.v == nil {
+			it.every = max(it.every, time.Second)
 		}
 	}
 	it.trim()
@@ -306,6 +318,7 @@ func (sub *subscription) remove(it *item) {
 	space := o.srv.space
 	space.mu.Lock()
 	defer space.mu.Unlock()
+	o.moving -= it.moves()
 	it.unlink()
 	delete(sub.items, it.id)
 	o.items--

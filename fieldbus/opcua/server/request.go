@@ -64,7 +64,11 @@ func (c *conn) request(id uint32, b []byte) error {
 		if !ok {
 			status = ua.StatusBadInternalError
 		}
-		c.srv.refused.Add(1)
+		if doors[number] != nil {
+			c.srv.refuse(c.host, fmt.Errorf("opcua: server: session: %w", err))
+		} else {
+			c.srv.refused.Add(1)
+		}
 		resp = &ua.ServiceFault{ResponseHeader: responseHeader(&hdr, status)}
 	}
 	if resp == nil { // it is answered later

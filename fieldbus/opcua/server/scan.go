@@ -34,7 +34,6 @@ var (
 	typQualified  = reflect.TypeFor[*ua.QualifiedName]()
 	typTime       = reflect.TypeFor[time.Time]()
 	typDecoder    = reflect.TypeFor[ua.BinaryDecoder]()
-	typHeader     = reflect.TypeFor[*ua.RequestHeader]()
 )
 
 // extensions are the types that an ExtensionObject of a request may be decoded as.

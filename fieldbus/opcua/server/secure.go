@@ -34,10 +34,11 @@ func (c *conn) receive(chunk []byte) (reqID uint32, body []byte, err error) {
 		return 0, nil, fmt.Errorf("channel %d is not of this connection: %w", got, ua.StatusBadTCPSecureChannelUnknown)
 	}
 	t, now := ch.cur, time.Now()
-	switch got := binary.LittleEndian.Uint32(chunk[12:]); {
-	case ch.next != nil && got == ch.next.id:
-		t = ch.next
-	case got != t.id:
+	got := binary.LittleEndian.Uint32(chunk[12:])
+	next := slices.IndexFunc(ch.next, func(t *token) bool { return t.id == got })
+	if next >= 0 {
+		t = ch.next[next]
+	} else if got != t.id {
 		return 0, nil, fmt.Errorf("token %d is not of this channel: %w", got, ua.StatusBadSecureChannelTokenUnknown)
 	}
 	if now.After(t.lapses) {
@@ -53,9 +54,9 @@ func (c *conn) receive(chunk []byte) (reqID uint32, body []byte, err error) {
 	if reqID, body, err = ch.sequence(plain); err != nil {
 		return 0, nil, err
 	}
-	if t == ch.next { // the client has it, and uses no older one any more
+	if next >= 0 { // the client has it, and uses no older one any more
 		c.mu.Lock()
-		ch.cur, ch.next = t, nil
+		ch.cur, ch.next = t, ch.next[next+1:]
 		c.mu.Unlock()
 	}
 	return reqID, body, nil
@@ -168,8 +169,8 @@ func (ch *channel) room(size int, t *token) int {
 // chunks makes the chunks of a response. The connection's mutex is held.
 func (ch *channel) chunks(reqID uint32, body []byte, size int, most int) ([][]byte, error) {
 	t := ch.cur
-	if ch.next != nil && time.Now().After(t.lapses) {
-		t = ch.next
+	if len(ch.next) > 0 && time.Now().After(t.lapses) {
+		t = ch.next[0]
 	}
 	room := ch.room(size, t)
 	if n := (len(body) + room - 1) / room; most > 0 && n > most {

@@ -11,6 +11,14 @@
 // it up for all. Who has no session is heard for as long as Limits.Handshake says, in short messages. Where too many come, those who
 // have none yet give way, those with the most connections first. Discovery is answered without security, as the protocol wants it,
 // whatever the policies are.
+//
+// Of namespace 0 there are the nodes that clients ask for, and not the 5,000 of the standard nodeset. Missing are, each refused as
+// BadServiceUnsupported: HistoryRead and HistoryUpdate, Call and so all methods, QueryFirst and QueryNext, the services that add and delete
+// nodes, SetTriggering, and TransferSubscriptions, since subscriptions end with their session. Refused are index ranges, percent deadbands,
+// aggregates, and conditions on events other than one OfType. Events are no conditions: there is nothing to acknowledge.
+//
+// What a client does not fetch is bounded: a queue holds 1,000 values or events, the queues of a session 2 MiB, its messages that were not
+// acknowledged 64 of a subscription and 1 MiB. What falls out is told, as an overflow bit or an EventQueueOverflowEventType.
 package server
 
 import (
@@ -39,8 +47,12 @@ type Options struct {
 	// only if it is encrypted, be the connection or not. It is called by one goroutine at a time, others wait, and so does Close; a
 	// wrong password is answered late, and the third one costs the connection.
 	Login func(user, password string) bool
+	// Refused is told who was not let in, and why: of connections, sessions and users. It is called by one goroutine at a time, and ten
+	// times a second at most; Stats counts them all. It must come back at once, and must not call Close. Nil: nobody is told.
+	Refused func(client string, why error)
 	// Write takes a value that a client writes, of a variable that was made writable, and is for simulators: what a client is proves no
-	// person. Nil: every write is refused. It is called by one goroutine at a time.
+	// person. Nil: every write is refused. It is called by one goroutine at a time, and ctx ends after 10 s or with Close. What is to be
+	// seen it gives to Space.Set itself. An error that is a ua.StatusCode is what the client is told, any other one BadDeviceFailure.
 	Write  func(ctx context.Context, node Node, value Value) error
 	Limits Limits
 }
@@ -57,8 +69,9 @@ type Limits struct {
 	Idle          time.Duration // longest session time-out that is granted (5 min)
 }
 
-// Limits of Limits.
+// Limits of Limits, and of what Refused is told in a second.
 const (
+	maxTold    = 10
 	minMessage = 64 << 10
 	maxMessage = 64 << 20
 )
@@ -80,6 +93,9 @@ type Server struct {
 	lastID            atomic.Uint32 // of channels, tokens and sessions
 
 	login sync.Mutex // held while Login is called
+
+	telling sync.Mutex // held while Refused is called
+	told    [maxTold]time.Time
 
 	mu       sync.Mutex
 	closed   bool
@@ -177,6 +193,32 @@ func (s *Server) start(l net.Listener) {
 	s.running.Go(s.accept)
 	s.running.Go(s.tidy)
 }
+
+// refuse counts a refusal, and tells of it.
+func (s *Server) refuse(client string, why error) {
+	s.refused.Add(1)
+	if s.o.Refused == nil {
+		return
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	now := time.Now()
+	if now.Sub(s.told[0]) < time.Second {
+		return
+	}
+	copy(s.told[:], s.told[1:])
+	s.told[maxTold-1] = now
+	s.o.Refused(client, why)
+}
+
+// withheld is a refusal whose client is told the status alone.
+type withheld struct {
+	status ua.StatusCode
+	why    error
+}
+
+func (w withheld) Error() string { return w.why.Error() }
+func (w withheld) Unwrap() error { return w.status }
 
 // Addr gives the address that it listens on, with its port.
 func (s *Server) Addr() string { return s.l.Addr().String() }

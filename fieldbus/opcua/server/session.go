@@ -28,6 +28,7 @@ type session struct {
 	closed chan struct{} // closed when the session has ended
 
 	srv         *Server
+	host        string // of the client that made it
 	token       string // that its requests are known by
 	sec         security
 	cert        []byte // of its client; nil with None
@@ -157,7 +158,7 @@ func (c *conn) createSession(r ua.Request) (ua.Response, error) {
 	}
 	sec, o := c.ch.sec, &c.srv.o
 	if !slices.Contains(o.Policies, sec.policy) {
-		return nil, ua.StatusBadSecurityPolicyRejected // the channel is for discovery
+		return nil, fmt.Errorf("policy %s is not among those of this server: %w", sec.policy, ua.StatusBadSecurityPolicyRejected)
 	}
 	signature := &ua.SignatureData{}
 	if sec.policy != opcua.None {
@@ -167,8 +168,8 @@ func (c *conn) createSession(r ua.Request) (ua.Response, error) {
 		if (&opening{cert: req.ClientCertificate, uri: sec.uri}).leafIs(c.ch.cert) != nil {
 			return nil, ua.StatusBadCertificateInvalid
 		}
-		if o.Trust.Check(c.ch.cert, req.ClientDescription.ApplicationURI, time.Now()) != nil {
-			return nil, ua.StatusBadCertificateURIInvalid
+		if err := o.Trust.Check(c.ch.cert, req.ClientDescription.ApplicationURI, time.Now()); err != nil {
+			return nil, withheld{ua.StatusBadCertificateURIInvalid, err}
 		}
 		err := c.lane(func() (err error) {
 			signature.Algorithm = c.ch.asym.SignatureURI()
@@ -180,7 +181,7 @@ func (c *conn) createSession(r ua.Request) (ua.Response, error) {
 		}
 	}
 	sess := &session{
-		id: ua.NewNumericNodeID(1, c.srv.lastID.Add(1)), closed: make(chan struct{}), srv: c.srv, sec: sec, cert: c.ch.cert,
+		id: ua.NewNumericNodeID(1, c.srv.lastID.Add(1)), closed: make(chan struct{}), srv: c.srv, host: c.host, sec: sec, cert: c.ch.cert,
 		maxResponse: req.MaxResponseMessageSize, used: time.Now(), timeout: timeoutOf(req.RequestedSessionTimeout, o.Limits.Idle), nonce: newNonce(),
 	}
 	secret := make([]byte, 32)
@@ -217,27 +218,32 @@ func timeoutOf(ms float64, most time.Duration) time.Duration {
 	return min(max(time.Duration(ms)*time.Millisecond, minTimeout), most)
 }
 
-// enter takes a session in that is not active yet. Where there are too many, the oldest gives way that was never activated, or else the
-// one whose connection is gone for longest.
+// enter takes a session in that is not active yet. Where there are too many, one gives way that was never activated, or else one whose
+// connection is gone: the oldest of the client that has most of them.
 func (s *Server) enter(c *conn, sess *session) error {
 	s.mu.Lock()
 	var gone *session
-	own := 0
+	own, idle := 0, map[string]int{}
 	for _, o := range s.sessions {
 		if o.conn.Load() == c {
 			own++
 		}
-		if o.active && o.conn.Load() != nil {
-			continue
+		if !o.busy() {
+			idle[o.host]++
 		}
-		if gone == nil || !o.active && gone.active || o.active == gone.active && o.used.Before(gone.used) {
+	}
+	for _, o := range s.sessions {
+		switch {
+		case o.busy() || gone != nil && o.active && !gone.active:
+		case gone == nil || gone.active && !o.active, idle[o.host] > idle[gone.host], idle[o.host] == idle[gone.host] && o.used.Before(gone.used):
 			gone = o
 		}
 	}
-	full := len(s.sessions) >= s.o.Limits.Sessions
+	there := len(s.sessions)
+	full := there >= s.o.Limits.Sessions
 	if s.closed || own >= max(s.o.Limits.Sessions/4, 1) || full && gone == nil {
 		s.mu.Unlock()
-		return ua.StatusBadTooManySessions
+		return fmt.Errorf("there are %d sessions, %d of this connection: %w", there, own, ua.StatusBadTooManySessions)
 	}
 	if full { // its place is taken at once
 		delete(s.sessions, gone.token)
@@ -253,6 +259,9 @@ func (s *Server) enter(c *conn, sess *session) error {
 	}
 	return nil
 }
+
+// busy tells whether a session is active on a connection. The server's mutex is held.
+func (s *session) busy() bool { return s.active && s.conn.Load() != nil }
 
 // activateSession answers ActivateSession.
 func (c *conn) activateSession(r ua.Request) (ua.Response, error) {

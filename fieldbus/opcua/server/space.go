@@ -194,6 +194,7 @@ func (s *Space) Set(n Node, v Value) {
 		v = Value{Null: true, Status: limitsExceeded, Source: v.Source, Server: v.Server}
 		s.refused++
 	}
+	v.Bits = x.v.kind.clean(v.Bits)
 	old := x.v.value
 	x.v.value = v
 	for it := x.watch; it != nil; it = it.below {

@@ -19,6 +19,7 @@ const (
 	maxSent          = 64      // messages of a subscription that wait for being acknowledged
 	maxKept          = 1 << 20 // and their bytes, of all subscriptions of a session
 	maxFields        = 8192    // of events that the items of a session ask for
+	maxMoving        = 16      // items that watch the time of the server
 	maxInterval      = 10 * time.Minute
 	maxLife          = time.Hour // without a Publish request
 )
@@ -36,7 +37,8 @@ type subscriptions struct {
 	timer    *time.Timer
 	ended    bool
 	items    int
-	fields   int
+	fields   int // of events that items ask for
+	moving   int
 	kept     int // bytes of messages that wait for being acknowledged
 
 	q     sync.Mutex // guards what waits in queues, subscription.ready, and what is browsed

@@ -302,6 +302,7 @@ func TestWhatASubscriberThatDoesNotListenCostsIsBounded(t *testing.T) {
 				s.Set(n, Value{Text: fmt.Sprint(text, i)})
 			}
 			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
 			require.LessOrEqual(t, r.sess.subs.held, maxHeld)
 		}
 		last := make(map[uint32]string)
@@ -352,12 +353,12 @@ func TestAClientThatComesBackByAnotherConnectionMissesNothing(t *testing.T) {
 		r.monitor(sub, watching(own("v"), 1, 10))
 		require.NotNil(t, r.after(100*time.Millisecond, r.publish()))
 		lost := r.publish()
-		r.gone = true
+		r.gone.Store(true)
 		for i := range 3 {
 			s.Set(v, Value{Bits: uint64(i)})
 			require.Nil(t, r.after(time.Second, lost), "what is asked for by a connection that has gone takes nothing away")
 		}
-		r.gone = false
+		r.gone.Store(false)
 		require.Empty(t, r.sess.subs.requests)
 		require.Len(t, changes(r.answer(r.publish())), 3)
 	})

@@ -34,6 +34,25 @@ func (k Kind) data() (typ uint32, rank int32) {
 // number tells whether values of a kind have a distance.
 func (k Kind) number() bool { return k >= Int16 && k <= Float64 }
 
+// clean gives the bits of a number as its kind has them, with the sign in all bits above, so that equal values have equal bits.
+func (k Kind) clean(bits uint64) uint64 {
+	switch k {
+	case Bool:
+		return bits & 1
+	case Int16:
+		return uint64(int64(int16(bits)))
+	case Uint16:
+		return uint64(uint16(bits))
+	case Int32:
+		return uint64(int64(int32(bits)))
+	case Uint32, Float32:
+		return uint64(uint32(bits))
+	case String, Strings:
+		return 0
+	}
+	return bits
+}
+
 // variant gives the value as it is sent.
 func (k Kind) variant(v *Value) *ua.Variant {
 	switch k {

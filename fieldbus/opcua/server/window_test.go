@@ -51,6 +51,27 @@ func show(t *testing.T, s *Space) {
 	t.Cleanup(func() { close(done); wg.Wait() })
 }
 
+// cutOnce cuts all connections, a while after there is one item and no more.
+func cutOnce(s *Server, stop <-chan struct{}) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; n < 20; {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		if st := s.Stats(); st.Items == 1 && st.Subscriptions == 1 {
+			n++
+		} else {
+			n = 0
+		}
+	}
+	for _, c := range s.allConns() {
+		c.kill(nil)
+	}
+}
+
 func TestNodeOPCUASeesValuesAndEventsAndChangesNothing(t *testing.T) {
 	nodeModules(t)
 	space := NewSpace("urn:test:plant")
@@ -63,9 +84,17 @@ func TestNodeOPCUASeesValuesAndEventsAndChangesNothing(t *testing.T) {
 		policy, mode := nodeName(p)
 		visits = append(visits, map[string]any{"url": "opc.tcp://" + s.Addr(), "policy": policy, "mode": mode})
 	}
+	visits = append(visits, map[string]any{"url": "opc.tcp://" + s.Addr(), "policy": "Basic256Sha256", "mode": "Sign", "cut": true})
+	stop, cut := make(chan struct{}), sync.WaitGroup{}
+	cut.Go(func() { cutOnce(s, stop) })
 	lines := node(t, "window.js", visitor(t, visits...))
+	close(stop)
+	cut.Wait()
 	require.Len(t, lines, len(visits))
-	for i, line := range lines {
+	require.NotContains(t, lines[2], "error")
+	require.Equal(t, 0.0, lines[2]["missed"], "events that came while the connection was cut came after it")
+	require.EqualValues(t, s.space.items.Load(), lines[2]["same"], "it is the same subscription")
+	for i, line := range lines[:2] {
 		require.Equal(t, map[string]any{
 			"level": map[string]any{"value": 42.0, "type": "Double", "status": "Good", "source": "2026-01-02T03:04:05.678Z", "server": "2026-01-02T03:04:06.678Z"},
 			"stale": "UncertainLastUsableValue", "waiting": "BadWaitingForInitialData", "unknown": "BadNodeIdUnknown", "state": 0.0, "product": "batchkit",
