@@ -104,8 +104,11 @@ func (f *feed) list() {
 		err = nil
 	}
 	f.fault = ""
-	if err != nil {
+	switch {
+	case err != nil:
 		f.fault = clip(err.Error(), maxText)
+	case len(dirs) == maxDirs:
+		f.fault = fmt.Sprintf("%s has %d entries or more, and no more are looked at: move packages elsewhere", clip(f.dir, maxName), maxDirs)
 	}
 	var all []found
 	for _, d := range dirs {

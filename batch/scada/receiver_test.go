@@ -98,7 +98,9 @@ func TestEveryFormOfAValueComesThroughAsItWasSent(t *testing.T) {
 func TestWhatIsNoBatchOfSamplesIsRefusedWholeAndTakesNothing(t *testing.T) {
 	d := newDesk(t)
 	good := `{"seq":1,"channel":"a","form":"int","bits":"1","quality":"GOOD","status":0,"mono_ns":"1","utc_ns":"0"}`
-	with := func(old, put string) string { return good + "\n" + strings.Replace(strings.Replace(good, `"seq":1`, `"seq":2`, 1), old, put, 1) }
+	with := func(old, put string) string {
+		return good + "\n" + strings.Replace(strings.Replace(good, `"seq":1`, `"seq":2`, 1), old, put, 1)
+	}
 	for body, code := range map[string]int{
 		"garbage":                        http.StatusBadRequest,
 		"[]":                             http.StatusBadRequest,

@@ -61,7 +61,7 @@ const (
 type Options struct {
 	Finished int           // batches that have ended and are still shown, the last ones; 0: 20, at most MaxFinished
 	Batches  int           // journals of batches that are read, those that were written last; 0: 64, at most MaxBatches
-	Poll     time.Duration // between two looks at the journals; 0: 250 ms
+	Poll     time.Duration // between two looks at the journals, each of which reads a segment of every one that runs; 0: 500 ms
 	Silence  time.Duration // after which what was heard last is no longer GOOD; 0: 5 s
 }
 
@@ -113,7 +113,7 @@ func New(space *server.Space, dir string, o *Options) (*Window, error) {
 	}
 	or(&p.Finished, 20)
 	or(&p.Batches, 64)
-	or(&p.Poll, 250*time.Millisecond)
+	or(&p.Poll, 500*time.Millisecond)
 	or(&p.Silence, 5*time.Second)
 	now := func() time.Time { return w.now() }
 	w.samples = newReceiver(now)
