@@ -67,8 +67,7 @@ func TestControlTakesNoLongerWhileTheWindowIsAttacked(t *testing.T) {
 	if os.Getenv("BATCHKIT_LONG") == "" {
 		t.Skip("it measures for minutes, on a machine that does nothing else; set BATCHKIT_LONG=1")
 	}
-	out := filepath.Join(t.TempDir(), "out")
-	require.NoError(t, os.Mkdir(out, 0o750))
+	out := place(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	w := apart(t, asCommand+"=1", self, "-from", out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/fieldbus/opcua"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -31,7 +32,7 @@ const (
 )
 
 // patience is for how long tests wait for what comes soon.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
@@ -119,6 +120,24 @@ func (p *program) until(is func() bool, words ...any) {
 	}
 }
 
+// place makes the directory of a controller. The plant that it leaves there ends with the test.
+func place(t *testing.T) (out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "out")
+	require.NoError(t, os.Mkdir(out, 0o750))
+	t.Cleanup(func() {
+		var at struct{ Pid int }
+		text, err := os.ReadFile(filepath.Join(out, "plant", "addr"))
+		if err != nil || json.Unmarshal(bytes.TrimRight(text, "\x00"), &at) != nil || at.Pid <= 0 {
+			return
+		}
+		if p, err := os.FindProcess(at.Pid); err == nil {
+			_ = p.Kill()
+		}
+	})
+	return out
+}
+
 // window starts a window.
 func window(t *testing.T, out string, args ...string) (p *program, endpoint, post string) {
 	t.Helper()
@@ -166,11 +185,16 @@ type seen struct {
 // nodeOPCUA starts a judge, or skips the test where it cannot be.
 func nodeOPCUA(t *testing.T, endpoint string) *judge {
 	t.Helper()
-	root := modules(t)
-	home := t.TempDir()
-	p := begin(t, []string{"NODE_PATH=" + root, "HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home}, "node", "testdata/judge.js", endpoint, home)
+	p := node(t, endpoint, t.TempDir())
 	p.find(`"ready":\d`)
 	return &judge{program: p}
+}
+
+// node starts the script of a judge, with a home that goes with the test.
+func node(t *testing.T, endpoint, home string, user ...string) *program {
+	t.Helper()
+	env := []string{"NODE_PATH=" + modules(t), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home}
+	return begin(t, env, "node", append([]string{"testdata/judge.js", endpoint, home}, user...)...)
 }
 
 // modules is where node-opcua lies.
@@ -265,8 +289,7 @@ func rows(t *testing.T, dir string) (seqs []string, byHash map[string]*record.Re
 
 func TestASCADAClientSeesABatchRunWithItsTagsTotalsAndEveryRecord(t *testing.T) {
 	modules(t)
-	out := filepath.Join(t.TempDir(), "out")
-	require.NoError(t, os.Mkdir(out, 0o750))
+	out := place(t)
 	w, endpoint, post := window(t, out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")
 	j := nodeOPCUA(t, endpoint)
 	run := begin(t, nil, controller(t), "-speed", "8", "-out", out, "-trend", post, "-faults", restarts(t))
@@ -325,8 +348,7 @@ func interrupt(t *testing.T, w *program) {
 
 func TestAControllerThatDiesIsShownAsSilentAndAWindowThatDiesIsNotMissed(t *testing.T) {
 	modules(t)
-	out := filepath.Join(t.TempDir(), "out")
-	require.NoError(t, os.Mkdir(out, 0o750))
+	out := place(t)
 	first, endpoint, post := window(t, out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")
 	run := begin(t, nil, controller(t), "-speed", "5", "-out", out, "-trend", post)
 	first.find(`B-0001 Running: [^;]*; tags 23, GOOD 23`)
@@ -356,6 +378,23 @@ func TestAControllerThatDiesIsShownAsSilentAndAWindowThatDiesIsNotMissed(t *test
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, seq, from)
 	}
+}
+
+func TestAnEncryptedWindowLetsInWhoIsKnownAndNobodyElse(t *testing.T) {
+	modules(t)
+	home, dir := t.TempDir(), t.TempDir()
+	id, err := opcua.NewIdentity("judge", "urn:test:judge", []string{"localhost"}, time.Now(), time.Now().AddDate(0, 0, 1))
+	require.NoError(t, err)
+	require.NoError(t, id.Save(filepath.Join(home, "client.pem"), filepath.Join(home, "client.key")))
+	trust, users := filepath.Join(dir, "clients"), file(t, must(newUser("anna", "correct horse")))
+	require.NoError(t, os.Mkdir(trust, 0o750))
+	require.NoError(t, os.WriteFile(filepath.Join(trust, "judge.der"), id.Certificate, 0o600))
+	w, endpoint, _ := window(t, dir, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0", "-cert", filepath.Join(dir, "c.pem"), "-key", filepath.Join(dir, "k.pem"),
+		"-trust", trust, "-users", users)
+	known, liar := node(t, endpoint, home, "anna", "correct horse"), node(t, endpoint, home, "anna", "wrong horse")
+	known.find(`"ready":\d`)
+	liar.find(`"failed":`)
+	w.find("policies: basic256sha256, aes128-sha256-rsaoaep, aes256-sha256-rsapss")
 }
 
 // restarts is a fault script in which an operator restarts whatever is held, every two seconds.

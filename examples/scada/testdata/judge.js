@@ -1,13 +1,14 @@
 // A SCADA client that is not ours: subscribes to all events, reads what it is asked for, and says everything as lines of JSON.
 //
-//   node judge.js opc.tcp://127.0.0.1:4840 DIRECTORY
+//   node judge.js opc.tcp://127.0.0.1:4840 DIRECTORY [USER PASSWORD]
 //
+// With a user it encrypts, by the certificate client.pem and its key client.key in the directory.
 // On its standard input it takes the paths of variables, one a line, and "end".
 const path = require('path');
 const readline = require('readline');
 const ua = require('node-opcua');
 
-const [endpoint, home] = process.argv.slice(2);
+const [endpoint, home, userName, password] = process.argv.slice(2);
 const fields = ['EventType', 'Time', 'Severity', 'Message', 'SourceName', 'EventSeq', 'PreviousSeq', 'JournalId', 'BatchId', 'RecipeVersion', 'HashCurr', 'Kind',
   'StepId', 'Record'];
 const uri = 'urn:batchkit:scada';
@@ -25,9 +26,11 @@ function plain(value) {
 
 async function main() {
   const clientCertificateManager = new ua.OPCUACertificateManager({ rootFolder: path.join(home, 'pki'), automaticallyAcceptUnknownCertificate: true });
-  const client = ua.OPCUAClient.create({ endpointMustExist: false, clientCertificateManager, connectionStrategy: { maxRetry: 100, initialDelay: 50, maxDelay: 200 } });
+  const secure = userName ? { securityMode: ua.MessageSecurityMode.SignAndEncrypt, securityPolicy: ua.SecurityPolicy.Basic256Sha256,
+    certificateFile: path.join(home, 'client.pem'), privateKeyFile: path.join(home, 'client.key'), applicationUri: 'urn:test:judge' } : {};
+  const client = ua.OPCUAClient.create({ ...secure, endpointMustExist: false, clientCertificateManager, connectionStrategy: { maxRetry: 3, initialDelay: 50, maxDelay: 200 } });
   await client.connect(endpoint);
-  const session = await client.createSession();
+  const session = await client.createSession(userName ? { type: ua.UserTokenType.UserName, userName, password } : undefined);
   const ns = (await session.readNamespaceArray()).indexOf(uri);
   const sub = await session.createSubscription2({ requestedPublishingInterval: 100, requestedMaxKeepAliveCount: 20, requestedLifetimeCount: 1000,
     maxNotificationsPerPublish: 0, publishingEnabled: true, priority: 1 });
