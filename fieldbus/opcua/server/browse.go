@@ -120,39 +120,62 @@ func (b *browsing) begin(x *ua.BrowseDescription, most int) *ua.BrowseResult {
 
 // goOn browses a node from a point on.
 func (b *browsing) goOn(p *point) *ua.BrowseResult {
-	space := b.c.srv.space
-	space.mu.Lock()
-	defer space.mu.Unlock()
 	r := &ua.BrowseResult{References: []*ua.ReferenceDescription{}}
-	n := space.nodes[p.key]
-	if n == nil || n.num != p.node {
-		r.StatusCode = ua.StatusBadNodeIDUnknown
-		return r
-	}
-	at, more := n.refs(p.at, func(x ref) bool {
-		if !space.wants(&p.what, x) {
-			return true
+	for more := true; more; {
+		var found []ref
+		var full bool
+		if found, full, more = b.c.srv.space.some(p, p.what.most-len(r.References)); more && found == nil {
+			return &ua.BrowseResult{StatusCode: ua.StatusBadNodeIDUnknown, References: []*ua.ReferenceDescription{}}
 		}
-		if len(r.References) == p.what.most {
-			return false
+		for _, x := range found {
+			d := x.describe(p.what.mask)
+			size, err := encoded(d)
+			if b.left -= size; err != nil {
+				b.err = err
+			} else if b.left < 0 {
+				b.err = ua.StatusBadResponseTooLarge
+			}
+			if b.err != nil {
+				return r
+			}
+			r.References = append(r.References, d)
 		}
-		d := x.describe(p.what.mask)
-		size, err := encoded(d)
-		if b.left -= size; err != nil {
-			b.err = err
-		} else if b.left < 0 {
-			b.err = ua.StatusBadResponseTooLarge
+		if !full {
+			continue
 		}
-		r.References = append(r.References, d)
-		return b.err == nil
-	})
-	if more && b.err == nil {
-		p.at = at
 		if r.ContinuationPoint = b.c.sess.subs.keep(p); r.ContinuationPoint == nil {
-			r.StatusCode, r.References = ua.StatusBadNoContinuationPoints, []*ua.ReferenceDescription{}
+			return &ua.BrowseResult{StatusCode: ua.StatusBadNoContinuationPoints, References: []*ua.ReferenceDescription{}}
 		}
+		break
 	}
 	return r
+}
+
+// some gives the next references of a node that a client wants, and moves the point behind them: not more than it may have, and only what
+// stands among the next maxReferences, since a Set may wait for it. Full says that it may have no more, though there are some; more that
+// this was not all. Where the node has gone, more is true and nothing, not even a list, is found.
+func (s *Space) some(p *point, most int) (found []ref, full, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nodes[p.key]
+	if n == nil || n.num != p.node {
+		return nil, false, true
+	}
+	found = []ref{}
+	looked := 0
+	p.at, more = n.refs(p.at, func(x ref) bool {
+		if looked++; looked > maxReferences {
+			return false
+		}
+		if !s.wants(&p.what, x) {
+			return true
+		}
+		if full = len(found) == most; !full {
+			found = append(found, x)
+		}
+		return !full
+	})
+	return found, full, more
 }
 
 // wants tells whether a client wants a reference.

@@ -105,6 +105,25 @@ func TestAFolderIsBrowsedInPartsThatMakeUpTheWhole(t *testing.T) {
 	require.Empty(t, r.sess.subs.views.points)
 }
 
+func TestAFolderIsSearchedToItsEndHoweverLongItIs(t *testing.T) {
+	r := newRig(t, plant(nil))
+	s := r.srv.space
+	f := s.Folder(Node{}, "F")
+	for i := range 3*maxReferences + 1 {
+		s.Variable(f, fmt.Sprint("v", i), "", Bool)
+	}
+	s.Folder(f, "last")
+	require.Equal(t, []string{"last"}, names(r.look(own("F"), 0, func(d *ua.BrowseDescription) { d.NodeClassMask = uint32(object) })))
+	b := r.look(own("F"), 0, func(d *ua.BrowseDescription) { d.ReferenceTypeID = ua.NewTwoByteNodeID(idComponent) })
+	n := len(b.References)
+	for parts := 1; len(b.ContinuationPoint) > 0; parts++ {
+		require.Len(t, b.References, maxReferences)
+		b = ask[*ua.BrowseNextResponse](r, &ua.BrowseNextRequest{ContinuationPoints: [][]byte{b.ContinuationPoint}}).Results[0]
+		n += len(b.References)
+	}
+	require.Equal(t, 3*maxReferences+1, n)
+}
+
 func TestBrowsingGivesWhatWasAskedForAndRefusesTheRest(t *testing.T) {
 	r := newRig(t, plant(nil))
 	s := r.srv.space

@@ -65,7 +65,7 @@ type Value struct {
 type Space struct {
 	uri     string
 	began   time.Time
-	mu      sync.Mutex // guards all below, and is held for one node at a time
+	mu      sync.Mutex // guards all below; but for Remove it is held for one node at a time, or for a part of what is beneath it
 	nodes   map[key]*vertex
 	own     map[uint32]*vertex // by the number of their Node
 	last    uint32             // number that was given last

@@ -9,9 +9,9 @@ const tell = (o) => process.stdout.write(JSON.stringify(o) + '\n');
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const value = (nodeId) => ({ nodeId, attributeId: opcua.AttributeIds.Value });
 
-// until waits for something, for 15 s.
+// until waits for something, for 20 s.
 async function until(what, is) {
-  for (let i = 0; i < 1500; i++) {
+  for (let i = 0; i < 2000; i++) {
     if (is()) return;
     await wait(10);
   }
