@@ -252,6 +252,13 @@ func (t *Tag) scale(f tag.Form, bits uint64) (raw, value int64, ok bool) {
 	return raw, value, ok && (!t.Valid || t.Min <= value && value <= t.Max)
 }
 
+// Value turns a value off the wire into the scaled one, behind polarity and scaling and before debounce and filter: for who shows values and
+// decides nothing. ok is false for what the tag cannot be, and for a form that it does not have.
+func (t *Tag) Value(f tag.Form, bits uint64) (value int64, ok bool) {
+	_, value, ok = t.scale(f, bits)
+	return value, ok
+}
+
 // Wire turns the scaled value of an output into what goes on the wire; ok is false where it does not fit.
 func (t *Tag) Wire(value int64) (bits uint64, ok bool) {
 	if t.Type == Switch {

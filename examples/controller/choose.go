@@ -334,7 +334,7 @@ func restPlant(ctx context.Context, f *flags, m *iomap.Map) error {
 var (
 	numbered = regexp.MustCompile(`^B-[0-9]{4}$`)
 	seeded   = regexp.MustCompile(`-seed[0-9]+$`)
-	reserved = [...]string{"device", "plant"}
+	reserved = [...]string{"device", "plant", "trend"}
 )
 
 // nextBatch finds the batch id after the last one in a directory.

@@ -101,6 +101,8 @@ func (j *job) run(ctx context.Context, f *flags, stdin io.Reader, stdout, stderr
 		return res, false, err
 	}
 	defer release()
+	stopValues := sendValues(f, j.b.Plan.Map, &rig, stderr)
+	defer stopValues()
 	view := &view{b: j.b, was: j.was, dir: j.dir, out: stdout, quiet: f.json, live: !f.virtual}
 	ctx, leave := seat(ctx, f, stdin, view, stderr, opt)
 	defer leave()

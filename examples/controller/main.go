@@ -45,9 +45,9 @@
 // (key.go) and its chip (fram.go); extracts (extract.go), where records are sent and when packages go (export.go), and the medium
 // that they lie on (medium.go); a board with real devices (board.go), or the plant, a process of its own (plant.go) that is a Modbus
 // device (plant_device.go), an OPC UA server (plant_opcua.go) and a scale (plant_scale.go) at the far end of wires (wire.go, drivers.go)
-// that are chosen (wiring.go); cuts of its power (power.go), references of the wall clock (time.go), what is asked of the system
-// (realtime.go), fault scripts (faults.go), and overrides and dry runs (override.go); what a person sees as lines (view.go, news.go) or
-// on a terminal (live.go).
+// that are chosen (wiring.go), and values that are sent on (trend.go); cuts of its power (power.go), references of the wall clock
+// (time.go), what is asked of the system (realtime.go), fault scripts (faults.go), and overrides and dry runs (override.go); what a
+// person sees as lines (view.go, news.go) or on a terminal (live.go).
 package main
 
 import (
@@ -86,6 +86,7 @@ type flags struct {
 	recipe, mapping, size, batch, operator, out, faults string
 	time                                                string
 	key, oldKey, fram, export, replaced, historian      string
+	trend                                               string
 	virtual, dry, json, unapproved, prompt, plain       bool
 	realTime                                            bool
 	speed                                               int
@@ -145,6 +146,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.Uint64Var(&f.seed, "seed", 1, "seed `N` of the simulated plant")
 	set.StringVar(&f.faults, "faults", "", "fault script `FILE`: what shall go wrong, and what operators do, and when; see go doc ./examples/controller for its lines, go doc -all ./hal/sim FaultKind for the faults")
 	set.StringVar(&f.historian, "historian", "", "`FILE` of a historian, with the totals of windows whose meter has \"historian: external\" in the map: batch_id,meter_window_id,total,unit[,calib_version]")
+	set.StringVar(&f.trend, "trend", "", trendHelp)
 	boardFlags(set, &f)
 	exportFlags(set, &f)
 	set.StringVar(&f.replaced, "medium-replaced", "", "`REASON` for which the medium below -out was replaced by the one that is there now; goes on record")
@@ -208,6 +210,10 @@ func (f *flags) wrong(rest []string) string {
 		return fmt.Sprintf("-powercut %s: a time above 0 is wanted", f.powercut)
 	case f.oldKey != "" && f.key == "":
 		return "-oldkey: the key in its place is wanted with it; give -key"
+	case f.virtual && f.trend != "":
+		return "-trend and -virtual: a virtual batch is over before anybody has seen a value; leave one out"
+	case f.trend != "" && trendWrong(f.trend) != nil:
+		return fmt.Sprintf("-trend %s: %v", f.trend, trendWrong(f.trend))
 	case f.virtual && f.powercut > 0:
 		return "-powercut and -virtual: what is cut is the power of a real process; leave one out"
 	case f.virtual && f.replaced != "":
@@ -234,7 +240,7 @@ func (f *flags) wrong(rest []string) string {
 func (f *flags) empty() string {
 	for name, value := range map[string]string{"recipe": f.recipe, "map": f.mapping, "size": f.size, "batch": f.batch, "operator": f.operator,
 		"out": f.out, "faults": f.faults, "key": f.key, "oldkey": f.oldKey, "fram": f.fram, "export": f.export, "medium-replaced": f.replaced, "time": f.time,
-		"historian": f.historian, "board": f.board, "bus": f.bus} {
+		"historian": f.historian, "board": f.board, "bus": f.bus, "trend": f.trend} {
 		if f.given[name] && value == "" {
 			return name
 		}
