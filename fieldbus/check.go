@@ -4,7 +4,6 @@ package fieldbus
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -206,11 +205,11 @@ func (c *checker) scale(t *iomap.Tag, p *Point) {
 
 // holds finds what an output may be and its point cannot, and what an input cannot tell.
 func (c *checker) holds(t *iomap.Tag, p *Point) {
-	low, high, whole := p.Type.limits()
+	low, high := p.Type.Range()
 	switch {
 	case !t.Output && p.Type == Uint64:
 		c.find(iomap.Note, "nothing has to be done if it stays below that", "point %s has 64 bits without sign, and from 2^63 on it reads as below zero", p.Name)
-	case !t.Output || !whole:
+	case !t.Output || p.Type.Form() != tag.Int:
 	default:
 		for _, v := range [...]struct {
 			name string
@@ -222,25 +221,6 @@ func (c *checker) holds(t *iomap.Tag, p *Point) {
 			}
 		}
 	}
-}
-
-// limits are those of a whole number of a type, as a tag.Int has them.
-func (t Type) limits() (low, high int64, whole bool) {
-	switch t {
-	case Int16:
-		return math.MinInt16, math.MaxInt16, true
-	case Uint16:
-		return 0, math.MaxUint16, true
-	case Int32:
-		return math.MinInt32, math.MaxInt32, true
-	case Uint32:
-		return 0, math.MaxUint32, true
-	case Int64:
-		return math.MinInt64, math.MaxInt64, true
-	case Uint64:
-		return 0, math.MaxInt64, true
-	}
-	return 0, 0, false
 }
 
 // meter holds the width at which counters roll over against their points.

@@ -263,6 +263,26 @@ func (t Type) Bits() int {
 	return 0
 }
 
+// Range gives the least and the greatest value that travels as a type, of all its bits as an int64: those of a float are not told apart. A
+// Uint64 ends where an int64 does.
+func (t Type) Range() (least, most int64) {
+	switch t {
+	case Bool:
+		return 0, 1
+	case Int16:
+		return math.MinInt16, math.MaxInt16
+	case Uint16:
+		return 0, math.MaxUint16
+	case Int32:
+		return math.MinInt32, math.MaxInt32
+	case Uint32, Float32:
+		return 0, math.MaxUint32
+	case Uint64:
+		return 0, math.MaxInt64
+	}
+	return math.MinInt64, math.MaxInt64
+}
+
 // orderNames are the names of orders in files, by their number.
 var orderNames = [...]string{"ABCD", "CDAB", "BADC", "DCBA"}
 

@@ -3,12 +3,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"fmt"
-	"net"
+	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,6 +15,7 @@ import (
 
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/opcua"
+	"github.com/batchkit/batchkit/fieldbus/opcua/server"
 )
 
 // sub runs a subcommand with a standard input.
@@ -29,42 +27,22 @@ func sub(t *testing.T, stdin string, args ...string) (code int, out, errs string
 	return code, stdout.String(), stderr.String()
 }
 
-// plant starts a node-opcua server with something to be found, that has a certificate in dir, and gives its endpoint.
-func plant(t *testing.T, dir string) string {
+// plant starts a server with something to be found, which has the certificate in dir and believes those in trust, and gives its endpoint. How
+// a server that is not ours is browsed is a matter of fieldbus/opcua.
+func plant(t *testing.T, dir, trust string) string {
 	t.Helper()
-	roots, err := exec.Command("npm", "root", "-g").Output()
-	root := strings.TrimSpace(string(roots))
-	if err == nil {
-		_, err = os.Stat(filepath.Join(root, "node-opcua"))
-	}
-	if err != nil {
-		t.Skip("no node-opcua: install nodejs and npm, then: npm install -g node-opcua@2.182.2")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	id, err := opcua.LoadIdentity(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
-	cmd := exec.Command("node", "../../fieldbus/opcua/testdata/browse.js", fmt.Sprint(port), dir, "10")
-	cmd.Env = append(os.Environ(), "NODE_PATH="+root, "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	clients, err := opcua.LoadTrust(trust)
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "ready" {
-		t.Log(lines.Text())
-	}
-	require.Equal(t, "ready", lines.Text(), "the server did not come up")
-	go func() {
-		for lines.Scan() { // so that it is not held up
-			continue
-		}
-	}()
-	return fmt.Sprintf("opc.tcp://127.0.0.1:%d/plant", port)
+	space := server.NewSpace("urn:batchkit:browse")
+	level := space.Variable(space.Folder(server.Node{}, "Reactor 1"), "Level", "Level of the vessel", server.Float64)
+	space.Set(level, server.Value{Bits: math.Float64bits(1.5)})
+	s, err := server.Serve("127.0.0.1:0", space, &server.Options{Identity: id, Trust: clients, Policies: []opcua.Policy{opcua.Basic256Sha256},
+		Login: func(user, password string) bool { return user == "op" && password == "secret" }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return "opc.tcp://" + s.Addr()
 }
 
 func TestAServerIsBrowsedByAControllerThatHasMadeItsIdentity(t *testing.T) {
@@ -85,10 +63,13 @@ func TestAServerIsBrowsedByAControllerThatHasMadeItsIdentity(t *testing.T) {
 	code, _, errs = sub(t, "", "identity", in("server"), "-name", "plant", "-uri", "urn:batchkit:plant", "-host", "localhost")
 	require.Equal(t, exitOK, code, errs)
 	require.NoError(t, os.Mkdir(in("trust"), 0o755))
-	pem, err := os.ReadFile(in("server", "cert.pem"))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(in("trust", "plant.pem"), pem, 0o644))
-	endpoint := plant(t, in("server"))
+	require.NoError(t, os.Mkdir(in("clients"), 0o755))
+	for from, to := range map[string]string{in("server", "cert.pem"): in("trust", "plant.pem"), in("own", "cert.pem"): in("clients", "tank.pem")} {
+		pem, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, pem, 0o644))
+	}
+	endpoint := plant(t, in("server"), in("clients"))
 	secure := []string{"browse", endpoint, "-policy", "basic256sha256", "-cert", in("own", "cert.pem"), "-key", in("own", "key.pem"),
 		"-trust", in("trust"), "-user", "op", "-device", "R1", "-o", in("out")}
 	code, _, errs = sub(t, "wrong\n", secure...)

@@ -75,7 +75,7 @@ func (p *place) registers(form tag.Form, bits uint64, buf *[4]uint16) ([]uint16,
 	case form != p.form:
 		return nil, fmt.Errorf("value of form %v for a point of form %v", form, p.form)
 	}
-	least, most := p.limits()
+	least, most := p.kind.Range()
 	if v := int64(bits); v < least || v > most {
 		return nil, fmt.Errorf("value %d: the point holds %d to %d", v, least, most)
 	}
@@ -87,25 +87,6 @@ func (p *place) registers(form tag.Form, bits uint64, buf *[4]uint16) ([]uint16,
 		buf[p.at(i)] = w
 	}
 	return buf[:p.count], nil
-}
-
-// limits are the least and the greatest value that the place holds, of all bits as an int64.
-func (p *place) limits() (least, most int64) {
-	switch p.kind {
-	case fieldbus.Bool:
-		return 0, 1
-	case fieldbus.Int16:
-		return math.MinInt16, math.MaxInt16
-	case fieldbus.Uint16:
-		return 0, math.MaxUint16
-	case fieldbus.Int32:
-		return math.MinInt32, math.MaxInt32
-	case fieldbus.Uint32, fieldbus.Float32:
-		return 0, math.MaxUint32
-	case fieldbus.Uint64:
-		return 0, math.MaxInt64
-	}
-	return math.MinInt64, math.MaxInt64
 }
 
 // text makes a text of the registers of a String: up to the first byte of 0, without the spaces that fill it up. What is not

@@ -12,13 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
 	"github.com/gopcua/opcua/uapolicy"
+
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 )
 
 // Limits of what travels. Both sides are held to them.
@@ -81,7 +82,7 @@ type channel struct {
 	most int           // bytes of a chunk that the server takes
 
 	out  sync.Mutex // for what is sent
-	seq  uint32
+	seq  chunk.Count
 	last uint32 // request
 	send keys
 	buf  []byte
@@ -95,8 +96,7 @@ type channel struct {
 	opened bool
 
 	// Of who receives.
-	got    uint32
-	begun  bool
+	got    chunk.Count
 	frame  []byte
 	whole  []byte // chunks of a message that is not complete
 	chunks int
@@ -211,8 +211,8 @@ func (ch *channel) receive() (request uint32, body []byte, opn bool, err error) 
 		if c.bad {
 			return 0, nil, false, errAnswer
 		}
-		if err := ch.follows(seq); err != nil {
-			return 0, nil, false, err
+		if last := ch.got.Last; !ch.got.Follows(seq) {
+			return 0, nil, false, fmt.Errorf("%w: sequence number %d after %d", errAnswer, seq, last)
 		}
 		if ch.chunks > 0 && (request != ch.of || opn) {
 			return 0, nil, false, fmt.Errorf("%w: chunks of two messages are mixed", errAnswer)
@@ -239,16 +239,6 @@ func (ch *channel) receive() (request uint32, body []byte, opn bool, err error) 
 	}
 }
 
-// follows holds a sequence number against the one before it: nothing is left out, doubled or played again.
-func (ch *channel) follows(seq uint32) error {
-	ok := !ch.begun || seq == ch.got+1 || ch.got > math.MaxUint32-1024 && seq < 1024
-	if !ok {
-		return fmt.Errorf("%w: sequence number %d after %d", errAnswer, seq, ch.got)
-	}
-	ch.got, ch.begun = seq, true
-	return nil
-}
-
 // openSealed opens an OpenSecureChannel: by the keys of the certificates, and from the server that was asked and no other.
 func (ch *channel) openSealed(b []byte) ([]byte, error) {
 	c := cursor{b: b[headSize:]}
@@ -263,7 +253,11 @@ func (ch *channel) openSealed(b []byte) ([]byte, error) {
 	if !bytes.HasPrefix(sender, ch.sec.peer) || !bytes.Equal(thumb, own[:]) {
 		return nil, fmt.Errorf("%w: the certificates of the channel are others than those it was asked for with", errAnswer)
 	}
-	return decrypted(ch.asym, b, len(b)-len(c.b), true, ch.sec.own.Key.Size() > 256)
+	plain, ok := chunk.Open(ch.asym, b, len(b)-len(c.b), true, ch.sec.own.Key.Size() > 256)
+	if !ok {
+		return nil, errSeal
+	}
+	return plain, nil
 }
 
 // unseal opens a message by the keys of its token.
@@ -290,74 +284,15 @@ func (ch *channel) unseal(b []byte) ([]byte, error) {
 	if ch.sec.policy == None {
 		return c.b, nil
 	}
-	return decrypted(algo, b, headSize+4, ch.sec.policy != Basic256Sha256Sign, false)
+	plain, ok := chunk.Open(algo, b, headSize+4, ch.sec.policy != Basic256Sha256Sign, false)
+	if !ok {
+		return nil, errSeal
+	}
+	return plain, nil
 }
 
-// decrypted gives what stands in a message between its head and its signature, which must be right.
-func decrypted(algo *uapolicy.EncryptionAlgorithm, b []byte, head int, encrypted, long bool) ([]byte, error) {
-	errSecurity := fmt.Errorf("%w: a signature or its padding is wrong", errAnswer)
-	if encrypted {
-		if len(b) == head {
-			return nil, errSecurity
-		}
-		p, err := algo.Decrypt(b[head:])
-		if err != nil {
-			return nil, errSecurity
-		}
-		b = append(b[:head:head], p...)
-	}
-	end := len(b) - algo.RemoteSignatureLength()
-	if end < head+seqSize || algo.VerifySignature(b[:end], b[end:]) != nil {
-		return nil, errSecurity
-	}
-	if !encrypted {
-		return b[head:end], nil
-	}
-	pad := 1 + int(b[end-1])
-	if long {
-		pad = 2 + (int(b[end-2]) | int(b[end-1])<<8)
-	}
-	if end-pad < head+seqSize {
-		return nil, errSecurity
-	}
-	return b[head : end-pad], nil
-}
-
-// sealed signs and encrypts a message of which head bytes stay in the clear, and sets its size.
-func sealed(algo *uapolicy.EncryptionAlgorithm, b []byte, head int, encrypt, long bool) ([]byte, error) {
-	size := len(b) + algo.SignatureLength()
-	if encrypt {
-		block, extra := algo.PlaintextBlockSize(), 1
-		if long {
-			extra = 2
-		}
-		pad := 0
-		if over := (size - head + extra) % block; over > 0 {
-			pad = block - over
-		}
-		for range pad + 1 {
-			b = append(b, byte(pad))
-		}
-		if long {
-			b = append(b, byte(pad>>8))
-		}
-		size = head + (len(b)+algo.SignatureLength()-head)/block*algo.BlockSize()
-	}
-	binary.LittleEndian.PutUint32(b[4:], uint32(size))
-	signature, err := algo.Signature(b)
-	if err != nil {
-		return nil, err
-	}
-	b = append(b, signature...)
-	if !encrypt {
-		return b, nil
-	}
-	p, err := algo.Encrypt(b[head:])
-	if err != nil {
-		return nil, err
-	}
-	return append(b[:head], p...), nil
-}
+// errSeal is of a message that is not what was sealed.
+var errSeal = fmt.Errorf("%w: a signature or its padding is wrong", errAnswer)
 
 // request sends a message, MSG or CLO, in as many chunks as it takes, within a time. Sent tells whether all of it went.
 func (ch *channel) request(message string, number uint32, body []byte, within time.Duration) (sent bool, err error) {
@@ -376,31 +311,21 @@ func (ch *channel) request(message string, number uint32, body []byte, within ti
 			flag = 'C'
 		}
 		b := append(append(ch.buf[:0], message...), flag)
-		b = binary.LittleEndian.AppendUint32(b, uint32(headSize+4+seqSize+len(part)))
+		b = append(b, 0, 0, 0, 0)
 		b = binary.LittleEndian.AppendUint32(b, ch.id)
 		b = binary.LittleEndian.AppendUint32(b, ch.send.token)
-		b = binary.LittleEndian.AppendUint32(b, ch.nextSeq())
+		b = binary.LittleEndian.AppendUint32(b, ch.seq.Next())
 		b = binary.LittleEndian.AppendUint32(b, number)
 		b = append(b, part...)
 		ch.buf = b[:0]
-		if ch.sec.policy != None {
-			if b, err = sealed(algo, b, headSize+4, ch.sec.policy != Basic256Sha256Sign, false); err != nil {
-				return false, err
-			}
+		if b, err = chunk.Seal(algo, b, headSize+4, ch.sec.policy.mode() == ua.MessageSecurityModeSignAndEncrypt, false); err != nil {
+			return false, err
 		}
 		if _, err = ch.conn.Write(b); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-// nextSeq gives the next sequence number.
-func (ch *channel) nextSeq() uint32 {
-	if ch.seq++; ch.seq > math.MaxUint32-1024 {
-		ch.seq = 1
-	}
-	return ch.seq
 }
 
 // number gives the number of a request.

@@ -16,6 +16,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/metering/quantity"
 )
@@ -203,7 +204,7 @@ func (p *place) locate(at string) error {
 		}
 		p.kind, p.id = idNumeric, binary.LittleEndian.AppendUint32(nil, uint32(n))
 	case "s":
-		p.kind, p.id = idString, appendBytes(nil, []byte(text))
+		p.kind, p.id = idString, chunk.AppendBytes(nil, []byte(text))
 	case "g":
 		g := ua.NewGUID(text)
 		if g == nil || len(text) != 36 {
@@ -217,7 +218,7 @@ func (p *place) locate(at string) error {
 		if err != nil {
 			return bad("its identifier is not base64")
 		}
-		p.kind, p.id = idOpaque, appendBytes(nil, b)
+		p.kind, p.id = idOpaque, chunk.AppendBytes(nil, b)
 	default:
 		return bad("its identifier is none of i, s, g and b")
 	}

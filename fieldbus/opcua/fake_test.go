@@ -13,6 +13,8 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 )
 
 // fake is such a server.
@@ -66,7 +68,7 @@ func (c *fakeConn) frame(kind string, number uint32, body []byte) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte(kind), 0)
 	b = binary.LittleEndian.AppendUint32(b, 5) // channel
 	if kind[:3] == "OPN" {
-		b = appendBytes(appendBytes(appendBytes(b, []byte(ua.SecurityPolicyURINone)), nil), nil)
+		b = chunk.AppendBytes(chunk.AppendBytes(chunk.AppendBytes(b, []byte(ua.SecurityPolicyURINone)), nil), nil)
 	} else {
 		b = binary.LittleEndian.AppendUint32(b, 9) // token
 	}

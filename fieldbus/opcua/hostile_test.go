@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
@@ -135,7 +136,7 @@ func spoilers() map[string]func(f []byte) []byte {
 		},
 		"a channel of another policy": func([]byte) []byte {
 			b := slices.Concat([]byte("OPNF"), u32(0), u32(5))
-			b = appendBytes(appendBytes(appendBytes(b, []byte(ua.SecurityPolicyURIBasic256)), nil), nil)
+			b = chunk.AppendBytes(chunk.AppendBytes(chunk.AppendBytes(b, []byte(ua.SecurityPolicyURIBasic256)), nil), nil)
 			binary.LittleEndian.PutUint32(b[4:], uint32(len(b)))
 			return b
 		},

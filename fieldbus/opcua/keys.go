@@ -3,12 +3,13 @@
 package opcua
 
 import (
-	"crypto/sha1"
 	"encoding/binary"
 	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 )
 
 // ask sends an OpenSecureChannel, the first one or one that renews. Its answer goes to adopt.
@@ -31,24 +32,18 @@ func (ch *channel) ask(number uint32, renew bool, within time.Duration) error {
 	ch.mu.Unlock()
 	ch.out.Lock()
 	defer ch.out.Unlock()
-	b := append([]byte("OPNF"), 0, 0, 0, 0)
-	b = binary.LittleEndian.AppendUint32(b, ch.id)
-	b = appendBytes(b, []byte(ch.sec.policy.uri()))
-	if ch.sec.policy == None {
-		b = appendBytes(appendBytes(b, nil), nil)
-	} else {
-		thumb := sha1.Sum(ch.sec.peer)
-		b = appendBytes(appendBytes(b, ch.sec.own.Certificate), thumb[:])
+	secured := ch.sec.policy != None
+	var own, peer []byte
+	if secured {
+		own, peer = ch.sec.own.Certificate, ch.sec.peer
 	}
+	b := chunk.Opening(ch.id, ch.sec.policy.uri(), own, peer)
 	head := len(b)
-	b = binary.LittleEndian.AppendUint32(b, ch.nextSeq())
+	b = binary.LittleEndian.AppendUint32(b, ch.seq.Next())
 	b = binary.LittleEndian.AppendUint32(b, number)
 	b = append(b, body...)
-	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)))
-	if ch.sec.policy != None {
-		if b, err = sealed(ch.asym, b, head, true, ch.sec.key.Size() > 256); err != nil {
-			return err
-		}
+	if b, err = chunk.Seal(ch.asym, b, head, secured, secured && ch.sec.key.Size() > 256); err != nil {
+		return err
 	}
 	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -119,12 +114,4 @@ func encoded(req ua.Request, auth []byte, number uint32, within time.Duration) (
 		b = append(auth[:len(auth):len(auth)], b[2:]...) // in place of a NodeId of two bytes
 	}
 	return append(head, b...), nil
-}
-
-// appendBytes appends a ByteString or String; nil is null.
-func appendBytes(b, v []byte) []byte {
-	if v == nil {
-		return binary.LittleEndian.AppendUint32(b, 1<<32-1)
-	}
-	return append(binary.LittleEndian.AppendUint32(b, uint32(len(v))), v...)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 )
 
 // Times of a session.
@@ -269,8 +270,8 @@ func (s *contact) read(ctx context.Context, nodes [][]byte, out []dataValue, use
 func appendNode(b, node []byte) []byte {
 	b = append(b, node...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(ua.AttributeIDValue))
-	b = appendBytes(b, nil)
-	return appendBytes(append(b, 0, 0), nil)
+	b = chunk.AppendBytes(b, nil)
+	return chunk.AppendBytes(append(b, 0, 0), nil)
 }
 
 // stay keeps the session alive until it ends: a server forgets one of whom it hears nothing.

@@ -136,7 +136,7 @@ func (p *place) text(v *dataValue) (string, error) {
 
 // writable refuses what would come out as another value, or is not to be written.
 func (p *place) writable(form tag.Form, bits uint64) error {
-	least, most := p.limits()
+	least, most := p.typ.Range()
 	switch v := int64(bits); {
 	case p.access == fieldbus.ReadOnly:
 		return fmt.Errorf("%w: the profile has it read-only", fieldbus.ErrRefused)
@@ -148,25 +148,6 @@ func (p *place) writable(form tag.Form, bits uint64) error {
 		return fmt.Errorf("%w: value %d: the point holds %d to %d", fieldbus.ErrRefused, v, least, most)
 	}
 	return nil
-}
-
-// limits are the least and the greatest value that the place holds, of all bits as an int64.
-func (p *place) limits() (least, most int64) {
-	switch p.typ {
-	case fieldbus.Bool:
-		return 0, 1
-	case fieldbus.Int16:
-		return math.MinInt16, math.MaxInt16
-	case fieldbus.Uint16:
-		return 0, math.MaxUint16
-	case fieldbus.Int32:
-		return math.MinInt32, math.MaxInt32
-	case fieldbus.Uint32, fieldbus.Float32:
-		return 0, math.MaxUint32
-	case fieldbus.Uint64:
-		return 0, math.MaxInt64
-	}
-	return math.MinInt64, math.MaxInt64
 }
 
 // appendValue appends a DataValue that has a value and nothing else: many servers take no times and no status from others.

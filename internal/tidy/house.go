@@ -9,7 +9,7 @@ var floors = []floor{
 		"internal/strictyaml", "internal/golden", "internal/script", "internal/tidy", "internal/vmbed/guest", "internal/vmbed/pid1"}},
 	{"1", []string{"hal", "hal/linux", "hal/sim", "hal/fault", "hal/haltest", "hal/tpm"}},
 	{"2", []string{"timebase", "timebase/system", "timebase/timetest"}},
-	{"3", []string{"metering", "iomap", "iomap/cond", "journal", "journal/export", "journal/journaltest"}},
+	{"3", []string{"metering", "iomap", "iomap/cond", "journal", "journal/export", "journal/journaltest", "fieldbus/opcua/internal/chunk"}},
 	{"4", []string{"recipe", "recipe/library", "recipe/sound", "recipe/chart", "recipe/batchml", "fieldbus", "fieldbus/line", "fieldbus/opcua", "fieldbus/opcua/server", "fieldbus/*"}},
 	{"5", []string{"sequencer", "internal/grow"}},
 	{"6a", []string{"batch", "batch/unitrun", "batch/jobs"}},
@@ -57,7 +57,7 @@ var modules = []module{
 	{prefix: "github.com/goburrow/modbus", tests: true}, // the control of campaigns: a client that is fooled
 	{prefix: "github.com/tarm/serial", in: []string{"hal/linux"}},
 	{prefix: "github.com/warthog618/go-gpiocdev", in: []string{"hal/linux"}},
-	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua", "fieldbus/opcua/server"}},
+	{prefix: "github.com/gopcua/opcua", in: []string{"fieldbus/opcua", "fieldbus/opcua/server", "fieldbus/opcua/internal/chunk"}},
 	{prefix: "github.com/simonvetter/modbus", in: []string{"fieldbus/modbus/server"}},
 	{prefix: "github.com/looplab/fsm", in: []string{"recipe/library"}, tests: true},
 	{prefix: "github.com/santhosh-tekuri/jsonschema/v6", tests: true}, // the schemas for editors are held against the parsers

@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/gopcua/opcua/uapolicy"
 
 	"github.com/batchkit/batchkit/fieldbus/opcua"
+	"github.com/batchkit/batchkit/fieldbus/opcua/internal/chunk"
 )
 
 // Limits of channels.
@@ -30,7 +30,6 @@ const (
 	maxCert     = 16 << 10               // bytes of a certificate with those of its authorities
 	nonceSize   = 32
 	maxNonce    = 128
-	seqWrap     = math.MaxUint32 - 1023 // the last number after which numbering begins again, below 1024
 )
 
 // security is a policy as the protocol names it.
@@ -57,16 +56,15 @@ type token struct {
 
 // channel is a secure channel. Its goroutine is that of its connection; what sending needs is under the connection's mutex.
 type channel struct {
-	id     uint32
-	sec    security
-	cert   []byte                        // of the client; nil with None
-	asym   *uapolicy.EncryptionAlgorithm // nil with None
-	extra  bool                          // the client's key is of more than 2048 bits
-	cur    *token                        // sending; changed under the connection's mutex
-	next   []*token                      // issued, and not used by the client yet; the oldest first
-	sent   uint32                        // last sequence number
-	heard  uint32                        // last sequence number of the client
-	spoken bool                          // there was one
+	id    uint32
+	sec   security
+	cert  []byte                        // of the client; nil with None
+	asym  *uapolicy.EncryptionAlgorithm // nil with None
+	extra bool                          // the client's key is of more than 2048 bits
+	cur   *token                        // sending; changed under the connection's mutex
+	next  []*token                      // issued, and not used by the client yet; the oldest first
+	sent  chunk.Count
+	heard chunk.Count // of the client
 }
 
 // lapsed tells whether no token is valid any more.
@@ -276,51 +274,30 @@ func (c *conn) lane(f func() error) error {
 }
 
 // unlock opens an asymmetric chunk whose head has n bytes.
-func (c *conn) unlock(ch *channel, chunk []byte, n int) (plain []byte, err error) {
+func (c *conn) unlock(ch *channel, b []byte, n int) (plain []byte, err error) {
 	size := c.srv.o.Identity.Key.Size()
-	err = c.lane(func() error {
-		if len(chunk)-n > 8*size { // an OPN has two or three blocks
-			return ua.StatusBadSecurityChecksFailed
+	err = c.lane(func() (err error) {
+		ok := len(b)-n <= 8*size // an OPN has two or three blocks
+		if ok {
+			plain, ok = chunk.Open(ch.asym, b, n, true, size > 256)
 		}
-		p, err := ch.asym.Decrypt(chunk[n:])
-		if err == nil {
-			plain, err = unsigned(ch.asym, slices.Concat(chunk[:n], p), n)
+		if !ok {
+			err = ua.StatusBadSecurityChecksFailed
 		}
 		return err
 	})
-	if err != nil && err != io.EOF {
-		return nil, ua.StatusBadSecurityChecksFailed
-	}
-	if err == nil {
-		plain, err = unpadded(plain, size > 256)
-	}
 	return plain, err
 }
 
 // lock makes an asymmetric chunk. The connection's mutex is held; what it computes is of a client that has proven its key.
 func (c *conn) lock(ch *channel, reqID uint32, body []byte) ([]byte, error) {
-	var cert, thumb []byte
+	var own []byte
 	if ch.asym != nil {
-		cert = c.srv.o.Identity.Certificate
-		sum := sha1.Sum(ch.cert)
-		thumb = sum[:]
+		own = c.srv.o.Identity.Certificate
 	}
-	b := binary.LittleEndian.AppendUint32([]byte("OPNF\x00\x00\x00\x00"), ch.id)
-	for _, part := range [][]byte{[]byte(ch.sec.uri), cert, thumb} {
-		n := uint32(len(part))
-		if part == nil {
-			n = math.MaxUint32
-		}
-		b = append(binary.LittleEndian.AppendUint32(b, n), part...)
-	}
+	b := chunk.Opening(ch.id, ch.sec.uri, own, ch.cert)
 	n := len(b)
-	b = ch.number(b, reqID)
-	b = append(b, body...)
-	if ch.asym == nil {
-		binary.LittleEndian.PutUint32(b[4:], uint32(len(b)))
-		return b, nil
-	}
-	return sealed(ch.asym, b, n, true, ch.extra)
+	return chunk.Seal(ch.asym, append(ch.number(b, reqID), body...), n, ch.asym != nil, ch.extra)
 }
 
 // pause waits; false: the connection ends.

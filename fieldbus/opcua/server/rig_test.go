@@ -3,12 +3,7 @@
 package server
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -140,52 +135,11 @@ func serveVirtual(t testing.TB, o *Options) (s *Server, dial func() net.Conn) {
 	}
 }
 
-// node runs a script of testdata with node-opcua, and gives the lines of JSON that it prints.
-func node(t *testing.T, script string, want map[string]any) []map[string]any {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", filepath.Join("testdata", script), string(must(json.Marshal(want))))
-	cmd.Env = append(os.Environ(), "NODE_PATH="+nodeModules(t), "HOME="+t.TempDir())
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var lines []map[string]any
-	in := bufio.NewScanner(out)
-	for in.Scan() {
-		var line map[string]any
-		if json.Unmarshal(in.Bytes(), &line) == nil {
-			lines = append(lines, line)
-		}
-	}
-	_ = cmd.Wait()
-	return lines
-}
-
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
 	return v
-}
-
-var modules = sync.OnceValues(func() (string, error) {
-	root, err := exec.Command("npm", "root", "-g").Output()
-	if err == nil {
-		_, err = os.Stat(filepath.Join(strings.TrimSpace(string(root)), "node-opcua"))
-	}
-	return strings.TrimSpace(string(root)), err
-})
-
-// nodeModules tells where node-opcua is; where it is not, the test is skipped.
-func nodeModules(t *testing.T) string {
-	t.Helper()
-	root, err := modules()
-	if err != nil {
-		t.Skip("node-opcua is not here: install nodejs and npm, then: npm install -g node-opcua@2.182.2")
-	}
-	return root
 }
 
 // visitor is what a script of node-opcua wants to know to come as the client that is trusted.

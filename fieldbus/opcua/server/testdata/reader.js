@@ -1,10 +1,9 @@
-// A client of node-opcua that reads what every server has, on one visit after the other: node reader.js '{"visits":[{"url":...}]}'. It prints
-// one line of JSON for each visit.
+// A client of node-opcua that reads what every server has, on one visit after the other: node.js runs it with {"visits":[{"url":...}]}. It
+// tells one line for each visit, and one before it where it came in.
 'use strict';
 const opcua = require('node-opcua');
 
-const want = JSON.parse(process.argv[2]);
-const tell = (o) => process.stdout.write(JSON.stringify(o) + '\n');
+let want, tell;
 
 async function visit(manager, v) {
   const client = opcua.OPCUAClient.create({
@@ -40,7 +39,8 @@ async function visit(manager, v) {
   }
 }
 
-async function main() {
+module.exports = async (...job) => {
+  [want, tell] = job;
   const manager = new opcua.OPCUACertificateManager({ rootFolder: want.pki, automaticallyAcceptUnknownCertificate: true });
   await manager.initialize();
   for (const v of want.visits) {
@@ -50,6 +50,5 @@ async function main() {
       tell({ error: err.message });
     }
   }
-}
-
-main().then(() => process.exit(0), (err) => { tell({ error: err.message }); process.exit(1); });
+  await manager.dispose();
+};

@@ -1,11 +1,10 @@
-// A SCADA client of node-opcua: node window.js '{"uri":..., "cert":..., "key":..., "pki":..., "visits":[{"url":..., "policy":..., "mode":...}]}'.
-// It reads, browses, follows a path, subscribes to values and events, and tries to write. For each visit it prints one line of JSON with what
-// it has seen.
+// A SCADA client of node-opcua: node.js runs it with {"uri":..., "cert":..., "key":..., "pki":..., "visits":[{"url":..., "policy":..., "mode":...}]}.
+// It reads, browses, follows a path, subscribes to values and events, and tries to write. For each visit it tells one line with what it has
+// seen.
 'use strict';
 const opcua = require('node-opcua');
 
-const want = JSON.parse(process.argv[2]);
-const tell = (o) => process.stdout.write(JSON.stringify(o) + '\n');
+let want;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const value = (nodeId) => ({ nodeId, attributeId: opcua.AttributeIds.Value });
 
@@ -144,12 +143,12 @@ async function visit(manager, v) {
   return saw;
 }
 
-async function main() {
+module.exports = async (job, tell) => {
+  want = job;
   const manager = new opcua.OPCUACertificateManager({ rootFolder: want.pki, automaticallyAcceptUnknownCertificate: true });
   await manager.initialize();
   for (const v of want.visits) {
     tell(await visit(manager, v));
   }
-}
-
-main().then(() => process.exit(0), (err) => { tell({ error: err.stack }); process.exit(1); });
+  await manager.dispose();
+};
