@@ -6,7 +6,8 @@
 //	to see it             go run ./examples/controller; examples/quickstart is one page
 //	to run a batch        batch (Load, Bind), batch/runner (Run)
 //	to connect a board    iomap/tag (Port: two methods), hal (contracts), hal/linux (board files, drivers), hal/tpm
-//	to reach a bus        fieldbus (tag maps, device profiles), fieldbus/line (a port of its devices), fieldbus/modbus; fieldbus/trend
+//	to reach a bus        fieldbus (tag maps, device profiles), fieldbus/line (a port of its devices); fieldbus/modbus, opcua and scale
+//	to be seen by SCADA   batch/scada, over fieldbus/opcua/server; fieldbus/trend brings it the values; examples/scada
 //	to bring a protocol   fieldbus/line (Device: four methods), fieldbus/bustest (Check)
 //	to trust a board      hal/haltest (suites for devices and ports), examples/commission (the same on a board, with a sign-off)
 //	to write a recipe     recipe (Parse: the language), iomap (the I/O map), metering (the calibration), iomap/cond (conditions)

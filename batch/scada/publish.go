@@ -172,7 +172,7 @@ func (w *Window) showTags(s *source, now time.Time) {
 			w.good++
 		}
 		folder := under(folderTags, t.Name)
-		w.tree.set(folder, "Value", "for eyes; Text is exact", kindOf(t), r.value)
+		w.tree.set(folder, "Value", "value of the tag, in its Unit; for eyes, as Text is exact", kindOf(t), r.value)
 		text := r.value
 		text.Bits, text.Text = 0, r.text
 		w.tree.set(folder, "Text", "value with its unit, exact", server.String, text)

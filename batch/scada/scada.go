@@ -14,9 +14,12 @@
 //	Device/                    DeviceId, JournalHead, HashCurr; Storage, Time, Links/<device>/WatchdogState
 //	Window/                    Version, Behind, EventsFrom, Fault, MappingDigest ...
 //
-// A decimal is shown twice: as Float64, which is for eyes, and as the text that is on record. Events have the type BatchRecordEventType; each
-// is a record, with event_seq, batch_id, recipe_version and hash_curr, and PreviousSeq, by which a client finds that it has lost one. Blocks of
-// inputs are told by no event.
+// A decimal is shown twice: as Float64, which is for eyes, and as the text that is on record. A Unit is a UCUM
+// code, such as kg/min or Cel. Each variable has a description.
+//
+// Events have the type BatchRecordEventType, and each is a record, with the fields EventSeq, JournalId, BatchId, RecipeVersion, HashCurr, Kind
+// (its event_type), StepId, Record (its text), and PreviousSeq, by which a client finds that it has lost one. Subscribe to those of the Server
+// object, or of Batches/<batch_id>. Blocks of inputs are told by no event.
 //
 // # The rule that must not be broken
 //

@@ -69,6 +69,9 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f, set := flags{}, flag.NewFlagSet("commission", flag.ContinueOnError)
 	set.SetOutput(stderr)
+	set.Usage = usage(set, `commission -selftest [flags]                 hold a board against the contracts of its devices
+commission browse ENDPOINT -o DIR [flags]    draft profile and tag map of what an OPC UA server has; see commission browse -help
+commission identity DIR [flags]              make the certificate by which servers know a controller; see commission identity -help`)
 	set.BoolVar(&f.selftest, "selftest", false, "hold every device against its contract")
 	set.StringVar(&f.board, "board", "", "board `FILE`; a simulated board if not given")
 	set.StringVar(&f.operator, "operator", "", "`ID` of who answers for it; goes into the sign-off")
@@ -91,7 +94,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case set.NArg() > 0:
-		fmt.Fprintf(stderr, "commission: %q: flags begin with -; see commission -help\n", set.Arg(0))
+		fmt.Fprintf(stderr, "commission: %q: flags begin with -, and the commands browse and identity stand before them; see commission -help\n", set.Arg(0))
 		return exitUsage
 	case !f.selftest:
 		fmt.Fprintln(stderr, "commission: nothing to do; give -selftest, and see commission -help")
@@ -105,6 +108,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// usage says how a command is called, and prints its flags.
+func usage(set *flag.FlagSet, calls string) func() {
+	return func() {
+		fmt.Fprintf(set.Output(), "usage: %s\n\n", strings.ReplaceAll(calls, "\n", "\n       "))
+		set.PrintDefaults()
+	}
 }
 
 // joined takes two names with a comma between them.

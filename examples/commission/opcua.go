@@ -79,17 +79,18 @@ func operand(set *flag.FlagSet, args []string, what string, stderr io.Writer) (s
 // browse writes a device profile and a tag map of what a server has.
 func browse(ctx context.Context, set *flag.FlagSet, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	var b opcua.BrowseOptions
+	set.Usage = usage(set, "commission browse opc.tcp://HOST:PORT -o DIR [flags]    nothing is changed on the server")
 	policy := set.String("policy", "none", "`NAME` of the security policy: none, basic256sha256-sign, basic256sha256, aes128-sha256-rsaoaep or aes256-sha256-rsapss")
 	cert := set.String("cert", "", "`FILE` with our certificate; see commission identity")
 	key := set.String("key", "", "`FILE` with its key")
-	trust := set.String("trust", "", "`DIR` with the certificates of servers, or of their authorities, that are believed")
+	trust := set.String("trust", "", "`DIR` with the certificates, PEM or DER, of servers that are believed, or of their authorities; they come from who runs the server")
 	user := set.String("user", "", "`NAME` of a user; the password comes from the environment, "+passwordVariable+", or is asked for")
 	device := set.String("device", "PLC-1", "`NAME` that the device is to have (device_id)")
 	out := set.String("o", "", "`DIR` for "+opcua.ProfileFile+" and "+opcua.TagMapFile+", which must not be there")
 	set.StringVar(&b.Node, "node", "", "`ID` of the node beneath which is looked, such as nsu=URI;s=NAME; the Objects folder if not given")
-	set.IntVar(&b.Nodes, "nodes", 0, "most nodes that are looked at; 20,000 if not given")
-	set.IntVar(&b.Depth, "depth", 0, "most steps from the node; 24 if not given")
-	set.DurationVar(&b.Time, "time", 0, "that it may take; 2m if not given")
+	set.IntVar(&b.Nodes, "nodes", 0, "look at `N` nodes at most; 20,000 if not given")
+	set.IntVar(&b.Depth, "depth", 0, "go `N` steps from the node at most; 24 if not given")
+	set.DurationVar(&b.Time, "time", 0, "`TIME` that it may take; 2m if not given")
 	endpoint, err := operand(set, args, "endpoint such as opc.tcp://10.0.0.7:4840", stderr)
 	if err != nil {
 		return err
@@ -114,6 +115,9 @@ func browse(ctx context.Context, set *flag.FlagSet, args []string, stdin io.Read
 		err = place(*out, map[string][]byte{opcua.ProfileFile: profile, opcua.TagMapFile: tagMap})
 	}
 	if err != nil {
+		for _, g := range s.Gaps {
+			fmt.Fprintf(stderr, "not looked at: %s\n", g)
+		}
 		return fmt.Errorf("commission: %w", err)
 	}
 	tell(s, profile, *out, stdout)
@@ -160,6 +164,9 @@ func options(policy, cert, key, trust, user string, stdin io.Reader, stderr io.W
 	if user != "" {
 		o.Password, err = password(user, stdin, stderr)
 	}
+	if err == nil && o.Password != "" && trust == "" {
+		return nil, fmt.Errorf("commission: -user %s: wants -trust, which says what server may read the password, with policy %s, too", user, p)
+	}
 	return o, err
 }
 
@@ -189,6 +196,7 @@ func password(user string, stdin io.Reader, stderr io.Writer) (string, error) {
 // identity makes certificate and key of a controller.
 func identity(_ context.Context, set *flag.FlagSet, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 	var hosts []string
+	set.Usage = usage(set, "commission identity -name NAME -uri URI -host NAME [flags] DIR    cert.pem and key.pem, in DIR")
 	name := set.String("name", "", "`NAME` of the application, as people see it in a server's list")
 	uri := set.String("uri", "", "`URI` by which servers know it, such as urn:plant:controller-1; it is to be its own")
 	set.Func("host", "`NAME` or address under which the controller is reached; may be given more than once", func(text string) error {

@@ -77,6 +77,9 @@ func TestAServerIsBrowsedByAControllerThatHasMadeItsIdentity(t *testing.T) {
 	require.Contains(t, errs, "BadUserAccessDenied")
 	require.NotContains(t, errs, "wrong")
 	require.NoDirExists(t, in("out"))
+	code, _, errs = sub(t, "secret\n", append(secure, "-node", "i=99999")...)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errs, "not looked at: what is beneath the beginning: BadNodeID", "why nothing was found is told where nothing can be drafted")
 	code, out, errs = sub(t, "secret\n", secure...)
 	require.Equal(t, exitOK, code, errs)
 	require.Contains(t, out, "not looked at: the server's own objects")
@@ -131,6 +134,17 @@ func TestACommandLineAboutOPCUAThatMeansNothingIsExplained(t *testing.T) {
 		a, b, _ := strings.Cut(want, "|")
 		require.True(t, strings.Contains(errs, a) || b != "" && strings.Contains(errs, b), errs)
 	}
+	code, _, errs := sub(t, "secret\n", "browse", "opc.tcp://plc:502", "-o", dir, "-user", "op")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errs, "-user op: wants -trust")
+	for _, args := range [][]string{{"browse", "-help"}, {"identity", "-help"}} {
+		code, _, errs := sub(t, "", args...)
+		require.Equal(t, exitOK, code)
+		require.Contains(t, errs, "usage: commission "+args[0])
+	}
+	_, _, errs = command(t, "-help")
+	require.Contains(t, errs, "commission browse ENDPOINT -o DIR", "who asks for help hears of both commands")
+	require.Contains(t, errs, "commission identity DIR")
 	_, done := subcommand(t.Context(), []string{"-selftest"}, nil, nil, nil)
 	require.False(t, done)
 }

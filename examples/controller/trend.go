@@ -59,7 +59,8 @@ func trendWrong(address string) error {
 	return err
 }
 
-// tapped is a port with a tap, which tells of the sender too. What else a runner asks of a port it finds behind Tap.Unwrap.
+// tapped is a port with a tap, which tells of the sender too, and so stands before whatever tells of the bus behind the tap. What else a
+// runner asks of a port it finds behind Tap.Unwrap.
 type tapped struct {
 	*trend.Tap
 	mu sync.Mutex
@@ -71,8 +72,16 @@ func (p *tapped) Report(to func(ev fieldbus.Event)) {
 	p.mu.Lock()
 	p.to = to
 	p.mu.Unlock()
-	if r, ok := p.Unwrap().(runner.Reporter); ok {
-		r.Report(to)
+	for port := p.Unwrap(); port != nil; {
+		if r, ok := port.(runner.Reporter); ok {
+			r.Report(to)
+			return
+		}
+		around, ok := port.(interface{ Unwrap() tag.Port })
+		if !ok {
+			return
+		}
+		port = around.Unwrap()
 	}
 }
 

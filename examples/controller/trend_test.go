@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/fieldbus"
+	"github.com/batchkit/batchkit/fieldbus/trend"
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -84,6 +87,7 @@ func TestABatchIsTheSameWhetherItsValuesAreTakenOrNot(t *testing.T) {
 		require.True(t, report.OK(), "%s: %s\n%s", name, report.Verdict(), said[name])
 		require.Equal(t, "Complete", report.State, said[name])
 		require.Equal(t, course(t, filepath.Join("none", "B-0001")), course(t, dir), said[name])
+		require.NotEmpty(t, of(records(t, dir), record.KindLinkState), "%s: what happened on the bus is on record", name)
 		backlogs := of(records(t, dir), record.KindTelemetryBacklog)
 		if name != "back" {
 			require.Empty(t, backlogs, name)
@@ -96,6 +100,26 @@ func TestABatchIsTheSameWhetherItsValuesAreTakenOrNot(t *testing.T) {
 		require.Zero(t, r.Count(record.TelemetryDropped))
 		require.Contains(t, r.Text(record.Detail), "503")
 	}
+}
+
+// bus is a port that tells of its bus.
+type bus struct {
+	tag.Port
+	to func(fieldbus.Event)
+}
+
+// Report implements runner.Reporter.
+func (b *bus) Report(to func(fieldbus.Event)) { b.to = to }
+
+func TestWhatHappensOnABusIsToldThoughItsValuesAreTaken(t *testing.T) {
+	b := &bus{}
+	p := &tapped{Tap: &trend.Tap{Port: &wire{Port: b}}} // as the plant stands behind a tap
+	var told []fieldbus.EventKind
+	p.Report(func(ev fieldbus.Event) { told = append(told, ev.Kind) })
+	require.NotNil(t, b.to, "nobody asks the bus what happens on it")
+	b.to(fieldbus.Event{Kind: fieldbus.LinkChanged})
+	p.tell(fieldbus.Event{Kind: fieldbus.LinkChanged})
+	require.Len(t, told, 2, "of the bus and of the sender")
 }
 
 func TestAnAddressThatCannotBePostedToIsRefusedBeforeAnythingBegins(t *testing.T) {

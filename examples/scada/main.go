@@ -70,6 +70,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	f, set := flags{}, flag.NewFlagSet("scada", flag.ContinueOnError)
 	set.SetOutput(stderr)
+	set.Usage = func() {
+		fmt.Fprint(stderr, "usage: scada [flags]                show a running controller to OPC UA clients, until Ctrl-C\n"+
+			"       scada user NAME >>FILE      a line for -users; asks for the password on the standard input\n\n")
+		set.PrintDefaults()
+	}
 	set.StringVar(&f.from, "from", "out", "`DIR`ectory of the controller, its -out; it is only read")
 	set.StringVar(&f.listen, "listen", "127.0.0.1:4840", "`ADDRESS` at which OPC UA clients are served")
 	set.StringVar(&f.trend, "trend", "127.0.0.1:4841", "`ADDRESS`, or unix:FILE, at which values are taken that a controller -trend posts; whoever reaches it can show what he likes")
@@ -80,7 +85,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	set.StringVar(&f.hosts, "host", "localhost,127.0.0.1", "`HOSTS`, by commas, under which clients reach it; stand in a certificate that is made")
 	set.StringVar(&f.uri, "uri", "urn:batchkit:scada", "application `URI` of a certificate that is made, and of the namespace")
 	set.StringVar(&f.trust, "trust", "", "`DIR`ectory with the certificates of clients, or of their authorities, that are let in")
-	set.StringVar(&f.users, "users", "", "`FILE` of users; see scada user")
+	set.StringVar(&f.users, "users", "", "`FILE` of users, each a line that scada user NAME has printed; nobody else comes in then")
 	set.IntVar(&f.finished, "finished", 0, "show the last `N` batches that have ended; 20 if not given")
 	set.DurationVar(&f.silence, "silence", 0, "`TIME` without news after which nothing is GOOD any more; 5s if not given")
 	if err := set.Parse(args); err != nil {
@@ -165,7 +170,7 @@ func watch(ctx context.Context, w *scada.Window, s *server.Server, stdout io.Wri
 
 // line says how the window stands.
 func line(st *scada.Status, clients *server.Stats) string {
-	text := fmt.Sprintf("%d batches, %d of them ended", st.Batches, st.Ended)
+	text := fmt.Sprintf("batches %d, ended %d", st.Batches, st.Ended)
 	if st.Newest != "" {
 		text += "; " + st.Newest
 	}

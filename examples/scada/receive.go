@@ -48,7 +48,7 @@ func receive(addr string, h http.Handler) (*receiver, error) {
 		err = os.Chmod(where, 0o600)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("scada: -trend %s: %w", addr, err)
+		return nil, fmt.Errorf("scada: -trend %s: %w; give HOST:PORT such as 127.0.0.1:4841, or unix:FILE, where nobody listens", addr, err)
 	}
 	if r.at, r.url = l.Addr().String(), "http://"+l.Addr().String()+"/"; network == "unix" {
 		r.at, r.url = addr, addr

@@ -9,7 +9,12 @@
 //	l, err := line.New(plan.TagMap, []line.Attached{{Device: "PLC-1", Driver: driver}}, &line.Options{Clock: clock})
 //	res, err := runner.Run(ctx, b, runner.Rig{Port: l, Clock: clock, Dir: dir}, nil)
 //
-// Several lines become one port by runner.Join. The run listens to Report and calls Hold by itself.
+// Drivers of other protocols are opcua.NewDevice and scale.NewDevice. Devices that need not wait for each other are better lines of their
+// own, which become one port by
+//
+//	port, err := runner.Join(runner.Part{Name: "plc", Port: l, Channels: []string{"do/1", "ai/1"}}, runner.Part{ ... })
+//
+// where Channels are those that the tag map gives the devices of the line. The run listens to Report and calls Hold by itself.
 //
 // The rule that must not be broken: what reaches the controller as GOOD was read since the link came up, and a write that was not
 // confirmed is never said to be.

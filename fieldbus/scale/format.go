@@ -92,7 +92,8 @@ var reserved = []string{"stable", "overload", "underload", "fault", "net", "gros
 // hold, and fields between braces, each by name and width in bytes. A field without a width goes up to what stands behind it. {_ 3} are
 // three bytes that nobody wants. Fields hold visible characters and blanks alone; so what marks the ends of frames is in none of them. A
 // template begins with a control character, such as \x02, by which each frame is found, or it ends with some, such as \r\n, and a frame is
-// all that stands between two such ends. All templates of a profile do so in the same way. Examples:
+// all that stands between two such ends. All templates of a profile do so in the same way. Write them between
+// single quotes, in which YAML leaves a \ as it is. Examples:
 //
 //	frame: '{status 2},{mode 2},{weight 9}{unit 2}\r\n'                     ST,GS,+00012.34kg
 //	frame: 'S {status 1} {weight 10} {unit}\r\n'                            S S     100.00 g

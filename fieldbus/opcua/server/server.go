@@ -7,8 +7,8 @@
 // The rule that must not be broken: nothing that a client sends changes anything but its own sessions and subscriptions, or takes more
 // than the limits say.
 //
-// Codec and cryptography are those of github.com/gopcua/opcua; its server is not used, since requests of one client can end it or hold
-// it up for all. Who has no session is heard for as long as Limits.Handshake says, in short messages. Where too many come, those who
+// Codec and cryptography are those of github.com/gopcua/opcua, which decodes only what was walked through before; its server is not used,
+// since requests of one client can end it or hold it up for all. Who has no session is heard for as long as Limits.Handshake says, in short messages. Where too many come, those who
 // have none yet give way, those with the most connections first. Discovery is answered without security, as the protocol wants it,
 // whatever the policies are.
 //
