@@ -354,22 +354,27 @@ func (d *Device) Write(ctx context.Context, point *fieldbus.Point, form tag.Form
 		return d.wrap(fmt.Errorf("point %q: %w: the server does not have namespace %q", p.name, fieldbus.ErrRefused, p.space))
 	}
 	var status uint32
+	answered := false // by an answer that is whole: of one that the server has broken off nobody knows what it would have been
 	sent, err := v.call(ctx, d.response, func(b []byte, number uint32) ([]byte, error) {
 		b = v.appendHead(b, id.WriteRequest_Encoding_DefaultBinary, number, d.response)
 		b = binary.LittleEndian.AppendUint32(b, 1)
 		b = append(b, node[:len(node)-6]...) // without the data encoding, which a write does not have
 		return p.appendValue(b, bits), nil
 	}, func(body []byte) (err error) {
+		answered = true
 		status, err = statusAnswer(body, id.WriteResponse_Encoding_DefaultBinary)
 		return err
 	})
 	if sent && v.sub != nil {
 		v.sub.wrote(point.Index)
 	}
-	if f, ok := err.(fault); ok {
+	if f, ok := err.(fault); ok && answered {
 		if err = wrote(uint32(f)); errors.Is(err, fieldbus.ErrRefused) {
 			v.fail(f) // the next read tells the line
 		}
+	} else if ok {
+		v.fail(f)
+		err = fmt.Errorf("%w: the server has broken its answer off: %w", fieldbus.ErrUnknown, f)
 	} else if err == nil {
 		err = wrote(status)
 	} else if sent {
