@@ -336,7 +336,8 @@ func (d *Device) Text(ctx context.Context, point *fieldbus.Point) (text string, 
 
 // Write implements line.Device. Good means that the server has confirmed it. A Bad code is ErrRefused, but for those that say that
 // whatever is behind the server may have it: a time-out, a failure of communication or of the device, an unexpected or internal error, a
-// shutdown; these, Uncertain ones and GoodCompletesAsynchronously are ErrUnknown, and so is an answer that does not come.
+// shutdown, an operation that was given up or is not over, an answer that could not be made; these, Uncertain ones,
+// GoodCompletesAsynchronously and GoodClamped are ErrUnknown, and so is an answer that does not come, or not whole.
 func (d *Device) Write(ctx context.Context, point *fieldbus.Point, form tag.Form, bits uint64) error {
 	p, err := d.place(point)
 	if err != nil {

@@ -188,8 +188,13 @@ func wrote(status uint32) error {
 	code := ua.StatusCode(status & 0xFFFF_0000)
 	switch code {
 	case ua.StatusGoodCompletesAsynchronously, ua.StatusBadTimeout, ua.StatusBadRequestTimeout, ua.StatusBadUnexpectedError,
-		ua.StatusBadInternalError, ua.StatusBadCommunicationError, ua.StatusBadNoCommunication, ua.StatusBadDeviceFailure, ua.StatusBadShutdown:
+		ua.StatusBadInternalError, ua.StatusBadCommunicationError, ua.StatusBadNoCommunication, ua.StatusBadDeviceFailure, ua.StatusBadShutdown,
+		ua.StatusBadNotConnected, ua.StatusBadDisconnect, ua.StatusBadConnectionClosed, ua.StatusBadSecureChannelClosed, ua.StatusBadSessionClosed,
+		ua.StatusBadWaitingForResponse, ua.StatusBadOperationAbandoned, ua.StatusBadRequestCancelledByClient, ua.StatusBadRequestCancelledByRequest,
+		ua.StatusBadEncodingError, ua.StatusBadEncodingLimitsExceeded, ua.StatusBadResponseTooLarge, ua.StatusBadTCPInternalError:
 		return fmt.Errorf("%w: the server says %v", fieldbus.ErrUnknown, code) // what is behind it may have it
+	case ua.StatusGoodClamped:
+		return fmt.Errorf("%w: the server has written another value, the nearest that it takes: %v", fieldbus.ErrUnknown, code)
 	}
 	switch status >> 30 {
 	case 0:
