@@ -38,8 +38,8 @@ type DeviceOptions struct {
 //	read                 ask (default): each poll is a Read. subscribe: the server sends what has changed, and a poll takes what came
 //	publishing_interval  of read: subscribe, 10 ms to 1 min (default 100 ms). A server that makes more than twice as much of it is not used
 //	sampling_interval    of read: subscribe: how often the server is to look (default: as it publishes). It may look less often
-//	source_age           a value whose source's time lies further than this behind the server's is BAD, and so is one without these
-//	                     times: for servers that repeat the last value of a device that is gone, and stamp what they read
+//	source_age           a value whose source's time lies further than this behind the server's, or ahead of it, is BAD, and so is one
+//	                     without these times: for servers that repeat the last value of a device that is gone, and stamp what they read
 //
 // Limits of registers and bits, holes, ranges that are absent, pauses and exchanges in flight mean nothing here and are refused. How
 // many nodes go into one Read, the server says (OperationLimits), or 1000. Limits.Response is the wait for an answer (1 s).

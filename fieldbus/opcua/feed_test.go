@@ -141,6 +141,13 @@ func TestASourceThatIsGoneMakesWhatItSaidLastBad(t *testing.T) {
 	require.Equal(t, tag.Bad, r.Quality)
 	require.True(t, f.known(2, t0, &r))
 	require.Equal(t, tag.Bad, r.Quality, "without stamps nothing is proved")
+	// A clock of the server that was set back, or one of the source that goes ahead, would keep a source alive that is gone.
+	_, err = f.take(published(2, false, map[uint32]*ua.DataValue{1: stamps(-900 * time.Millisecond), 2: stamps(-time.Hour)}), 7, t0)
+	require.NoError(t, err)
+	require.True(t, f.known(0, t0.Add(50*time.Millisecond), &r))
+	require.Equal(t, tag.Good, r.Quality)
+	require.True(t, f.known(1, t0.Add(50*time.Millisecond), &r))
+	require.Equal(t, tag.Bad, r.Quality)
 }
 
 func TestWhatTheServerDoesNotWatchIsRead(t *testing.T) {
