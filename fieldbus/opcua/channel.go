@@ -15,6 +15,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -79,6 +80,8 @@ type channel struct {
 	asym *uapolicy.EncryptionAlgorithm
 	life time.Duration // of keys that is asked for
 	most int           // bytes of a chunk that the server takes
+
+	over atomic.Bool // nothing is sent any more but a farewell
 
 	out  sync.Mutex // for what is sent
 	seq  uint32
@@ -363,7 +366,7 @@ func sealed(algo *uapolicy.EncryptionAlgorithm, b []byte, head int, encrypt, lon
 func (ch *channel) request(message string, number uint32, body []byte, within time.Duration) (sent bool, err error) {
 	ch.out.Lock()
 	defer ch.out.Unlock()
-	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	if err := ch.patience(within); err != nil {
 		return false, err
 	}
 	algo := ch.send.algo
@@ -393,6 +396,23 @@ func (ch *channel) request(message string, number uint32, body []byte, within ti
 		}
 	}
 	return true, nil
+}
+
+// patience gives the server a time to take what is sent next. After hurry that is a farewell or nothing.
+func (ch *channel) patience(within time.Duration) error {
+	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	if ch.over.Load() && within > byeWait {
+		return errClosed
+	}
+	return nil
+}
+
+// hurry ends what is being sent to a server that does not take it.
+func (ch *channel) hurry() {
+	ch.over.Store(true)
+	_ = ch.conn.SetWriteDeadline(time.Now().Add(byeWait))
 }
 
 // nextSeq gives the next sequence number.

@@ -50,7 +50,7 @@ func (ch *channel) ask(number uint32, renew bool, within time.Duration) error {
 			return err
 		}
 	}
-	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	if err := ch.patience(within); err != nil {
 		return err
 	}
 	_, err = ch.conn.Write(b)
