@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -80,6 +81,8 @@ type channel struct {
 	asym *uapolicy.EncryptionAlgorithm
 	life time.Duration // of keys that is asked for
 	most int           // bytes of a chunk that the server takes
+
+	over atomic.Bool // nothing is sent any more but a farewell
 
 	out  sync.Mutex // for what is sent
 	seq  chunk.Count
@@ -298,7 +301,7 @@ var errSeal = fmt.Errorf("%w: a signature or its padding is wrong", errAnswer)
 func (ch *channel) request(message string, number uint32, body []byte, within time.Duration) (sent bool, err error) {
 	ch.out.Lock()
 	defer ch.out.Unlock()
-	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	if err := ch.patience(within); err != nil {
 		return false, err
 	}
 	algo := ch.send.algo
@@ -326,6 +329,23 @@ func (ch *channel) request(message string, number uint32, body []byte, within ti
 		}
 	}
 	return true, nil
+}
+
+// patience gives the server a time to take what is sent next. After hurry that is a farewell or nothing.
+func (ch *channel) patience(within time.Duration) error {
+	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	if ch.over.Load() && within > byeWait {
+		return errClosed
+	}
+	return nil
+}
+
+// hurry ends what is being sent to a server that does not take it.
+func (ch *channel) hurry() {
+	ch.over.Store(true)
+	_ = ch.conn.SetWriteDeadline(time.Now().Add(byeWait))
 }
 
 // number gives the number of a request.

@@ -124,7 +124,9 @@ func TestWhatTheServerDoubtsIsBadAndSaysWhy(t *testing.T) {
 
 func TestWhatAWriteCameToIsNeverSaidTooWell(t *testing.T) {
 	require.NoError(t, wrote(0))
-	for _, s := range []ua.StatusCode{ua.StatusGoodCompletesAsynchronously, ua.StatusUncertain, ua.StatusBadTimeout, ua.StatusBadCommunicationError, ua.StatusBadDeviceFailure, ua.StatusBadInternalError} {
+	for _, s := range []ua.StatusCode{ua.StatusGoodCompletesAsynchronously, ua.StatusUncertain, ua.StatusBadTimeout, ua.StatusBadCommunicationError, ua.StatusBadDeviceFailure, ua.StatusBadInternalError,
+		ua.StatusGoodClamped, ua.StatusBadWaitingForResponse, ua.StatusBadOperationAbandoned, ua.StatusBadRequestCancelledByRequest, ua.StatusBadNotConnected,
+		ua.StatusBadConnectionClosed, ua.StatusBadResponseTooLarge, ua.StatusBadEncodingLimitsExceeded} {
 		require.ErrorIs(t, wrote(uint32(s)), fieldbus.ErrUnknown, "%v", s)
 	}
 	for _, s := range []ua.StatusCode{ua.StatusBadTypeMismatch, ua.StatusBadNotWritable, ua.StatusBadUserAccessDenied, ua.StatusBadOutOfRange} {

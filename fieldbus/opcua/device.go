@@ -38,8 +38,8 @@ type DeviceOptions struct {
 //	read                 ask (default): each poll is a Read. subscribe: the server sends what has changed, and a poll takes what came
 //	publishing_interval  of read: subscribe, 10 ms to 1 min (default 100 ms). A server that makes more than twice as much of it is not used
 //	sampling_interval    of read: subscribe: how often the server is to look (default: as it publishes). It may look less often
-//	source_age           a value whose source's time lies further than this behind the server's is BAD, and so is one without these
-//	                     times: for servers that repeat the last value of a device that is gone, and stamp what they read
+//	source_age           a value whose source's time lies further than this behind the server's, or ahead of it, is BAD, and so is one
+//	                     without these times: for servers that repeat the last value of a device that is gone, and stamp what they read
 //
 // Limits of registers and bits, holes, ranges that are absent, pauses and exchanges in flight mean nothing here and are refused. How
 // many nodes go into one Read, the server says (OperationLimits), or 1000. Limits.Response is the wait for an answer (1 s).
@@ -336,7 +336,8 @@ func (d *Device) Text(ctx context.Context, point *fieldbus.Point) (text string, 
 
 // Write implements line.Device. Good means that the server has confirmed it. A Bad code is ErrRefused, but for those that say that
 // whatever is behind the server may have it: a time-out, a failure of communication or of the device, an unexpected or internal error, a
-// shutdown; these, Uncertain ones and GoodCompletesAsynchronously are ErrUnknown, and so is an answer that does not come.
+// shutdown, an operation that was given up or is not over, an answer that could not be made; these, Uncertain ones,
+// GoodCompletesAsynchronously and GoodClamped are ErrUnknown, and so is an answer that does not come, or not whole.
 func (d *Device) Write(ctx context.Context, point *fieldbus.Point, form tag.Form, bits uint64) error {
 	p, err := d.place(point)
 	if err != nil {
@@ -354,22 +355,27 @@ func (d *Device) Write(ctx context.Context, point *fieldbus.Point, form tag.Form
 		return d.wrap(fmt.Errorf("point %q: %w: the server does not have namespace %q", p.name, fieldbus.ErrRefused, p.space))
 	}
 	var status uint32
+	answered := false // by an answer that is whole: of one that the server has broken off nobody knows what it would have been
 	sent, err := v.call(ctx, d.response, func(b []byte, number uint32) ([]byte, error) {
 		b = v.appendHead(b, id.WriteRequest_Encoding_DefaultBinary, number, d.response)
 		b = binary.LittleEndian.AppendUint32(b, 1)
 		b = append(b, node[:len(node)-6]...) // without the data encoding, which a write does not have
 		return p.appendValue(b, bits), nil
 	}, func(body []byte) (err error) {
+		answered = true
 		status, err = statusAnswer(body, id.WriteResponse_Encoding_DefaultBinary)
 		return err
 	})
 	if sent && v.sub != nil {
 		v.sub.wrote(point.Index)
 	}
-	if f, ok := err.(fault); ok {
+	if f, ok := err.(fault); ok && answered {
 		if err = wrote(uint32(f)); errors.Is(err, fieldbus.ErrRefused) {
 			v.fail(f) // the next read tells the line
 		}
+	} else if ok {
+		v.fail(f)
+		err = fmt.Errorf("%w: the server has broken its answer off: %w", fieldbus.ErrUnknown, f)
 	} else if err == nil {
 		err = wrote(status)
 	} else if sent {

@@ -3,6 +3,7 @@
 package opcua
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -140,6 +141,13 @@ func TestASourceThatIsGoneMakesWhatItSaidLastBad(t *testing.T) {
 	require.Equal(t, tag.Bad, r.Quality)
 	require.True(t, f.known(2, t0, &r))
 	require.Equal(t, tag.Bad, r.Quality, "without stamps nothing is proved")
+	// A clock of the server that was set back, or one of the source that goes ahead, would keep a source alive that is gone.
+	_, err = f.take(published(2, false, map[uint32]*ua.DataValue{1: stamps(-900 * time.Millisecond), 2: stamps(-time.Hour)}), 7, t0)
+	require.NoError(t, err)
+	require.True(t, f.known(0, t0.Add(50*time.Millisecond), &r))
+	require.Equal(t, tag.Good, r.Quality)
+	require.True(t, f.known(1, t0.Add(50*time.Millisecond), &r))
+	require.Equal(t, tag.Bad, r.Quality)
 }
 
 func TestWhatTheServerDoesNotWatchIsRead(t *testing.T) {
@@ -155,4 +163,36 @@ func TestWhatTheServerDoesNotWatchIsRead(t *testing.T) {
 	f.made(0, 0, 0)
 	require.True(t, f.known(0, t0, &r))
 	require.EqualValues(t, 100*time.Millisecond, r.Age, "as fast as it can is not slower than it publishes")
+}
+
+func TestWhatWasLeftOverIsAsOldAsWhatItWasLeftOverFrom(t *testing.T) {
+	f, t0 := newFeed(), time.Unix(1000, 0)
+	value := func(handle uint32) map[uint32]*ua.DataValue {
+		return map[uint32]*ua.DataValue{handle: {Value: ua.MustVariant(int16(5))}}
+	}
+	_, err := f.take(published(1, true, value(1)), 7, t0)
+	require.NoError(t, err)
+	// The answer took a second. What it had no room for was there when it was made.
+	_, err = f.take(published(2, false, value(2)), 7, t0.Add(time.Second))
+	require.NoError(t, err)
+	var r fieldbus.Reading
+	for i := range 2 {
+		require.True(t, f.known(i, t0.Add(1100*time.Millisecond), &r))
+		require.EqualValues(t, 1110*time.Millisecond, r.Age)
+	}
+	_, err = f.take(published(3, false, nil), 7, t0.Add(1100*time.Millisecond))
+	require.NoError(t, err)
+	require.True(t, f.known(1, t0.Add(1200*time.Millisecond), &r))
+	require.EqualValues(t, 110*time.Millisecond, r.Age, "nothing was left over")
+}
+
+func TestAnItemThatIsHardlyEverSampledIsRead(t *testing.T) {
+	for _, sampling := range []float64{1e10, math.Inf(1), math.NaN()} {
+		f, t0 := newFeed(), time.Unix(1000, 0)
+		f.items[0] = item{}
+		f.made(0, 0, sampling)
+		_, err := f.take(published(1, false, map[uint32]*ua.DataValue{1: {Value: ua.MustVariant(int16(5))}}), 7, t0)
+		require.NoError(t, err)
+		require.False(t, f.known(0, t0, new(fieldbus.Reading)), "%g ms", sampling)
+	}
 }

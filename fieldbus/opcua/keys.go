@@ -45,7 +45,7 @@ func (ch *channel) ask(number uint32, renew bool, within time.Duration) error {
 	if b, err = chunk.Seal(ch.asym, b, head, secured, secured && ch.sec.key.Size() > 256); err != nil {
 		return err
 	}
-	if err := ch.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	if err := ch.patience(within); err != nil {
 		return err
 	}
 	_, err = ch.conn.Write(b)

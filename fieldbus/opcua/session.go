@@ -138,6 +138,7 @@ func (s *contact) end(err error) bool {
 		s.err = errAnswer
 	}
 	close(s.ended)
+	s.ch.hurry()
 	return true
 }
 
@@ -185,6 +186,11 @@ func (s *contact) call(ctx context.Context, within time.Duration, request encode
 	if err := s.over(); err != nil {
 		return false, err
 	}
+	stop := func() bool { return true }
+	if ctx.Done() != nil { // a server that does not read what is sent holds nobody up
+		stop = context.AfterFunc(ctx, func() { s.fail(ctx.Err()) })
+	}
+	defer stop()
 	if s.ch.due() {
 		if err := s.ch.ask(s.ch.number(), true, within); err != nil {
 			s.fail(fmt.Errorf("renewing the secure channel: %w", err))
@@ -202,6 +208,7 @@ func (s *contact) call(ctx context.Context, within time.Duration, request encode
 		s.fail(err)
 		return sent, s.over()
 	}
+	stop()
 	select {
 	case <-w.done:
 		if err = w.err; err == nil {

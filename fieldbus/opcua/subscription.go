@@ -20,8 +20,9 @@ import (
 
 // Bounds of what a server makes of a subscription.
 const (
-	longestSilence = time.Minute      // between two answers of a server that has nothing to say
-	leastLife      = 10 * time.Second // of a subscription of which nobody asks
+	longestSilence  = time.Minute      // between two answers of a server that has nothing to say
+	leastLife       = 10 * time.Second // of a subscription of which nobody asks
+	longestSampling = 1e9              // ms between two looks at a value
 )
 
 // subscription is one subscription with one Publish under way at a time. Whatever is not as it must be ends the session.
@@ -73,7 +74,7 @@ func subscribe(ctx context.Context, v *visit, d *Device, most int) (*subscriptio
 func millis(t time.Duration) float64 { return float64(t) / float64(time.Millisecond) }
 
 func span(ms float64) time.Duration {
-	if !(ms > 0 && ms <= 1e9) {
+	if !(ms > 0 && ms <= longestSampling) {
 		return 0
 	}
 	return time.Duration(ms * float64(time.Millisecond))
@@ -192,6 +193,7 @@ type feed struct {
 
 	mu    sync.Mutex
 	next  uint32    // sequence number
+	rest  time.Time // when the Publish was sent whose answer left over what comes next; zero: it left nothing
 	proof time.Time // when the last Publish was sent whose answer left nothing out
 	items []item    // by place
 }
@@ -223,6 +225,9 @@ func (f *feed) made(i int, status uint32, sampling float64) {
 	defer f.mu.Unlock()
 	if status>>31 == 1 {
 		return // it is read
+	}
+	if !(sampling <= longestSampling) {
+		return // so seldom, or nobody knows how often: it is read
 	}
 	if f.items[i].sampling = span(sampling); f.items[i].sampling == 0 { // as fast as it can: not slower than it publishes
 		f.items[i].sampling = f.interval
@@ -286,6 +291,9 @@ func (f *feed) take(body []byte, number uint32, sent time.Time) (ack uint32, err
 	case n > 0 && seq != f.next, seq != f.next && seq+1 != f.next:
 		return 0, fmt.Errorf("%w: number %d came, and %d is next", errLost, seq, f.next)
 	}
+	if !f.rest.IsZero() {
+		sent = f.rest // what was left over may be as old as what it was left over from
+	}
 	for range n {
 		kind, data := c.object()
 		if c.bad {
@@ -313,8 +321,8 @@ func (f *feed) take(body []byte, number uint32, sent time.Time) (ack uint32, err
 			f.next = 1
 		}
 	}
-	if !more {
-		f.proof = sent
+	if f.rest = sent; !more {
+		f.rest, f.proof = time.Time{}, sent
 	}
 	return ack, nil
 }

@@ -100,16 +100,17 @@ func (p *place) value(v *dataValue) (bits uint64, ok bool) {
 	return bits, !c.bad
 }
 
-// lag gives by how much the source's time lies behind the server's; it is not known where one of them is missing.
+// lag gives by how much the source's time lies behind the server's, or ahead of it: from neither follows that it is new. It is not
+// known where one of them is missing.
 func (v *dataValue) lag() (time.Duration, bool) {
 	if v.source <= 0 || v.server <= 0 {
 		return 0, false
 	}
-	ticks := v.server - v.source
+	ticks := max(v.server-v.source, v.source-v.server)
 	if ticks > int64(longestWait)*10/100 {
 		return 10 * longestWait, true // longer than anything that is asked for
 	}
-	return time.Duration(max(ticks, 0) * 100), true
+	return time.Duration(ticks * 100), true
 }
 
 // text makes a text of a String, as package modbus does: without what fills it up, and printable ASCII, since it is compared with what
@@ -169,8 +170,13 @@ func wrote(status uint32) error {
 	code := ua.StatusCode(status & 0xFFFF_0000)
 	switch code {
 	case ua.StatusGoodCompletesAsynchronously, ua.StatusBadTimeout, ua.StatusBadRequestTimeout, ua.StatusBadUnexpectedError,
-		ua.StatusBadInternalError, ua.StatusBadCommunicationError, ua.StatusBadNoCommunication, ua.StatusBadDeviceFailure, ua.StatusBadShutdown:
+		ua.StatusBadInternalError, ua.StatusBadCommunicationError, ua.StatusBadNoCommunication, ua.StatusBadDeviceFailure, ua.StatusBadShutdown,
+		ua.StatusBadNotConnected, ua.StatusBadDisconnect, ua.StatusBadConnectionClosed, ua.StatusBadSecureChannelClosed, ua.StatusBadSessionClosed,
+		ua.StatusBadWaitingForResponse, ua.StatusBadOperationAbandoned, ua.StatusBadRequestCancelledByClient, ua.StatusBadRequestCancelledByRequest,
+		ua.StatusBadEncodingError, ua.StatusBadEncodingLimitsExceeded, ua.StatusBadResponseTooLarge, ua.StatusBadTCPInternalError:
 		return fmt.Errorf("%w: the server says %v", fieldbus.ErrUnknown, code) // what is behind it may have it
+	case ua.StatusGoodClamped:
+		return fmt.Errorf("%w: the server has written another value, the nearest that it takes: %v", fieldbus.ErrUnknown, code)
 	}
 	switch status >> 30 {
 	case 0:

@@ -56,6 +56,7 @@ type Device struct {
 	ready  time.Time
 	heard  time.Time
 	losses uint32 // as the port counts them
+	beyond int    // bytes of an exchange that were taken when its time was over
 
 	mu   sync.Mutex
 	port port // nil: not open
@@ -225,6 +226,7 @@ func (d *Device) Close() error {
 
 // begin gives the port, when an exchange may be begun.
 func (d *Device) begin(ctx context.Context) (port, error) {
+	d.beyond = 0
 	if wait := time.Until(d.ready); wait > 0 && d.format.ask != nil {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
@@ -257,6 +259,9 @@ func (d *Device) hear(ctx context.Context, p port, until time.Time) error {
 				d.framer.cut(false)
 			}
 			d.took(n)
+			if err := d.late(ctx, n, until); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := d.silent(ctx, p, err); err != nil {
@@ -266,6 +271,22 @@ func (d *Device) hear(ctx context.Context, p port, until time.Time) error {
 			return errSilent
 		}
 	}
+}
+
+// late counts n bytes that were taken when the time was over. What had come in by then is looked at; an instrument that talks without end
+// holds nobody up.
+func (d *Device) late(ctx context.Context, n int, until time.Time) error {
+	over := ctx.Err()
+	if over == nil && !time.Now().Before(until) {
+		over = errSilent
+	}
+	if over == nil {
+		return nil
+	}
+	if d.beyond += n; d.beyond <= maxKept {
+		return nil
+	}
+	return over
 }
 
 // took takes in n bytes that came.

@@ -127,7 +127,7 @@ var reserved = []string{"stable", "overload", "underload", "fault", "net", "gros
 // means blank), status!=OL, b.3 (bit 3 of the field b, of one byte), !b.3.
 //
 // A number may have blanks and a sign before it; blanks alone, or one of - _ * ^ ? = over and over, say that there is none. A number has
-// a width, or its frame a check: else a digit that is lost makes another number.
+// a width, or its frame a check of it: else a digit that is lost makes another number.
 //
 // The addresses of points are
 //

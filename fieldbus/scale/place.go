@@ -127,8 +127,8 @@ func (s *settings) number(p place, pt *fieldbus.Point, words []string) (_ place,
 		return p, fmt.Errorf("at %s: want a scaling with a gain above zero and no offset, such as {gain: 0.01 %s}: what one is", short(pt.At), unit)
 	case p.gain.Unit != unit:
 		return p, fmt.Errorf("at %s: the gain is in %s, and the number in %s; write the gain in %s", short(pt.At), p.gain.Unit, unit, unit)
-	case f.frame.width(p.field) == 0 && !f.frame.has(check):
-		return p, fmt.Errorf("at %s: the field has no width, and the frame no check: a digit that is lost would make another weight; give it its width", short(pt.At))
+	case f.frame.width(p.field) == 0 && !f.frame.covers(p.field):
+		return p, fmt.Errorf("at %s: the field has no width, and the frame no check of it: a digit that is lost would make another weight; give it its width", short(pt.At))
 	}
 	if !slices.Contains(f.numbers, p.field) {
 		f.numbers = append(f.numbers, p.field)

@@ -61,12 +61,20 @@ func (s stream) Write(p []byte) (n int, err error) {
 	return s.conn.Write(p)
 }
 
-// ReadUntil looks at ctx each lap. A connection whose deadline is over gives nothing, though it may have something: hence the glance.
+// ReadUntil looks at ctx each lap. A connection whose deadline is over gives nothing, though it may have something: hence waits. Where that
+// knows nothing a glance has to do, which a busy machine may begin when it is over.
 func (s stream) ReadUntil(ctx context.Context, p []byte, until time.Time) (n int, err error) {
 	for {
 		now, over := time.Now(), ctx.Err()
 		if over == nil && !now.Before(until) {
 			over = os.ErrDeadlineExceeded
+		}
+		if over != nil {
+			if n, known, err := waits(s.conn, p); n > 0 || err != nil {
+				return n, err
+			} else if known {
+				return 0, over
+			}
 		}
 		end := now.Add(glance)
 		if over == nil {

@@ -81,6 +81,8 @@ func wrongs() [][]string {
 		{"sics", `'T S {_ 10} {_}\r\n'`, `'T{check 2}\r\n'`},
 		{"sics", `ask: 'SI\r\n'`, `ask: '{weight}'`},
 		{"toledo", "a.0-2 - 2", "a.0-9"},
+		{"toledo", `{weight 6}{tare 6}\r{check 1}`, `{tare 6}\r{check 1}{weight}\r`},
+		{"toledo", `{a 1}{b 1}{c 1}{weight 6}{tare 6}\r{check 1}`, `{weight}#{begin}{a 1}{b 1}{c 1}{tare 6}\r{check 1}`},
 		{"toledo", "a.0-2 - 2", "weight.0-2"},
 		{"toledo", "check: sum negated 7bit", "check: sum twice"},
 		{"toledo", "check: sum negated 7bit", "late: 1 h"},

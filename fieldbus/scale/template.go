@@ -151,6 +151,22 @@ func (t *template) has(kind pieceKind) bool {
 	return false
 }
 
+// covers tells whether a field lies in the part that the check is of: from {begin}, or the first byte, up to the check.
+func (t *template) covers(n int) bool {
+	in := false
+	for _, p := range t.pieces {
+		switch {
+		case p.kind == begin:
+			in = false
+		case p.kind == check:
+			return in
+		case p.kind == field && p.field == n:
+			in = true
+		}
+	}
+	return false
+}
+
 // find gives the number of a field; -1: there is none.
 func (t *template) find(name string) int {
 	for i, f := range t.fields {
