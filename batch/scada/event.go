@@ -56,6 +56,8 @@ func (w *Window) raise(s *source, r *record.Record, hash string) {
 		at = time.Unix(0, utc).UTC()
 	}
 	text := func(k record.Key) server.Value { return said(clip(r.Text(k), maxText)) }
+	w.showing.Lock()
+	defer w.showing.Unlock()
 	w.space.Raise(server.Event{Type: w.events, Source: w.tree.folder(s.path()), Time: at, Severity: severity(r), Message: message(r),
 		Fields: []server.Value{{Bits: r.Seq()}, {Bits: s.told}, text(record.JournalID), text(record.BatchID), text(record.RecipeVersion),
 			said(hash), said(r.Kind.String()), text(record.StepID), said(clip(string(r.Body), maxRecord))}})
@@ -64,6 +66,8 @@ func (w *Window) raise(s *source, r *record.Record, hash string) {
 
 // lacking tells that records of a journal are not told.
 func (w *Window) lacking(s *source, from, to uint64, why string) {
+	w.showing.Lock()
+	defer w.showing.Unlock()
 	text := fmt.Sprintf("records %d to %d of %s were told otherwise, or not: %s", from, to, s.name, why)
 	w.space.Raise(server.Event{Type: w.events, Source: w.tree.folder(s.path()), Time: w.now().UTC(), Severity: severeHigh, Message: clip(text, maxMessage),
 		Fields: []server.Value{{Bits: to}, {Bits: s.told}, said(s.state.journal), said(s.state.batch), said(s.state.recipeVersion), said(""),

@@ -206,6 +206,10 @@ func (f *feed) take(s *source, body []byte, c journal.Chain, first bool) {
 	if err != nil {
 		s.unread++
 		s.state.seq, s.state.link, s.state.kind = c.N, c.Link.String(), "unknown"
+		if !first || !s.old {
+			f.gap(s, c.N, c.N, "this window does not understand them")
+			s.told = c.N
+		}
 		return
 	}
 	s.state.take(r, c.Link.String())

@@ -67,6 +67,18 @@ func TestEveryRecordIsToldOnceWithItsLinkWhileTheJournalGrows(t *testing.T) {
 	require.Empty(t, s.health)
 }
 
+func TestARecordThatIsNotUnderstoodIsToldAsAGap(t *testing.T) {
+	b := newBook(t)
+	b.to(20)
+	e := listen(t, b.out)
+	e.look()
+	require.NoError(t, b.w.Append(21, []byte(`{"event_type":"of a later version"}`)))
+	require.NoError(t, b.w.Commit())
+	e.look()
+	require.Equal(t, []string{"this window does not understand them"}, e.gaps)
+	require.Equal(t, [...]uint64{1, 21}, [...]uint64{e.sources["B-0001"].unread, e.sources["B-0001"].told})
+}
+
 func TestAWindowThatIsStartedAgainTellsNothingOldAndSaysFromWhereItTells(t *testing.T) {
 	b := newBook(t)
 	b.to(60)

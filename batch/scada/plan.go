@@ -27,13 +27,19 @@ var errNoMap = errors.New("no file there has the digest of the map that the batc
 
 // remap takes the map of the newest batch, where it is another than the one in use. Tags that it has not are removed.
 func (w *Window) remap(newest *source, now time.Time) {
-	if newest == nil || newest.state.mappingDigest == "" || newest.state.mappingDigest == w.digest || now.Sub(w.tried) < retryAfter {
+	switch {
+	case newest == nil || newest.state.mappingDigest == "":
+		return
+	case newest.state.mappingDigest == w.digest:
+		w.broken = ""
+		return
+	case now.Sub(w.tried) < retryAfter:
 		return
 	}
 	w.tried = now
 	m, err := mapOf(filepath.Join(w.feed.dir, newest.name, "files"), newest.state.mappingDigest)
 	if err != nil {
-		w.broken = clip(fmt.Sprintf("scada: map of batch %s: %v; tags are named by %s", newest.state.batch, err, w.named()), maxText)
+		w.broken = clip(fmt.Sprintf("scada: map of batch %s: %v; tags are named by %s, and BAD", newest.state.batch, err, w.named()), maxText)
 		return
 	}
 	if w.plan != nil {
@@ -46,6 +52,9 @@ func (w *Window) remap(newest *source, now time.Time) {
 	}
 	w.plan, w.digest, w.broken = m, newest.state.mappingDigest, ""
 }
+
+// mapped tells whether the map in use is that of a batch. The values of a batch with another one mean something else.
+func (w *Window) mapped(s *source) bool { return s == nil || s.state.mappingDigest == w.digest }
 
 // named says which map is in use.
 func (w *Window) named() string {

@@ -164,10 +164,14 @@ func (w *Window) showTags(s *source, now time.Time) {
 	if w.plan == nil {
 		return
 	}
+	mapped := w.mapped(s)
 	for i := range w.plan.Tags {
 		t := &w.plan.Tags[i]
 		got, ok := w.samples.look(t.Channel)
 		r := readTag(t, got, ok, now, w.opt.Silence, w.causeOf(s, t))
+		if ok && !mapped {
+			r.misread()
+		}
 		if r.quality == tag.Good {
 			w.good++
 		}
@@ -177,13 +181,16 @@ func (w *Window) showTags(s *source, now time.Time) {
 		text.Bits, text.Text = 0, r.text
 		w.tree.set(folder, "Text", "value with its unit, exact", server.String, text)
 		w.tree.set(folder, "Quality", "GOOD, STALE or BAD", server.String, said(r.quality.String()))
-		w.tree.set(folder, "OpcUaStatus", "why it is no better", server.String, said(fmt.Sprintf("0x%08X", uint32(r.status))))
+		w.tree.set(folder, "OpcUaStatus", "why it is no better", server.String, said(statusText(r.status)))
 		fixed := &look{tree: w.tree, folder: folder}
 		fixed.text("Unit", "UCUM unit", string(t.Unit), 0)
 		fixed.text("Channel", "physical_channel", t.Channel, 0)
 		fixed.text("Words", "names of off and on, of a switch", words(t), 0)
 	}
 }
+
+// statusText is a status as records have it.
+func statusText(s fieldbus.Status) string { return fmt.Sprintf("0x%08X", uint32(s)) }
 
 // causeOf is why a value is no better, as the records of a batch say.
 func (w *Window) causeOf(s *source, t *iomap.Tag) fieldbus.Status {

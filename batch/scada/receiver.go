@@ -26,7 +26,8 @@ const (
 	maxBody     = 4 << 20
 	maxLine     = 2 << 10
 	maxChannels = iomap.MaxTags
-	maxClock    = 1<<62 - 1 // ns, of a monotonic time and of UTC
+	maxClock    = 1<<62 - 1   // ns, of a monotonic time and of UTC
+	maxAhead    = time.Minute // that the clock of a sender counts as being ahead of the one here
 )
 
 // sample is the newest value of a channel.
@@ -42,7 +43,7 @@ type receiver struct {
 	mu       sync.Mutex
 	busy     bool
 	last     uint64 // the greatest number that was taken
-	newest   int64  // the greatest UTC of a sample
+	newest   int64  // the greatest UTC of a sample, as far as it is no more than maxAhead in the future
 	ahead    int64  // the greatest of mono less arrival, ns: by which a clock that tells no UTC is read
 	mono     int64
 	channels map[string]sample
@@ -69,7 +70,8 @@ func newReceiver(now func() time.Time) *receiver {
 var errRefused = errors.New("scada: samples refused")
 
 // ServeHTTP takes the lines of trend.Lines. It answers 204 when it has all of them, and else it has none of them: 400 or 413 where they are
-// not what trend.Lines posts, 503 while another request is read. It blocks for the network.
+// not what trend.Lines posts, 403 where a page in a browser posts them, which reaches loopback, too, 503 while another request is read. It
+// blocks for the network.
 func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	code, err := v.post(w, r)
 	if err != nil {
@@ -85,6 +87,9 @@ func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (v *receiver) post(w http.ResponseWriter, r *http.Request) (code int, err error) {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed, fmt.Errorf("%w: %.20q: post lines as fieldbus/trend does", errRefused, r.Method)
+	}
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		return http.StatusForbidden, fmt.Errorf("%w: a browser posts them for a page; post lines as fieldbus/trend does", errRefused)
 	}
 	v.mu.Lock()
 	busy := v.busy
@@ -183,7 +188,7 @@ func readLine(line []byte) (s trend.Sample, err error) {
 }
 
 // take takes samples in. One whose number was taken already has come again, unless it is younger than all that ever came: then it is of
-// another ring, whose numbers begin anew.
+// another ring, whose numbers begin anew. A time in the far future does not count: one sample with it would shut out all others for good.
 func (v *receiver) take(list []trend.Sample) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -200,7 +205,7 @@ func (v *receiver) take(list []trend.Sample) {
 			v.count.Again++
 			continue
 		}
-		v.last, v.newest = s.Seq, max(v.newest, s.UTC)
+		v.last, v.newest = s.Seq, max(v.newest, min(s.UTC, now.Add(maxAhead).UnixNano()))
 		v.count.Taken++
 		if _, known := v.channels[s.Channel]; !known && len(v.channels) >= maxChannels {
 			v.count.Beyond++

@@ -215,3 +215,35 @@ func FuzzReadLines(f *testing.F) {
 		}
 	})
 }
+
+func TestOneSampleFromTheFarFutureDoesNotShutOutAllOthers(t *testing.T) {
+	d := newDesk(t)
+	foul := valve(1, 0)
+	foul.Seq, foul.UTC = 1<<64-1, maxClock
+	d.send(t, foul)
+	d.at = noon.Add(2 * maxAhead)
+	d.send(t, valve(2, -2*maxAhead), valve(3, -2*maxAhead-time.Millisecond))
+	s, ok := d.look("di/1")
+	require.True(t, ok)
+	require.Equal(t, uint64(3), s.Seq)
+	count, _ := d.stats()
+	require.Equal(t, [...]uint64{3, 1, 0}, [...]uint64{count.Taken, count.Rings, count.Again})
+}
+
+func TestAPageInABrowserPostsNothing(t *testing.T) {
+	d := newDesk(t)
+	for name, value := range map[string]string{"Origin": "null", "Sec-Fetch-Site": "same-origin"} {
+		r, err := http.NewRequest(http.MethodPost, d.url, strings.NewReader(`{"seq":1,"channel":"di/1","form":"bool","bits":"1",`+
+			`"quality":"GOOD","status":0,"mono_ns":"1","utc_ns":"1"}`))
+		require.NoError(t, err)
+		r.Header.Set(name, value)
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusForbidden, res.StatusCode, name)
+	}
+	_, ok := d.look("di/1")
+	require.False(t, ok)
+	count, _ := d.stats()
+	require.Equal(t, uint64(2), count.Refused)
+}

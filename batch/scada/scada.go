@@ -25,7 +25,8 @@
 //
 // A window that hears nothing does not look alive: what a batch that has not ended was is UncertainLastUsableValue when its journal is silent
 // for longer than Options.Silence and the age of a block, also from a start of the window until the journal grows; a tag is when its value is
-// older than its map allows. And nothing is written below the directory of the controller, nor is any lock taken there: a window that is slow,
+// older than its map allows, and BAD when the map in use is not that of the newest batch. While the window itself is held up for longer than
+// Silence, by a disk that does not answer for example, nothing of it stays GOOD. And nothing is written below the directory of the controller, nor is any lock taken there: a window that is slow,
 // killed or attacked holds nothing up.
 //
 // # What it does not do
@@ -85,8 +86,10 @@ type Window struct {
 	tried   time.Time
 	good    int
 
-	mu     sync.Mutex
-	status Status
+	showing sync.Mutex // of the tree
+	turned  time.Time  // when the last round ended; under showing
+	mu      sync.Mutex
+	status  Status
 }
 
 // Status is how a window stands.
@@ -143,6 +146,11 @@ func (w *Window) Run(ctx context.Context) error {
 	w.since = w.now()
 	tick := time.NewTicker(w.opt.Poll)
 	defer tick.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() { w.watch(ctx) })
 	for {
 		w.round(ctx)
 		select {
@@ -159,6 +167,9 @@ func (w *Window) round(ctx context.Context) {
 		return // ctx has ended
 	}
 	now := w.now()
+	w.showing.Lock()
+	defer w.showing.Unlock()
+	defer func() { w.turned = w.now() }()
 	shown, newest := w.shown()
 	is := map[string]bool{}
 	for _, s := range shown {
@@ -176,6 +187,27 @@ func (w *Window) round(ctx context.Context) {
 	w.showDevice(w.feed.sources[deviceDir], newest, now)
 	w.showWindow(now)
 	w.sum(shown, newest)
+}
+
+// watch doubts what is shown while a round takes longer than Silence, until ctx ends: a disk that does not answer must not make a window look
+// alive.
+func (w *Window) watch(ctx context.Context) {
+	tick := time.NewTicker(max(w.opt.Silence/4, leastPoll))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		func() {
+			w.showing.Lock()
+			defer w.showing.Unlock()
+			if !w.turned.IsZero() && w.now().Sub(w.turned) > w.opt.Silence+w.opt.Poll {
+				w.tree.doubt()
+			}
+		}()
+	}
 }
 
 // shown lists the batches that are to be shown: all that have not ended, and of the others the last ones. Newest is the one that was created

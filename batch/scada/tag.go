@@ -17,6 +17,9 @@ import (
 // statusBad is Bad of OPC UA: something is bad, and nobody says why.
 const statusBad fieldbus.Status = 0x80000000
 
+// statusMap is BadConfigurationError: the map that a value would be read by is that of another batch.
+const statusMap fieldbus.Status = 0x80890000
+
 // slack is how much later than its tag allows a value may be here: it is sent once a second, and some time is lost on the way.
 const slack = 2500 * time.Millisecond
 
@@ -81,6 +84,12 @@ func readTag(t *iomap.Tag, s sample, ok bool, now time.Time, silence time.Durati
 	}
 	r.value.Bits, r.text = shown(t, value)
 	return r
+}
+
+// misread makes a reading one by a map that is not that of the batch: no number of it is right.
+func (r *reading) misread() {
+	r.quality, r.status, r.text = tag.Bad, statusMap, ""
+	r.value.Status, r.value.Null, r.value.Bits = statusMap, true, 0
 }
 
 // shown is a value as a variable has it, and as exact text.

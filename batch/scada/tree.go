@@ -8,6 +8,7 @@ import (
 
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/opcua/server"
+	"github.com/batchkit/batchkit/iomap/tag"
 )
 
 // maxName is how many bytes of a name a node has.
@@ -85,6 +86,26 @@ func (t *tree) remove(path string) {
 		}
 	}
 	t.space.Remove(n)
+}
+
+// doubt makes what is GOOD of the controller UncertainLastUsableValue, since nobody has looked whether it still is. What is set next is told.
+func (t *tree) doubt() {
+	for path, v := range t.values {
+		if v.Status != fieldbus.StatusGood || strings.HasPrefix(path, folderWindow+"/") {
+			continue
+		}
+		v.Status = fieldbus.StatusLastUsable
+		if rest, ok := strings.CutPrefix(path, folderTags+"/"); ok {
+			switch {
+			case strings.HasSuffix(rest, "/Quality") && v.Text == tag.Good.String():
+				v.Text = tag.Stale.String()
+			case strings.HasSuffix(rest, "/OpcUaStatus") && v.Text == statusText(fieldbus.StatusGood):
+				v.Text = statusText(fieldbus.StatusLastUsable)
+			}
+		}
+		t.values[path] = v
+		t.space.Set(t.nodes[path], v)
+	}
 }
 
 // beneath lists the names directly beneath a folder, in order.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -168,6 +169,76 @@ func TestAMapThatIsNotThereIsSaid(t *testing.T) {
 	p.later(time.Second)
 	require.Contains(t, p.text("Window/Fault"), "no file there has the digest")
 	require.Empty(t, p.tree.beneath(folderTags))
+}
+
+func TestAValueIsNotReadByTheMapOfAnotherBatch(t *testing.T) {
+	b := newBook(t)
+	b.to(20)
+	p := newPane(t, b.out, nil)
+	p.level(1, 12345, tag.Good)
+	p.later(time.Second)
+	require.Equal(t, "GOOD", p.text("Tags/WT301/Quality"))
+	s := p.feed.sources["B-0001"]
+	digest := s.state.mappingDigest
+	for _, other := range []string{"", "00"} { // the next batch is bound to a map that is not there, or nobody knows yet to which
+		s.state.mappingDigest = other
+		p.later(100 * time.Millisecond)
+		require.Equal(t, server.Value{Null: true, Status: statusMap, Source: noon, Server: noon}, p.get("Tags/WT301/Value"))
+		require.Equal(t, "BAD", p.text("Tags/WT301/Quality"))
+		require.Zero(t, p.Status().Good)
+	}
+	p.later(retryAfter)
+	require.Contains(t, p.text("Window/Fault"), "no file there has the digest")
+	s.state.mappingDigest = digest
+	p.later(100 * time.Millisecond)
+	require.Equal(t, "GOOD", p.text("Tags/WT301/Quality"))
+	require.Empty(t, p.text("Window/Fault"), "it is in use again")
+}
+
+func TestAWindowThatIsHeldUpDoubtsWhatItShows(t *testing.T) {
+	b := newBook(t)
+	b.to(20)
+	synctest.Test(t, func(t *testing.T) {
+		w, err := New(server.NewSpace("urn:test:scada"), b.out, nil)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		held, done := make(chan struct{}), make(chan struct{})
+		tell := w.feed.tell
+		var stop bool
+		w.feed.tell = func(s *source, r *record.Record, hash string) {
+			if tell(s, r, hash); stop {
+				<-held
+			}
+		}
+		go func() { defer close(done); _ = w.Run(ctx) }()
+		get := func(path string) server.Value {
+			synctest.Wait()
+			w.showing.Lock()
+			defer w.showing.Unlock()
+			return w.space.Get(w.tree.nodes[path])
+		}
+		b.to(21)
+		time.Sleep(time.Second)
+		w.samples.take([]trend.Sample{{Seq: 1, Channel: "ai/5", Form: tag.Int, Bits: 12345, Quality: tag.Good, Mono: 1, UTC: time.Now().UnixNano()}})
+		b.to(22)
+		time.Sleep(time.Second)
+		require.Equal(t, "GOOD", get("Tags/WT301/Quality").Text)
+		require.Equal(t, fieldbus.StatusGood, get("Batches/B-0001/State").Status)
+		stop = true
+		b.to(23)
+		time.Sleep(10 * time.Second) // a disk that does not answer, for example
+		require.Equal(t, fieldbus.StatusLastUsable, get("Tags/WT301/Value").Status)
+		require.Equal(t, "STALE", get("Tags/WT301/Quality").Text)
+		require.Equal(t, "0x40900000", get("Tags/WT301/OpcUaStatus").Text)
+		require.Equal(t, fieldbus.StatusLastUsable, get("Batches/B-0001/State").Status)
+		stop = false
+		close(held)
+		b.to(24)
+		time.Sleep(time.Second)
+		require.Equal(t, fieldbus.StatusGood, get("Batches/B-0001/State").Status)
+		cancel()
+		<-done
+	})
 }
 
 func TestOptionsThatCannotBeAreRefused(t *testing.T) {

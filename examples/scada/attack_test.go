@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -18,7 +19,8 @@ const asAttacker = "BATCHKIT_TEST_ATTACK"
 const attackers = 24
 
 // attack attacks an address until the process is killed: sessions that are made and abandoned, discovery as fast as it is answered, whole
-// messages of garbage, halves of messages, and connections that say nothing.
+// messages of garbage, writes without a session, connections that say nothing, wrong passwords, and somebody who was let in and asks for
+// intervals of 0, nodes that are not there and numbers that were given back.
 func attack(addr string) {
 	stepAside(func(error) {})
 	var done, failed atomic.Int64
@@ -26,7 +28,7 @@ func attack(addr string) {
 		go func() {
 			rng := rand.New(rand.NewPCG(uint64(n), 1))
 			for {
-				if assault(addr, n%6, rng) != nil {
+				if assault(addr, n%8, rng) != nil {
 					failed.Add(1)
 					time.Sleep(time.Millisecond)
 				}
@@ -35,18 +37,23 @@ func attack(addr string) {
 		}()
 	}
 	for range time.Tick(time.Second) {
-		fmt.Printf("attacks %d, refused or cut off %d\n", done.Load(), failed.Load())
+		fmt.Printf("attacks %d, refused or cut off %d, wrong passwords %d, rounds of who was let in %d\n", done.Load(), failed.Load(),
+			wrongPasswords.Load(), rogueRounds.Load())
 	}
 }
 
 // assault is one connection of a kind.
 func assault(addr string, kind int, rng *rand.Rand) error {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+	from := byte(1)
+	if kind >= 6 { // who speaks for longer than the others would give way to them, were it one machine
+		from += byte(kind)
+	}
+	l, err := lairAt(addr, from)
 	if err != nil {
 		return err
 	}
+	c := l.c
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	garbage := make([]byte, 8<<10)
 	for i := range garbage {
 		garbage[i] = byte(rng.Uint32())
@@ -61,9 +68,14 @@ func assault(addr string, kind int, rng *rand.Rand) error {
 		_, _ = c.Read(garbage)
 		return err
 	}
-	l := &lair{c: c}
 	if err := l.open(addr); err != nil {
 		return err
+	}
+	switch kind {
+	case 6:
+		return l.rogue(addr)
+	case 7:
+		return l.guess(addr)
 	}
 	for range 200 {
 		switch kind {
@@ -88,6 +100,20 @@ type lair struct {
 	c              net.Conn
 	channel, token uint32
 	seq            uint32
+	auth           []byte // node id by which the session is known
+}
+
+// lairAt connects, as the machine of a number where loopback has many addresses; nothing is said yet.
+func lairAt(addr string, from byte) (*lair, error) {
+	d := net.Dialer{Timeout: time.Second}
+	if runtime.GOOS == "linux" {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}
+	}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &lair{c: c}, c.SetDeadline(time.Now().Add(5 * time.Second))
 }
 
 func u32(b []byte, n uint32) []byte  { return binary.LittleEndian.AppendUint32(b, n) }
@@ -103,8 +129,11 @@ func hello(addr string) []byte {
 }
 
 // header is a node id of a request and its header.
-func header(id uint16) []byte {
-	b := []byte{1, 0, byte(id), byte(id >> 8), 0, 0}
+func header(id uint16) []byte { return headerOf(id, []byte{0, 0}) }
+
+// headerOf is header, of a session.
+func headerOf(id uint16, auth []byte) []byte {
+	b := append([]byte{1, 0, byte(id), byte(id >> 8)}, auth...)
 	b = append(b, make([]byte, 8)...) // no time
 	b = u32(u32(b, 1), 0)
 	b = u32(u32(b, 0xFFFFFFFF), 10_000)

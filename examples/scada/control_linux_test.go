@@ -70,7 +70,7 @@ func TestControlTakesNoLongerWhileTheWindowIsAttacked(t *testing.T) {
 	out := place(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	w := apart(t, asCommand+"=1", self, "-from", out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")
+	w := apart(t, asCommand+"=1", self, append(guarded(t), "-from", out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")...)
 	endpoint := w.find(`opc\.tcp://(\S+)  shows`)[1]
 	plant := filepath.Join(out, "plant")
 	require.NoError(t, os.Mkdir(plant, 0o750))
@@ -90,10 +90,11 @@ func TestControlTakesNoLongerWhileTheWindowIsAttacked(t *testing.T) {
 	for n := range rounds {
 		quiet := beats(t, at, every, long)
 		a := apart(t, asAttacker+"="+endpoint, self)
-		a.find(`attacks \d{2,}`)
+		a.find(`attacks \d{2,}, .*wrong passwords [1-9]\d*, rounds of who was let in [1-9]`)
 		loud := beats(t, at, every, long)
 		said := a.text()
 		a.kill()
+		require.NotContains(t, said, "let through")
 		q, l := p99(quiet), p99(loud)
 		ratios = append(ratios, l*1000/q)
 		idle, attacked = append(idle, quiet...), append(attacked, loud...)

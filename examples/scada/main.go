@@ -32,8 +32,10 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/batchkit/batchkit/batch/scada"
 	"github.com/batchkit/batchkit/fieldbus/opcua/server"
@@ -168,7 +170,7 @@ func watch(ctx context.Context, w *scada.Window, s *server.Server, stdout io.Wri
 	}
 }
 
-// line says how the window stands.
+// line says how the window stands. What comes from records and files cannot command the terminal.
 func line(st *scada.Status, clients *server.Stats) string {
 	text := fmt.Sprintf("batches %d, ended %d", st.Batches, st.Ended)
 	if st.Newest != "" {
@@ -184,5 +186,10 @@ func line(st *scada.Status, clients *server.Stats) string {
 	if st.Fault != "" {
 		text += "; " + st.Fault
 	}
-	return text
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, text)
 }

@@ -16,7 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batchkit/batchkit/batch/scada"
 	"github.com/batchkit/batchkit/fieldbus/opcua"
+	"github.com/batchkit/batchkit/fieldbus/opcua/server"
 )
 
 func file(t *testing.T, text string) string {
@@ -146,4 +148,10 @@ func TestValuesComeInByASocketAndNoMoreThanAFewAreHeard(t *testing.T) {
 		_, err = c.Read(make([]byte, 1))
 		return err == io.EOF
 	}, 20*time.Second, 5*time.Millisecond, "one more is closed at once")
+}
+
+func TestWhatStandsInRecordsDoesNotCommandTheTerminal(t *testing.T) {
+	got := line(&scada.Status{Newest: "B-1\x1b[2J\u009b0m\r\n\u202eé Running", Fault: "a\x07b"}, &server.Stats{})
+	require.Contains(t, got, "B-1?[2J?0m???é Running")
+	require.Contains(t, got, "a?b")
 }
