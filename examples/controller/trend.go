@@ -71,8 +71,16 @@ func (p *tapped) Report(to func(ev fieldbus.Event)) {
 	p.mu.Lock()
 	p.to = to
 	p.mu.Unlock()
-	if r, ok := p.Unwrap().(runner.Reporter); ok {
-		r.Report(to)
+	for at, depth := p.Unwrap(), 0; at != nil && depth < 16; depth++ { // the bus may be behind more than one
+		if r, ok := at.(runner.Reporter); ok {
+			r.Report(to)
+			return
+		}
+		around, ok := at.(interface{ Unwrap() tag.Port })
+		if !ok {
+			return
+		}
+		at = around.Unwrap()
 	}
 }
 

@@ -166,6 +166,7 @@ func TestABatchComesToTheSameWhetherItsValuesAreTakenOrNot(t *testing.T) {
 		require.True(t, report.OK(), "%s: %s\n%s", name, report.Verdict(), said[name])
 		require.Equal(t, "Complete", report.State, said[name])
 		require.Equal(t, course(t, filepath.Join("none", "B-0001")), course(t, dir), said[name])
+		require.Positive(t, ups(records(t, dir), "PLC-301"), "%s: what the bus tells is on record, tap or not", name)
 		backlogs := of(records(t, dir), record.KindTelemetryBacklog)
 		if name != "back" {
 			require.Empty(t, backlogs, name)
