@@ -24,7 +24,8 @@ var (
 	ErrDown = errors.New("no connection")
 	// ErrStray: what came in is not the answer to the request.
 	ErrStray = errors.New("not the answer to this request")
-	// ErrRefused: the device, its description, or the state of its link does not allow the write. Nothing was written.
+	// ErrRefused: the device, its description, or the state of its link does not allow the write, or its turn did not come in time. Nothing
+	// was written.
 	ErrRefused = tag.ErrRefused
 	// ErrUnknown: the write was sent and may have been carried out, or be carried out yet. Read back before writing again.
 	ErrUnknown = tag.ErrUnknown

@@ -72,16 +72,16 @@ func (p *tapped) Report(to func(ev fieldbus.Event)) {
 	p.mu.Lock()
 	p.to = to
 	p.mu.Unlock()
-	for port := p.Unwrap(); port != nil; {
-		if r, ok := port.(runner.Reporter); ok {
+	for at, depth := p.Unwrap(), 0; at != nil && depth < 16; depth++ { // the bus may be behind more than one
+		if r, ok := at.(runner.Reporter); ok {
 			r.Report(to)
 			return
 		}
-		around, ok := port.(interface{ Unwrap() tag.Port })
+		around, ok := at.(interface{ Unwrap() tag.Port })
 		if !ok {
 			return
 		}
-		port = around.Unwrap()
+		at = around.Unwrap()
 	}
 }
 

@@ -317,7 +317,7 @@ func TestASCADAClientSeesABatchRunWithItsTagsTotalsAndEveryRecord(t *testing.T) 
 		r := byHash[e["HashCurr"]]
 		require.NotNil(t, r, "hash_curr is a link of the journal: %v", e)
 		require.Equal(t, strconv.FormatUint(r.Seq(), 10), e["EventSeq"])
-		require.Equal(t, [...]string{"B-0001", "1.0", r.Kind.String(), r.Text(record.StepID), string(r.Body)},
+		require.Equal(t, [...]string{"B-0001", "1.0", r.Kind.String(), r.Text(record.StepID), string(r.Body[:min(len(r.Body), 4096)])}, // a longer one is cut
 			[...]string{e["BatchId"], e["RecipeVersion"], e["Kind"], e["StepId"], e["Record"]})
 	}
 	for _, r := range byHash {
@@ -350,7 +350,8 @@ func TestAControllerThatDiesIsShownAsSilentAndAWindowThatDiesIsNotMissed(t *test
 	modules(t)
 	out := place(t)
 	first, endpoint, post := window(t, out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")
-	run := begin(t, nil, controller(t), "-speed", "5", "-out", out, "-trend", post)
+	// Not faster: values are STALE after a time of the batch, and a machine that is too busy to bring them has it held.
+	run := begin(t, nil, controller(t), "-speed", "2", "-out", out, "-trend", post)
 	first.find(`B-0001 Running: [^;]*; tags 23, GOOD 23`)
 	first.kill()
 	listen, values := strings.TrimPrefix(endpoint, "opc.tcp://"), strings.TrimSuffix(strings.TrimPrefix(post, "http://"), "/")

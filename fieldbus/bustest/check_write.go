@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/iomap/tag"
@@ -127,10 +128,13 @@ func (c *checked) unknown() {
 	})
 }
 
+// restoring is for how long outputs are brought to their safe values: a connection, and an exchange for each, on whatever line it is.
+const restoring = 20 * time.Second
+
 // safe leaves outputs as they are to be left, and the device closed.
 func (c *checked) safe() {
 	c.Restore("outputs are left at their safe values, and the device is closed", "write them by hand", func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.opt.Within)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), restoring)
 		defer cancel()
 		var errs []error
 		if len(c.outputs) > 0 {

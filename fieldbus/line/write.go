@@ -22,7 +22,7 @@ type open struct {
 
 // Write implements tag.Port. It waits for at most the exchange that is under way on the line, and goes before the next read.
 //
-// It is blocked, with fieldbus.ErrRefused, while the link of the device does not pass writes, and while the point is not GOOD: whoever
+// It is blocked while the link of the device does not pass writes, and while the point is not GOOD: whoever
 // does not know how the plant stands does not command it. A point that cannot be read is judged by when its device answered last, which must
 // not be longer ago than the least stale budget of what is read of it. A
 // write with Safe set, towards the safe value, is tried wherever there is a connection to the device that the map names, stale or not:
@@ -31,8 +31,9 @@ type open struct {
 // Nil means that the device has confirmed the write, or that the point was found to have the value when it was read back, and no write of
 // another value may arrive yet.
 // fieldbus.ErrUnknown means that it may have been carried out, or be yet; then the connection is given up, or the device has to prove
-// what it answers to. The point is read before it is written again, by the next poll or by the next write, unless it cannot be read. With
-// any other error nothing was written.
+// what it answers to. The point is read before it is written again, by the next poll or by the next write, unless it cannot be read. Any
+// other error wraps fieldbus.ErrRefused: nothing was written. So does that of a write whose turn did not come before its deadline or the
+// end of ctx.
 func (l *Line) Write(ctx context.Context, w tag.Write) error {
 	c := l.byName[w.Channel]
 	if c == nil {
@@ -43,6 +44,9 @@ func (l *Line) Write(ctx context.Context, w tag.Write) error {
 		err = l.write(ctx, c, &w)
 	}
 	if err != nil {
+		if !errors.Is(err, fieldbus.ErrUnknown) && !errors.Is(err, fieldbus.ErrRefused) { // nothing was sent, or it would be unknown
+			err = fmt.Errorf("%w: %w", fieldbus.ErrRefused, err)
+		}
 		l.told(c, &w, err)
 		err = fmt.Errorf("line: device %q: channel %q: %w", c.dev.name, w.Channel, err)
 	}

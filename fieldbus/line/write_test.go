@@ -40,6 +40,7 @@ func TestAWriteIsBlockedWhereThePlantIsNotKnown(t *testing.T) {
 		require.ErrorContains(t, err, `channel "b/level"`)
 		err = st.line.Write(t.Context(), tag.Write{ID: 8, Channel: "a/valve", Deadline: st.clock.Now() - 1})
 		require.ErrorContains(t, err, "deadline over by 1ns")
+		require.ErrorIs(t, err, fieldbus.ErrRefused, "it was never sent")
 		p.set(func() { p.refused["valve"] = true })
 		st.pass(100 * time.Millisecond)
 		err = st.write("a/valve", 1, false)
@@ -120,8 +121,30 @@ func TestAWriteWhoseTurnComesTooLateIsNotBegun(t *testing.T) {
 		at := st.clock.Now()
 		err := st.line.Write(ctx, tag.Write{Channel: "a/valve", Form: tag.Bool, Bits: 1})
 		require.ErrorContains(t, err, "not begun: the line was busy")
+		require.ErrorIs(t, err, fieldbus.ErrRefused, "it was never sent")
 		require.NotErrorIs(t, err, fieldbus.ErrUnknown)
 		require.Equal(t, 300*ms, st.clock.Now()-at)
+		st.end()
+	})
+}
+
+func TestAWriteThatIsCalledOffBeforeItBeginsIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, p := one(t, nil)
+		st.pass(1050 * time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 20 { // the line is free, and select takes either
+			err := st.line.Write(ctx, tag.Write{ID: 1, Channel: "a/valve", Form: tag.Bool, Bits: 1})
+			require.ErrorContains(t, err, "not begun: ")
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, fieldbus.ErrRefused, "it was never sent")
+			require.NotErrorIs(t, err, fieldbus.ErrUnknown)
+		}
+		require.Empty(t, p.writes())
+		told := st.kind(fieldbus.WriteTold)
+		require.Len(t, told, 20)
+		require.Equal(t, fieldbus.OutcomeRefused, told[0].Outcome)
 		st.end()
 	})
 }
@@ -163,6 +186,7 @@ func TestAWriteIsNotBegunWhenWhatMustPrecedeItHasOutlastedItsDeadline(t *testing
 		p.set(func() { p.paths["a:502"].silent, p.paths["a:502"].delay = false, 20*time.Millisecond })
 		err := st.line.Write(t.Context(), tag.Write{ID: 9, Channel: "a/dose", Form: tag.Int, Safe: true, Deadline: st.clock.Now() + 350*ms})
 		require.ErrorContains(t, err, "not begun: deadline over by")
+		require.ErrorIs(t, err, fieldbus.ErrRefused)
 		require.Empty(t, p.writes())
 		st.end()
 	})

@@ -93,7 +93,8 @@ type Write struct {
 
 // What the error of a write wraps where the port knows it. Without either nobody knows what became of the write.
 var (
-	// ErrRefused: the device, its description, or the state of its link does not allow the write. Nothing was written.
+	// ErrRefused: the device, its description, or the state of its link does not allow the write, or its turn did not come in time. Nothing
+	// was written.
 	ErrRefused = errors.New("write refused")
 	// ErrUnknown: the write was sent and may have been carried out, or be carried out yet. Read back before writing again.
 	ErrUnknown = errors.New("outcome of the write unknown")
