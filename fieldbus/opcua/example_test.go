@@ -75,8 +75,8 @@ func ExampleNewIdentity() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(trust.Check(id.Certificate, "urn:plant:mixer-1", now))
-	fmt.Println(trust.Check(id.Certificate, "urn:plant:mixer-2", now) != nil)
+	fmt.Println(trust.Check(id.Certificate, "urn:plant:mixer-1", "", now))
+	fmt.Println(trust.Check(id.Certificate, "urn:plant:mixer-2", "", now) != nil)
 	// Output:
 	// <nil>
 	// true

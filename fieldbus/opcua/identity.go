@@ -173,8 +173,9 @@ func LoadTrust(dir string) (*Trust, error) {
 }
 
 // Check tells why the certificate of an application is not to be believed at a time; nil: it is. It must be listed, or signed by an
-// authority that is, be valid, and have the application's URI.
-func (t *Trust) Check(der []byte, uri string, at time.Time) error {
+// authority that is, be valid, and have the application's URI. One that is not listed itself must be for the use: of a server that is
+// reached at host (a name or an address) it must name that host; host is "" of a client. Revocation lists are not looked at.
+func (t *Trust) Check(der []byte, uri, host string, at time.Time) error {
 	c, err := certificate(der)
 	if err != nil {
 		return err
@@ -193,8 +194,15 @@ func (t *Trust) Check(der []byte, uri string, at time.Time) error {
 			return nil
 		}
 	}
-	if _, err := c.Verify(x509.VerifyOptions{Roots: t.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		return fmt.Errorf("%s: is neither trusted nor signed by an authority that is; add it to the trusted certificates if it is to be", who)
+	use := x509.ExtKeyUsageServerAuth
+	if host == "" {
+		use = x509.ExtKeyUsageClientAuth
+	}
+	if _, err := c.Verify(x509.VerifyOptions{Roots: t.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{use}}); err != nil {
+		return fmt.Errorf("%s: is neither trusted nor signed, for this use, by an authority that is; add it to the trusted certificates if it is to be", who)
+	}
+	if host != "" && c.VerifyHostname(host) != nil {
+		return fmt.Errorf("%s: its authority is trusted, and it is not of host %.100q; make it one with that name, or trust it by itself", who, host)
 	}
 	return nil
 }

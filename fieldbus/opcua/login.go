@@ -72,19 +72,20 @@ type entry struct {
 	offer
 	sec  security
 	user token     // as whom
+	host string    // at which it is reached
 	lock *security // by which the password is encrypted; nil: by the channel alone
 }
 
 // choose takes the way in that has the policy, the mode and the user that are asked for, and no other, and holds the server's
 // certificate against what is trusted.
-func choose(offers []offer, o *DeviceOptions) (*entry, error) {
+func choose(offers []offer, host string, o *DeviceOptions) (*entry, error) {
 	var have []string
 	for _, f := range offers {
 		if !f.tcp || f.policy != o.Policy.uri() || f.mode != uint32(o.Policy.mode()) {
 			have = append(have, fmt.Sprintf("%.60s/%v", strings.TrimPrefix(f.policy, ua.SecurityPolicyURIPrefix), ua.MessageSecurityMode(f.mode)))
 			continue
 		}
-		e := &entry{offer: f, sec: security{policy: o.Policy}}
+		e := &entry{offer: f, sec: security{policy: o.Policy}, host: host}
 		if o.Policy != None || o.User != "" {
 			if err := e.believe(o); err != nil {
 				return nil, err
@@ -103,7 +104,7 @@ func (e *entry) believe(o *DeviceOptions) error {
 	}
 	der, key, err := leaf(e.cert)
 	if err == nil {
-		err = o.Trust.Check(der, e.app, time.Now())
+		err = o.Trust.Check(der, e.app, e.host, time.Now())
 	}
 	if err != nil {
 		return fmt.Errorf("the server is not believed: %w", err)
@@ -179,7 +180,11 @@ func enter(ctx context.Context, endpoint, name string, o *DeviceOptions, respons
 	if err != nil {
 		return nil, fmt.Errorf("asking for the endpoints: %w", err)
 	}
-	e, err := choose(offers, o)
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	e, err := choose(offers, host, o)
 	if err != nil {
 		return nil, err
 	}

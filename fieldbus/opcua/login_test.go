@@ -84,19 +84,19 @@ func TestNoOtherWayInIsTakenThanTheOneAskedFor(t *testing.T) {
 		"a password behind a policy": {with(None, "op", "x"), []offer{offered(None, id.Certificate, user)}, "by which anybody could read it"},
 		"a password by a broken one": {with(Basic256Sha256, "op", "x"), []offer{offered(Basic256Sha256, id.Certificate, weak)}, "by which anybody could read it"},
 	} {
-		_, err := choose(c.offers, c.o)
+		_, err := choose(c.offers, "plc", c.o)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	e, err := choose([]offer{offered(None, nil, nobody), offered(Basic256Sha256, id.Certificate, nobody, plain)}, with(Basic256Sha256, "op", "x"))
+	e, err := choose([]offer{offered(None, nil, nobody), offered(Basic256Sha256, id.Certificate, nobody, plain)}, "plc", with(Basic256Sha256, "op", "x"))
 	require.NoError(t, err)
 	require.Nil(t, e.lock, "the channel encrypts it")
-	e, err = choose([]offer{offered(None, id.Certificate, nobody, plain, token{id: "s", kind: uint32(ua.UserTokenTypeUserName), policy: ua.SecurityPolicyURIAes256Sha256RsaPss})}, with(None, "op", "x"))
+	e, err = choose([]offer{offered(None, id.Certificate, nobody, plain, token{id: "s", kind: uint32(ua.UserTokenTypeUserName), policy: ua.SecurityPolicyURIAes256Sha256RsaPss})}, "plc", with(None, "op", "x"))
 	require.NoError(t, err)
 	require.Equal(t, Aes256Sha256RsaPss, e.lock.policy, "the one by which it is safe")
 	require.Equal(t, "s", e.user.id)
 	stranger := offered(Basic256Sha256, id.Certificate, nobody)
 	stranger.app = "urn:somebody"
-	_, err = choose([]offer{stranger}, with(Basic256Sha256, "", ""))
+	_, err = choose([]offer{stranger}, "plc", with(Basic256Sha256, "", ""))
 	require.ErrorContains(t, err, `is not of the application "urn:somebody"`)
 }
 

@@ -245,7 +245,7 @@ func (c *conn) believe(h *opening) error {
 	if len(h.first.URIs) > 0 {
 		uri = h.first.URIs[0].String()
 	}
-	if err := c.srv.o.Trust.Check(h.first.Raw, uri, time.Now()); err != nil {
+	if err := c.srv.o.Trust.Check(h.first.Raw, uri, "", time.Now()); err != nil {
 		return withheld{ua.StatusBadSecurityChecksFailed, err}
 	}
 	return nil

@@ -168,7 +168,7 @@ func (c *conn) createSession(r ua.Request) (ua.Response, error) {
 		if (&opening{cert: req.ClientCertificate, uri: sec.uri}).leafIs(c.ch.cert) != nil {
 			return nil, ua.StatusBadCertificateInvalid
 		}
-		if err := o.Trust.Check(c.ch.cert, req.ClientDescription.ApplicationURI, time.Now()); err != nil {
+		if err := o.Trust.Check(c.ch.cert, req.ClientDescription.ApplicationURI, "", time.Now()); err != nil {
 			return nil, withheld{ua.StatusBadCertificateURIInvalid, err}
 		}
 		err := c.lane(func() (err error) {
