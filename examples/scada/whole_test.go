@@ -200,8 +200,9 @@ func node(t *testing.T, endpoint, home string, user ...string) *program {
 // modules is where node-opcua lies.
 func modules(t *testing.T) string {
 	t.Helper()
-	const want = "install nodejs and npm, then: npm install -g node-opcua@2.182.2"
-	root, err := exec.Command("npm", "root", "-g").Output()
+	const want = "install nodejs (20.19 or later) and npm, then: npm install -g node-opcua@2.182.2"
+	root, err := exec.Command("node", "-p", `const v = process.versions.node.split("."); if (v[0] < 20 || v[0] == 20 && v[1] < 19) process.exit(1);
+		require("child_process").execSync("npm root -g").toString()`).Output()
 	if err != nil {
 		t.Skip(want)
 	}

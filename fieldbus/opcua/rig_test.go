@@ -37,13 +37,14 @@ func (p *peer) endpoint() string { return fmt.Sprintf("opc.tcp://127.0.0.1:%d/pl
 // needsNode skips a test where node-opcua is not installed, and gives where its modules lie.
 func needsNode(t testing.TB) string {
 	t.Helper()
-	out, err := exec.Command("npm", "root", "-g").Output()
+	out, err := exec.Command("node", "-p", `const v = process.versions.node.split("."); if (v[0] < 20 || v[0] == 20 && v[1] < 19) process.exit(1);
+		require("child_process").execSync("npm root -g").toString()`).Output()
 	root := strings.TrimSpace(string(out))
 	if err == nil {
 		_, err = os.Stat(filepath.Join(root, "node-opcua"))
 	}
 	if err != nil {
-		t.Skip("no node-opcua: install nodejs and npm, then: npm install -g node-opcua@2.182.2")
+		t.Skip("no node-opcua: install nodejs (20.19 or later) and npm, then: npm install -g node-opcua@2.182.2")
 	}
 	return root
 }

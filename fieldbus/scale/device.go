@@ -36,7 +36,9 @@ type DeviceOptions struct {
 //
 // One that is asked owes an answer when none came in time. Then Read returns fieldbus.ErrDoubt, and nothing is sent, until Prove has
 // returned nil: it asks who the instrument is, where the profile can ask that, since nothing older follows that answer; or the time has
-// passed that the profile has as late. What is owed is remembered for as long as the Device lives, also when it is opened anew.
+// passed that the profile has as late. What is owed is remembered for as long as the Device lives, also when it is opened anew. What an
+// earlier process asked for is not known to this one: where the profile has no identity to ask for, it begins after a silence of the
+// response, and an answer that comes later than that could be taken for its own. An instrument that may be so late wants an identity.
 //
 // What is taken for granted: it answers in the order in which it was asked, and each question once; a frame that the line doubles comes at
 // once behind the first.

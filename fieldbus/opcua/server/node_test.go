@@ -94,7 +94,8 @@ func (o *others) end() {
 }
 
 var modules = sync.OnceValues(func() (string, error) {
-	root, err := exec.Command("npm", "root", "-g").Output()
+	root, err := exec.Command("node", "-p", `const v = process.versions.node.split("."); if (v[0] < 20 || v[0] == 20 && v[1] < 19) process.exit(1);
+		require("child_process").execSync("npm root -g").toString()`).Output()
 	if err == nil {
 		_, err = os.Stat(filepath.Join(strings.TrimSpace(string(root)), "node-opcua"))
 	}
@@ -106,7 +107,7 @@ func nodeModules(t *testing.T) string {
 	t.Helper()
 	root, err := modules()
 	if err != nil {
-		t.Skip("node-opcua is not here: install nodejs and npm, then: npm install -g node-opcua@2.182.2")
+		t.Skip("node-opcua is not here: install nodejs (20.19 or later) and npm, then: npm install -g node-opcua@2.182.2")
 	}
 	return root
 }
