@@ -149,7 +149,7 @@ func identity(dir, who string) (*opcua.Identity, error) {
 	now := time.Now()
 	if id, err := opcua.LoadIdentity(cert, key); err == nil {
 		self, err := opcua.NewTrust(id.Certificate)
-		if err == nil && self.Check(id.Certificate, id.URI, now) == nil {
+		if err == nil && self.Check(id.Certificate, id.URI, "", now) == nil {
 			return id, nil
 		}
 	}

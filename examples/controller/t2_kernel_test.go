@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +24,28 @@ func (k *tank) high(t *testing.T, on bool) {
 }
 
 func TestKernelT2BouncesLeaveNoTraceAndAViolationThatStaysTrips(t *testing.T) {
+	if !guest.Inside() {
+		t.Skip(guest.Elsewhere)
+	}
+	for n := 1; ; n++ {
+		var stretched time.Duration
+		if !t.Run(strconv.Itoa(n), func(t *testing.T) { stretched = bounces(t) }) || stretched == 0 {
+			return
+		}
+		t.Logf("a bounce of 5 ms lasted %v: the machine is too busy to make one, and all begins anew", stretched)
+		require.Less(t, n, 5, "the machine is too busy to make a bounce")
+	}
+}
+
+// debounce of the switches in this test. A machine that is emulated may stretch a bounce of 5 ms, to half of that at most: beyond it what
+// was to be a bounce is none.
+const debounce = 400 * time.Millisecond
+
+// bounces is the whole of T2, and gives for how long the longest bounce lasted that was none; 0: all were.
+func bounces(t *testing.T) (stretched time.Duration) {
 	k := newTank(t)
 	t.Chdir(t.TempDir())
 	unpackBoards(t)
-	// A machine that is emulated may stretch a bounce of 5 ms: the debounce is far above that.
 	edit(t, "map.yaml", "debounce: 60 ms\n    vote_window: 300 ms", "debounce: 400 ms\n    vote_window: 400 ms")
 	const trips = 640 * time.Millisecond // 400 ms, and 60 % of 400 ms
 	ctx, stop := context.WithCancel(t.Context())
@@ -42,9 +61,15 @@ func TestKernelT2BouncesLeaveNoTraceAndAViolationThatStaysTrips(t *testing.T) {
 	require.True(t, guest.Until(func() bool { open, _ := k.chip.Level(lineFeed); return open }), "the feed opens")
 	for range 30 { // bursts of three bounces, and a pause that is shorter than the debounce too
 		for range 3 {
+			began := linux.Monotonic()
 			k.high(t, true)
 			time.Sleep(5 * time.Millisecond)
 			k.high(t, false)
+			if lasted := time.Duration(linux.Monotonic() - began); lasted > debounce/2 {
+				stop()
+				<-ended
+				return lasted
+			}
 			time.Sleep(2 * time.Millisecond)
 		}
 		time.Sleep(30 * time.Millisecond)
@@ -70,4 +95,5 @@ func TestKernelT2BouncesLeaveNoTraceAndAViolationThatStaysTrips(t *testing.T) {
 		t.Log(string(one.Body))
 	}
 	require.Len(t, interlocks, 1, "thirty bursts and one violation are one trip")
+	return 0
 }

@@ -4,14 +4,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,66 +119,28 @@ func TestEveryRecordIsTheSameWhateverBecomesOfTheValuesThatPass(t *testing.T) {
 	}
 }
 
-// course lists what a batch came to: the ends of its phases and metering windows, and its own. What a busy machine makes of it in between,
-// such as a tag that is STALE for a moment and a hold for that, is not of it.
-func course(t *testing.T, dir string) (list []string) {
-	t.Helper()
-	for _, r := range records(t, dir) {
-		switch {
-		case r.Kind == record.KindStepState && r.Text(record.StepState) == "end", r.Kind == record.KindWindowStop, r.Kind == record.KindBatchEnd:
-			list = append(list, fmt.Sprint(r.Kind, " ", r.Text(record.StepID), " ", r.Text(record.MeterWindowID), " ", r.Text(record.PhaseState), " ",
-				r.Text(record.BatchState)))
-		}
-	}
-	slices.Sort(list) // branches go beside each other
-	return list
-}
-
-func TestABatchComesToTheSameWhetherItsValuesAreTakenOrNot(t *testing.T) {
+func TestABatchWhoseReceiverComesBackHasOnRecordWhatWaited(t *testing.T) {
 	if aside(t) {
 		return
 	}
 	workplace(t)
 	to, _ := receivers(t)
-	script := restarts(t)
-	outs := map[string][]string{"none": nil}
-	for name, url := range to {
-		outs[name] = []string{"-trend", url}
-	}
-	type ended struct{ name, said string }
-	ends := make(chan ended, len(outs))
-	for name, args := range outs {
-		cmd, said := process(t, append([]string{"-speed", "5", "-faults", script, "-out", name}, args...)...)
-		go func() {
-			err := cmd.Wait()
-			ends <- ended{name, fmt.Sprint(said.String(), err)}
-		}()
-	}
-	said := map[string]string{}
-	for range outs {
-		one := <-ends
-		said[one.name] = one.said
-	}
-	for name := range outs {
-		dir := filepath.Join(name, "B-0001")
-		report, err := evidence.Verify(dir)
-		require.NoError(t, err, said[name])
-		require.True(t, report.OK(), "%s: %s\n%s", name, report.Verdict(), said[name])
-		require.Equal(t, "Complete", report.State, said[name])
-		require.Equal(t, course(t, filepath.Join("none", "B-0001")), course(t, dir), said[name])
-		require.Positive(t, ups(records(t, dir), "PLC-301"), "%s: what the bus tells is on record, tap or not", name)
-		backlogs := of(records(t, dir), record.KindTelemetryBacklog)
-		if name != "back" {
-			require.Empty(t, backlogs, name)
-			continue
-		}
-		require.NotEmpty(t, backlogs, "it has caught up\n%s", said[name])
-		r := backlogs[0]
-		require.Equal(t, trendSink, r.Text(record.DeviceID))
-		require.Equal(t, r.Count(record.TelemetryBacklog), r.Count(record.TelemetryAcked))
-		require.Zero(t, r.Count(record.TelemetryDropped))
-		require.Contains(t, r.Text(record.Detail), "503")
-	}
+	cmd, said := process(t, "-speed", "5", "-faults", restarts(t), "-out", "out", "-trend", to["back"])
+	require.NoError(t, cmd.Wait(), said)
+	dir := filepath.Join("out", "B-0001")
+	report, err := evidence.Verify(dir)
+	require.NoError(t, err, said)
+	require.True(t, report.OK(), "%s\n%s", report.Verdict(), said)
+	require.Equal(t, "Complete", report.State, said)
+	all := records(t, dir)
+	require.Positive(t, ups(all, "PLC-301"), "what the bus tells is on record, tap or not")
+	backlogs := of(all, record.KindTelemetryBacklog)
+	require.NotEmpty(t, backlogs, "it has caught up\n%s", said)
+	r := backlogs[0]
+	require.Equal(t, trendSink, r.Text(record.DeviceID))
+	require.Equal(t, r.Count(record.TelemetryBacklog), r.Count(record.TelemetryAcked))
+	require.Zero(t, r.Count(record.TelemetryDropped))
+	require.Contains(t, r.Text(record.Detail), "503")
 }
 
 // bus is a port that tells of its bus.
