@@ -137,6 +137,7 @@ func TestNothingOldPassesWhateverHappensToTheServer(t *testing.T) {
 		require.Less(t, g.worst, late, "a value was older than it said")
 		require.Less(t, g.oldest, staleAfter+late, "a value passed that was older than its limit")
 		require.Positive(t, g.good)
+		g.joined(t)
 		was := ""
 		for _, e := range g.told {
 			if refused := strings.Contains(e.Cause, "EOF"); !refused && !(e.New == fieldbus.Connecting && strings.Contains(was, "EOF")) {
@@ -146,6 +147,30 @@ func TestNothingOldPassesWhateverHappensToTheServer(t *testing.T) {
 		}
 		g.mu.Unlock()
 	}
+}
+
+// joined holds that every change of the link was told: each begins where the last one has ended, the loss is among them, and each way up has
+// read every tag anew.
+func (g *gate) joined(t *testing.T) {
+	state, ups, lost, synced := fieldbus.Down, 0, 0, 0
+	for _, e := range g.told {
+		switch e.Kind {
+		case fieldbus.Resynced:
+			synced++
+		case fieldbus.LinkChanged:
+			require.Equal(t, state, e.Old, "%s: a transition is missing before %v", g.read, told(&e))
+			if state = e.New; e.Old == fieldbus.Syncing && state == fieldbus.Up {
+				ups++
+			}
+			if state == fieldbus.Down && (e.Old == fieldbus.Up || e.Old == fieldbus.Degraded) {
+				lost++
+			}
+		}
+	}
+	require.Contains(t, []fieldbus.LinkState{fieldbus.Up, fieldbus.Degraded}, state, g.read)
+	require.Positive(t, lost, g.read)
+	require.Equal(t, lost+1, ups, g.read)
+	require.Equal(t, ups, synced, g.read)
 }
 
 // told says what an event tells.

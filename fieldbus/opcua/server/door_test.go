@@ -308,7 +308,7 @@ func TestWhoIsRefusedIsTold(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, told, 2)
 		require.Contains(t, told[0], `pipe: opcua: server: connection: opcua: certificate of "stranger"`)
-		require.Contains(t, told[0], "is neither trusted nor signed by an authority that is")
+		require.Contains(t, told[0], "is neither trusted nor signed, for this use, by an authority that is")
 		require.Contains(t, told[1], `pipe: opcua: server: session: user "ann" with another password`)
 		for range 100 {
 			_ = newFoe(t, dial(), s).raw([]byte("GET / HTTP/1.1\r\n\r\n")).end()
