@@ -90,7 +90,7 @@ func TestControlTakesNoLongerWhileTheWindowIsAttacked(t *testing.T) {
 	for n := range rounds {
 		quiet := beats(t, at, every, long)
 		a := apart(t, asAttacker+"="+endpoint, self)
-		a.find(`attacks \d{2,}, .*wrong passwords [1-9]\d*, rounds of who was let in [1-9]`)
+		a.find(`attacks \d{2,}, .*(wrong passwords [1-9]|rounds of who was let in [1-9])`) // where logins are few, either may wait for the other
 		loud := beats(t, at, every, long)
 		said := a.text()
 		a.kill()
