@@ -256,7 +256,7 @@ func TestAWindowThatIsAttackedLetsNothingThroughAndLives(t *testing.T) {
 	addr := endpoint[len("opc.tcp://"):]
 	a := begin(t, []string{asAttacker + "=" + addr}, self)
 	a.find(`attacks \d{2,}, .*(wrong passwords [1-9]|rounds of who was let in [1-9])`) // where logins are few, either may wait for the other
-	w.until(func() bool { // who is known comes in, from another machine, meanwhile
+	w.until(func() bool {                                                              // who is known comes in, from another machine, meanwhile
 		l, err := lairAt(addr, 9)
 		if err != nil {
 			return false
