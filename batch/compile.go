@@ -126,6 +126,7 @@ func (c *compiler) compile() *program {
 	c.owners()
 	c.meet()
 	c.gatedSets()
+	c.partSets()
 	for i := range c.out.seq.Elems {
 		if c.out.seq.Elems[i].Block == recipe.Parallel {
 			c.disjoint(i)

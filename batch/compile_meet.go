@@ -94,6 +94,45 @@ func (c *compiler) resources() {
 		c.out.seq.Owners = append(c.out.seq.Owners, r.Owners)
 		c.out.shared = append(c.out.shared, r.BetweenBatches)
 	}
+	for o, id := range c.out.outputs {
+		if place := m.Tags[id].Resource; place > 0 {
+			c.out.seq.Outputs[o].Part = -1
+			if r := slices.Index(c.out.needs, m.Resources[place-1].Name); r >= 0 {
+				c.out.seq.Outputs[o].Part = r + 1
+			}
+		}
+	}
+}
+
+// partSets refuses a set of an output that is a part of equipment which neither its phase nor an element around it uses.
+func (c *compiler) partSets() {
+	for e := range c.out.seq.Elems {
+		p := &c.out.seq.Elems[e]
+		for i := p.First; i < p.First+p.Count; i++ {
+			a := &c.out.seq.Actions[i]
+			for k := a.First; a.Sets() && k < a.First+a.Count; k++ {
+				o := &c.out.seq.Outputs[c.out.seq.Sets[k].Output]
+				if t := &c.plan.Map.Tags[o.Tag]; o.Part != 0 && !c.used(e, o.Part-1) {
+					name := c.plan.Map.Resources[t.Resource-1].Name
+					c.report(c.setBy[k], "%s is a part of %s, which neither %s nor an element around it uses; name it in the uses of one of them",
+						t.Name, name, c.out.elems[e].id)
+				}
+			}
+		}
+	}
+}
+
+// used tells whether an element holds a resource while it runs, or one around it does.
+func (c *compiler) used(e, r int) bool {
+	for up := c.out.seq.Elems[e].Parent; up >= 0; up = c.out.seq.Elems[up].Parent {
+		if !c.out.seq.Elems[up].Bracket || !c.out.seq.Elems[up+1].Phase {
+			continue
+		}
+		if a := &c.out.seq.Actions[c.out.seq.Elems[up+1].First]; a.Kind == recipe.Acquire && slices.Contains(c.out.seq.Uses[a.First:a.First+a.Count], r) {
+			return true
+		}
+	}
+	return false
 }
 
 // needs finds what an element and those below it use. A map that lists its resources has them all; and who holds some that batches

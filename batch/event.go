@@ -80,9 +80,12 @@ type Event struct {
 	Role     string            // Told, Answered: in which role
 	Reason   string            // Told: why
 
+	Refusal string // Told: why who took it in refuses it, whatever the state; "": the batch answers it
+	Claimed string // Told, with a Refusal: whom somebody said to be who may not say so; "": nobody
+
 	ID      uint32   // Answered: prompt; Done: write; Progress, Finished: OEM action; ResourceGranted and so on: request
 	Value   string   // Answered; Told, Change: the new value; Told, HistorianTotal, and HistorianSaid: the total, such as "119.98 kg"
-	OK      bool     // Done, Finished: confirmed, or ended well
+	OK      bool     // Done, Finished: confirmed, or ended well; ResourceRefused: nothing of it is the batch's any more, even what it had been granted
 	At      int64    // Done: when it took effect, monotonic ns
 	Values  []string // Progress, Finished: name=value
 	Outcome string   // Done: REFUSED or UNKNOWN, as fieldbus has them, where the error of the port says so; "": it does not
@@ -134,6 +137,7 @@ type Effect struct {
 	Body    []byte      // Record
 	Output  int         // Write: number of the output, for cancelling what was to be written to it
 	Write   tag.Write
+	First   uint32         // RunAction: number under which this occurrence of the action was asked for at first
 	ID      uint32         // Ask, RunAction, CancelAction, RequestResource, ReleaseResource
 	Step    string         // Ask, RunAction, RequestResource, ReleaseResource: element; ReleaseResource of what nobody asked for: ""
 	Text    string         // Ask; RunAction: type of the action; End: final state of the batch

@@ -118,6 +118,9 @@ func (m *Machine) created() {
 	if m.b.RestartOf != "" {
 		b.Text(record.RestartOf, m.b.RestartOf)
 	}
+	if m.b.Model != 0 {
+		b.Count(record.EquipmentModelVersion, m.b.Model)
+	}
 }
 
 // nameKeys are the keys under which the name in an order stands.
@@ -144,6 +147,12 @@ func (m *Machine) ordered(ev *Event) {
 	switch ev.Command {
 	case sequencer.Change, sequencer.HistorianTotal, sequencer.OverrideGrant, sequencer.OverrideSet:
 		b.Text(record.Value, ev.Value)
+	}
+	if ev.Refusal != "" {
+		b.Text(record.Refusal, ev.Refusal)
+	}
+	if ev.Claimed != "" {
+		b.Text(record.ClaimedActor, ev.Claimed)
 	}
 }
 
@@ -474,6 +483,7 @@ func readOrder(r *record.Record, ev *Event) error {
 		return fmt.Errorf("unknown command %q", r.Text(record.Command))
 	}
 	ev.Target, ev.Value = r.Text(record.TargetStepID), r.Text(record.Value)
+	ev.Refusal, ev.Claimed = r.Text(record.Refusal), r.Text(record.ClaimedActor)
 	if k, named := nameKeys[ev.Command]; named {
 		ev.Name = r.Text(k)
 	}

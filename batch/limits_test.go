@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -96,4 +97,18 @@ func TestWhatIsWithinTheLimitsFitsARecordAndABurst(t *testing.T) {
 	}
 	require.Less(t, most, MaxBurst)
 	t.Logf("the most that one step says at these limits: %d bytes", most)
+}
+
+func TestWhoAnswersForABatchIsNamedOrAUserOfTheBoardOrOfTheBus(t *testing.T) {
+	plan, err := wide(1, 0, 1)
+	require.NoError(t, err)
+	for _, who := range []string{"", "anna", "local:1000", "local:?", "nats:anna", "nats:n-1_a"} {
+		b, err := plan.Bind("B-1", "", Unapproved, &BindOptions{Operator: who})
+		require.NoError(t, err, who)
+		require.Equal(t, cmp.Or(who, "local"), b.Operator)
+	}
+	for _, who := range []string{"nats:", "nats:?", "nats:local:1000", "nats:nats:anna", "mqtt:anna", "local:nats:anna", "a b"} {
+		_, err := plan.Bind("B-1", "", Unapproved, &BindOptions{Operator: who})
+		require.ErrorContains(t, err, "are wanted, the first a letter or digit", who)
+	}
 }

@@ -13,6 +13,9 @@ import (
 
 // order takes in a command or an order: what concerns no element is answered here, all else by the sequencer.
 func (m *Machine) order(ev *Event, fx []Effect) []Effect {
+	if ev.Refusal != "" {
+		return m.answer(ev, ev.Refusal, fx)
+	}
 	switch ev.Command {
 	case sequencer.Change:
 		return m.changes(ev, fx)

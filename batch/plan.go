@@ -11,6 +11,7 @@
 package batch
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -164,7 +165,7 @@ func read(fsys fs.FS, what, name string) ([]byte, error) {
 	if info != nil && info.Size() != int64(n) {
 		return nil, fmt.Errorf("batch: %s %s: only %d of %d bytes could be read; check the medium", what, name, n, info.Size())
 	}
-	return buf[:n], nil
+	return bytes.Clone(buf[:n]), nil // the batch keeps it, and not the room for the largest
 }
 
 func file(kind, name, id, version string, data []byte) File {
@@ -215,7 +216,7 @@ func (unapproved) Approved(kind, id, version, digest string) (Approval, error) {
 
 // BindOptions are the options of Bind. Nil is the same as the zero value.
 type BindOptions struct {
-	Operator  string // operator who answers for the batch; "" is "local"
+	Operator  string // operator who answers for the batch; "" is "local", local:1000 a user of this board, nats:anna one of the bus
 	JournalID string // name of the batch's journal, unique for ever; "" is the batch id
 	Seed      uint64 // seed of the simulation that the batch runs on; 0: none, or not told
 	RestartOf string // the batch in whose place this one is begun, by a recovery rule; "": none. It begins with the formula of the recipe
@@ -232,6 +233,8 @@ type BindOptions struct {
 	// DryRun has the batch drive nothing: what it would write is on record and reaches no port (runner.Rig.Model says what answers). Every
 	// record of the batch says so.
 	DryRun bool
+
+	EquipmentModel uint64 // version of the equipment model that the batch is bound to; 0: none, or not told
 }
 
 // Batch is a plan bound to a batch id, a size and the approvals of its files. It is never changed after Bind.
@@ -248,6 +251,7 @@ type Batch struct {
 	BlockAge  int64      // ns after which an input block is sealed
 	Equipment *Equipment // what names of the recipe stand for on the map
 	InFlight  []InFlight // of BindOptions: what its windows work with, in the order of the recipe
+	Model     uint64     // BindOptions.EquipmentModel
 
 	unapproved bool
 	prog       *program
@@ -260,7 +264,7 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 	b := &Batch{ID: id, JournalID: id, Operator: "local", Size: p.Recipe.Nominal, Plan: p, BlockAge: BlockAge}
 	if opt != nil {
 		b.BlockAge = cmp.Or(opt.BlockAge, BlockAge)
-		b.Seed, b.RestartOf, b.DryRun = opt.Seed, opt.RestartOf, opt.DryRun
+		b.Seed, b.RestartOf, b.DryRun, b.Model = opt.Seed, opt.RestartOf, opt.DryRun, opt.EquipmentModel
 		if opt.Operator != "" {
 			b.Operator = opt.Operator
 		}
@@ -268,7 +272,7 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 			b.JournalID = opt.JournalID
 		}
 	}
-	for _, name := range [...][2]string{{"batch id", b.ID}, {"journal id", b.JournalID}, {"operator", b.Operator}} {
+	for _, name := range [...][2]string{{"batch id", b.ID}, {"journal id", b.JournalID}, {"operator", person(b.Operator)}} {
 		if !isName(name[1]) {
 			return nil, fmt.Errorf("batch: %s %q: 1 to 64 letters, digits, '.', '_', '-' are wanted, the first a letter or digit", name[0], name[1])
 		}
@@ -324,6 +328,21 @@ func (p *Plan) Bind(id, size string, rel Release, opt *BindOptions) (*Batch, err
 func isFileName(s string) bool {
 	return s != "" && len(s) <= 100 && utf8.ValidString(s) && !strings.HasSuffix(s, ".tmp") && !strings.HasPrefix(s, ".") &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) })
+}
+
+// What begins the name of a user of this board, and of one of the bus, as an edge of the board has it.
+const (
+	local = "local:"
+	byBus = "nats:"
+)
+
+// person is the part of an operator's name that must be a name: that of a user of this board has local before it, and "?" behind that is one who is
+// not known; that of one of the bus has byBus before it.
+func person(s string) string {
+	if user, ok := strings.CutPrefix(s, local); ok {
+		return strings.Replace(user, "?", "unknown", 1)
+	}
+	return strings.TrimPrefix(s, byBus)
 }
 
 // isName tells whether s may name a batch, a journal or a person in records and paths.

@@ -471,7 +471,7 @@ func (m *Machine) ask(e *sequencer.Effect, fx []Effect) []Effect {
 		fx = append(fx, Effect{Kind: Ask, Seq: seq, ID: e.ID, Step: step, Text: a.text, Answer: a.answer})
 	case sequencer.RequestAction:
 		m.refs.Actions[e.Elem] = seq
-		fx = append(fx, Effect{Kind: RunAction, Seq: seq, ID: e.ID, Step: step, Text: a.kind.Name, Version: a.kind.Version, Params: a.params})
+		fx = append(fx, Effect{Kind: RunAction, Seq: seq, ID: e.ID, First: uint32(e.Old), Step: step, Text: a.kind.Name, Version: a.kind.Version, Params: a.params})
 	}
 	return fx
 }

@@ -3,8 +3,10 @@
 package batch
 
 import (
+	"slices"
 	"strconv"
 
+	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/recipe"
 	"github.com/batchkit/batchkit/sequencer"
@@ -12,6 +14,9 @@ import (
 
 // maxOwner is how many bytes of an owner's name are kept while a request waits.
 const maxOwner = 96
+
+// claimEnded is the result in the record of a refusal that leaves the batch nothing of what it was granted.
+const claimEnded = "ended"
 
 // line is where a request stands in an arbiter's queue, of fixed size.
 type line struct {
@@ -39,7 +44,7 @@ func (m *Machine) ruled(ev *Event) {
 	e := sequencer.Event{Kind: sequencer.ResourceGranted, ID: ev.ID}
 	switch ev.Kind {
 	case ResourceRefused: // it stands in the record of every phase and output that is held for it
-		e.Kind, e.Reason = sequencer.ResourceRefused, brief(ev.Detail, maxLimit)
+		e.Kind, e.OK, e.Reason = sequencer.ResourceRefused, ev.OK, brief(ev.Detail, maxLimit)
 	case ResourceQueue:
 		e.Kind, m.heard = sequencer.ResourceQueue, line{Asked: true, Place: ev.Place, Since: ev.Since}
 		m.heard.Len = uint8(copy(m.heard.Owner[:], brief(ev.Owner, maxOwner-len(" ..."))))
@@ -59,6 +64,9 @@ func (m *Machine) ruling(ev *Event) {
 	case ResourceRefused:
 		m.identify(record.KindResourceRefused, ev.Seq)
 		b.Text(record.Detail, ev.Detail)
+		if ev.OK {
+			b.Text(record.Result, claimEnded)
+		}
 	default:
 		m.identify(record.KindResourceQueue, ev.Seq)
 		b.Int(record.QueuePlace, ev.Place)
@@ -79,7 +87,7 @@ func readRuling(r *record.Record, ev *Event) {
 	case record.KindResourceGranted:
 		ev.Kind, ev.Token = ResourceGranted, r.Count(record.Token)
 	case record.KindResourceRefused:
-		ev.Kind = ResourceRefused
+		ev.Kind, ev.OK = ResourceRefused, r.Text(record.Result) == claimEnded
 	default:
 		ev.Kind, ev.Place, ev.Owner, ev.Since = ResourceQueue, r.Int(record.QueuePlace), r.Text(record.ResourceOwner), r.Time(record.OwnerSince)
 	}
@@ -175,6 +183,12 @@ func (l *line) String() string {
 		words += " since " + string(record.AppendTime(nil, l.Since))
 	}
 	return words
+}
+
+// Foreign tells whether a tag is an output that is a part of equipment which the batch does not hold: nobody on its behalf writes that.
+func (m *Machine) Foreign(id tag.ID) bool {
+	o := slices.Index(m.form.prog.outputs, id)
+	return o >= 0 && m.seq.Foreign(o)
 }
 
 // GivenBack returns, as effects, the requests to an arbiter that each element gave back last. Who tells them once more does no harm,

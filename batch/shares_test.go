@@ -105,23 +105,27 @@ func TestWhatAnArbiterIsAskedAndSaysIsRecordedAndReplaysFromAnyRecord(t *testing
 	}
 	require.Equal(t, []string{"ask 1A.uses[LINE_1 CIP]", "give back 1[]", "ask 2A.uses[LINE_1 CIP]", "ask 2A.uses[LINE_1 CIP]",
 		"give back 2A.uses[LINE_1 CIP]", "give back 2[]"}, asked)
+	s.replays(b)
+}
 
+// replays checks that the records replay from the first one, and from a checkpoint behind any of them.
+func (s *shell) replays(b *Batch) {
 	full := b.Replay()
 	for i, body := range s.bodies {
 		rec, err := record.Parse(body)
-		require.NoError(t, err)
-		require.NoError(t, full.Record(rec))
+		require.NoError(s.t, err)
+		require.NoError(s.t, full.Record(rec))
 		if len(full.Lacking()) > 0 || !full.booted || full.Machine.Ended() {
 			continue
 		}
 		r, err := b.ReplayFrom(full.Machine.Checkpoint(nil, full.at), full.seq)
-		require.NoError(t, err)
+		require.NoError(s.t, err)
 		for _, body := range s.bodies[i+1:] {
 			rec, err := record.Parse(body)
-			require.NoError(t, err)
-			require.NoError(t, r.Record(rec), "from record %d", i+1)
+			require.NoError(s.t, err)
+			require.NoError(s.t, r.Record(rec), "from record %d", i+1)
 		}
-		require.NoError(t, r.End())
+		require.NoError(s.t, r.End())
 	}
-	require.NoError(t, full.End())
+	require.NoError(s.t, full.End())
 }

@@ -3,6 +3,7 @@
 package iomap
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -189,6 +190,12 @@ func (c *checker) output(id tag.ID) {
 		c.fresh(id)
 	}
 	c.faults(id)
+	for i := range c.m.Interlocks {
+		if l := &c.m.Interlocks[i]; t.Resource > 0 && slices.Contains(l.Gates, id) {
+			c.find(Note, "it is a part of "+c.m.part(t)+", and interlock "+l.ID+" gates it only in the batch that holds that",
+				"let the PLC, or what it is wired to, keep it safe while nobody has it")
+		}
+	}
 }
 
 // input looks at whether an input can be fresh, settled and believed.

@@ -262,5 +262,5 @@ func (m *Map) faultFacts(t *Tag) (facts []fact) {
 		}
 		facts = append(facts, fact{"in " + class.String(), text + ", back by " + p.Recover.String(), Decides})
 	}
-	return append(facts, fact{"depends_on", m.names(t.Faults.Depends), Decides})
+	return append(facts, fact{"depends_on", m.names(t.Faults.Depends), Decides}, fact{"resource", m.part(t), Decides})
 }

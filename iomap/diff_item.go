@@ -130,7 +130,11 @@ func (m *Map) alarmFacts(a *Alarm) []fact {
 }
 
 func resourceFacts(r *Resource) []fact {
-	return []fact{{"owners", strconv.Itoa(r.Owners), Decides}, {"between_batches", yes(r.BetweenBatches), Decides}}
+	equipment := r.Equipment
+	if equipment == r.Name {
+		equipment = ""
+	}
+	return []fact{{"owners", strconv.Itoa(r.Owners), Decides}, {"between_batches", yes(r.BetweenBatches), Decides}, {"equipment_id", equipment, Decides}}
 }
 
 // trip compares what a hard abort asks for.

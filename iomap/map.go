@@ -74,6 +74,7 @@ type Tag struct {
 	Pulse      int64             // of a Switch whose Trigger is an edge: for how long it is on, ns
 	Valid      bool              // of a Number that is an input: it is BAD outside of Min to Max
 	Faults     Faults            // of an output
+	Resource   int               // of an output: place in Resources + 1 of the equipment that it is a part of; 0: it is of none, and every batch on the map drives it
 }
 
 // Type is what a scaled value is.
@@ -140,6 +141,7 @@ type Resource struct {
 	Name           string // resource_id
 	Owners         int    // how many elements of a batch may hold it at one time
 	BetweenBatches bool   // batches share it, and one has it at a time: an arbiter says which has it. Owners is 1
+	Equipment      string // equipment_id: by which name all who share it know it; Name where the file gives none
 }
 
 // Lookup finds a tag by name; ok is false where there is none.

@@ -47,6 +47,8 @@ const maxMapBytes = 4 << 20
 //	protocol_binding  how the channel is reached, as text for people and records, for example modbus unit 3, holding 40012
 //	on_fault          output: what becomes of it while a fault of a class lasts, see below
 //	depends_on        output: inputs whose faults are faults of it, MaxDepends at most
+//	resource          output: the resource that it is a part of, which must be between_batches: a batch drives and judges it only while it
+//	                  holds that
 //	display           number: unit and decimals (0 to 6) that people are shown, for example {unit: t, decimals: 1}; records keep the
 //	                  tag's own unit and all its digits
 //
@@ -186,12 +188,17 @@ const maxMapBytes = 4 << 20
 // resources lists the equipment that recipes name in uses, MaxResources at most: resource_id, owners (how many elements of one batch may
 // hold it at a time, 1 to 64, by default 1), or between_batches: true for what batches share and one has at a time; an arbiter says
 // which. The order of the list is the order in which a recipe may get one after the other; maps of batches that share must agree on
-// it. A map without this list lets a recipe name what it likes, and each name has one owner.
+// it. What is shared may have an equipment_id, by which all who share it know it; by default that is its resource_id. A map without this
+// list lets a recipe name what it likes, and each name has one owner.
 //
 //	resources:
 //	  - {resource_id: PUMP_7}
 //	  - {resource_id: STEAM, owners: 2}
 //	  - {resource_id: LINE_1, between_batches: true}
+//	  - {resource_id: REACTOR, between_batches: true, equipment_id: R-301}
+//
+// An output with resource: REACTOR is a part of it. A batch that does not hold REACTOR leaves such an output alone, at a boot, in a fault
+// and at its end, too: interlocks of the map, on_fault and overrides concern it only in the batch that holds it.
 //
 // trip_request, where the PLC can be asked for a trip, says how a hard abort asks:
 //
@@ -267,6 +274,7 @@ func Parse(file string, src []byte) (*Map, error) {
 		r.overrides(n)
 	}
 	r.faults()
+	r.parts()
 	r.m.OrderTolerance = timebase.StepLimit
 	if n, ok := f.Opt("time"); ok {
 		r.time(n)
@@ -297,6 +305,7 @@ type reader struct {
 	names    map[string]int // line of a logical tag
 	channels map[string]int // line of a physical channel
 	faulty   []faulty       // outputs that say what becomes of them in faults, in the order of the file
+	owned    []part         // outputs that say of which resource they are a part, in the order of the file
 }
 
 func (r *reader) tags(n strictyaml.Node) {

@@ -29,6 +29,7 @@ const (
 	keyPulse
 	keyOnFault
 	keyDepends
+	keyResource
 	keyCount
 )
 
@@ -58,6 +59,7 @@ var keys = [keyCount]struct {
 	keyPulse:      {"pulse", "a switch that is an input", isSwitchInput, noTag},
 	keyOnFault:    {"on_fault", "an output", isOutput, noTag},
 	keyDepends:    {"depends_on", "an output", isOutput, noTag},
+	keyResource:   {"resource", "an output", isOutput, noTag},
 }
 
 func anyTag(*Tag) bool           { return true }
@@ -108,6 +110,9 @@ func (r *reader) tag(n strictyaml.Node) (t Tag, known bool) {
 	}
 	if p, d := at[keyOnFault], at[keyDepends]; p.Kind() != strictyaml.Absent || d.Kind() != strictyaml.Absent {
 		r.faulty = append(r.faulty, faulty{tag.ID(len(r.m.Tags)), p, d})
+	}
+	if n := at[keyResource]; n.Kind() != strictyaml.Absent {
+		r.owned = append(r.owned, part{tag.ID(len(r.m.Tags)), n})
 	}
 	return t, known
 }

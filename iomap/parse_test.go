@@ -123,16 +123,17 @@ func TestWhatTheReferenceShowsIsRead(t *testing.T) {
 		}
 	}
 	m := parse(t, text)
-	require.Equal(t, []int{4, 3, 3, 3}, []int{len(m.Meters), len(m.Interlocks), len(m.Alarms), len(m.Resources)})
+	require.Equal(t, []int{4, 3, 3, 4}, []int{len(m.Meters), len(m.Interlocks), len(m.Alarms), len(m.Resources)})
 	require.NotNil(t, m.Trip)
 }
 
 func TestResourcesAreReadInTheirOrder(t *testing.T) {
 	require.Nil(t, parse(t, goodMap).Resources)
 	m := parse(t, goodMap+"resources:\n  - {resource_id: PUMP_7}\n  - {resource_id: COOLING_WATER, owners: 3}\n"+
-		"  - {resource_id: TRANSFER_LINE, between_batches: true}\n  - {resource_id: HOSE, owners: 64, between_batches: false}\n")
-	require.Equal(t, []iomap.Resource{{Name: "PUMP_7", Owners: 1}, {Name: "COOLING_WATER", Owners: 3},
-		{Name: "TRANSFER_LINE", Owners: 1, BetweenBatches: true}, {Name: "HOSE", Owners: 64}}, m.Resources)
+		"  - {resource_id: TRANSFER_LINE, between_batches: true, equipment_id: L-12}\n  - {resource_id: HOSE, owners: 64, between_batches: false}\n")
+	require.Equal(t, []iomap.Resource{{Name: "PUMP_7", Owners: 1, Equipment: "PUMP_7"},
+		{Name: "COOLING_WATER", Owners: 3, Equipment: "COOLING_WATER"}, {Name: "TRANSFER_LINE", Owners: 1, BetweenBatches: true, Equipment: "L-12"},
+		{Name: "HOSE", Owners: 64, Equipment: "HOSE"}}, m.Resources)
 	place, ok := m.Resource("TRANSFER_LINE")
 	require.True(t, ok && place == 2)
 	_, ok = m.Resource("PUMP")

@@ -60,6 +60,7 @@ func (w *Writer) write(frames []byte, c Chain) error {
 	at := len(g)
 	g = appendCommit(g, commit{first: first, last: c.N, durable: w.head.N, group: s.groups + 1, link: c.Link})
 	seal(g[at:], s.sum, at)
+	w.group = g // a lean one may have grown
 	err := writeAll(s.file, g, s.off)
 	if err == nil {
 		err = s.file.Sync()

@@ -115,6 +115,7 @@ const (
 	maxSegment     = 64 << 20
 	defaultPending = 1 << 20
 	maxPending     = 256 << 20
+	leanPending    = 32 << 10 // with which a Lean one begins
 	maxJournalID   = 64
 )
 
@@ -140,6 +141,10 @@ type Options struct {
 	// another of the same size is being written: at least MaxBody+24, a
 	// multiple of 8, at most 256 MiB. Zero means 1 MiB.
 	Pending int
+	// Lean has both buffers, and the one in which a group is made of them, begin
+	// small and grow as they fill: Append and Commit allocate while they do. It
+	// is for a process that is one of many.
+	Lean bool
 	// Quick has Open read the last two segment files and the last one before
 	// them that holds records. Of the others it reads only that their headers
 	// carry the chain on: what is found, Outcome included, is then said of the

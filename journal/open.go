@@ -84,11 +84,15 @@ func newWriter(dir string, h Header, opt *Options) (*Writer, error) {
 	if o.Anchor != nil && o.Anchor.id != h.JournalID {
 		return nil, fmt.Errorf("Options.Anchor is the slot of journal %q, not of %q", o.Anchor.id, h.JournalID)
 	}
+	begin := o.Pending
+	if o.Lean {
+		begin = min(begin, leanPending)
+	}
 	w := &Writer{
 		dir: dir, opt: o,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), spent: make(chan struct{}, 1),
-		pending: make([]byte, 0, o.Pending), writing: make([]byte, 0, o.Pending),
-		group: make([]byte, 0, groupSize(min(o.Pending, o.Segment))),
+		pending: make([]byte, 0, begin), writing: make([]byte, 0, begin),
+		group: make([]byte, 0, groupSize(min(begin, o.Segment))),
 	}
 	w.st = counting{storageOf(opt), &w.count}
 	return w, nil

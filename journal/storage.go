@@ -125,6 +125,9 @@ func (system) Remove(name string) error { return os.Remove(name) }
 
 func (system) Settle(name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrPermission) { // who may only read may flush as well, but for Windows
+		f, err = os.Open(name)
+	}
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ type Writer struct {
 }
 
 // Append takes a copy of a record and hashes it into the chain; it is durable
-// when Durable has reached seq. It never waits for storage and does not allocate. It refuses a seq that is
+// when Durable has reached seq. It never waits for storage and does not allocate, but where a Lean buffer grows. It refuses a seq that is
 // not the last one plus 1 (ErrOrder), a body of a wrong size (ErrSize), a
 // record for which there is no room now (ErrFull), and everything after a
 // failure (ErrFailed) or Close (ErrClosed).
@@ -69,7 +69,7 @@ func (w *Writer) Append(seq uint64, body []byte) error {
 		return fmt.Errorf("journal: record %d: %w: the next is %d", seq, ErrOrder, w.tail.N+1)
 	case len(body) < 1 || len(body) > MaxBody:
 		return fmt.Errorf("journal: record %d: body of %d bytes: %w", seq, len(body), ErrSize)
-	case frameSize(len(body)) > cap(w.pending)-len(w.pending):
+	case frameSize(len(body)) > w.opt.Pending-len(w.pending):
 		return ErrFull
 	}
 	w.pending = appendFrame(w.pending, seq, kindEvent, body)
@@ -88,7 +88,7 @@ func (w *Writer) Append(seq uint64, body []byte) error {
 func (w *Writer) Room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return cap(w.pending) - len(w.pending)
+	return w.opt.Pending - len(w.pending)
 }
 
 // Durable returns the last seq that is durable, on the disk or in the anchor.

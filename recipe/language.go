@@ -101,11 +101,14 @@ package recipe
 // and requests the trip that the map declares (trip_request).
 //
 // An exit only waits, after the last action: what must follow it, such as closing a valve, stands in the next phase.
-// The equipment of uses needs no tag: what counts is that branches of this batch name it, and one has it at a time. Where the map lists
-// its resources, only those may be named; some may have several owners at a time, and what batches share is given by an arbiter, as a
-// set, once all else of the uses is free. Who holds some of that and asks for more gets it in the order of the map's list only. An output keeps what it was set to when its phase has ended, until another phase sets it; at the end of the batch all
-// go to their safe values. Branches that run at once may not set the same output. While an interlock of the map gates an output,
-// a set that would take it from its safe value waits.
+// The equipment of uses needs no tag: what counts is that branches of this batch name it, and one has it at a time. Where the map
+// lists its resources, only those may be named; some may have several owners at a time, and what batches share is given by an arbiter,
+// as a set, once all else of the uses is free. Who holds some of that and asks for more gets it in the order of the map's list only.
+// An output that the map calls a part of what batches share is set only where that is used; it is the batch's from the grant on, when
+// it is driven to its safe value unless it has that, and is driven there once more before the equipment is given back. Any other
+// output keeps what it was set to when its phase has ended, until another phase sets it; at the end of the batch all go to their safe
+// values. Branches that run at once may not set the same output. While an interlock of the map gates an output, a set that would take
+// it from its safe value waits.
 //
 // # Blocks
 //

@@ -15,7 +15,7 @@ type ask struct {
 func (m *Machine) request(p int, fx []Effect) []Effect {
 	s := &m.el[p]
 	a := m.current(p)
-	if a.Kind != recipe.Acquire || a.Ask == 0 || s.C != 0 || m.asks[a.Ask-1].ID == 0 {
+	if a.Kind != recipe.Acquire || a.Ask == 0 || s.C != 0 || m.asks[a.Ask-1].ID == 0 || m.asks[a.Ask-1].Got {
 		return fx
 	}
 	s.C = 1
@@ -35,8 +35,10 @@ func (m *Machine) ruled(at int64, ev *Event, fx []Effect) []Effect {
 		case ev.ID == 0 || s.ID != ev.ID:
 			continue
 		case ev.Kind == ResourceGranted && !s.Got:
-			s.Got, m.el[p].B = true, 1
-			return fx
+			s.Got = true
+			return m.takeOver(at, k, fx)
+		case ev.Kind == ResourceRefused && s.Got && ev.OK:
+			return m.rob(at, k, ev.Reason, fx)
 		case ev.Kind == ResourceRefused && s.Got: // what it has it keeps until it can give it back, and a person must see to it
 			return m.failAt(at, p, Hold, ev.Reason, fx)
 		case ev.Kind == ResourceRefused:
@@ -62,24 +64,27 @@ func (m *Machine) withdraw(k int, reason string, fx []Effect) []Effect {
 	if s.ID == 0 {
 		return fx
 	}
+	fx = m.partWith(k, fx)
 	fx = append(fx, Effect{Kind: ReleaseResource, Elem: p, Action: m.p.Elems[p].First, ID: s.ID, Reason: reason})
 	*s = ask{Freed: s.ID}
 	m.release(m.p.Elems[p].Parent)
 	return fx
 }
 
-// leave gives back what a bracket holds that has come to its end.
-func (m *Machine) leave(e int, fx []Effect) []Effect {
-	if first := &m.p.Elems[e+1]; first.Phase {
-		if a := &m.p.Actions[first.First]; a.Kind == recipe.Acquire && a.Ask != 0 {
-			fx = m.withdraw(a.Ask-1, "", fx)
+// leave gives back what a bracket holds that has come to its end; where a part of it is not safe, that is driven there first.
+func (m *Machine) leave(at int64, e int, fx []Effect) []Effect {
+	if k := m.askAt(e); k >= 0 {
+		if m.asks[k].Got && !m.rests(k) {
+			return m.settleParts(at, k, fx)
 		}
+		fx = m.withdraw(k, "", fx)
 	}
 	m.release(e)
 	return fx
 }
 
-// giveBack gives back what brackets have got that were stopped or aborted, as soon as others could have it.
+// giveBack gives back what brackets have got that were stopped or aborted, or have ended with a part of it not safe, as soon as others could
+// have it.
 func (m *Machine) giveBack(fx []Effect) []Effect {
 	if !m.loose {
 		return fx

@@ -83,7 +83,7 @@ func (m *Machine) complete(at int64, e int, fx []Effect) []Effect {
 		fx = m.changed(e, fx, end)
 		m.become(e, Complete)
 		if p.Bracket {
-			fx = m.leave(e, fx)
+			fx = m.leave(at, e, fx)
 		}
 		if p.Parent < 0 {
 			return fx

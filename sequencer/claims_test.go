@@ -4,6 +4,7 @@ package sequencer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/batchkit/batchkit/recipe"
 )
@@ -12,12 +13,23 @@ import (
 type claim struct {
 	phase               int // that asks
 	granted, over, kept bool
+	taken               bool // by somebody else: it is given back however its parts are
 }
 
-// granted takes in a grant, and refused a refusal, which may come after its request was withdrawn in the same step.
-func (w *watch) granted(ev *Event) {
-	if c := w.claims[ev.ID]; c != nil && !c.over && ev.Kind == ResourceGranted {
+// granted takes in a grant or a taking, and refused a refusal, which may come after its request was withdrawn in the same step: a deadline
+// was before it.
+func (w *watch) granted(at int64, ev *Event, fx []Effect) {
+	late := func(e Effect) bool { return e.Kind == Answer && e.Result == Refused && e.ID == ev.ID }
+	c := w.claims[ev.ID]
+	switch {
+	case c == nil || c.over:
+	case ev.Kind == ResourceGranted && !slices.ContainsFunc(fx, late):
+		if !c.granted {
+			w.gets(at, c)
+		}
 		c.granted = true
+	case ev.Kind == ResourceRefused && ev.OK && c.granted && !slices.ContainsFunc(fx, late):
+		c.taken = true
 	}
 }
 
@@ -52,12 +64,28 @@ func (w *watch) claim(e *Effect) error {
 		c.kept = true
 		return nil
 	case e.Kind == ReleaseResource && (!c.over || w.booting):
+		if !c.over {
+			if err := w.gives(c); err != nil {
+				return err
+			}
+		}
 		c.over = true
 		return nil
 	case e.Kind == RequestResource && !c.over && w.booting, e.Kind == ActionWaits && !c.over && !c.granted:
 		return nil
 	}
 	return fmt.Errorf("number %d: granted %t, over %t", e.ID, c.granted, c.over)
+}
+
+// robbed tells whether what a bracket asked for last was taken from it.
+func (w *watch) robbed(b int) bool {
+	last, taken := uint32(0), false
+	for id, c := range w.claims {
+		if c.phase == b+1 && id > last {
+			last, taken = id, c.taken
+		}
+	}
+	return taken
 }
 
 // unclaimed checks that at the end everything is given back, or said to be kept.
@@ -77,6 +105,12 @@ func (w *watch) shares() error {
 		if !w.works(b) {
 			continue
 		}
+		if w.robbed(b) { // others may have what it had
+			if e := w.moves(b); e >= 0 {
+				return fmt.Errorf("phase %d is %s, and what bracket %d had was taken from it", e, w.state[e], b)
+			}
+			continue
+		}
 		a := &w.w.Actions[w.w.Elems[b+1].First]
 		for _, r := range w.w.Uses[a.First : a.First+a.Count] {
 			if owners[r]++; owners[r] > w.w.Owners[r] {
@@ -92,6 +126,16 @@ func (w *watch) shares() error {
 		}
 	}
 	return nil
+}
+
+// moves finds a phase in a bracket that neither stands still nor is on its way to that; -1: there is none.
+func (w *watch) moves(b int) int {
+	for e := b + 2; e < w.w.Elems[b].End; e++ {
+		if s := w.state[e]; w.w.Elems[e].Phase && !fallen(s) && s != Idle && s != Complete && s != Holding && s != Held {
+			return e
+		}
+	}
+	return -1
 }
 
 // works tells whether something runs, or is held, in a bracket that has got its equipment. What owners says of those who were stopped

@@ -29,6 +29,8 @@ func (m *Machine) told(at int64, ev *Event, fx []Effect) []Effect {
 		answer.Result, answer.Reason = Refused, "not legal in this state"
 	case ev.Command == Restart && !m.provable(ev.Elem):
 		answer.Result, answer.Reason = Refused, "meter not GOOD"
+	case ev.Command == Restart && m.robs(ev.Elem):
+		answer.Result, answer.Reason = Refused, "its equipment was taken from it; stop or abort it"
 	default:
 		if g := m.shut(at, ev.Elem, ev.Command); g.shut() {
 			answer.Result, answer.Reason, answer.Interlock, answer.Fault, answer.Output = Refused, m.words(g), g.Interlock, g.Fault, g.Output
@@ -141,7 +143,7 @@ func (m *Machine) enter(p int, to State, reason string, fx []Effect) []Effect {
 	if (to == Holding || to == Stopping || to == Aborting) && s.Waiting && s.B == 0 && m.current(p).Kind == recipe.Request {
 		fx = m.callOff(p, fx)
 	}
-	if k := m.askOf(p); k >= 0 && (to == Stopping || to == Aborting) {
+	if k := m.askOf(p); k >= 0 && (to == Stopping || to == Aborting) && (!m.asks[k].Got || m.rests(k)) {
 		fx = m.withdraw(k, reason, fx)
 	}
 	return fx

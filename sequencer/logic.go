@@ -54,9 +54,9 @@ func (m *Machine) names(l, o int) bool {
 }
 
 // prepare makes the logic of the state that a phase has come into ready to run; advance runs it. A phase that was stopped has no logic
-// any more where what it used is another's, and none has where the batch is aborted hard.
+// any more where what it used is another's, none has from which that was taken, and none has where the batch is aborted hard.
 func (m *Machine) prepare(p int, from State) {
-	if l := m.logic(p); l != 0 && !m.r.Hard && !State(m.el[p].State).Quiescent() && (from != Stopped || !m.lostUses(p)) {
+	if l := m.logic(p); l != 0 && !m.r.Hard && !State(m.el[p].State).Quiescent() && (from != Stopped || !m.lostUses(p)) && !m.robbed(p) {
 		m.el[l] = elem{State: uint8(Running), PC: -1}
 	}
 }

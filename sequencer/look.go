@@ -125,6 +125,7 @@ func (m *Machine) look(e int) {
 func (m *Machine) confirmed(o int) {
 	m.lookAt(m.x.sets.of(o))
 	m.parted(o)
+	m.lookParts(o)
 	m.freed()
 }
 

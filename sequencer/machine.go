@@ -28,7 +28,7 @@ const (
 	Power // the supply is back (OK), or an early warning says that it fails
 
 	ResourceGranted // an arbiter gives what request ID asks for
-	ResourceRefused // an arbiter does not, for Reason
+	ResourceRefused // an arbiter does not, for Reason; OK: also where it did, nothing of it is the batch's any more
 	ResourceQueue   // the place of request ID in an arbiter's queue has changed
 	Override        // a person gives Output the Value (OK), or it is given back
 )
@@ -146,7 +146,7 @@ type Effect struct {
 	Output   int
 	Window   int
 	ID       uint32
-	Old      int64 // Write: value commanded before
+	Old      int64 // Write: value commanded before; RequestAction: number under which this occurrence was asked for at first
 	Value    int64
 	Elapsed  int64 // ns
 	Round    int64 // StepChanged: round of the innermost repeat around Elem; Write, ActionEnded: number of the jog; 0: there is none
@@ -237,6 +237,7 @@ type Machine struct {
 	stuck  bool              // a phase has come to where it waits for what cannot come
 	states [stateCount]int32 // how many phases are in each state
 	gates  [][]int32         // by output: the interlocks that gate it
+	parts  [][]int32         // by number of a request in Program.Asks: outputs that are parts of what it asks for
 	caught []bool            // by output: a fault has come in this Step whose value it has already
 	timers *timebase.Queue   // owners: phases' time-outs, phases' action timers, outputs' retries, the transient state's escape, the trip, outputs' faults
 }
@@ -247,13 +248,15 @@ func New(p *Program, v View) *Machine {
 	m := &Machine{p: p, view: v, el: make([]elem, n), out: make([]output, len(p.Outputs)),
 		slot: p.slots(), asks: make([]ask, len(p.Asks)), posted: make([]uint8, len(p.Messages)),
 		x: newIndex(p), active: newSet(n), queue: newSet(n), looks: newSet(n), all: true, loose: true, late: make([]int, 0, n),
-		gates: gates(p), caught: make([]bool, len(p.Outputs)),
+		gates: gates(p), parts: parts(p), caught: make([]bool, len(p.Outputs)),
 		timers: timebase.NewQueue(2*n + 2*len(p.Outputs) + 2)}
 	m.held = make([]int32, m.slot[p.Resources])
 	m.lay()
 	m.census()
 	for o := range m.out {
-		m.out[o].Value = p.Outputs[o].Safe // and not Known, until it was read back or written
+		if m.out[o].Value = p.Outputs[o].Safe; p.Outputs[o].Part != 0 { // any other is not Known, until it was read back or written
+			m.out[o] = m.stranger(o)
+		}
 	}
 	return m
 }
@@ -263,12 +266,6 @@ func (m *Machine) State(e int) State { return m.state(e) }
 
 // Again tells whether the recovery rule restart has aborted the procedure: a new batch is to take its place.
 func (m *Machine) Again() bool { return m.r.Again }
-
-// Commanded returns the value last commanded to an output, and whether the device has confirmed it.
-func (m *Machine) Commanded(output int) (value int64, confirmed bool) {
-	o := &m.out[output]
-	return o.Value, o.Known && !o.Busy
-}
 
 // Wake returns the monotonic time of the next Tick, or timebase.Never.
 func (m *Machine) Wake() int64 {

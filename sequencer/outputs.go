@@ -23,10 +23,17 @@ type output struct {
 	faulted
 }
 
+// Commanded returns the value last commanded to an output, and whether the device has confirmed it; of one that is foreign, its safe value
+// and that it is confirmed.
+func (m *Machine) Commanded(output int) (value int64, confirmed bool) {
+	o := &m.out[output]
+	return o.Value, o.Known && !o.Busy
+}
+
 // write commands a value. Writes to what a device has already confirmed are left out, and so are those that an interlock withholds.
 func (m *Machine) write(at int64, o int, value int64, reason string, fx []Effect) []Effect {
 	s := &m.out[o]
-	if s.Value == value && s.Known && !s.Busy {
+	if s.Value == value && s.Known && !s.Busy || m.foreign(o) {
 		return fx
 	}
 	if value != m.safe(o) && (m.gate(o).shut() || s.Taken) {
@@ -243,7 +250,7 @@ func (m *Machine) near(o int, v int64) bool {
 func (m *Machine) audit(at int64, fx []Effect) []Effect {
 	for o := range m.out {
 		s := &m.out[o]
-		if !s.Known || s.Busy {
+		if !s.Known || s.Busy || m.foreign(o) {
 			continue
 		}
 		switch m.reads(at, o) {
@@ -266,6 +273,9 @@ func (m *Machine) audit(at int64, fx []Effect) []Effect {
 // after the write is still to come.
 func (m *Machine) unsure(at int64, o int, wait bool) bool {
 	s := &m.out[o]
+	if m.foreign(o) {
+		return false
+	}
 	if s.Busy || !s.Known || m.p.Trip != nil && m.p.Trip.Output == o && m.pending() {
 		return true
 	}

@@ -27,6 +27,9 @@ func (m *Machine) MayOverride(output int, value int64) (why string, g Gate) {
 	if m.r.Ended || State(m.r.Shown).Terminal() {
 		return "the batch is over", g
 	}
+	if m.foreign(output) {
+		return NotHeld, g
+	}
 	if value == safe && s.Known { // also in an abort: it is there, or on its way
 		return m.ownedByLogic(output), g
 	}

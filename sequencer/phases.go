@@ -102,7 +102,8 @@ func (m *Machine) run(at int64, p int, fx []Effect) []Effect {
 func (m *Machine) act(at int64, p int, fx []Effect) (_ []Effect, ended bool) {
 	s, e := &m.el[p], &m.p.Elems[p]
 	if !s.Waiting {
-		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, 0
+		first := m.askedFirst(p)
+		s.Waiting, s.ActAt, s.A, s.B, s.C = true, at, 0, 0, first<<1
 		fx = m.begin(at, p, fx)
 		if m.current(p).Kind == recipe.Time {
 			fx = m.judgeTime(p, fx)
@@ -138,7 +139,7 @@ func (m *Machine) endAction(at int64, p int, reason string, fx []Effect) []Effec
 		fx = append(fx, done)
 	}
 	m.timers.Clear(m.actionTimer(p))
-	s.Waiting = false
+	s.Waiting, s.B = false, max(s.B, 0)
 	s.PC++
 	return fx
 }
@@ -187,7 +188,7 @@ func (m *Machine) begin(at int64, p int, fx []Effect) []Effect {
 		s.A = int64(m.r.Asked)
 		base.Kind, base.ID = Ask, m.r.Asked
 		if a.Kind == recipe.Request {
-			base.Kind = RequestAction
+			base.Kind, base.Old = RequestAction, cmp.Or(s.C>>1, s.A)
 		}
 	case recipe.Delay:
 		s.A = at + a.For
@@ -393,8 +394,8 @@ func (m *Machine) reply(at int64, ev *Event, fx []Effect) []Effect {
 			s.B = 1
 			return fx
 		case kind == recipe.Request && ev.Kind == Finished:
-			s.Waiting = false
-			if s.C != 0 { // it was called off
+			off := s.C&calledOff != 0
+			if m.asksAnew(p); off {
 				return fx
 			}
 			return m.failAt(at, p, Hold, "action failed", fx)

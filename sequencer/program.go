@@ -17,6 +17,9 @@
 //
 // Faults of outputs are gates, too: see [SafeStatus]. What drops goes to the value of its class, which is then its safe value.
 //
+// An output that is a part of equipment which an arbiter gives is the batch's own from the grant until it is given back, which it is not
+// before all its parts are known to be safe; until then, and after it, nothing here writes or judges it.
+//
 // A jog opens outputs for a short time. Nothing brings one back that was cut short, be it by a hold, an interlock or a boot: it counts as
 // one, and the total decides whether there is another.
 //
@@ -170,6 +173,7 @@ type Output struct {
 	Within int64         // by how much what reads back may differ from what was commanded
 	Fresh  int64         // ns within which a new read-back comes; 0: not known
 	Faults *iomap.Faults // what becomes of it in faults; nil: it has none
+	Part   int           // number + 1 of the resource that it is a part of and that an arbiter gives; -1: of one that the program never gets; 0: of none
 }
 
 // Trip is the request for a trip of the PLC's safety chain, which a hard abort makes. Once it is made, Value is the safe value of the

@@ -22,8 +22,10 @@ type grower struct {
 	w      *wired
 	n      int
 	faulty bool // outputs have policies for faults
-	rounds int  // repeats around what is being made
-	outs   int  // outputs that may be set: not the one that requests a trip
+
+	sharing bool // much is done with equipment that batches share, and outputs are parts of it
+	rounds  int  // repeats around what is being made
+	outs    int  // outputs that may be set: not the one that requests a trip
 }
 
 func (g *grower) program() *wired {
@@ -51,6 +53,9 @@ func (g *grower) program() *wired {
 		g.faults()
 	}
 	w := g.w.procedure(g.block(0))
+	if g.sharing {
+		g.parts()
+	}
 	if g.IntN(2) == 0 {
 		w.FailureLevel = recipe.Level(g.IntN(4))
 	}
@@ -75,7 +80,7 @@ func (g *grower) block(depth int) *block {
 		b.exit = g.cond()
 	}
 	for r := range 3 {
-		if g.IntN(10) == 0 {
+		if g.IntN(10) == 0 || g.sharing && g.IntN(6) == 0 {
 			b.uses = append(b.uses, fmt.Sprintf("R%d", r))
 		}
 	}

@@ -34,7 +34,7 @@ func (m *Machine) boot(at int64, fault iomap.FaultClass, fx []Effect) []Effect {
 	})
 	m.each(0, func(p int) {
 		if m.requests(p) { // nobody will report its end
-			m.el[p].Waiting = false
+			m.asksAnew(p)
 		}
 	})
 	if lost && graver(recipe.RecoverHold, rule) {
@@ -113,6 +113,9 @@ func (m *Machine) hasMet(p int) bool {
 func (m *Machine) readBack(at int64) (lost bool) {
 	for o := range m.out {
 		s, p := &m.out[o], &m.p.Outputs[o]
+		if m.foreign(o) {
+			continue
+		}
 		if s.Busy {
 			s.Busy = false
 			m.r.Busy--
@@ -137,7 +140,7 @@ func (m *Machine) goOn(at int64, fx []Effect) []Effect {
 		k := m.askOf(p)
 		if e.Recovery == recipe.RecoverRepeat && (k < 0 || m.asks[k].ID == 0) && !s.Anew { // which is about to be
 			m.timers.Clear(m.actionTimer(p))
-			s.PC, s.Waiting = 0, false
+			m.rewind(p)
 			if e.Timeout > 0 {
 				m.timers.Set(p, at+e.Timeout)
 			}

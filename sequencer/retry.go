@@ -2,7 +2,11 @@
 
 package sequencer
 
-import "github.com/batchkit/batchkit/recipe"
+import (
+	"cmp"
+
+	"github.com/batchkit/batchkit/recipe"
+)
 
 const notSafe = "outputs not safe"
 
@@ -25,13 +29,32 @@ func (m *Machine) retry(at int64, p int, fx []Effect) []Effect {
 	return fx
 }
 
+// calledOff is the bit of C of a phase that has called its OEM action off. Above it stands the number under which the action was asked
+// for at first, 0 where it is asked for the first time.
+const calledOff = 1
+
+// asksAnew lets an OEM action be asked for anew that did not end well, as the same occurrence of it. B keeps its first number, as a
+// negative one.
+func (m *Machine) asksAnew(p int) {
+	s := &m.el[p]
+	s.Waiting, s.B = false, -cmp.Or(s.C>>1, s.A)
+}
+
+// askedFirst is the number under which the OEM action that a phase comes to was asked for at first; 0 where that is still to come.
+func (m *Machine) askedFirst(p int) int64 {
+	if m.current(p).Kind != recipe.Request {
+		return 0
+	}
+	return max(-m.el[p].B, 0)
+}
+
 // callOff calls the OEM action off that a phase waits for, unless it was already.
 func (m *Machine) callOff(p int, fx []Effect) []Effect {
 	s := &m.el[p]
-	if s.C != 0 {
+	if s.C&calledOff != 0 {
 		return fx
 	}
-	s.C = 1
+	s.C |= calledOff
 	return append(fx, Effect{Kind: CancelAction, Elem: p, Action: m.p.Elems[p].First + int(s.PC), ID: uint32(s.A)})
 }
 
@@ -66,8 +89,18 @@ func (m *Machine) anew(at int64, p int, fx []Effect) []Effect {
 	s := &m.el[p]
 	m.timers.Set(p, at+m.p.Elems[p].Timeout)
 	m.timers.Clear(m.actionTimer(p))
-	s.PC, s.Waiting, s.Anew = 0, false, false
+	m.rewind(p)
+	s.Anew = false
 	return m.retried(p, fx)
+}
+
+// rewind lets a phase begin at its first action. What it was at, if that was another one, is no more.
+func (m *Machine) rewind(p int) {
+	s := &m.el[p]
+	if s.PC != 0 {
+		s.B = max(s.B, 0)
+	}
+	s.PC, s.Waiting = 0, false
 }
 
 func (m *Machine) retried(p int, fx []Effect) []Effect {

@@ -152,7 +152,9 @@ func (w *watch) owners(m *Machine) error {
 				continue
 			}
 			for e := b; e < w.w.Elems[b].End; e++ {
-				if s := m.State(e); w.w.Elems[e].Phase && s != Idle && s != Complete && !fallen(s) || m.busy(e) != 0 {
+				s := m.State(e)
+				held := w.robbed(b) && (s == Holding || s == Held) // until a person stops or aborts it
+				if w.w.Elems[e].Phase && s != Idle && s != Complete && !fallen(s) && !held || m.busy(e) != 0 {
 					return fmt.Errorf("phase %d is %s, and resource %d of bracket %d is another's", e, s, r, b)
 				}
 			}

@@ -187,7 +187,7 @@ func newWatch(w *wired) watch {
 	h := watch{w: w, state: make([]State, len(w.Elems)), mode: make([]Mode, len(w.Elems)), claims: map[uint32]*claim{},
 		free: make([]bool, len(w.Elems)), out: make([]watched, len(w.Outputs)), safes: make([]safeKnown, len(w.Outputs))}
 	for o := range h.out {
-		h.out[o].value = w.Outputs[o].Safe
+		h.out[o].value, h.out[o].known = w.Outputs[o].Safe, w.Outputs[o].Part != 0
 	}
 	h.setters()
 	return h
@@ -210,13 +210,13 @@ func (w *watch) effects(at int64, ev *Event, fx []Effect) error {
 	if ev.Kind == Boot && !over {
 		w.boot(at, fx)
 	}
-	w.granted(ev)
+	w.granted(at, ev, fx)
 	for i := range fx {
 		e := &fx[i]
 		if over && (e.Kind != Answer || e.Result != Refused) {
 			return fmt.Errorf("effect %d comes after the end", i)
 		}
-		if err := errors.Join(w.effect(at, e), w.blamed(ev, e)); err != nil {
+		if err := errors.Join(w.strange(e), w.effect(at, e), w.blamed(ev, e)); err != nil {
 			return fmt.Errorf("effect %d: %w", i, err)
 		}
 	}

@@ -91,7 +91,7 @@ func (m *Machine) lasting(o int) iomap.FaultSet {
 // assess takes in which faults of an output last and tells a change of its safe state.
 func (m *Machine) assess(at int64, o int, restarts bool, fx []Effect) []Effect {
 	s, faults := &m.out[o], m.p.Outputs[o].Faults
-	if faults == nil {
+	if faults == nil || m.foreign(o) {
 		return fx
 	}
 	now := m.lasting(o)
@@ -283,7 +283,7 @@ func (m *Machine) cameUp(at int64, c iomap.FaultClass, fx []Effect) []Effect {
 		s := &m.out[o]
 		s.Absent, s.Until, s.Left, s.Flaps = false, 0, 0, 0
 		m.timers.Clear(m.faultTimer(o))
-		if m.p.Outputs[o].Faults == nil || c == iomap.NoClass {
+		if m.p.Outputs[o].Faults == nil || c == iomap.NoClass || m.foreign(o) {
 			continue
 		}
 		switch p := m.policy(o, c); {
@@ -313,15 +313,18 @@ func (m *Machine) power(at int64, back bool, fx []Effect) []Effect {
 	if back {
 		return fx
 	}
-	n, all := len(fx), true
+	n, all, own := len(fx), true, false
 	for o := range m.out {
 		fx = m.assess(at, o, false, fx)
 	}
 	for o := range m.out {
+		if m.foreign(o) {
+			continue
+		}
 		f := m.p.Outputs[o].Faults
-		all = all && f != nil && f.Policy[iomap.PowerLoss].Recover == iomap.RecoverAuto
+		own, all = true, all && f != nil && f.Policy[iomap.PowerLoss].Recover == iomap.RecoverAuto
 	}
-	if !all || len(m.out) == 0 {
+	if !all || !own {
 		fx = m.fail(at, Hold, faultNames[iomap.PowerLoss], fx)
 	}
 	for ; n < len(fx); n++ {

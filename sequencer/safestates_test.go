@@ -60,7 +60,7 @@ func (w *watch) faulty(o int) bool {
 // faults checks that what lasts is told, and that what drops has its value.
 func (w *watch) faults(m *Machine) error {
 	for o := range w.safes {
-		if w.w.Outputs[o].Faults == nil || m.Ended() {
+		if w.w.Outputs[o].Faults == nil || m.Ended() || w.foreign(o) {
 			continue
 		}
 		s := &w.safes[o]

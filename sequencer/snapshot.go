@@ -61,6 +61,9 @@ func (m *Machine) sound() bool {
 		if s.Busy {
 			busy++
 		}
+		if m.foreign(o) && *s != m.stranger(o) {
+			return false
+		}
 	}
 	for e := range m.el {
 		s, count := &m.el[e], m.p.Elems[e].Count

@@ -26,8 +26,12 @@ func (m *Machine) holder(slot, but int) int {
 	return -1
 }
 
-// stays tells whether something below a bracket runs, or an output that it answers for is not known to be safe.
+// stays tells whether something below a bracket runs, or an output that it answers for, or that is a part of what it has got, is not known
+// to be safe.
 func (m *Machine) stays(h int) bool {
+	if k := m.askAt(h); k >= 0 && m.asks[k].Got && !m.rests(k) {
+		return true
+	}
 	end := m.p.Elems[h].End
 	if p := m.active.next(h); p >= 0 && p < end {
 		return true
@@ -128,7 +132,10 @@ func (m *Machine) acquire(p int, a *Action) bool {
 		return true
 	}
 	if a.Ask != 0 && m.asks[a.Ask-1].ID != 0 {
-		return m.asks[a.Ask-1].Got
+		if m.asks[a.Ask-1].Got && m.rests(a.Ask-1) { // now: a fault may have come since it was granted
+			s.B = 1
+		}
+		return s.B != 0
 	}
 	if !m.free(p, a) {
 		return false

@@ -144,6 +144,10 @@ func (m *Machine) Outputs(e int, fn func(o Missing)) {
 		for k := a.First; a.Kind == recipe.Set && k < a.First+a.Count; k++ {
 			tell(m.p.Sets[k].Output, m.p.Sets[k].Value)
 		}
+		for n := 0; a.Kind == recipe.Acquire && a.Ask != 0 && m.asks[a.Ask-1].Got && n < len(m.parts[a.Ask-1]); n++ {
+			o := int(m.parts[a.Ask-1][n])
+			tell(o, m.safe(o))
+		}
 		for k := a.First; a.Kind == recipe.Jog && k < a.First+a.Count; k++ {
 			switch set := &m.p.Sets[k]; m.el[e].C {
 			case jogSets:

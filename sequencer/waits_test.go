@@ -85,7 +85,7 @@ func (w *watch) waitsFor(at int64, m *Machine, s *Wait) error {
 		for _, r := range m.p.Uses[a.First : a.First+a.Count] {
 			mine = mine || m.has(0, r)
 		}
-		if s.Who.Elems[0] == 0 && s.Ahead == 0 && s.Asked == 0 && !mine {
+		if s.Who.Elems[0] == 0 && s.Ahead == 0 && s.Asked == 0 && !mine && missing == 0 {
 			return fmt.Errorf("nobody holds what it waits for")
 		}
 	case recipe.Sync:

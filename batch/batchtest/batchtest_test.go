@@ -107,7 +107,7 @@ func TestWhatIsWantedAndIsNotSoIsSaid(t *testing.T) {
 		"there is a record step_state step_id=STIR phase_state=Held, and none is wanted": func(r *Trial) {
 			r.WantNoRecord("step_state", "step_id=STIR", "phase_state=Held")
 		},
-		`there is no kind of record "time_out"; there are action_declared`:                    func(r *Trial) { r.WantRecord("time_out") },
+		`there is no kind of record "time_out"; there are access_refused, action_declared`:    func(r *Trial) { r.WantRecord("time_out") },
 		`record timeout: "window=A": want key=value`:                                          func(r *Trial) { r.WantRecord("timeout", "window=A") },
 		"the trial has run already":                                                           func(r *Trial) { r.At(0).Crash(0) },
 		"Run may be called once":                                                              func(r *Trial) { r.Run(1) },

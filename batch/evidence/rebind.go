@@ -96,7 +96,7 @@ func (v *verifier) rebind(read func(fn func(n uint64, body []byte) error) (journ
 	}
 	return plan.Bind(c.Text(record.BatchID), c.Text(record.BatchSize), rel, &batch.BindOptions{Operator: c.Text(record.OperatorID),
 		JournalID: c.Text(record.JournalID), Seed: c.Count(record.Seed), RestartOf: c.Text(record.RestartOf), BlockAge: c.Int(record.BlockAgeMS) * 1_000_000,
-		InFlight: inFlight, DryRun: v.recs.dry()})
+		InFlight: inFlight, DryRun: v.recs.dry(), EquipmentModel: c.Count(record.EquipmentModelVersion)})
 }
 
 // release answers with the approvals that the records name.

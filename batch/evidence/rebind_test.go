@@ -16,15 +16,15 @@ func TestABatchThatWasCutShortIsBoundAgainToAllThatItWasBoundTo(t *testing.T) {
 	for name, rel := range map[string]batch.Release{"approved": approved{}, "unapproved": batch.Unapproved} {
 		t.Run(name, func(t *testing.T) {
 			dir, b := t.TempDir(), tinyBatch(t, "B-0001", rel)
-			b.RestartOf = "B-0000"
+			b.RestartOf, b.Model = "B-0000", 17
 			r := begin(t, dir, b)
 			r.rounds(0, 5)
 			r.end()
 			before := everything(t, dir)
 			got, err := Rebind(dir)
 			require.NoError(t, err)
-			require.Equal(t, []any{b.ID, b.JournalID, b.Operator, b.Size, b.Seed, b.RestartOf, b.Approvals},
-				[]any{got.ID, got.JournalID, got.Operator, got.Size, got.Seed, got.RestartOf, got.Approvals})
+			require.Equal(t, []any{b.ID, b.JournalID, b.Operator, b.Size, b.Seed, b.RestartOf, b.Model, b.Approvals},
+				[]any{got.ID, got.JournalID, got.Operator, got.Size, got.Seed, got.RestartOf, got.Model, got.Approvals})
 			require.Equal(t, len(b.Plan.Files), len(got.Plan.Files))
 			for i, f := range b.Plan.Files {
 				require.Equal(t, f.Digest, got.Plan.Files[i].Digest)

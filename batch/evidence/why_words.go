@@ -57,7 +57,7 @@ func (t *telling) input(rec *record.Record) string {
 		return "the controller came up again and read back what is there" + also(rec, ": ", record.RecoveryPath) +
 			also(rec, "; seconds of which inputs may be missing: ", record.LossIntervalS)
 	case record.KindCommand:
-		return by + ordered(rec) + ", reason: " + rec.Text(record.ChangeReason)
+		return by + ordered(rec) + ", reason: " + rec.Text(record.ChangeReason) + also(rec, "; said to be ", record.ClaimedActor) + also(rec, "; refused as it came: ", record.Refusal)
 	case record.KindPromptAnswer:
 		return by + " answered prompt " + rec.Text(record.PromptID) + ": " + rec.Text(record.Value)
 	case record.KindWriteDone:

@@ -30,7 +30,9 @@ type Arbiter interface {
 	// Request asks for a whole set, which is given all or not at all; one that waits for more than is free keeps no other from the
 	// rest, or batches that hold something already would wait in a circle. Say may be called at any time, from any goroutine, also before
 	// Request has returned, and as often as something changes; it does not block. Of places in the queue one a second is taken, the newest,
-	// and only where it differs from the one before; of grants and refusals that follow one of their kind, too. A grant never expires: it
+	// and only where it differs from the one before; of grants and refusals that follow one of their kind, too. A grant may be said again
+	// with a greater token, whenever that is: it is recorded, and nothing else comes of it. What is a part of the equipment is written from
+	// the first grant on, so a port that checks tokens is to have that one before it is said. A grant never expires: it
 	// ends with Release, and that of a batch whose process has died ends when it is continued, or when a person says so.
 	Request(c Claim, say func(Ruling))
 	// Release ends a claim: what was granted is given back, what was not is no longer wanted, and so is all that its step asked for
@@ -54,7 +56,7 @@ type RulingKind uint8
 const (
 	Granted RulingKind = iota + 1 // the batch has the whole set
 	Queued                        // it waits
-	Refused                       // the batch holds, and a restart asks anew; what was granted before it keeps
+	Refused                       // the batch holds, and a restart asks anew; what was granted before it keeps, unless Ended
 )
 
 // Ruling is what an arbiter says of a claim. What does not belong to its kind is not looked at.
@@ -65,6 +67,7 @@ type Ruling struct {
 	Owner  string // Queued: who has it, at most 200 bytes; "": not told
 	Since  int64  // Queued: since when the owner has it, UTC in ns since 1970; 0: not told
 	Reason string // Refused: why, at most 200 bytes. The batch holds with it
+	Ended  bool   // Refused: the claim has ended: what was granted before it was taken from the batch, which drives nothing of it from then on
 }
 
 // noRuling is why a batch holds of which an arbiter has decided nothing.
@@ -84,7 +87,7 @@ func (v *Ruling) event(id uint32) batch.Event {
 	case v.Kind != Refused:
 		return batch.Event{Kind: batch.ResourceRefused, ID: id, Detail: noRuling}
 	}
-	ev := batch.Event{Kind: batch.ResourceRefused, ID: id, Detail: batch.Clean(v.Reason)}
+	ev := batch.Event{Kind: batch.ResourceRefused, ID: id, OK: v.Ended, Detail: batch.Clean(v.Reason)}
 	if ev.Detail == "" {
 		ev.Detail = "refused, and the arbiter does not say why"
 	}

@@ -317,7 +317,7 @@ func TestEveryWriteSaysWhetherItIsSafe(t *testing.T) {
 		some[w.Safe]++
 	}
 	require.Len(t, some, 2)
-	for _, w := range safeWrites(demoBatch(t, 7).Plan.Map, false) {
+	for _, w := range safeWrites(demoBatch(t, 7).Plan.Map, false, nil) {
 		require.True(t, w.Safe, "what makes safe without a batch")
 	}
 }

@@ -16,7 +16,9 @@ import (
 // report waits among the samples, so that one which reports without end keeps neither commands nor answers waiting.
 const (
 	maxSamples   = 4096
-	maxStrangers = 16 // channels that the map does not name and that are remembered
+	leanRoom     = 4       // for samples, answers, commands and effects each, with which a lean run begins
+	leanBody     = 8 << 10 // bytes of a record for which a lean loop has room; a longer one is made in room of its own
+	maxStrangers = 16      // channels that the map does not name and that are remembered
 )
 
 // inbox takes in from any goroutine and never blocks. The loop takes out: commands that make safe, answers of devices, other commands,
@@ -58,13 +60,18 @@ type arrived struct {
 
 func newInbox(tags []iomap.Tag) *inbox {
 	in := &inbox{tags: tags, ids: make(map[string]tag.ID, len(tags)), place: make([]int, len(tags)), read: make([]bool, len(tags)),
-		unmapped: map[string]bool{}, ready: make(chan struct{}, 1), samples: make([]arrived, 0, maxSamples),
+		unmapped: map[string]bool{}, ready: make(chan struct{}, 1), samples: make([]arrived, 0, 64), // they grow to maxSamples where they have to
 		answers: make([]batch.Event, 0, 64), commands: make([]given, 0, 2*maxCommands)}
 	for i := range tags {
 		in.place[i] = -1
 		in.ids[tags[i].Channel] = tag.ID(i)
 	}
 	return in
+}
+
+// lean has the lists of an inbox in which nothing is yet begin small.
+func (in *inbox) lean() {
+	in.samples, in.answers, in.commands = make([]arrived, 0, leanRoom), make([]batch.Event, 0, leanRoom), make([]given, 0, leanRoom)
 }
 
 func (in *inbox) wake() {

@@ -73,8 +73,12 @@ type loop struct {
 }
 
 func newLoop(r *Runner, w *journal.Writer) *loop {
+	effects, body := 64, record.MaxBody
+	if r.opt.Lean {
+		effects, body = leanRoom, leanBody
+	}
 	l := &loop{r: r, m: r.b.Start(), w: w, block: batch.NewBlock(len(r.b.Plan.Map.Tags)), next: 1,
-		fx: make([]batch.Effect, 0, 64), buf: make([]byte, 0, record.MaxBody), waited: -1, ring: &ring{}}
+		fx: make([]batch.Effect, 0, effects), buf: make([]byte, 0, body), waited: -1, ring: &ring{}}
 	l.medium.last = r.rig.Medium
 	l.heads = newHeads(r)
 	if r.past != nil {
@@ -434,14 +438,17 @@ func (l *loop) pass(durable uint64) {
 // crowded tells whether samples must wait: the gate is full, or the journal's buffer nearly is.
 func (l *loop) crowded() bool { return l.gate.full() || l.w.Room() < reserve }
 
-// safeWrites are the writes of every output's safe value, for an end without evidence. A request for a trip that was made is made again,
-// before all else, and one that may have been made is not taken back.
-func safeWrites(m *iomap.Map, tripped bool) (list []tag.Write) {
+// safeWrites are the writes of every output's safe value, for an end without evidence, but for those that are foreign; nil: parts of what
+// batches share are. A request for a trip that was made is made again, before all else, and one that may have been made is not taken back.
+func safeWrites(m *iomap.Map, tripped bool, foreign func(tag.ID) bool) (list []tag.Write) {
 	if tripped {
 		list = append(list, tripWrite(m))
 	}
 	for i := range m.Tags {
 		t := &m.Tags[i]
+		if t.Resource > 0 && (foreign == nil || foreign(tag.ID(i))) {
+			continue
+		}
 		if bits, ok := t.Wire(t.Safe); ok && t.Output && (m.Trip == nil || m.Trip.Tag != tag.ID(i)) {
 			list = append(list, tag.Write{Channel: t.Channel, Form: t.Form, Bits: bits, Safe: true})
 		}

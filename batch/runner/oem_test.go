@@ -83,7 +83,7 @@ func TestProgressAndResultOfAnOEMActionAreRecords(t *testing.T) {
 			return []string{"residue=0.3 kg"}, nil
 		})
 		s.milledEnd(sequencer.Complete)
-		require.Equal(t, []Request{{ID: 1, Step: "GRIND", Type: "mill", Version: 3, Params: []string{"fineness=0.5 mm", "program=gentle"}}}, asked)
+		require.Equal(t, []Request{{ID: 1, First: 1, Step: "GRIND", Type: "mill", Version: 3, Params: []string{"fineness=0.5 mm", "program=gentle"}}}, asked)
 		reports := s.of(record.KindActionProgress, record.KindActionResult)
 		require.Len(t, reports, 3)
 		require.Equal(t, []string{"done=20"}, reports[0].Texts(record.Values))
@@ -134,8 +134,9 @@ func TestAnOEMActionThatFailsHoldsAndRestartAsksAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(s *site) {
-				var ids []uint32
+				var ids, firsts []uint32
 				s.milled(func(_ context.Context, r Request, _ func([]string, string)) ([]string, error) {
+					firsts = append(firsts, r.First)
 					if ids = append(ids, r.ID); len(ids) == 1 {
 						return nil, fail()
 					}
@@ -144,6 +145,7 @@ func TestAnOEMActionThatFailsHoldsAndRestartAsksAgain(t *testing.T) {
 				s.tell(5*second, sequencer.Restart)
 				s.milledEnd(sequencer.Complete)
 				require.Equal(t, []uint32{1, 2}, ids)
+				require.Equal(t, []uint32{1, 1}, firsts, "it is the same occurrence")
 				require.Equal(t, []string{"Running", "Holding", "Held", "Restarting", "Running", "Complete"}, s.states())
 				results := s.of(record.KindActionResult)
 				require.Equal(t, "failed", results[0].Text(record.Result))

@@ -299,7 +299,7 @@ func (c *crew) out(ctx context.Context, e *batch.Effect) {
 	}
 	ctx, end := context.WithCancel(ctx)
 	c.ends[e.ID] = end
-	req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: append([]string(nil), e.Params...)}
+	req := Request{ID: e.ID, First: e.First, Step: e.Step, Type: e.Text, Version: e.Version, Params: append([]string(nil), e.Params...)}
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
@@ -355,7 +355,7 @@ func (c *crew) write(ctx context.Context, w tag.Write, limit int64) (err error) 
 // closed first, so that nothing else is written after it.
 func (c *crew) safeAll(ctx context.Context) bool {
 	c.queue.close()
-	err := c.rest(ctx, c.r.b.Plan.Map, c.r.loop.m.Tripped())
+	err := c.rest(ctx, c.r.b.Plan.Map, c.r.loop.m.Tripped(), c.r.loop.m.Foreign)
 	if err != nil {
 		c.r.loop.failed = fmt.Errorf("%w; %w", c.r.loop.failed, err)
 	}
@@ -365,10 +365,10 @@ func (c *crew) safeAll(ctx context.Context) bool {
 // leastWrite is the time in ns that every output is given to take its safe value, however many hang before it.
 const leastWrite = 20_000_000
 
-// rest writes the safe value of every output. What is not confirmed is written again, for as long as a hold would try; then, if the map
-// says how, a trip is requested: nobody is left who could do more.
-func (c *crew) rest(ctx context.Context, m *iomap.Map, tripped bool) error {
-	open := safeWrites(m, tripped)
+// rest writes the safe value of every output that is not foreign. What is not confirmed is written again, for as long as a hold would try;
+// then, if the map says how, a trip is requested: nobody is left who could do more.
+func (c *crew) rest(ctx context.Context, m *iomap.Map, tripped bool, foreign func(tag.ID) bool) error {
+	open := safeWrites(m, tripped, foreign)
 	var failed error
 	// In the first rounds an output that hangs keeps the others waiting for a short time only.
 	limit := min(int64(slowWrite), sequencer.Transient/int64(2*len(open)+1))
@@ -399,7 +399,8 @@ func (c *crew) rest(ctx context.Context, m *iomap.Map, tripped bool) error {
 // MakeSafe drives every output of a map to its safe value, without evidence: for a controller that finds a batch cut short and cannot
 // continue it. It blocks until the devices have confirmed, for 10 s on the rig's clock at most; the error names what they did not. Where
 // they did not, and the map has a trip_request, a trip is requested; one that stands is never taken back.
-// Of the rig only Port and Clock matter.
+// Of the rig only Port and Clock matter. An output that is a part of equipment which batches share (iomap.Tag.Resource) is not touched: who
+// has that now, and with whose token it may be written, is known to who gives it and to who owns the port, and no longer here.
 func MakeSafe(ctx context.Context, m *iomap.Map, rig Rig) error {
 	c := &crew{port: rig.Port, clock: rig.Clock}
 	if c.clock == nil {
@@ -416,5 +417,5 @@ func MakeSafe(ctx context.Context, m *iomap.Map, rig Rig) error {
 			_ = c.clock.Wait(watched, c.clock.Now()+retryWatch)
 		}
 	}()
-	return c.rest(ctx, m, false)
+	return c.rest(ctx, m, false, nil)
 }

@@ -117,7 +117,12 @@ type Action func(ctx context.Context, r Request, progress func(values []string, 
 
 // Request is an OEM action that a recipe asks for.
 type Request struct {
-	ID      uint32 // number within the batch
+	ID uint32 // number within the batch
+	// First is the number under which the action was asked for at first: where it failed, was called off, or was under way when the
+	// controller went down, and is asked for anew, that differs from ID. So the batch and First name one occurrence of the action for ever,
+	// and what is to be done once for all is done once under that name. What ended well and comes again, in another round or because
+	// its phase begins anew, is another occurrence.
+	First   uint32
 	Step    string
 	Type    string
 	Version int
@@ -158,6 +163,13 @@ type Command struct {
 	Operator string
 	Role     string // "" is "operator"
 	Reason   string // required for everything but start; of a Comment what is said, at most batch.MaxDetail bytes. Another is cut there
+
+	// Refused is why whoever took the command in refuses it, such as that its sender may not say who he is, and Claimed whom he said to
+	// be. Where Refused is not "", the batch does nothing but record the command, with both, and that it is refused; Operator is who has
+	// sent it as far as that is known, Reason may be "", and words that a record does not take are cut. Of these maxRefused wait at a time,
+	// and more are refused with ErrBusy, so that they keep no other command out.
+	Refused string
+	Claimed string
 }
 
 // Scheduled is something to be done at a time of the run.
@@ -172,10 +184,12 @@ type Options struct {
 	Virtual  *Virtual                      // run in virtual time; the port must be a Simulation
 	Manual   bool                          // do not start the batch at once; a start command must come
 	Record   func(k record.Kind, b []byte) // every record as it is numbered; b is valid during the call
+	Durable  func(head journal.Chain)      // records up to head are durable; on the goroutine that commits, in a virtual run not at all
 	Ask      func(r *Runner, p Prompt)     // an operator is asked; nil: nobody answers but by Answer
 	Look     func(r *Runner, s *Snapshot)  // values and totals, every LookEvery at most; s is valid during the call
 	Schedule []Scheduled                   // in ascending order of time
 	Room     int64                         // bytes that must be free on the disk where a new batch begins; 0: batch.Budget
+	Lean     bool                          // buffers begin small and grow as they are needed: for one process among many, whose memory is not locked
 	Storage  journal.Storage               // where the journal lies; nil: the operating system. Others leave no package
 
 	WatchdogTime time.Duration // time-out of Rig.Watchdog, LeastWatchdogTime at least; the part may have a shorter one, of no less than that. 0: WatchdogTime
@@ -244,6 +258,9 @@ func New(b *batch.Batch, rig Rig, opt *Options) (*Runner, error) {
 	if opt != nil {
 		r.opt = *opt
 	}
+	if r.opt.Lean {
+		r.in.lean()
+	}
 	rig, err := dry(b, rig)
 	if err != nil {
 		return nil, err
@@ -290,47 +307,6 @@ func Run(ctx context.Context, b *batch.Batch, rig Rig, opt *Options) (Result, er
 		return Result{}, err
 	}
 	return r.Run(ctx)
-}
-
-// Tell gives a command. It does not block. What becomes of it is a record, unless the run ends before it is taken; the error says
-// only why it was not accepted at all. All its words but the reason are to be UTF-8 of batch.MaxDetail bytes at most: cut, they would name
-// something else. A hard abort, and behind it abort, stop and hold, come before all that waits: they are taken at once, and where
-// something was given before them that begins something, once more behind that, with a record each time.
-func (r *Runner) Tell(c Command) error {
-	if c.Role == "" {
-		c.Role = "operator"
-	}
-	if c.Reason == "" && c.Command == sequencer.Start {
-		c.Reason = "start"
-	}
-	if known, ok := sequencer.ParseCommand(c.Command.String()); !ok || known != c.Command {
-		return fmt.Errorf("runner: no such command: %d", c.Command)
-	}
-	if c.Operator == "" || c.Reason == "" {
-		return fmt.Errorf("runner: command %s: operator and reason are required", c.Command)
-	}
-	if c.Command == sequencer.Comment && len(c.Reason) > batch.MaxDetail {
-		return fmt.Errorf("runner: a comment of %d bytes; a record takes %d, so make several", len(c.Reason), batch.MaxDetail)
-	}
-	if err := whole("command "+c.Command.String(), words{c.Step, c.Target, c.Name, c.Value, c.Operator, c.Role}); err != nil {
-		return err
-	}
-	return r.in.tell(batch.Event{Kind: batch.Told, Command: c.Command, Step: c.Step, Target: c.Target, Name: c.Name, Value: c.Value,
-		Operator: c.Operator, Role: c.Role, Reason: batch.Clean(c.Reason)})
-}
-
-// words are those of a command that name something.
-type words [6]string
-
-// whole refuses what a record would not take as it is.
-func whole(what string, said words) error {
-	for i, text := range said {
-		if batch.Clean(text) != text {
-			return fmt.Errorf("runner: %s: %s of %d bytes; a record takes %d, of UTF-8", what,
-				[...]string{"step", "target", "name", "value", "operator", "role"}[i], len(text), batch.MaxDetail)
-		}
-	}
-	return nil
 }
 
 // Answer answers a prompt, in at most batch.MaxDetail bytes. It does not block. Whether the answer fits what the prompt wants is decided by
@@ -412,9 +388,14 @@ const pending = 4 << 20
 // open opens the journal of a batch that was cut short, or makes the directory and the journal of a new one.
 func (r *Runner) open() (*journal.Writer, error) {
 	dir := filepath.Join(r.rig.Dir, "journal")
-	jopt := &journal.Options{Storage: r.opt.Storage, Pending: pending, Segment: r.b.Segment()}
+	jopt := &journal.Options{Storage: r.opt.Storage, Pending: pending, Lean: r.opt.Lean, Segment: r.b.Segment()}
+	var w *journal.Writer
 	if r.opt.Virtual == nil {
-		jopt.OnDurable = r.in.durable
+		jopt.OnDurable = func(seq uint64) {
+			if r.in.durable(seq); r.opt.Durable != nil && w != nil { // nil while what a ring had is taken over
+				r.opt.Durable(w.Head())
+			}
+		}
 	}
 	w, rec, err := r.anchored(dir, jopt)
 	switch {

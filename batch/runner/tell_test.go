@@ -5,6 +5,7 @@ package runner
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,47 @@ func TestACommandThatMakesSafeFindsRoomInAFullInbox(t *testing.T) {
 	require.NoError(t, in.tell(ev), "there is room again")
 	in.close()
 	require.ErrorIs(t, in.tell(ev), ErrEnded)
+}
+
+func TestCommandsThatWereRefusedBeforeTheyCameKeepNoOtherOut(t *testing.T) {
+	in := newInbox(nil)
+	for _, c := range []sequencer.Command{sequencer.Abort, sequencer.Comment} {
+		for n := range maxRefused {
+			err := in.tell(batch.Event{Kind: batch.Told, Command: c, Refusal: "no"})
+			require.Equal(t, c == sequencer.Abort, err == nil, "%d", n)
+		}
+	}
+	for range maxCommands {
+		require.NoError(t, in.tell(batch.Event{Kind: batch.Told, Command: sequencer.Restart}))
+	}
+	for range maxSafety {
+		require.NoError(t, in.tell(batch.Event{Kind: batch.Told, Command: sequencer.Abort}))
+	}
+	ev, _, _, _ := in.take(true, zero)
+	require.Equal(t, batch.Event{Kind: batch.Told, Command: sequencer.Abort}, ev, "and a forged abort is not one that makes safe")
+}
+
+func TestWhatSomebodyForgedIsOnRecordUnderWhoHeIsAndChangesNothing(t *testing.T) {
+	withTrip(t, func(s *site) {
+		long := strings.Repeat("x\xff", 1000)
+		s.at(4*second, func(r *Runner) {
+			require.ErrorContains(t, r.Tell(Command{Command: sequencer.HardAbort, Refused: "no"}), "operator is required")
+			require.NoError(t, r.Tell(Command{Command: sequencer.HardAbort, Step: long, Operator: "local:1000", Refused: long, Claimed: long}))
+			require.NoError(t, r.Tell(Command{Command: sequencer.OverrideSet, Name: long, Value: long, Operator: "local:1000", Reason: long, Refused: "local:1000 is no edge"}))
+		})
+		s.tell(8*second, sequencer.Abort)
+		res, err := s.run()
+		require.NoError(t, err)
+		require.Equal(t, sequencer.Aborted, res.State)
+		s.whole(res)
+		list, said := s.of(record.KindCommand), s.of(record.KindCommandResult)
+		require.Equal(t, "hard_abort", list[1].Text(record.Command))
+		require.Equal(t, "local:1000", list[1].Text(record.OperatorID))
+		require.Equal(t, batch.Clean(long), list[1].Text(record.ClaimedActor))
+		require.Equal(t, "refused", said[1].Text(record.Result))
+		require.Equal(t, "refused local:1000 is no edge", said[2].Text(record.Result)+" "+said[2].Text(record.Detail))
+		require.Equal(t, "Running", said[2].Text(record.BatchState))
+	})
 }
 
 func TestAHoldIsTakenAgainBehindAnAnswerThatLetsAStepBegin(t *testing.T) {

@@ -28,6 +28,12 @@ type Virtual struct {
 	Commit  func(now int64) int64       // when a commit that begins at now is durable; nil: 5 ms later
 	Sync    bool                        // write to the disk at every commit, and not when the journal's buffer is full
 	Durable func(now int64, seq uint64) // called as records become durable
+
+	// Wait has the run share its time with others. It is called, on Run's goroutine, wherever time moves: until is when the run
+	// has something to do next, timebase.Never where only others can bring it on, and what Wait returns is when it goes on, no
+	// later than that: sooner where somebody has told it something. Rests says that it waits for a person (ErrNobody), which
+	// then is no end of the run. It may block for as long as others have their turn. Nil: nobody shares it.
+	Wait func(until int64, rests bool) (now int64)
 }
 
 const (
@@ -105,15 +111,15 @@ func (r *Runner) runVirtual(ctx context.Context) error {
 		}
 	}
 	if v.l.failed != nil {
-		v.rest(v.r.b.Plan.Map, v.l.m.Tripped())
+		v.rest(v.r.b.Plan.Map, v.l.m.Tripped(), v.l.m.Foreign)
 	}
 	return v.l.failed
 }
 
 // rest writes the safe value of every output, as rest of the crew does.
-func (v *virtual) rest(m *iomap.Map, tripped bool) {
+func (v *virtual) rest(m *iomap.Map, tripped bool, foreign func(tag.ID) bool) {
 	failed := false
-	for _, w := range safeWrites(m, tripped) {
+	for _, w := range safeWrites(m, tripped, foreign) {
 		_, err := v.port.Apply(v.now, w)
 		failed = failed || err != nil
 	}
@@ -176,7 +182,8 @@ func (v *virtual) next(aged int64) error {
 			}
 		}
 	}
-	if v.resting() {
+	rests := v.resting()
+	if rests && v.opt.Wait == nil {
 		return v.nobody()
 	}
 	next := min(v.port.Next(), v.l.wake(), aged, v.l.observe, v.commit, v.r.in.rules(false))
@@ -185,6 +192,9 @@ func (v *virtual) next(aged int64) error {
 	}
 	if len(v.schedule) > 0 {
 		next = min(next, v.schedule[0].At+v.begun)
+	}
+	if v.opt.Wait != nil {
+		next = min(next, v.opt.Wait(max(v.now, next), rests))
 	}
 	v.now = max(v.now, next)
 	return nil
@@ -213,7 +223,7 @@ func (v *virtual) out(ctx context.Context, e *batch.Effect) {
 		return // in virtual time an action has ended as soon as it has begun
 	}
 	if e.Kind != batch.Write {
-		req := Request{ID: e.ID, Step: e.Step, Type: e.Text, Version: e.Version, Params: e.Params}
+		req := Request{ID: e.ID, First: e.First, Step: e.Step, Type: e.Text, Version: e.Version, Params: e.Params}
 		v.r.in.report(v.r.act(ctx, req, v.r.in.report))
 		return
 	}

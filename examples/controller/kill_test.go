@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
+	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -266,10 +268,55 @@ func waitForRecord(t *testing.T, dir, kind string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(forLong); ; <-tick.C {
-		data, _ := os.ReadFile(filepath.Join(dir, "journal", "segments", "00000001.seg"))
-		if bytes.Contains(data, []byte(`"event_type":"`+kind+`"`)) {
+		there := false // what is not committed yet may be set aside after a kill
+		_, _ = journal.Scan(filepath.Join(dir, "journal"), func(_ uint64, body []byte, _ journal.Chain) error {
+			there = there || bytes.Contains(body, []byte(`"event_type":"`+kind+`"`))
+			return nil
+		}, nil) // it may not be there yet
+		if there {
 			return
 		}
 		require.True(t, time.Now().Before(deadline), "no record %s came", kind)
 	}
+}
+
+func TestAPlantThatDiedWithItsControllerIsBackASecondAgoAndTheTotalSaysSo(t *testing.T) {
+	if aside(t) {
+		return
+	}
+	dir := place(t)
+	out, before := cutShort(t, dir)
+	o := controller("-out", out, "-speed", "10", "-faults", restartsUntil(t, dir, never))
+	require.Equal(t, exitOK, o.code, o)
+	_, all := whole(t, filepath.Join(out, "B-0001"), before+o.String())
+	guarded(t, all)
+	require.Equal(t, []string{"NOT_GOOD"}, texts(all, record.KindWindowStop, record.Result))
+	require.NotEqual(t, "PASS", of(all, record.KindReconcile)[0].Text(record.ReconcileStatus))
+	want := "missing samples"
+	if wentBack(t, filepath.Join(out, "B-0001", "samples", "A.tsv")) { // what the controller had read last was younger than what the plant had kept
+		want = "rollover"
+	}
+	require.Equal(t, want, of(all, record.KindReconcile)[0].Text(record.Hint))
+}
+
+// wentBack tells whether a count of a window's samples is less than the one before it.
+func wentBack(t *testing.T, name string) bool {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	last := uint64(0)
+	for line := range strings.Lines(string(data)) {
+		f := strings.Split(line, "\t")
+		require.Len(t, f, 3)
+		if f[1] == "" {
+			continue // a cut, or no value
+		}
+		n, err := strconv.ParseUint(f[1], 10, 64)
+		require.NoError(t, err)
+		if n < last {
+			return true
+		}
+		last = n
+	}
+	return false
 }

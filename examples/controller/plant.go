@@ -113,7 +113,7 @@ func runPlant(ctx context.Context, f *plantFlags) (err error) {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}
 	defer home.Close()
-	lock, err := lockFile(filepath.Join(f.dir, fileLock))
+	lock, err := holdFile(filepath.Join(f.dir, fileLock))
 	if err != nil {
 		return fmt.Errorf("controller: plant in %s: %w", f.dir, err)
 	}

@@ -86,8 +86,24 @@ func usePlant(dir string) (io.Closer, error) {
 	return user, nil
 }
 
-// reachPlant finds or starts the plant of f and returns where it listens.
+// reachPlant finds or starts the plant of f and returns where it listens. A controller that was killed may have started one that takes
+// its lock only now, before the one that is started here: then that one is looked at.
 func reachPlant(ctx context.Context, f *plantFlags) (address, error) {
+	at, err := tryPlant(ctx, f)
+	for range 2 {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if _, living := findPlant(f.dir); !living {
+			break
+		}
+		at, err = tryPlant(ctx, f)
+	}
+	return at, err
+}
+
+// tryPlant is one try of reachPlant.
+func tryPlant(ctx context.Context, f *plantFlags) (address, error) {
 	at, living, err := awaitPlant(ctx, f.dir)
 	if err != nil {
 		return at, err
@@ -105,6 +121,17 @@ func reachPlant(ctx context.Context, f *plantFlags) (address, error) {
 		}
 	}
 	return startPlant(ctx, f)
+}
+
+// holdFile is lockFile, but gives those a moment who lock the file only to see whether it is locked.
+func holdFile(name string) (*os.File, error) {
+	for tries := 20; ; tries-- {
+		lock, err := lockFile(name)
+		if !errors.Is(err, errLocked) || tries == 0 {
+			return lock, err
+		}
+		time.Sleep(lookEvery)
+	}
 }
 
 // findPlant tells whether the plant in a directory lives, and where it listens; that is empty while it starts or ends.
@@ -163,7 +190,13 @@ func startPlant(ctx context.Context, f *plantFlags) (at address, err error) {
 		return at, wrong(err)
 	}
 	defer home.Close()
-	if err := replaceFile(home, fileAddr, make([]byte, sim.MaxState/8)); err != nil {
+	lock, err := holdFile(filepath.Join(f.dir, fileLock)) // a plant that has it has written its address; any other error the plant tells of
+	if errors.Is(err, errLocked) {
+		return at, wrong(err)
+	}
+	err = replaceFile(home, fileAddr, make([]byte, sim.MaxState/8))
+	_ = lock.Close() // nil where there is none
+	if err != nil {
 		return at, wrong(err)
 	}
 	cmd := exec.Command(self, f.args()...)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -307,8 +308,8 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	var code int
 	var report *evidence.Report
 	var all []*record.Record
-	for n := 1; len(of(all, record.KindOutputFault)) == 0; n++ {
-		require.LessOrEqual(t, n, 3, "the machine is too busy: the batch was held before the plant was killed")
+	for n := 1; len(of(all, record.KindOutputFault)) == 0 || seenLate(all); n++ {
+		require.LessOrEqual(t, n, 3, "the machine is too busy: the batch was held before the plant was killed, or saw late that it was\n%s", said)
 		out = filepath.Join(dir, fmt.Sprint(n))
 		said, code = dies(t, out, script)
 		report, all = whole(t, filepath.Join(out, "B-0001"), said)
@@ -321,7 +322,6 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	require.Contains(t, report.Verdict(), "OUTPUTS NOT CONFIRMED SAFE when the run ended: XV101")
 	for _, r := range of(all, record.KindQualityChange) {
 		if r.Text(record.LogicalTag) == "FC101" && r.Text(record.OldValue) == "GOOD" {
-			require.LessOrEqual(t, r.Int(record.AgeMS), int64(500), said)
 			t.Logf("killed: FC101 is %s, %d ms after its last value", r.Text(record.Quality), r.Int(record.AgeMS))
 		}
 	}
@@ -343,6 +343,13 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	require.Contains(t, said, "\nrunner: outputs are not confirmed to be safe: XV101; see to them by hand\n")
 	_, living := findPlant(filepath.Join(out, "plant"))
 	require.False(t, living, "no other plant took its place")
+}
+
+// seenLate tells whether the count of meter A was no longer GOOD only half a second, 50 ms in real time, after its last value.
+func seenLate(all []*record.Record) bool {
+	return slices.ContainsFunc(of(all, record.KindQualityChange), func(r *record.Record) bool {
+		return r.Text(record.LogicalTag) == "FC101" && r.Text(record.OldValue) == "GOOD" && r.Int(record.AgeMS) > 500
+	})
 }
 
 // outputs names the outputs of the demo.
@@ -393,21 +400,6 @@ func TestABatchThatIsContinuedWithoutItsDeviceIsHeldAndItsOutputsAreNamed(t *tes
 	require.Equal(t, "Aborted", states[len(states)-1], o)
 	require.Equal(t, outputs(t), of(all, record.KindBatchEnd)[0].Texts(record.Values))
 	require.Contains(t, o.err, "runner: outputs are not confirmed to be safe: XV101, ")
-}
-
-func TestAPlantThatDiedWithItsControllerIsBackASecondAgoAndTheTotalSaysSo(t *testing.T) {
-	if aside(t) {
-		return
-	}
-	dir := place(t)
-	out, before := cutShort(t, dir)
-	o := controller("-out", out, "-speed", "10", "-faults", restartsUntil(t, dir, never))
-	require.Equal(t, exitOK, o.code, o)
-	_, all := whole(t, filepath.Join(out, "B-0001"), before+o.String())
-	guarded(t, all)
-	require.Equal(t, []string{"NOT_GOOD"}, texts(all, record.KindWindowStop, record.Result))
-	require.NotEqual(t, "PASS", of(all, record.KindReconcile)[0].Text(record.ReconcileStatus))
-	require.Equal(t, "missing samples", of(all, record.KindReconcile)[0].Text(record.Hint))
 }
 
 // late runs a dose on a plant behind a wire that keeps the inputs back, each time they are read, for as long as hold says: it is

@@ -75,7 +75,9 @@ func (m *mess) ours(t *testing.T, transactions int, addr string, o *Options) (su
 		for c == nil || over(c) {
 			next, err := Dial(context.Background(), addr, o)
 			if err != nil {
-				require.ErrorIs(t, err, context.DeadlineExceeded, "a machine that is busy may be late")
+				if !errors.Is(err, os.ErrDeadlineExceeded) { // as a dial says it that was late by itself
+					require.ErrorIs(t, err, context.DeadlineExceeded, "a machine that is busy may be late")
+				}
 				continue
 			}
 			c, o.After = next, next

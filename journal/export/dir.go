@@ -7,14 +7,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"runtime"
-	"strconv"
 
 	"github.com/batchkit/batchkit/journal"
 )
@@ -130,7 +128,7 @@ func (d *Dir) Whole(ctx context.Context, journalID string) (first uint64, last j
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 			return 0, journal.Chain{}, d.wrong(journalID, err)
 		}
-		row, _, ok := parse(line)
+		row, _, ok := ParseRow(line)
 		follows := first == 0 && row.Seq > 1 || row.Seq == last.N+1 && journal.Link(row.Seq, last.Link, row.Leaf) == row.Link
 		if !ok || !follows {
 			return 0, journal.Chain{}, d.wrong(journalID, fmt.Errorf("%w: the line behind record %d is broken or does not follow", ErrSink, last.N))
@@ -226,7 +224,7 @@ func (d *Dir) come(root *os.Root, f *os.File, journalID string) (*tail, error) {
 	}
 	end, at := begin, journal.Chain{}
 	for n := 0; ; n++ {
-		row, size, ok := parse(raw[end:])
+		row, size, ok := ParseRow(raw[end:])
 		if !ok || n > 0 && (row.Seq != at.N+1 || journal.Link(row.Seq, at.Link, row.Leaf) != row.Link) {
 			break
 		}
@@ -271,27 +269,4 @@ func syncDir(root *os.Root) error {
 		return err
 	}
 	return nil
-}
-
-// parse reads the line at the start of b, and tells its size; ok is false where it is not whole, or not as Append writes it.
-func parse(b []byte) (r Row, size int, ok bool) {
-	n := bytes.IndexByte(b, '\n')
-	if n < 0 {
-		return r, 0, false
-	}
-	part := bytes.SplitN(b[:n], []byte{'\t'}, 4)
-	if len(part) != 4 || len(part[3]) == 0 || len(part[3]) > journal.MaxBody {
-		return r, 0, false
-	}
-	seq, err := strconv.ParseUint(string(part[0]), 10, 64)
-	if err != nil || len(part[1]) != 2*sha256.Size || len(part[2]) != 2*sha256.Size {
-		return r, 0, false
-	}
-	r = Row{Seq: seq, Body: part[3]}
-	_, bad := hex.Decode(r.Leaf[:], part[1])
-	_, worse := hex.Decode(r.Link[:], part[2])
-	if bad != nil || worse != nil || seq == 0 || journal.Leaf(r.Body) != r.Leaf {
-		return r, 0, false
-	}
-	return r, n + 1, bytes.Equal(r.Append(nil), b[:n+1])
 }

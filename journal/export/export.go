@@ -19,7 +19,9 @@
 package export
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"strconv"
@@ -54,6 +56,31 @@ func (r *Row) Append(dst []byte) []byte {
 	return append(append(dst, r.Body...), '\n')
 }
 
+// ParseRow reads the line at the start of b, and tells its size in bytes. It is not ok where the line is not whole, not byte for byte as
+// Append writes it, or its leaf is not that of its body; that its link follows from the row before is for the caller to see. Body is a
+// part of b.
+func ParseRow(b []byte) (r Row, size int, ok bool) {
+	n := bytes.IndexByte(b, '\n')
+	if n < 0 {
+		return r, 0, false
+	}
+	part := bytes.SplitN(b[:n], []byte{'\t'}, 4)
+	if len(part) != 4 || len(part[3]) == 0 || len(part[3]) > journal.MaxBody {
+		return r, 0, false
+	}
+	seq, err := strconv.ParseUint(string(part[0]), 10, 64)
+	if err != nil || len(part[1]) != 2*sha256.Size || len(part[2]) != 2*sha256.Size {
+		return r, 0, false
+	}
+	r = Row{Seq: seq, Body: part[3]}
+	_, bad := hex.Decode(r.Leaf[:], part[1])
+	_, worse := hex.Decode(r.Link[:], part[2])
+	if bad != nil || worse != nil || seq == 0 || journal.Leaf(r.Body) != r.Leaf {
+		return r, 0, false
+	}
+	return r, n + 1, bytes.Equal(r.Append(nil), b[:n+1])
+}
+
 // Sink is where the records of journals are kept. Both methods may block, and return when ctx ends.
 type Sink interface {
 	// Held tells the last record of a journal that the sink holds durably, with its link; zero where it holds none.
@@ -63,6 +90,18 @@ type Sink interface {
 	Take(ctx context.Context, journalID string, rows []Row) (journal.Chain, error)
 }
 
+// Edge is how a journal stands where it is written, as an Exporter says it.
+type Edge struct {
+	Durable uint64 // the last record that is durable there
+	Acked   uint64 // the last that this sink has acknowledged, by the cursor; a sink that holds less has lost records
+}
+
+// Announcer is a Sink that wants to know how far it is behind. Announce is called before the sink is asked what it holds; it neither
+// blocks nor fails: a sink that is far away tells it with the next question.
+type Announcer interface {
+	Announce(journalID string, edge Edge)
+}
+
 // Source is a journal that is exported.
 type Source struct {
 	// Dir is its directory.
@@ -70,6 +109,9 @@ type Source struct {
 	// Durable is Writer.Durable where a Writer of this process has the journal: what is not durable is not sent. Nil means that nobody
 	// writes it; it is then claimed while it is read.
 	Durable func() uint64
+	// Beside says that another process may write it meanwhile, or be killed: it is not claimed, and what is new is made durable by
+	// journal.Settle before it is sent. It counts where Durable is nil.
+	Beside bool
 	// Storage is where its files are. Nil means the operating system.
 	Storage journal.Storage
 }

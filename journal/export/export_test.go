@@ -18,6 +18,7 @@ import (
 
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/export"
+	"github.com/batchkit/batchkit/journal/journaltest"
 )
 
 func TestADirectoryThatGoesAndComesIsCaughtUpWithAndBothAreOnRecord(t *testing.T) {
@@ -198,6 +199,108 @@ func TestRunWaitsOutAnOutageLessAndLessOften(t *testing.T) {
 	}
 	require.Equal(t, []int64{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 1}, seconds)
 	require.Equal(t, []string{"DOWN acked 0 behind 1 merged 0", "UP acked 2 behind 0 merged 0"}, b.states())
+}
+
+func TestAnOutageBehindSomethingThatWasTakenIsANewOne(t *testing.T) {
+	b := newBook(t)
+	c := &clock{now: 1}
+	ctx, cancel := context.WithCancel(context.Background())
+	away := func([]export.Row) (journal.Chain, error) { return journal.Chain{}, errors.New("no route") }
+	l := &liar{take: away}
+	c.fn = func(n int) {
+		switch {
+		case n == 14:
+			cancel()
+		case n%5 == 0: // it takes one row of those there are, and is away again
+			l.take = func(rows []export.Row) (journal.Chain, error) {
+				l.take = away
+				return journal.Chain{N: rows[0].Seq, Link: rows[0].Link}, nil
+			}
+		}
+	}
+	b.note(5)
+	e, err := export.New("share", l, b.source(), b.cursors(), c, nil)
+	require.NoError(t, err)
+	require.NoError(t, e.Run(ctx))
+	var seconds []int64
+	for _, w := range c.waits {
+		seconds = append(seconds, w/int64(time.Second))
+	}
+	require.Equal(t, []int64{1, 2, 4, 8, 16, 1, 2, 4, 8, 16, 1, 2, 4, 8}, seconds)
+}
+
+// told is a sink that is told how the journal stands.
+type told struct {
+	liar
+	edges []export.Edge
+}
+
+func (d *told) Announce(journalID string, edge export.Edge) { d.edges = append(d.edges, edge) }
+
+func TestASinkIsToldHowFarItIsBehind(t *testing.T) {
+	b := newBook(t)
+	b.note(3)
+	d := &told{}
+	e := b.exporter(d, nil)
+	require.NoError(t, e.CatchUp(context.Background()))
+	b.note(2)
+	require.NoError(t, e.CatchUp(context.Background()))
+	require.Equal(t, []export.Edge{{Durable: 3}, {Durable: 5, Acked: 3}}, d.edges)
+	require.NoError(t, b.w.Close())
+	idle, err := export.New("share", d, export.Source{Dir: b.dir}, b.cursors(), &clock{now: 1}, nil)
+	require.NoError(t, err)
+	require.NoError(t, idle.CatchUp(context.Background()))
+	require.Equal(t, export.Edge{Durable: 5, Acked: 5}, d.edges[2], "of a journal that nobody writes, too")
+}
+
+func TestWhatAnotherProcessWritesIsDurableThereBeforeItIsSent(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create("d", journal.Header{JournalID: "J1"}, &journal.Options{Storage: d})
+	require.NoError(t, err)
+	require.NoError(t, w.Append(1, []byte("one")))
+	require.NoError(t, w.Commit())
+	require.NoError(t, d.Mkdir("c"))
+	to := &told{}
+	e, err := export.New("share", to, export.Source{Dir: "d", Storage: d, Beside: true}, "c", &clock{now: 1}, nil)
+	require.NoError(t, err)
+	require.NoError(t, e.CatchUp(context.Background()))
+	require.EqualValues(t, 1, to.held.N)
+	var cut *journaltest.Disk
+	d.OnSync = func() { // the writer has written a group, and is killed before it is flushed; the power goes behind what was sent
+		d.OnSync = nil
+		require.NoError(t, e.CatchUp(context.Background()))
+		cut = d.Cut(journaltest.Loss{})
+	}
+	require.NoError(t, w.Append(2, []byte("two")))
+	require.NoError(t, w.Commit())
+	require.Equal(t, []uint64{1, 2}, to.sent)
+	require.Equal(t, []export.Edge{{Durable: 1}, {Durable: 2, Acked: 1}}, to.edges)
+	rec, err := journal.Scan("d", nil, &journal.Options{Storage: cut})
+	require.NoError(t, err)
+	require.Equal(t, to.held, rec.Head)
+}
+
+func TestWhatADiskDoesNotFlushIsNotSent(t *testing.T) {
+	d := journaltest.NewDisk()
+	w, err := journal.Create("d", journal.Header{JournalID: "J1"}, &journal.Options{Storage: d})
+	require.NoError(t, err)
+	require.NoError(t, w.Append(1, []byte("one")))
+	require.NoError(t, w.Commit())
+	require.NoError(t, d.Mkdir("c"))
+	to := &told{}
+	e, err := export.New("share", to, export.Source{Dir: "d", Storage: d, Beside: true}, "c", &clock{now: 1}, nil)
+	require.NoError(t, err)
+	d.Fault = func(_ int, op, _ string) *journaltest.Fault {
+		if op == "settle" {
+			return &journaltest.Fault{Err: errors.New("I/O error")}
+		}
+		return nil
+	}
+	require.ErrorIs(t, e.CatchUp(context.Background()), export.ErrJournal)
+	require.Empty(t, to.sent)
+	d.Fault = nil
+	require.NoError(t, e.CatchUp(context.Background()))
+	require.Equal(t, []uint64{1}, to.sent)
 }
 
 func TestASinkThatFlapsDoesNotFillTheJournal(t *testing.T) {

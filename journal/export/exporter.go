@@ -28,7 +28,8 @@ type Options struct {
 	Batch int
 	// Poll is how often Run looks for new records. Zero means 1 s.
 	Poll time.Duration
-	// Least and Most are the first and the longest pause after an outage; each is twice the one before. Zero means 1 s and 5 min.
+	// Least and Most are the first and the longest pause after an outage; each is twice the one before, until the sink has taken
+	// something. Zero means 1 s and 5 min.
 	Least, Most time.Duration
 	// Quiet is the least time between two records of the sink's state; what comes sooner is told with the next. Zero means 1 min.
 	Quiet time.Duration
@@ -50,6 +51,8 @@ type Exporter struct {
 	clock  timebase.Clock
 	opt    Options
 	cursor *cursor
+
+	settled journal.Chain // of a journal that another process may write: what is known to be durable
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -119,13 +122,16 @@ func (e *Exporter) Status() Status {
 func (e *Exporter) Run(ctx context.Context) error {
 	pause := e.opt.Least
 	for {
+		before := e.cursor.acked.N
 		err := e.CatchUp(ctx)
 		wait := e.opt.Poll
+		if err == nil || e.cursor.acked.N > before { // what went on in between is a new outage
+			pause = e.opt.Least
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			pause = e.opt.Least
 		case Outage(err):
 			wait, pause = pause, min(2*pause, e.opt.Most)
 		default:

@@ -29,21 +29,43 @@ var errEnough = errors.New("enough")
 
 func (r *round) behind() uint64 { return max(r.top, r.e.cursor.acked.N) - r.e.cursor.acked.N }
 
-func (r *round) run() (err error) {
-	e := r.e
+// reach finds how far may be sent. Free gives back what keeps Writers out until then.
+func (r *round) reach() (free func() error, err error) {
+	e, free := r.e, func() error { return nil }
 	r.limit = 1<<64 - 1
-	if e.src.Durable != nil {
+	switch {
+	case e.src.Durable != nil:
 		r.limit = e.src.Durable()
 		r.top = r.limit
-	} else {
+	case e.src.Beside:
+		opt := e.reading()
+		opt.After = e.settled
+		if e.settled, err = journal.Settle(e.src.Dir, opt); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrJournal, err)
+		}
+		r.limit, r.top = e.settled.N, e.settled.N
+	default:
 		claim, err := journal.Claim(e.src.Dir, e.reading())
 		if err != nil {
-			return fmt.Errorf("%w: %w; where a Writer has it, give Source.Durable", ErrJournal, err)
+			return nil, fmt.Errorf("%w: %w; where a Writer has it, give Source.Durable, and where another process may, Source.Beside", ErrJournal, err)
 		}
-		defer func() { err = errors.Join(err, claim.Close()) }()
+		free = claim.Close
 		r.top = r.last(e.cursor.acked)
 	}
+	return free, nil
+}
+
+func (r *round) run() (err error) {
+	e := r.e
+	free, err := r.reach()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, free()) }()
 	acked := e.cursor.acked
+	if a, ok := e.sink.(Announcer); ok {
+		a.Announce(e.id, Edge{Durable: max(r.top, acked.N), Acked: acked.N})
+	}
 	if r.was, err = e.sink.Held(r.ctx, e.id); err != nil {
 		return outage{err}
 	}

@@ -17,8 +17,6 @@ const lacking = `
 Sequencing: scan_time_ms, delta_ms, P95, P99
 Change, approval, security: effective batch range
 Test T1: delta_ms, P95, P99
-Unit runs: unique process unit run id, MainIdent, run definition, state, StatusCode, NativeBit, meta bits, create time, start time, end time, linked material, previous tracker process unit, Active in tracker, Running, Canceled, Ready, Finished, Created, Started, Failure, Regret
-Executive and jobs: Ready, Load Failed, Lost, being removed, Idle, Waiting, Running, Completing, Completed, running slot, completing slot, resume slot, SchedulableJobs, JobsReady, JobUpdated, Scheduled, AssignRunning, SlotAvailable
 `
 
 func TestEveryNameOfEvidenceHasThePlaceThatTheGoldenFileShows(t *testing.T) {

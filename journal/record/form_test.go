@@ -22,25 +22,25 @@ var formKeys = [...]Key{formText: Detail, formValue: Value, formInt: Epoch, form
 var formsOf = map[form]string{
 	formValue: "new_value, old_value, safe_state, safe_value, value",
 	formInt: "action_version, actual_ms, age_ms, backpressure, block_age_ms, block_events, block_form, cuts, debounce_ms, engine, " +
-		"epoch, event_queue_depth, exchanges, late_ms, limit, max_length, omitted, order_tolerance_ms, over_budget, override_grant, prompt_id, " +
+		"epoch, event_queue_depth, exchanges, late_ms, limit, max_length, omitted, order_tolerance_ms, over_budget, override_grant, peer_uid, prompt_id, " +
 		"pulse_ms, queue_place, " +
-		"request_id, retry_count, round, schema_version, tags_read, time_step_count, timeout_ms, vote_window_ms, wear_index, " +
+		"request_id, retry_count, round, runner_pid, schema_version, status_code, tags_read, time_step_count, timeout_ms, vote_window_ms, wear_index, " +
 		"write_id",
-	formCount: "acked_seq, amends, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, " +
-		"coalesced, debounced_state, done_mono_ns, erase_count_max, event_seq, events_lost, expiry_mono_ns, first_mono_ns, flushes, " +
+	formCount: "acked_seq, amends, arbiter_seq, bad_block_count, behind, bytes_written_total, checkpoint_id, checkpoint_last_seq, " +
+		"coalesced, debounced_state, done_mono_ns, equipment_model_version, erase_count_max, event_seq, events_lost, expiry_mono_ns, first_mono_ns, flushes, " +
 		"from_mono_ns, gaps, head_size, journal_bytes, overwritten, payload_bytes, projected_life_days, raw_state, reconnect_count, " +
 		"samples, samples_late, samples_missing, second_count, seed, seen_mono_ns, segments, " +
-		"telemetry_acked, telemetry_backlog, telemetry_dropped, telemetry_sent, telemetry_taken, to_mono_ns, token, truncate_tail, " +
+		"telemetry_acked, telemetry_backlog, telemetry_dropped, telemetry_sent, telemetry_taken, to_mono_ns, token, token_offered, truncate_tail, " +
 		"ts_mono_ns, window_end_ts_mono, window_start_ts_mono, zero_fill_bytes",
 	formDecimal: "checkpoint_ms, control_plane_latency_ms, dispatch_latency_ms, elapsed_ms, filter_delay_ms, flush_ms, gap_ms, held_ms, holdover_age_s, holdup_ms, loop_latency_ms, " +
 		"loss_interval_s, moved_ms, offset_ms, outputs_ms, sample_period_ms, sign_lag_ms, storage_commit_time_ms, " +
 		"time_bound_ms, time_within_ms, write_amplification",
 	formMeasure: "batch_total, cautious_tolerance, delta, edge_flow, historian_total, max_value, meter_total, min_value, " +
 		"resolution, settled_total, tare, target, tolerance, totalized_value",
-	formTime: "effective_from, expiry, last_sync_ts, owner_since, ts_utc, valid_from",
+	formTime: "created_ts, effective_from, ended_ts, expiry, last_sync_ts, owner_since, started_ts, ts_utc, valid_from",
 	formBool: "dry_run, forced_flag, safe_direction, unapproved",
 	formTexts: "absent, active_steps, anomalies, boundary, budget_assumptions, choices, coefficients, compared, equipment_bound, " +
-		"events_per_second, facts, in_flight, owner_step_id, pairs, params, readback, reasons, resource_id, sinks, trace, tree_peaks, values",
+		"events_per_second, facts, in_flight, owner_step_id, pairs, params, readback, reasons, resource_id, run_data, setup_steps, sinks, trace, tree_peaks, values",
 	formCounts: "cause",
 }
 

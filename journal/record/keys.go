@@ -17,6 +17,7 @@ const (
 	ActiveSteps                      // steps that were under way, each with its state and what it waited for
 	Actor                            // who did it
 	ActualMS                         // time-out that a watchdog really has
+	AfterJobID                       // job that a job stands behind in the list
 	AgeMS                            // age of a value when it was used
 	AlarmID                          // alarm of the map
 	AlarmState                       // what has become of an alarm: raised, cleared or acknowledged
@@ -29,6 +30,8 @@ const (
 	Answer                           // kind of answer that a prompt wants: confirm, number, choice or text
 	ApprovalID                       // approval that covers an object
 	ApprovedBy                       // who approved
+	ArbiterSeq                       // number of an operation in the log of an arbiter
+	ArticleID                        // article that a process has made
 	Backpressure                     // times that inputs had to wait because the journal or the gate had no room
 	BadBlockCount                    // blocks of the medium that are out of use
 	BatchID                          // the batch
@@ -54,11 +57,13 @@ const (
 	CheckpointPeriod                 // time from one checkpoint to the next, with its unit
 	CheckpointSlot                   // where a checkpoint lies: "chip 1", "file 1" and so on
 	Choices                          // answers that a prompt takes
+	ClaimedActor                     // whom somebody said to be, who may not say so
 	Coalesced                        // inputs or notes that were replaced by newer ones before they were taken
 	Coefficients                     // what a calibration makes of a meter's readings, in its words
 	Command                          // command given
 	Compared                         // totals that a reconciliation compared
 	ControlPlaneLatencyMS            // longest time that a control exchange took, from when it was due or wanted to its reply
+	CreatedTs                        // when a unit run was created
 	Cuts                             // epochs that began while a window was open
 	DebounceMS                       // how long a raw truth must rest before it counts
 	DebouncedState                   // raw_state after the debounce
@@ -74,10 +79,12 @@ const (
 	EdgeLevel                        // what of a switch counts: level, rising or falling
 	EffectiveFrom                    // from when an object may be used
 	ElapsedMS                        // time since the start of what ended
+	EndedTs                          // when a unit run came to be Ready
 	Engine                           // engine number
 	Epoch                            // boot count of the journal
 	EquipmentBound                   // units of the map that were chosen by class, name=unit and why
 	EquipmentID                      // unit that the batch runs on
+	EquipmentModelVersion            // version of the equipment model
 	EraseCountMax                    // erasures of the block that was erased most
 	EventQueueDepth                  // most inputs that waited at one time
 	EventSeq                         // number of the record in its journal
@@ -99,9 +106,11 @@ const (
 	ForcedFlag                       // true where something was in override when it was decided
 	FromMonoNS                       // monotonic time of the last look at the wall clock before it stepped
 	FromPath                         // way to a device that is left
+	FromUnit                         // unit that a material was in before
 	FromVersion                      // version that was active before
 	GapMS                            // time for which a source was not GOOD while a window was open; for which there was no way to a device
 	Gaps                             // times that a source was not GOOD, or nobody watched, while a window was open
+	GroupID                          // jobs that share a slot, with their set-up and clean-up
 	ChainVerifyResult                // what verifying the hash chain of a package came to: PASS or FAIL
 	HeadLink                         // link of the last record that a head covers, hex
 	HeadRoot                         // root of the tree over the records that a head covers, hex
@@ -119,6 +128,9 @@ const (
 	InterlockGateState               // permits or blocks
 	InterlockID                      // interlock of the map
 	InterlockKind                    // permissive, trip or safety_trip
+	JobID                            // job of the list
+	JobKind                          // production, prepare or clean_up
+	JobState                         // state of a job
 	JournalBytes                     // bytes that the journal wrote, zeros of new segments included
 	JournalID                        // the journal
 	KeyID                            // id of a key that signs heads, 8 hex digits
@@ -131,11 +143,14 @@ const (
 	LeapSecond                       // what is announced for the end of this UTC day: insert or delete
 	LearnShare                       // share of the error that is learnt
 	Level                            // ISA-88 level of the element
+	LifeState                        // where a batch stands in the list of a manager
 	Limit                            // limit that was met or broken
 	LogicalTag                       // tag as the map names it
 	LoopLatencyMS                    // longest time by which the loop was late for a deadline
 	LossIntervalS                    // greatest time for which inputs may be missing
+	MainIdent                        // name of a unit run that people read
 	MappingVersion                   // version of the I/O mapping
+	MaterialID                       // piece or lot of material
 	MaxLength                        // most characters of an answer
 	MaxValue                         // greatest answer, or value that is learnt, in unit
 	Medium                           // what a medium calls itself
@@ -157,6 +172,7 @@ const (
 	OldValue                         // value before a change
 	Omitted                          // entries that did not fit their record
 	OPCUAStatus                      // why a value is no better, or a link, as a status code of OPC UA part 4, hex
+	Operation                        // what was told to job list or unit runs, as one line of JSON
 	OperatorID                       // operator who acts or answers for the batch
 	OperatorRole                     // role in which the operator acts
 	OrderToleranceMS                 // step of the wall clock up to which order by UTC may be believed across it
@@ -174,12 +190,16 @@ const (
 	Parameter                        // parameter of the formula
 	Params                           // parameters handed over, name=value
 	PayloadBytes                     // bytes of evidence that the journal took
+	PeerUID                          // user of the operating system at the far end of a socket
 	PhaseState                       // state of the element, one of the ISA-88 twelve
 	PhysicalChannel                  // channel as the map names it
 	Polarity                         // normal or inverted
 	Policy                           // rule by which records may go: which sinks, and what age
 	PrimaryBackup                    // place of the source of UTC among those of its kind: primary or backup
 	Priority                         // priority of an alarm: low, medium, high or urgent
+	ProcessID                        // process of a job, the id of its batch
+	ProcessState                     // state of a process
+	ProductID                        // product that a recipe makes
 	ProjectedLifeDays                // days until the medium is worn out, on the assumptions beside it
 	PromptID                         // number of a prompt
 	ProtocolBinding                  // how the channel is reached, as the map says
@@ -200,6 +220,7 @@ const (
 	RecoverPolicy                    // what an output does while a fault lasts: hold, drop or latch
 	RecoveryPath                     // how the journal was recovered
 	RecoveryRule                     // recovery rule that has ended the batch; restart: a new one is to take its place
+	Refusal                          // why a command is refused, whatever state the batch is in
 	RequestID                        // number of an OEM action, or of a request for equipment
 	ResetCause                       // why the board came up: unknown, power, watchdog, ordered or process
 	Resolution                       // of which an answer is a whole number, in unit
@@ -210,6 +231,11 @@ const (
 	RetryCount                       // how often it was tried again
 	RollbackReason                   // why an earlier version was activated again
 	Round                            // round of the innermost repeat around the element
+	RunData                          // values that were captured for a unit run, each: ns UTC, tag, value, quality
+	RunDefinition                    // what a unit run is one of, such as Production
+	RunID                            // unit run
+	RunState                         // state of a unit run
+	RunnerPID                        // process of a runner
 	SafeDirection                    // whether the write goes to the safe side
 	SafeState                        // safe value that was taken
 	SafeStateReason                  // why it was taken
@@ -227,14 +253,19 @@ const (
 	SeenMonoNS                       // when it happened on the bus, monotonic ns
 	Segments                         // segments that the journal began
 	SettledTotal                     // total before the first jog, from which is learnt
+	SetupSteps                       // what a set-up job has to do
 	SignLagMS                        // time from the record that a head covers last until its signature was there
 	SignedNote                       // C2SP signed note, as it was signed
 	Sink                             // where records are sent
 	SinkState                        // UP, CATCHING_UP or DOWN
 	Sinks                            // what each sink has acknowledged, sink=number link
+	Slot                             // slot that a group of jobs has: 1 to n, running, completing or resume
+	SlotState                        // taken, moved or freed
 	SourceChange                     // why the state of synchronisation or its source became another, as timebase.Reason
 	SourceDetail                     // the same in words of the source, or of its loss
 	SourceUnit                       // UCUM unit of raw_state, value and tare of a metering window
+	StartedTs                        // when a unit run came to be Active first
+	StatusCode                       // code of a state, as its table has it
 	StepID                           // element of the recipe
 	StepReason                       // why the wall clock stepped: clock_step (it was set), suspended or leap_second_done
 	StepState                        // edge of the element: start, end, abort, resume, hold, retry, pause, stop, transfer, round or go_to
@@ -262,6 +293,7 @@ const (
 	ToPath                           // way to a device that is taken
 	ToVersion                        // version that is active from now on
 	Token                            // fencing token of a grant: it only grows
+	TokenOffered                     // fencing token that came with a write
 	Tolerance                        // difference allowed
 	TotalizedValue                   // total of the window
 	Trace                            // what the shell did, an entry each: ms since first_mono_ns, what it was, name=value
@@ -271,6 +303,7 @@ const (
 	TsUTC                            // UTC of the event
 	Unapproved                       // true where the batch runs without approval
 	Unit                             // UCUM unit of the values beside it
+	UnitID                           // process unit that a unit run or a material is in
 	ValidFrom                        // from when a calibration holds
 	Value                            // value set, answered or measured
 	Values                           // name=value of each result, or of each tag that was looked at, with quality and age; of a batch_end: outputs not confirmed

@@ -133,6 +133,25 @@ const (
 	KindPointQuality          // a value of a device came to be BAD, or GOOD again, while its link is up
 	KindBusMeasures           // how long control took on a bus since the last of these
 	KindTelemetryBacklog      // what of the samples for watching was buffered, sent, acknowledged and dropped
+	KindBatchLife             // a batch stands elsewhere in the list of a manager, or what was asked of it was refused
+	KindEquipmentChange       // the equipment model was changed
+	KindEquipmentOwner        // an arbiter gave equipment, took it back, or its queue was changed by a person
+	KindFence                 // equipment was fenced: who had it before is refused from now on
+	KindWireRefused           // a write was refused where the wire is
+	KindRunnerLost            // a runner is gone that had outputs: they went to what was declared for that
+	KindAccessRefused         // somebody asked for what he may not, or said to be whom he is not
+	KindBusState              // how the bus stands, or what it refused: a connection, the arbiter's log, a node's presence
+	KindProductionInput       // job list or unit runs were told something
+	KindJobListed             // a job came into the list
+	KindJobState              // a job has another state, or has counted
+	KindJobSlot               // a group of jobs has a slot, another one, or none any more
+	KindJobNotice             // job list: refused, set aside, taken back, asked for, or for a person to see to
+	KindProcessState          // a process of a job is ordered to do something, or has another state
+	KindArticle               // a process has made an article
+	KindUnitRun               // a unit run has another state
+	KindUnitRunMaterial       // a material came, went, was linked to a unit run, or was moved back
+	KindUnitRunData           // values that were captured for a unit run
+	KindUnitRunNotice         // unit runs: refused, or sampled at a start
 	kindCount
 )
 
@@ -166,7 +185,7 @@ var inBatch = []Key{BatchID, RecipeID, RecipeVersion, MappingVersion, OperatorID
 
 var specs = [kindCount]Spec{
 	KindBatchCreated: {Name: "batch_created", Must: []Key{Engine, SchemaVersion, BatchSize, CalibVersion},
-		May: slices.Concat(observed, []Key{RestartOf, Seed, Values, BlockAgeMS, InFlight})},
+		May: slices.Concat(observed, []Key{RestartOf, Seed, Values, BlockAgeMS, InFlight, EquipmentModelVersion})},
 	KindObjectBound: {Name: "object_bound", Must: []Key{ObjectKind, ObjectID, ObjectVersion, Digest},
 		May: []Key{ApprovalID, ApprovedBy, EffectiveFrom, Expiry, EquipmentBound, SafeStateTable}},
 	KindActionDeclared: {Name: "action_declared", Must: []Key{ActionType, ActionVersion, Params, Values}},
@@ -179,7 +198,7 @@ var specs = [kindCount]Spec{
 	KindInputBlock:   {Name: "input_block", Must: []Key{BlockData, BlockEvents, BlockForm, FirstMonoNS}, May: []Key{Coalesced}},
 	KindTickLate:     {Name: "tick_late", Class: System, Must: []Key{LateMS, Limit}},
 	KindCommand: {Name: "command", Must: []Key{Command, ChangeReason, OperatorRole},
-		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, LogicalTag, OverrideID, Value}},
+		May: []Key{TargetStepID, Parameter, AlarmID, InterlockID, LogicalTag, OverrideID, Value, Refusal, ClaimedActor}},
 	KindPromptAnswer:   {Name: "prompt_answer", Must: []Key{PromptID, Value}, May: []Key{OperatorRole}},
 	KindWriteDone:      {Name: "write_done", Must: []Key{WriteID, Result, DoneMonoNS}, May: []Key{LogicalTag, Detail, Outcome}},
 	KindActionProgress: {Name: "action_progress", Must: []Key{RequestID}, May: []Key{Message, Values}},
@@ -231,7 +250,7 @@ var specs = [kindCount]Spec{
 	KindResourceGranted: {Name: "resource_granted",
 		Must: []Key{RequestID}, May: []Key{Token}},
 	KindResourceRefused: {Name: "resource_refused",
-		Must: []Key{RequestID, Detail}},
+		Must: []Key{RequestID, Detail}, May: []Key{Result}},
 	KindResourceQueue: {Name: "resource_queue",
 		Must: []Key{RequestID, QueuePlace}, May: []Key{ResourceOwner, OwnerSince}},
 	KindTimeout: {Name: "timeout", Grade: Decision, Must: []Key{StepID, TimeoutMS, TimeoutReason, RetryCount, Result, Cause}},
@@ -266,7 +285,7 @@ var specs = [kindCount]Spec{
 	KindPowerFail: {Name: "power_fail", Class: System, Grade: Note, Must: []Key{HoldupMS, Result},
 		May: []Key{OutputsMS, FlushMS, CheckpointMS, Detail}},
 	KindPowerBudget: {Name: "power_budget", Class: System, Grade: Note, Must: []Key{HoldupMS, StorageCommitTimeMS, Result}, May: []Key{Detail}},
-	KindWatchdog:    {Name: "watchdog", Class: System, Grade: Note, Must: []Key{Result}, May: []Key{TimeoutMS, ActualMS, Detail}},
+	KindWatchdog:    {Name: "watchdog", Class: System, Grade: Note, Alone: true, Must: []Key{Result}, May: []Key{TimeoutMS, ActualMS, Detail}},
 	KindTripRequest: {Name: "trip_request", Grade: Decision, Must: []Key{LogicalTag, Value, Result, ElapsedMS, TimeoutMS, Cause},
 		May: []Key{Detail}},
 	KindOverride: {Name: "override", Grade: Decision, Must: []Key{OverrideID, OverrideGrant, OverrideRole, Actor, Result, Values, Cause},
@@ -327,6 +346,41 @@ var specs = [kindCount]Spec{
 	KindBatchReleased: {Name: "batch_released", Class: Configuration, Alone: true,
 		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, Policy, Sinks, ObjectID, AnchoredJournalID, HeadSize, HeadLink,
 			ExportRef, Digest}},
+	KindBatchLife: {Name: "batch_life", Alone: true, Must: []Key{Actor, ObjectID, LifeState, OldValue, Result},
+		May: []Key{ChangeReason, OperatorRole, Command, Detail, RunnerPID, BatchState, RestartOf}},
+	KindEquipmentChange: {Name: "equipment_change", Class: Configuration, Alone: true,
+		Must: []Key{Actor, ChangeReason, OldValue, NewValue, ImpactScope, ObjectID, EquipmentModelVersion, Digest}, May: []Key{OperatorRole, Detail}},
+	KindEquipmentOwner: {Name: "equipment_owner", Alone: true, Must: []Key{ObjectID, ResourceID, ArbiterSeq},
+		May: []Key{RequestID, Token, QueuePlace, Actor, OperatorRole, ChangeReason, Detail, Priority, ResourceOwner, OwnerSince}},
+	KindFence: {Name: "fence", Alone: true, Must: []Key{ResourceID, Token, Result},
+		May: []Key{ObjectID, Actor, OperatorRole, ChangeReason, Values, Detail}},
+	KindWireRefused: {Name: "wire_refused", Class: Security, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{ObjectID, PhysicalChannel, TokenOffered, Token, Detail}, May: []Key{ResourceOwner, PeerUID, Coalesced}},
+	KindRunnerLost: {Name: "runner_lost", Class: System, Alone: true, Must: []Key{ObjectID, ResourceID, Values, Result}, May: []Key{Detail}},
+	KindAccessRefused: {Name: "access_refused", Class: Security, Grade: Note, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{Actor, Command, Detail}, May: []Key{ClaimedActor, PeerUID, ObjectID, OperatorRole, Coalesced}},
+	KindBusState: {Name: "bus_state", Class: System, Grade: Note, Alone: true, Gap: 1_000_000_000,
+		Must: []Key{ObjectKind, ObjectID, Result}, May: []Key{Detail, ArbiterSeq, Coalesced}},
+	KindProductionInput: {Name: "production_input", Alone: true, Must: []Key{ObjectKind, Operation},
+		May: []Key{Actor, OperatorRole, ChangeReason, JobID, ProcessID, RunID, MaterialID}},
+	KindJobListed: {Name: "job_listed", Grade: Decision, Alone: true, Must: []Key{JobID, JobKind, ObjectID, Values, Cause},
+		May: []Key{AfterJobID, GroupID, ProductID}},
+	KindJobState: {Name: "job_state", Grade: Decision, Alone: true, Must: []Key{JobID, JobKind, JobState, OldValue, StatusCode, Values, Cause},
+		May: []Key{GroupID, SetupSteps, RecoveryRule, Detail}},
+	KindJobSlot: {Name: "job_slot", Grade: Decision, Alone: true, Must: []Key{GroupID, Slot, SlotState, Cause}, May: []Key{OldValue, JobID, Detail}},
+	KindJobNotice: {Name: "job_notice", Grade: Decision, Alone: true, Must: []Key{Result, Cause},
+		May: []Key{JobID, JobKind, GroupID, ProcessID, Detail}},
+	KindProcessState: {Name: "process_state", Grade: Decision, Alone: true, Must: []Key{ProcessID, JobID, ProcessState, OldValue, Cause},
+		May: []Key{Command, Detail, ProductID, Values}},
+	KindArticle: {Name: "article", Grade: Decision, Alone: true, Must: []Key{ArticleID, ProductID, ProcessID, JobID, Cause}, May: []Key{RunID, UnitID, Detail}},
+	KindUnitRun: {Name: "unit_run", Grade: Decision, Alone: true,
+		Must: []Key{RunID, RunDefinition, UnitID, RunState, StatusCode, OldValue, Cause},
+		May:  []Key{MainIdent, CreatedTs, StartedTs, EndedTs, ProcessID, Command, Values, Detail}},
+	KindUnitRunMaterial: {Name: "unit_run_material", Grade: Decision, Alone: true, Must: []Key{MaterialID, Result, Cause},
+		May: []Key{RunID, FromUnit, UnitID, Values, Detail}},
+	KindUnitRunData: {Name: "unit_run_data", Alone: true, Must: []Key{RunID, RunData}, May: []Key{Detail}},
+	KindUnitRunNotice: {Name: "unit_run_notice", Grade: Decision, Alone: true, Must: []Key{Result, Cause},
+		May: []Key{RunID, RunDefinition, UnitID, Command, MaterialID, LogicalTag, Value, Detail}},
 }
 
 // Spec returns the declaration of a kind. The slices are read-only.

@@ -87,8 +87,11 @@ func TestTheKindsThatMayStandOutsideABatchAreExactlyThese(t *testing.T) {
 	})
 	require.Equal(t, []string{"boot", "recovery_event", "time_observed", "clock_step", "time_source_change", "engine_fault", "library_change", "object_activated",
 		"in_flight_kept", "storage_health", "medium_replaced", "key_event", "head_signed", "head_unsigned", "head_anchored", "export", "verification",
-		"export_state", "records_released", "batch_released", "reconcile_amended",
-		"link_state", "link_failover_event", "resync_complete_event", "bus_write", "point_quality", "bus_measures", "telemetry_backlog"}, alone)
+		"export_state", "records_released", "batch_released", "reconcile_amended", "watchdog",
+		"link_state", "link_failover_event", "resync_complete_event", "bus_write", "point_quality", "bus_measures", "telemetry_backlog",
+		"batch_life", "equipment_change", "equipment_owner", "fence", "wire_refused", "runner_lost", "access_refused", "bus_state",
+		"production_input", "job_listed", "job_state", "job_slot", "job_notice", "process_state", "article",
+		"unit_run", "unit_run_material", "unit_run_data", "unit_run_notice"}, alone)
 }
 
 func TestARecordWithABatchCarriesAllThatARecordOfABatchDoes(t *testing.T) {
