@@ -8,6 +8,7 @@
 //	go run ./examples/evidence safe-states map.yaml        what becomes of each output in a fault of each class, to be signed; -csv
 //	go run ./examples/evidence verify DIR    check every byte; says what is proven and what is not
 //	go run ./examples/evidence verify -trust key.pem -device out/device DIR    with a key that you know, and the device journal
+//	go run ./examples/evidence verify DIR/manager    the ledger of a process, or a device journal: its chain, and that its records are records
 //	go run ./examples/evidence reconcile DIR -device out/device -csv historian.csv -by NAME -reason TEXT    totals that came late
 //	go run ./examples/evidence replay DIR    feed the inputs to the engine again and compare every decision
 //	go run ./examples/evidence query DIR kind=window_stop    print records with their place in the chain
@@ -15,18 +16,26 @@
 //	go run ./examples/evidence why DIR 120    why record 120 stands there: its causes back to inputs, and what was waited for
 //	go run ./examples/evidence export DIR TO meter_window_id=A    an extract: all rows, and the bodies of some records
 //
+//	go run ./examples/evidence hub -dir /srv/hub    keep the journals of many boards, and find records in them
+//	go run ./examples/evidence forward -to http://127.0.0.1:8460 -node n1 -cursors out/cursors out/B-0001    send journals there
+//	go run ./examples/evidence query http://127.0.0.1:8460 batch_id=B-0001    ask there as in a directory; status and verify, too
+//
 // It holds no check of its own: what is checked, and how, is package batch/evidence.
 package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
@@ -44,6 +53,9 @@ const usage = `usage: evidence check [-svg DIR] [-period TIME] FILE... | check -
        evidence query DIR [WORD...]
        evidence why DIR [NUMBER|STEP]
        evidence export DIR TO [WORD...]
+       evidence hub -dir DIR [-listen ADDRESS] [-tokens FILE] [-cert FILE -key FILE [-ca FILE]] [-rebuild] [-room BYTES]
+       evidence forward -to URL -cursors DIR [-again] [-once] [ACCESS] JOURNAL... | -board DIR
+       evidence query [ACCESS] URL [WORD...] | verify [ACCESS] URL [ID...] | status [ACCESS] URL
 
 check validates each recipe on each map among the files, proves that no run of it gets stuck, and prints its
 formula and procedure as tables; with -svg it also draws it into the directory. Of maps alone it holds meters
@@ -69,6 +81,8 @@ the record that was touched.
   -device JOURNAL    directory of the controller's device journal, or of an extract of it. It fails where the
                      package is shorter than a head that is kept there (tail lost), or has another one (rewritten). It
                      prints the reconciliations that are amended there, and fails where their sums do not hold
+Of a journal that is no batch's, such as a device journal or the ledger of a process of the executive, it checks the
+chain, the form of each record, and what is signed; query prints its records.
 reconcile takes a historian's total that came after the end of the batch, of a window whose meter has "historian:
 external" in the map. It verifies the package, changes nothing of it, and records in the controller's device journal,
 which must be there and not in use, what the reconciliation comes to with it. FILE has the columns
@@ -87,6 +101,25 @@ bodies of those that are meant; controller extract does so on record in the devi
   from=TIME to=TIME       ts_utc, such as 2026-01-31T06:00:00Z; to is not in it
   KEY=VALUE               any key of a record, such as step_id=CHARGE_A or meter_window_id=A
 Of words with the same key one must be met, and all keys must be.
+
+hub keeps the journals of many boards in DIR and answers at ADDRESS, 127.0.0.1:8460 where none is given. It holds
+each record against the chain as it comes in, and refuses what does not follow. Its files journals/ID.tsv are as
+events.tsv of a package.
+  -tokens FILE       who may do what, a line each: node NAME TOKEN, who sends its journals, or reader NAME TOKEN, who
+                     asks; mode 0600. An address that others reach needs them or -ca, and -cert
+  -cert, -key FILE   the hub's certificate and key, in PEM: it answers over TLS
+  -ca FILE           the authorities of client certificates, whose common name is that of a node
+  -rebuild           reads all, holds it against the chains, and makes the index anew
+  -room BYTES        that are to stay free on the disk, 64 MiB where nothing is given
+forward sends journals, each the directory of a journal or of a batch, and goes on with that until it is stopped. One that
+another process writes is sent as it grows, and makes it no trouble. What the hub has acknowledged stands in -cursors.
+  -board DIR         sends all journals of an executive's directory, new ones as they appear, and what the hub has lost
+  -again             sends anew what the hub has lost, as when its disk was put back
+  -once              ends when the hub has all; exit code 1 where it has not
+query prints the records of all journals at a hub that are meant, as of a directory. verify fetches journals, all where
+none is named, and holds each against its chain here. status says how each stands: what is held, and how far behind.
+ACCESS is -token FILE, which holds the token; -ca FILE, -cert FILE and -key FILE for https; -node NAME where the hub takes
+anybody's word; -patience TIME, longer than the way there and back, 500ms where nothing is given.
 
 DIR is the directory of the package, for example out/B-0001.
 Exit code 0: nothing was found. 1: something was, or the package cannot be read. 2: this text.
@@ -117,6 +150,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return safeStates(args[1:], stdout, stderr)
 	case len(args) == 2 && args[0] == "format":
 		return format(args[1], stdout, stderr)
+	case len(args) >= 2 && (args[0] == "hub" || args[0] == "forward"):
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if args[0] == "hub" {
+			return serveHub(ctx, args[1:], stdout, stderr)
+		}
+		return forward(ctx, args[1:], stdout, stderr)
+	case len(args) >= 2 && args[0] == "status":
+		return hubStatus(args[1:], stdout, stderr)
+	case len(args) >= 2 && args[0] == "verify" && asksHub(args[1:]):
+		return verifyHub(args[1:], stdout, stderr)
+	case len(args) >= 2 && args[0] == "query" && asksHub(args[1:]):
+		return queryHub(args[1:], stdout, stderr)
 	case len(args) >= 2 && args[0] == "verify":
 		return verify(args[1:], stdout, stderr)
 	case len(args) >= 2 && args[0] == "reconcile":
@@ -130,7 +176,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case len(args) == 3 && args[0] == "why":
 		return why(args[1], args[2], stdout, stderr)
 	case len(args) >= 3 && args[0] == "export":
-		return export(args[1], args[2], args[3:], stdout, stderr)
+		return extract(args[1], args[2], args[3:], stdout, stderr)
 	}
 	fmt.Fprint(stderr, usage)
 	return exitUsage
@@ -184,6 +230,13 @@ func verify(args []string, stdout, stderr io.Writer) int {
 		return exitFound
 	}
 	rep, err := evidence.VerifyWith(dir, opt)
+	if _, alone := os.Stat(filepath.Join(dir, "segments")); alone == nil && errors.Is(err, evidence.ErrNoPackage) && opt.Device == "" {
+		kept, err := evidence.VerifyJournal(dir, opt.Trusted)
+		if err != nil {
+			return refuse(dir, err, stderr)
+		}
+		return verifyJournal(kept, stdout)
+	}
 	if err != nil {
 		return refuse(dir, err, stderr)
 	}
@@ -233,6 +286,17 @@ func verify(args []string, stdout, stderr io.Writer) int {
 	return exitFound
 }
 
+// verifyJournal prints what a journal that is no package comes to.
+func verifyJournal(r *evidence.JournalReport, stdout io.Writer) int {
+	fmt.Fprintln(stdout, r.Words())
+	if !r.OK() {
+		fmt.Fprintln(stdout, "NOT VERIFIED")
+		return exitFound
+	}
+	fmt.Fprintln(stdout, "not proven: that nothing was cut off its end, or all of it made anew; who keeps a head of it can tell")
+	return exitOK
+}
+
 // query prints the records that are meant, each with its place in the chain.
 func query(dir string, words []string, stdout, stderr io.Writer) int {
 	q, err := evidence.ParseQuery(words)
@@ -256,8 +320,8 @@ func query(dir string, words []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// export makes an extract and prints what it is known by.
-func export(dir, to string, words []string, stdout, stderr io.Writer) int {
+// extract makes an extract and prints what it is known by.
+func extract(dir, to string, words []string, stdout, stderr io.Writer) int {
 	q, err := evidence.ParseQuery(words)
 	if err != nil {
 		return refuse(dir, err, stderr)

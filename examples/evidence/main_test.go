@@ -18,6 +18,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch"
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/batch/executive/ledger"
 	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/journal"
@@ -292,4 +293,42 @@ func TestReconcileSaysWhatItWantsAndWhatIsNotThere(t *testing.T) {
 	require.Equal(t, exitFound, code)
 	require.Regexp(t, "^evidence: -csv: open .*none.csv", errs)
 	require.NotContains(t, errs, "the directory of a batch")
+}
+
+func TestALedgerOfAProcessIsVerifiedAndListed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "manager")
+	l, err := ledger.Open(dir, "board-1", "manager", nil)
+	require.NoError(t, err)
+	_, err = l.Append(func(b *record.Body) {
+		b.Begin(record.KindHeadAnchored)
+		b.Text(record.AnchoredJournalID, "J-1")
+		b.Count(record.HeadSize, 7)
+		b.Text(record.HeadLink, strings.Repeat("ab", 32))
+	})
+	require.NoError(t, err)
+	for beside := range 2 { // while it is written, and after that
+		code, out, errs := command("verify", dir)
+		require.Equal(t, exitOK, code, errs)
+		require.Regexp(t, "^journal manager-[0-9a-f]{16} of board-1: 1 records, last link [0-9a-f]{64}.*; none is signed\nnot proven: that nothing was cut off", out)
+		code, out, errs = command("query", dir, "kind=head_anchored")
+		require.Equal(t, exitOK, code, errs)
+		require.Contains(t, out, "J-1")
+		if beside == 0 {
+			require.NoError(t, l.Close())
+		}
+	}
+	code, out, _ := command("verify", "-trust", keyed(t, 1), dir)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, out, "no head is signed by a key that was given")
+	names, err := filepath.Glob(filepath.Join(dir, "segments", "*"))
+	require.NoError(t, err)
+	data, err := os.ReadFile(names[0])
+	require.NoError(t, err)
+	at := bytes.Index(data, []byte("abab"))
+	require.Positive(t, at)
+	data[at] = 'c'
+	require.NoError(t, os.WriteFile(names[0], data, 0o600))
+	code, out, _ = command("verify", dir)
+	require.Equal(t, exitFound, code, out)
+	require.Contains(t, out, "NOT VERIFIED")
 }

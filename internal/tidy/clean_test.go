@@ -39,7 +39,8 @@ var cleanTree = map[string]string{
 	"batch/evidence/evidence.go":       "// Package evidence packs.\npackage evidence\n",
 	"timebase/timetest/timetest.go":    "// Package timetest is a clock.\npackage timetest\n\nimport _ \"github.com/batchkit/batchkit/timebase\"\n",
 	"metering/quantity/fsm_test.go":    "// Pairs.\n\npackage quantity\n\nimport _ \"github.com/looplab/fsm\"\n",
-	"batch/executive/executive.go":     "// Package executive runs many.\npackage executive\n\nimport _ \"github.com/nats-io/nats.go/jetstream\"\n",
+	"batch/executive/executive.go":     "// Package executive runs many.\npackage executive\n",
+	"batch/executive/bus/bus.go":       "// Package bus is the bus.\npackage bus\n\nimport _ \"github.com/nats-io/nats.go/jetstream\"\n",
 	"batch/executive/manager_linux.go": "// Lost runners.\n\npackage executive\n\nvar same = 1\n",
 	"batch/executive/manager_other.go": "//go:build !linux\n\n// Lost runners.\n\npackage executive\n\nvar same = 2\n",
 }

@@ -12,10 +12,11 @@ var floors = []floor{
 	{"3", []string{"metering", "iomap", "iomap/cond", "journal", "journal/export", "journal/journaltest", "fieldbus/opcua/internal/chunk"}},
 	{"4", []string{"recipe", "recipe/library", "recipe/sound", "recipe/chart", "recipe/batchml", "fieldbus", "fieldbus/line", "fieldbus/opcua", "fieldbus/opcua/server", "fieldbus/*"}},
 	{"5", []string{"sequencer", "internal/grow"}},
-	{"6a", []string{"batch", "batch/unitrun", "batch/jobs"}},
-	{"6b", []string{"batch/runner", "batch/evidence"}},
-	{"6c", []string{"batch/executive", "batch/report", "batch/scada", "batch/batchtest", "batch/store"}},
-	{"6d", []string{"batch/operator", "batch/acceptance"}},
+	{"6a", []string{"batch", "batch/unitrun", "batch/jobs", "batch/executive/arbiter", "batch/executive/equipment", "batch/executive/roster"}},
+	{"6b", []string{"batch/runner", "batch/evidence", "batch/executive/ledger", "batch/executive/api"}},
+	{"6c", []string{"batch/executive/wire", "batch/executive/host", "batch/executive/registry", "batch/report", "batch/scada", "batch/batchtest", "batch/store", "batch/store/storetest"}},
+	{"6d", []string{"batch/executive", "batch/executive/production", "batch/executive/bus", "batch/executive/gate", "batch/evidence/hub"}},
+	{"6e", []string{"batch/operator", "batch/acceptance"}},
 	{"7", []string{"examples/*", ".", "internal/crashlab", "internal/vmbed"}},
 }
 
@@ -37,6 +38,8 @@ var namedEdges = []edge{
 	{"fieldbus/scale", "fieldbus/line", "its tests put an instrument on a line"},
 	{"fieldbus/bustest", "fieldbus/line", "the suite holds a driver against the contract that line declares"},
 	{"batch/runner", "batch/evidence", "a run leaves its package"},
+	{"batch/store/storetest", "batch/store", "a suite holds a plant, and its tests the stores, against what they promise"},
+	{"batch/executive/host", "batch/executive/wire", "a runner reaches its outputs by the I/O process"},
 }
 
 // reserved lists the packages that only a given floor and those above it may import; below it, the shared nouns of
@@ -67,8 +70,10 @@ var modules = []module{
 	{prefix: "golang.org/x/mod/sumdb/note", in: []string{"journal"}},
 	{prefix: "golang.org/x/mod/sumdb/tlog", tests: true},                            // the tree is held against it
 	{prefix: "github.com/google/go-tpm/tpm2", in: []string{"hal/tpm"}, tests: true}, // tests elsewhere bring a key of their own
-	{prefix: "github.com/nats-io/nats.go", in: []string{"batch/executive"}},
-	{prefix: "github.com/nats-io/nats-server", in: []string{"batch/executive"}},
+	{prefix: "github.com/nats-io/nats.go", in: []string{"batch/executive/bus", "batch/evidence/hub"}},
+	{prefix: "github.com/nats-io/nats-server/v2/server", in: []string{"batch/executive/bus"}, tests: true},
+	{prefix: "github.com/nats-io/nkeys", in: []string{"batch/executive/bus"}, tests: true},
+	{prefix: "github.com/anishathalye/porcupine", tests: true}, // histories of logs are held against it
 	{prefix: "modernc.org/sqlite", in: []string{"batch/store"}},
 	{prefix: "github.com/jackc/pgx/v5", in: []string{"batch/store"}},
 	{prefix: "golang.org/x/term", in: []string{"examples/*"}},
@@ -77,18 +82,18 @@ var modules = []module{
 // grades says what a package's code may do; tests are not bound by it. A package that is not listed is blocking.
 var grades = []gradeRow{
 	{pure, []string{"recipe", "recipe/sound", "recipe/chart", "metering", "metering/quantity", "iomap", "iomap/tag", "iomap/cond", "journal/record",
-		"sequencer", "batch", "batch/unitrun", "batch/jobs", "timebase", "fieldbus"}},
+		"sequencer", "batch", "batch/unitrun", "batch/jobs", "batch/executive/arbiter", "batch/executive/equipment", "batch/executive/roster", "timebase", "fieldbus"}},
 	{starting, []string{"fieldbus/opcua", "fieldbus/opcua/server"}}, // a subscription and a server go on by themselves, until Close
 	{blocking, []string{"journal", "journal/export", "fieldbus/*", "hal/linux", "hal/tpm", "recipe/library",
-		"batch/store", "batch/evidence", "batch/batchtest"}},
-	{starting, []string{"batch/scada", "batch/runner", "batch/executive", "batch/operator", "examples/*", "hal/sim", "hal/haltest", "timebase/system",
+		"batch/store", "batch/evidence", "batch/batchtest", "batch/executive/ledger"}},
+	{starting, []string{"batch/scada", "batch/runner", "batch/executive", "batch/executive/wire", "batch/executive/host", "batch/executive/registry", "batch/executive/api", "batch/executive/bus", "batch/executive/gate", "batch/executive/production", "batch/evidence/hub", "batch/store/storetest", "batch/operator", "examples/*", "hal/sim", "hal/haltest", "timebase/system",
 		"internal/crashlab", "internal/vmbed"}},
 }
 
 // impure lists the standard packages, with all beneath them, that pure code may not import, except in the packages named.
 var impure = []impurity{
-	{path: "context", except: []string{"iomap/tag", "timebase"}}, // they declare the contracts Port and Clock
-	{path: "io/fs", except: []string{"batch", "recipe"}},         // they load from a file system they were handed
+	{path: "context", except: []string{"iomap/tag", "timebase", "batch/executive/arbiter"}}, // they declare the contracts Port, Clock and Log
+	{path: "io/fs", except: []string{"batch", "recipe"}},                                    // they load from a file system they were handed
 	{path: "os"}, {path: "io/ioutil"}, {path: "path/filepath"}, {path: "syscall"}, {path: "net"},
 	{path: "sync"}, {path: "log"},
 	{path: "math/rand"}, {path: "crypto/rand"}, {path: "hash/maphash"},

@@ -3,6 +3,9 @@
 package tidy
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,5 +100,21 @@ func TestNoPackageHasTwoGrades(t *testing.T) {
 			require.Empty(t, seen[p], "%s has two grades", p)
 			seen[p] = row.grade
 		}
+	}
+}
+
+// requirement is a line of go.mod that requires a module directly.
+var requirement = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
+
+func TestEachModuleThatGoModRequiresStandsInThePictureOfTheHouse(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../../ARCHITECTURE.md")
+	require.NoError(t, err)
+	direct := requirement.FindAllStringSubmatch(string(mod), -1)
+	require.NotEmpty(t, direct)
+	for _, m := range direct {
+		short := strings.TrimPrefix(m[1], "github.com/nats-io/") // rows of one maker name it once
+		require.True(t, strings.Contains(string(page), "`"+m[1]+"`") || strings.Contains(string(page), "`"+short+"`"), "ARCHITECTURE.md has no row for %s", m[1])
 	}
 }
