@@ -86,7 +86,8 @@ type account struct {
 	token uint64           // the greatest that was given
 	err   error            // why the log could not be read
 
-	vouched uint64 // operation up to which a person has let the log speak for what the ledger lacks
+	lives   map[string]bool // who has spoken for this node
+	vouched uint64          // operation up to which a person has let the log speak for what the ledger lacks
 
 	by   person // who lets a ledger begin anew that was put back, and why; nobody: it does not
 	anew string // what a person has let happen
@@ -102,7 +103,7 @@ type noted struct {
 func newAccount(log arbiter.Log) *account {
 	ctx, cancel := context.WithTimeout(context.Background(), logLimit)
 	defer cancel()
-	a := &account{from: math.MaxUint64, has: map[grant]uint64{}}
+	a := &account{from: math.MaxUint64, has: map[grant]uint64{}, lives: map[string]bool{}}
 	err := log.Read(ctx, 1, func(seq uint64, _ []byte) error {
 		a.from = min(a.from, seq)
 		return errFirst
@@ -251,6 +252,9 @@ func (a *account) backward(node string, marks []arbiter.NodeMark) error {
 		why = fmt.Sprintf("node %s has said that it has on record what operation %d came to, and its ledger ends with operation %d: its disk was put back", node, mine.Last, a.last)
 	case a.last > 0 && max(a.last, a.vouched)+1 < a.from && mine.Seq+1 < a.from:
 		why = fmt.Sprintf("operations %d to %d were let go from the log, and no mark of node %s says that they are on record: it was struck out", a.last+1, a.from-1, node)
+	case mine.Life != "" && !a.lives[mine.Life]:
+		why = fmt.Sprintf("somebody has spoken for node %s whom its ledger does not know: a copy of its disk has run on another board, which is to be ended first or given a name of its own, "+
+			"or its disk was put back", node)
 	default:
 		return nil
 	}

@@ -296,9 +296,11 @@ func TestALedgerIsHeldAgainstTheMarkOfItsNode(t *testing.T) {
 		{"a new disk", 0, 1, []arbiter.NodeMark{{Node: "n1", Seq: 50, Last: 40}}, "its ledger ends with operation 0: its disk was put back"},
 		{"one record is lacking", 39, 1, []arbiter.NodeMark{{Node: "n1", Seq: 50, Last: 40}}, "its ledger ends with operation 39"},
 		{"struck out", 40, 60, []arbiter.NodeMark{{Node: "n2", Seq: 59, Last: 59}}, "operations 41 to 59 were let go"},
+		{"this disk has spoken last", 40, 1, []arbiter.NodeMark{{Node: "n1", Seq: 50, Last: 40, Life: "mine"}, {Node: "n2", Seq: 50, Life: "of n2"}}, ""},
+		{"another disk has", 40, 1, []arbiter.NodeMark{{Node: "n1", Seq: 50, Last: 40, Life: "its"}}, "somebody has spoken for node n1 whom its ledger does not know"},
 		{"struck out, and its mark is one that came behind", 40, 60, []arbiter.NodeMark{{Node: "n1", Seq: 58, Last: 40}}, "operations 41 to 59 were let go"},
 	} {
-		a := account{last: c.last, from: c.from}
+		a := account{last: c.last, from: c.from, lives: map[string]bool{"mine": true}}
 		err := a.backward("n1", c.marks)
 		if c.why == "" {
 			require.NoError(t, err, c.what)

@@ -42,6 +42,11 @@ type desk struct {
 
 	account *account // what was on record at the start, until the log is read
 
+	life  string          // who speaks for this node in the log: another one at each start
+	lives map[string]bool // those that are on record, this one among them
+	spoke bool            // the log knows it
+	other string          // who speaks for this node as well, and is none of them
+
 	debts sync.Mutex // who tells the book of what is owed; taken before the hand
 
 	mu      sync.Mutex
@@ -94,7 +99,9 @@ func (d *desk) locked(op arbiter.Op, allow func() error) (fx []arbiter.Effect, c
 	if err != nil {
 		return nil, false, &api.Error{Status: http.StatusBadRequest, Message: err.Error()}
 	}
-	fx, err = d.append(ctx, data, &op, allow)
+	if err = d.speak(ctx); err == nil {
+		fx, err = d.append(ctx, data, &op, allow)
+	}
 	var said *api.Error
 	if err == nil && d.took {
 		d.tidy(ctx)
@@ -234,6 +241,9 @@ func (d *desk) take(seq uint64, op *arbiter.Op) ([]arbiter.Effect, error) {
 	if over && d.account == nil && d.node != "" && next > 1 {
 		return nil, fmt.Errorf("operations %d to %d were let go from the log, and node %s has not on record what they came to: was it struck out? "+
 			"It gives nothing more; start its manager again, and it says what is to be done", next, seq-1, d.node)
+	}
+	if err := d.superseded(seq, op); err != nil {
+		return nil, err
 	}
 	fx := d.book.Step(seq, op, nil)
 	if d.book.Next() <= seq {

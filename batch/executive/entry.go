@@ -70,6 +70,10 @@ func (m *Manager) fold(a *account) func(uint64, *record.Record) error {
 			case ledgerKind:
 				a.vouched, _ = strconv.ParseUint(r.Text(record.ObjectVersion), 10, 64)
 			}
+		case record.KindBusState:
+			if r.Text(record.ObjectKind) == nodeKind && (r.Text(record.Result) == nodeBegan || r.Text(record.Result) == nodeLet) {
+				a.lives[r.Text(record.Detail)] = true
+			}
 		case record.KindBatchLife:
 			state, ok := roster.Parse(r.Text(record.LifeState))
 			if r.Text(record.Result) != done || !ok || state == roster.None {

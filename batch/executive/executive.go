@@ -21,6 +21,7 @@ package executive
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -53,8 +54,8 @@ type Options struct {
 	// Node is the name of this board where several share the log, as api.CheckNode takes it. Its batches begin with it and a dot, and it stays the same for
 	// ever. "": this manager is the only one.
 	Node string
-	// PutBack is why a person lets a manager come up whose ledger lacks what this node has said that it has on record: its disk was put back to an earlier
-	// day. It goes on record under the user of this process, and the ledger begins anew with what the log says. Where nothing is lacking it does nothing.
+	// PutBack is why a person lets a manager come up whose ledger lacks what this node has said that it has on record, or who has said it last: its disk was
+	// put back to an earlier day, or a copy of it runs on another board, which is to be ended first. It goes on record under the user of this process, and the ledger begins anew with what the log says. Where nothing is lacking it does nothing.
 	PutBack string
 }
 
@@ -118,7 +119,7 @@ func New(dir string, n api.Network, log arbiter.Log, sp Spawner, opt *Options) (
 	m.led, m.model = led, readModel(dir, m.digest)
 	m.self = api.Self{Role: api.Manager, PID: os.Getpid(), UID: os.Getuid(), Boot: fmt.Sprintf("%s-%d", led.ID(), led.Head().N), Since: m.now(), Version: "1"}
 	m.desk = newDesk(log, led, a, m.opt.Whole, m.bump)
-	m.desk.node, m.desk.given, m.desk.seen = m.opt.Node, m.given, m.used
+	m.desk.node, m.desk.life, m.desk.given, m.desk.seen = m.opt.Node, rand.Text(), m.given, m.used
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()
 	if err := m.desk.begin(ctx); err != nil {

@@ -41,8 +41,9 @@ func (d *desk) begin(ctx context.Context) error {
 		return err
 	}
 	d.last = max(d.last, d.account.last)
+	err = d.begun(d.account.lives)
 	d.account = nil
-	return d.pen.write()
+	return errors.Join(err, d.pen.write())
 }
 
 // enter takes the hand. Once somebody has waited long for the log in vain, nobody waits for the call of another, and for a while nobody calls it.
@@ -234,16 +235,17 @@ func (d *desk) putWhole(ctx context.Context) {
 // mark says how far this node is, where it has not said so yet, and where it would hold up the trimming of the log.
 func (d *desk) mark(ctx context.Context) {
 	d.mu.Lock()
-	op := arbiter.Op{Kind: arbiter.Mark, Batch: d.node, Place: int64(d.book.Next() - 1), Token: d.last, ID: d.given(), At: d.led.UTC()}
+	op := arbiter.Op{Kind: arbiter.Mark, Batch: d.node, Place: int64(d.book.Next() - 1), Token: d.last, ID: d.given(), Key: d.life, At: d.led.UTC()}
 	marks := d.book.Marks()
 	d.mu.Unlock()
 	i := slices.IndexFunc(marks, func(m arbiter.NodeMark) bool { return m.Node == d.node })
-	due := i < 0 || slices.ContainsFunc(d.wholes, func(seq uint64) bool { return marks[i].Seq+1 < seq })
+	due := i < 0 || !d.spoke || slices.ContainsFunc(d.wholes, func(seq uint64) bool { return marks[i].Seq+1 < seq })
 	if d.node == "" || op.Place == 0 || !due || d.pen.write() != nil {
 		return
 	}
 	if data, err := op.Append(nil); err == nil {
-		_, _ = d.append(ctx, data, &op, nil)
+		_, err = d.append(ctx, data, &op, nil)
+		d.spoke = d.spoke || err == nil
 	}
 }
 

@@ -158,6 +158,9 @@ func TestBatchesThatALedgerLacksWhichWasPutBackAreLostAndTheirNumbersAreNotGiven
 		n1.down()
 		require.NoError(t, os.RemoveAll(n1.dir))
 		require.NoError(t, os.CopyFS(n1.dir, os.DirFS(old)))
+		_, err := n1.new()
+		require.ErrorContains(t, err, "somebody has spoken for node n1 whom its ledger does not know")
+		n1.why = "the disk was changed"
 		n1.up()
 		b := n1.is(n1.c, has, api.Lost)
 		require.Equal(t, forgotten, b.Reason)
@@ -170,6 +173,94 @@ func TestBatchesThatALedgerLacksWhichWasPutBackAreLostAndTheirNumbersAreNotGiven
 		time.Sleep(time.Second)
 		require.Equal(t, "n2.A", n2.owner(n2.c, "U1").Batch)
 		witnesses(t, all)
+	})
+}
+
+func TestOfTwoBoardsWithOneDiskTheLaterSpeaksAndTheOtherGivesNothingMore(t *testing.T) {
+	inPlant(t, 2, func(all []*node) {
+		n1, n2 := all[0], all[1]
+		n1.readies("n1.A")
+		n2.readies("n2.A")
+		n1.asks("n1.A", 1, "U1")
+		n2.asks("n2.A", 1, "U2")
+		time.Sleep(5 * time.Second)
+		twin := twinOf(n1)
+		twin.serve(api.Remote("n2", api.IO), n2.io())
+		twin.up()
+		time.Sleep(5 * time.Second)
+		err := post(n1.c, "/v1/claims", &api.Claim{Batch: "n1.A", ID: 2, Step: "S", Equipment: []string{"U2"}})
+		require.Equal(t, http.StatusServiceUnavailable, status(t, err))
+		require.ErrorContains(t, err, "somebody else speaks for node n1: does a copy of its disk run on another board?")
+		require.NoError(t, post(n1.c, "/v1/claims", &api.Claim{Batch: "n1.A", ID: 1, Step: "S", Equipment: []string{"U1"}}), "what it has it keeps")
+		require.Equal(t, 1, n1.lives("superseded"))
+		n2.gives("n2.A", 1)
+		n2.asks("n2.A", 2, "U2")
+		require.NoError(t, twin.m.desk.reach(), "the others go on")
+
+		n1.down()
+		for range 2 {
+			_, err := n1.new()
+			require.ErrorContains(t, err, "a copy of its disk has run on another board, which is to be ended first")
+		}
+		twin.down()
+		n1.why = "the disk was changed"
+		n1.up()
+		n1.down()
+		n1.why = ""
+		n1.up()
+		n1.asks("n1.A", 3, "U1")
+		require.Equal(t, 1, n1.lives("let"))
+		time.Sleep(5 * time.Second)
+		require.Equal(t, n2.m.desk.holdings(), n1.m.desk.holdings())
+	})
+}
+
+// twinOf is a board that has a copy of the disk of another one, and reaches the same log.
+func twinOf(b *node) *node {
+	s := &site{t: b.t, dir: copied(b.t, b.dir), net: &api.Memory{}, log: &memLog{}, fakes: map[string]*fake{}, ctx: b.ctx, step: func(string) bool { return true },
+		boot: "1", unit: b.unit, model: b.model}
+	s.serve(api.Runtime, s.runtime())
+	s.serve(api.IO, s.io())
+	return &node{site: s, name: b.name, far: &farLog{Memory: b.far.Memory}}
+}
+
+// lives counts the records of who has spoken for a node.
+func (b *node) lives(result string) (n int) {
+	b.t.Helper()
+	_, err := journal.Scan(filepath.Join(b.dir, "manager"), func(_ uint64, body []byte, _ journal.Chain) error {
+		r, err := record.Parse(body)
+		if err == nil && r.Kind == record.KindBusState && r.Text(record.Result) == result {
+			require.Equal(b.t, b.name, r.Text(record.ObjectID))
+			n++
+		}
+		return err
+	}, &journal.Options{})
+	require.NoError(b.t, err)
+	return n
+}
+
+func TestAMarkOfAnEarlierLifeThatComesLateStopsNobody(t *testing.T) {
+	inPlant(t, 2, func(all []*node) {
+		n1 := all[0]
+		n1.readies("n1.A")
+		n1.asks("n1.A", 1, "U1")
+		time.Sleep(5 * time.Second)
+		earlier := n1.m.desk.life
+		n1.down()
+		n1.up()
+		time.Sleep(5 * time.Second)
+		last := n1.m.desk.next() - 1
+		line, err := (&arbiter.Op{Kind: arbiter.Mark, Batch: "n1", Place: int64(last), Token: n1.m.desk.last, Key: earlier}).Append(nil)
+		require.NoError(t, err)
+		require.NoError(t, n1.far.Memory.Append(t.Context(), last+1, line))
+		n1.asks("n1.A", 2, "U1")
+		time.Sleep(5 * time.Second)
+		require.NoError(t, n1.m.desk.reach())
+		require.Zero(t, n1.lives("superseded"))
+		n1.down()
+		n1.up()
+		require.Equal(t, 3, n1.lives("began"))
+		require.Zero(t, n1.lives("let"))
 	})
 }
 

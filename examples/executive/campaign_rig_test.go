@@ -24,12 +24,11 @@ import (
 	"github.com/batchkit/batchkit/batch/evidence"
 	"github.com/batchkit/batchkit/batch/executive/api"
 	"github.com/batchkit/batchkit/batch/executive/arbiter"
-	"github.com/batchkit/batchkit/batch/runner"
 	"github.com/batchkit/batchkit/batch/store"
-	"github.com/batchkit/batchkit/hal/sim"
 	"github.com/batchkit/batchkit/iomap/tag"
 	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
+	"github.com/batchkit/batchkit/timebase"
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
@@ -99,14 +98,17 @@ type rig struct {
 func newRig(t *testing.T) *rig { return newRigWith(t, parts, func(string) {}) }
 
 // newRigWith starts one with these parts of a plant, whose directory was laid out before.
-func joined(t *testing.T, parts []runner.Part) tag.Port {
+func newRigWith(t *testing.T, parts []string, before func(dir string)) *rig {
 	t.Helper()
-	port, err := runner.Join(parts...)
-	require.NoError(t, err)
-	return port
+	return newRigOn(t, parts, func(clock timebase.Clock) tag.Port {
+		cell, err := newCell(clock, parts...)
+		require.NoError(t, err)
+		return cell
+	}, before)
 }
 
-func newRigWith(t *testing.T, parts []string, before func(dir string)) *rig {
+// newRigOn is newRigWith on another plant, which has these parts.
+func newRigOn(t *testing.T, parts []string, plant func(timebase.Clock) tag.Port, before func(dir string)) *rig {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	t.Setenv(asCommand, "1")
@@ -115,27 +117,7 @@ func newRigWith(t *testing.T, parts []string, before func(dir string)) *rig {
 	before(r.s.home())
 	require.NoError(t, layOut(r.s.home()))
 	clock := system.NewClock(1)
-	var all []runner.Part
-	for i, name := range parts {
-		p := runner.Part{Name: name, Port: &prefixed{name + "/", sim.NewPlant(uint64(i + 1)).On(clock)}}
-		for _, c := range wired {
-			p.Channels = append(p.Channels, name+"/"+c)
-		}
-		all = append(all, p)
-	}
-	for len(all) > 64 { // which is as many as a Join takes
-		var joint []runner.Part
-		for some := range slices.Chunk(all, 64) {
-			p := runner.Part{Name: some[0].Name + "...", Port: joined(t, some)}
-			for i := range some {
-				p.Channels = append(p.Channels, some[i].Channels...)
-			}
-			joint = append(joint, p)
-		}
-		all = joint
-	}
-	cell := joined(t, all)
-	r.plant = &truth{Port: cell, out: map[string]uint64{}}
+	r.plant = &truth{Port: plant(clock), out: map[string]uint64{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = servePlant(ctx, filepath.Join(r.s.home(), plantSocket), r.plant, clock) })

@@ -14,6 +14,7 @@ type NodeMark struct {
 	Seq   uint64 `json:"seq"`             // it has on record what all operations up to this one came to
 	Last  uint64 `json:"last,omitempty"`  // the last of these that came to something that goes on record
 	Given uint32 `json:"given,omitempty"` // so many numbers it has given to batches
+	Life  string `json:"life,omitempty"`  // who said so last: each start of whoever speaks for a node has another one
 }
 
 // Marks are those of all nodes that have one, in the order of their names. The log is trimmed only up to the least of them.
@@ -36,7 +37,7 @@ func (b *Book) knownMark(op *Op, fx []Effect) ([]Effect, bool) {
 	case !there && len(b.marks) >= MaxMarks:
 		return append(fx, refusal(op, fmt.Sprintf("the book has marks of %d nodes; strike one out that is there no more", MaxMarks))), true
 	}
-	return fx, there && uint64(op.Place) <= b.marks[i].Seq && op.Token <= b.marks[i].Last && op.ID <= b.marks[i].Given
+	return fx, there && uint64(op.Place) <= b.marks[i].Seq && op.Token <= b.marks[i].Last && op.ID <= b.marks[i].Given && (op.Key == "" || op.Key == b.marks[i].Life)
 }
 
 // note moves the mark of a node on, or strikes it out.
@@ -51,12 +52,15 @@ func (b *Book) note(op *Op) {
 	}
 	m := &b.marks[i]
 	m.Seq, m.Last, m.Given = max(m.Seq, uint64(op.Place)), max(m.Last, op.Token), max(m.Given, op.ID)
+	if op.Key != "" {
+		m.Life = op.Key
+	}
 }
 
 // soundMarks tells whether marks are those of a book that the operation under seq holds.
 func soundMarks(marks []NodeMark, seq uint64) bool {
 	for i, m := range marks {
-		if m.Node == "" || m.Seq == 0 || m.Seq >= seq || m.Last > m.Seq || i > 0 && marks[i-1].Node >= m.Node {
+		if m.Node == "" || m.Seq == 0 || m.Seq >= seq || m.Last > m.Seq || checkText("life", m.Life) != nil || i > 0 && marks[i-1].Node >= m.Node {
 			return false
 		}
 	}

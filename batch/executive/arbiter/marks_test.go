@@ -31,6 +31,24 @@ func TestAMarkOnlyGrowsAndIsNeverBeyondTheEndOfTheLog(t *testing.T) {
 	require.Equal(t, uint64(5), b.Marks()[0].Seq)
 }
 
+func TestAMarkNamesWhoHasSpokenForItsNodeLast(t *testing.T) {
+	b := arbiter.NewBook()
+	b.Step(1, &arbiter.Op{Kind: arbiter.Stock, Equipment: []string{"U1"}, Owners: 1}, nil)
+	says := func(life string) (known bool) {
+		op := arbiter.Op{Kind: arbiter.Mark, Batch: "n1", Place: 1, Key: life}
+		if _, known = b.Known(&op, nil); !known {
+			require.Empty(t, b.Step(b.Next(), &op, nil))
+		}
+		return known
+	}
+	require.False(t, says("one"))
+	require.True(t, says("one"))
+	require.False(t, says("two"), "another one speaks, if only to say the same")
+	require.True(t, says(""), "a mark of before there were lives")
+	require.Equal(t, []arbiter.NodeMark{{Node: "n1", Seq: 1, Life: "two"}}, b.Marks())
+	require.Equal(t, b.Marks(), restored(t, b).Marks())
+}
+
 func TestAPersonStrikesANodeOutAndItMayMarkAnew(t *testing.T) {
 	b := arbiter.NewBook()
 	b.Step(1, &arbiter.Op{Kind: arbiter.Stock, Equipment: []string{"U1"}, Owners: 1}, nil)

@@ -55,7 +55,7 @@ const (
 	Whole                     // the whole book, in State: what stands before it in the log may go
 	Stock                     // each of Equipment may be had by Owners batches at a time, 0: it is not arbitrated; Retired: nobody gets it any more
 	Quit                      // a batch is no partner of Group any more, "" of any: who waits for its messages is released with Reason
-	Mark                      // the node Batch has on record what all operations up to Place came to, of Token last, and has given ID numbers to batches; Retired: a person strikes it out: Actor, Role, Reason
+	Mark                      // the node Batch has on record what all operations up to Place came to, of Token last, and has given ID numbers to batches; Key is the life of who says so; Retired: a person strikes it out: Actor, Role, Reason
 )
 
 // kindNames are the words of kinds in a log.
@@ -98,7 +98,7 @@ type Op struct {
 	Retired   bool     `json:"retired,omitempty"`
 	Group     string   `json:"group,omitempty"` // messages: who may send to whom
 	Message   string   `json:"message,omitempty"`
-	Key       string   `json:"key,omitempty"` // names one message action of a batch for ever, so that what is said twice counts once
+	Key       string   `json:"key,omitempty"` // names one message action of a batch for ever, so that what is said twice counts once; of a Mark: NodeMark.Life
 	Partners  int      `json:"partners,omitempty"`
 	Actor     string   `json:"actor,omitempty"` // who asks, where that is a person
 	Role      string   `json:"role,omitempty"`
