@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -49,20 +50,42 @@ func TestABatchOfADayThatCannotBeLoadedIsToldWithTheReason(t *testing.T) {
 	if aside(t) {
 		return
 	}
-	for name, how := range map[string][]string{"in one process": {"-t0", "-speed", "3"}, "in virtual time": {"-virtual"}} {
+	charge, err := files.ReadFile("cell/recipes/charge.yaml")
+	require.NoError(t, err)
+	grams := bytes.ReplaceAll(charge, []byte("min: 20 kg"), []byte("min: 0.001 kg")) // which no meter of the cell counts
+	require.NotEqual(t, charge, grams)
+	for name, c := range map[string]struct {
+		how        []string
+		size, says string
+	}{
+		"in one process":  {[]string{"-t0", "-speed", "3", "-dir", "x"}, "0.001 kg", `batch: size 0.001 kg: recipes/charge.yaml:30:58: "0.001 kg" in counts of "0.01 kg": not a whole number of counts`},
+		"in virtual time": {[]string{"-virtual"}, "900 kg", `batch: size 900 kg: recipe: batch size "900 kg" is above the greatest; choose 20 kg to 60 kg`},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			require.NoError(t, os.WriteFile("day.yaml", []byte("schema_version: 1\nscheduler: parallel\njobs:\n  - {recipe_id: CHARGE, amount: 1, unit: R101, size: 900 kg}\n"), 0o600))
+			require.NoError(t, lay("x/cell/recipes/charge.yaml", grams))
+			require.NoError(t, os.WriteFile("day.yaml", []byte("schema_version: 1\nscheduler: parallel\njobs:\n  - {recipe_id: CHARGE, amount: 1, unit: R101, size: "+c.size+"}\n"), 0o600))
 			var out, wrong said
-			require.Equal(t, exitFailed, run(t.Context(), append([]string{"-jobs", "day.yaml", "-plain"}, how...), &out, &wrong))
-			require.Contains(t, wrong.String(), `executive: batch J-000001-0001 is Load Failed: batch: size 900 kg: recipe: batch size "900 kg" is above the greatest; choose 20 kg to 60 kg`)
-			require.Regexp(t, `process J-000001-0001 .*Failure .*is above the greatest`, out.String())
+			require.Equal(t, exitFailed, run(t.Context(), append([]string{"-jobs", "day.yaml", "-plain"}, c.how...), &out, &wrong))
+			require.Contains(t, wrong.String(), "executive: batch J-000001-0001 is Load Failed: "+c.says)
+			require.Regexp(t, `process J-000001-0001 .*Failure .*`+regexp.QuoteMeta(c.says), out.String())
 			if name == "in one process" {
 				require.Regexp(t, `(?m)^J-000001 .* 0    1$`, out.String(), "the table counts it")
 			}
 			require.Contains(t, out.String(), "0 of 1 batches are complete and their evidence is whole; dropped before they came to anything: 0")
 		})
 	}
+}
+
+func TestADayWithASizeThatItsRecipeDoesNotGoToIsRefused(t *testing.T) {
+	if aside(t) {
+		return
+	}
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("day.yaml", []byte("schema_version: 1\nscheduler: parallel\njobs:\n  - {recipe_id: CHARGE, amount: 1, unit: R101, size: 900 kg}\n"), 0o600))
+	var out, wrong said
+	require.NotEqual(t, exitOK, run(t.Context(), []string{"-jobs", "day.yaml", "-plain", "-t0", "-speed", "3"}, &out, &wrong))
+	require.Contains(t, wrong.String(), "job 1 of 1: recipe CHARGE is for batches of 20 kg to 60 kg, and not of 900 kg")
 }
 
 func TestADayMayHaveItsDatabaseInPostgreSQL(t *testing.T) {

@@ -161,7 +161,8 @@ func (w *Wire) Check() error {
 func (m *Model) Check() error {
 	return cmp.Or(texts("digest", m.Digest), each("equipment", m.Items, MaxEquipment, checkEquipment), m.Rights.Check(), lines("aside", m.Aside, MaxEquipment),
 		each("recipes", m.Recipes, MaxNames, func(r *Recipe) error {
-			return cmp.Or(reasons("recipe_id", r.ID, "recipe_version", r.Version, "title", r.Title), lines("units", r.Units, MaxEquipment))
+			return cmp.Or(reasons("recipe_id", r.ID, "recipe_version", r.Version, "title", r.Title), lines("units", r.Units, MaxEquipment),
+				texts("batch_size", r.Nominal, "batch_size_min", r.Min, "batch_size_max", r.Max))
 		}))
 }
 

@@ -122,6 +122,11 @@ type Recipe struct {
 	Version string   `json:"recipe_version"`
 	Title   string   `json:"title,omitempty"`
 	Units   []string `json:"units"` // those that it can run on
+
+	// Sizes of batches, such as "40 kg": which one has that is not said, and from where to where they go.
+	Nominal string `json:"batch_size,omitempty"`
+	Min     string `json:"batch_size_min,omitempty"`
+	Max     string `json:"batch_size_max,omitempty"`
 }
 
 // Equipment is one element of the equipment hierarchy.

@@ -131,6 +131,30 @@ func (b *bench) done(job string, n int) {
 	require.True(b.t, c.OK(), "%+v", c)
 }
 
+func TestWhatNoBatchCouldBeMadeOfDoesNotComeIntoTheList(t *testing.T) {
+	b := newBench(t)
+	b.engine(false)
+	first := b.add("STEEP", 1)
+	for _, c := range []struct {
+		order api.JobOrder
+		says  string
+	}{
+		{api.JobOrder{Recipe: "STEEP", Amount: 1, Size: "5000 kg"}, "recipe STEEP is for batches of "},
+		{api.JobOrder{Recipe: "STEEP", Amount: 1, Size: "0.001 kg"}, "and not of 0.001 kg"},
+		{api.JobOrder{Recipe: "STEEP", Amount: 1, Size: "20 s"}, "and not of 20 s"},
+		{api.JobOrder{Recipe: "STEEP", Amount: 1, Size: "much"}, "write it like"},
+		{api.JobOrder{Recipe: "STEEP", Amount: 1, Unit: "R77"}, "recipe STEEP does not run on \"R77\"; R1"},
+	} {
+		err := b.c.Call(b.ctx, http.MethodPost, "/v1/jobs", &api.AddJobs{Jobs: []api.JobOrder{{Recipe: "STEEP", Amount: 1}, c.order}}, &api.JobsAccepted{})
+		var no *api.Error
+		require.ErrorAs(t, err, &no, c.says)
+		require.Equal(t, http.StatusBadRequest, no.Status)
+		require.Contains(t, no.Message, "job 2 of 2: ")
+		require.Contains(t, no.Message, c.says)
+	}
+	b.done(first, 1)
+}
+
 func TestAnEngineThatGoesFindsItsBatchesAtTheManager(t *testing.T) {
 	b := newBench(t)
 	b.engine(true)

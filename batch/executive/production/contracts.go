@@ -44,6 +44,14 @@ type RecipeProvider interface {
 	Recipe(ctx context.Context, id string) (Provided, error)
 }
 
+// OrderCheck may be implemented by a RecipeProvider that can tell at once whether a recipe can be run as a planner orders it: what cannot does not come into
+// the list.
+type OrderCheck interface {
+	// Takes refuses an order that no batch could be made of, such as for a size that the recipe does not go to. What it does not know, such as the recipe, it
+	// takes. It waits for nobody.
+	Takes(o *jobs.Order) error
+}
+
 // Article is what a process has made.
 type Article struct {
 	ID      string // for ever: whoever is told twice has one article

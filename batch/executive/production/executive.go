@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/batchkit/batchkit/batch/executive/api"
+	"github.com/batchkit/batchkit/batch/jobs"
+	"github.com/batchkit/batchkit/metering/quantity"
 )
 
 // quiet is the silence after which a process of the executive is given up, and asked anew.
@@ -131,6 +133,49 @@ func (x *Executive) Recipe(ctx context.Context, id string) (Provided, error) {
 	return Provided{}, fmt.Errorf("%w: the runtime server has none of that id", ErrNoRecipe)
 }
 
+// Takes implements OrderCheck, by the model that was heard last.
+func (x *Executive) Takes(o *jobs.Order) error {
+	x.mu.Lock()
+	model := x.model
+	x.mu.Unlock()
+	if model == nil {
+		return nil
+	}
+	i := slices.IndexFunc(model.Recipes, func(r api.Recipe) bool { return r.ID == o.Recipe })
+	if i < 0 {
+		return nil
+	}
+	r := &model.Recipes[i]
+	if o.Unit != "" && !slices.Contains(r.Units, o.Unit) {
+		return fmt.Errorf("recipe %s does not run on %.40q; %s", r.ID, o.Unit, or(strings.Join(r.Units, ", "), "no unit")+" is what it runs on")
+	}
+	return sized(r, o.Size)
+}
+
+// sized refuses a size to which a recipe does not go.
+func sized(r *api.Recipe, size string) error {
+	if size == "" {
+		return nil
+	}
+	q, err := quantity.Parse(size)
+	if err != nil {
+		return fmt.Errorf("size: %w; write it like %q", err, r.Nominal)
+	}
+	for _, bound := range [...]struct {
+		text string
+		sign int
+	}{{r.Min, -1}, {r.Max, 1}} {
+		limit, err := quantity.Parse(bound.text)
+		if err != nil { // it is not known
+			continue
+		}
+		if c, err := q.Cmp(limit); err != nil || c == bound.sign {
+			return fmt.Errorf("recipe %s is for batches of %s to %s, and not of %s", r.ID, r.Min, r.Max, size)
+		}
+	}
+	return nil
+}
+
 // Has implements ResourceManagement. A capability is a name of the equipment model, such as MIXER, or a name and a value, such as MEDIUM=WATER.
 func (x *Executive) Has(ctx context.Context, capability string) (bool, error) {
 	model, err := x.known(ctx)
@@ -221,6 +266,14 @@ func (c *Catalog) Recipe(ctx context.Context, id string) (Provided, error) {
 		p = said
 	}
 	return p, err
+}
+
+// Takes implements OrderCheck.
+func (c *Catalog) Takes(o *jobs.Order) error {
+	if t, ok := c.Of.(OrderCheck); ok {
+		return t.Takes(o)
+	}
+	return nil
 }
 
 // Ready implements Ready.

@@ -61,7 +61,8 @@ func (e *Engine) configure(rules jobs.Rules, who person) error {
 	return err
 }
 
-// Add puts jobs into the list, and gives the ids of those that are new, in their order.
+// Add puts jobs into the list, and gives the ids of those that are new, in their order. What no batch could be made of, as far as its provider says at once
+// (see OrderCheck), is refused, and none of the jobs is listed.
 func (m *JobManagement) Add(a *api.AddJobs) ([]string, error) {
 	if err := m.e.up(); err != nil {
 		return nil, err
@@ -79,6 +80,13 @@ func (e *Engine) add(a *api.AddJobs) ([]string, error) {
 	}
 	for _, o := range a.Jobs {
 		ev.Orders = append(ev.Orders, jobs.Order{ID: o.ID, Provider: o.Provider, Recipe: o.Recipe, Amount: o.Amount, Product: o.Product, Unit: o.Unit, Size: o.Size, Priority: o.Priority})
+	}
+	for i := range ev.Orders {
+		if check, ok := e.needs.Recipes[ev.Orders[i].Provider].(OrderCheck); ok {
+			if err := check.Takes(&ev.Orders[i]); err != nil {
+				return nil, bad("job %d of %d: %s", i+1, len(ev.Orders), err)
+			}
+		}
 	}
 	e.mu.Lock()
 	there := len(e.fold.there)

@@ -62,7 +62,8 @@ func (s *Server) load(m *equipment.Model, was *catalog) *catalog {
 		}
 	}
 	for _, f := range files {
-		runs := api.Recipe{ID: f.recipe.ID, Version: f.recipe.Version, Title: f.recipe.Title}
+		runs := api.Recipe{ID: f.recipe.ID, Version: f.recipe.Version, Title: f.recipe.Title,
+			Nominal: f.recipe.Nominal.String(), Min: f.recipe.Min.String(), Max: f.recipe.Max.String()}
 		for _, u := range units {
 			key := [2]string{runs.ID, u.ID}
 			p := s.pair(source, f.name, u.Map, was.get(key))
