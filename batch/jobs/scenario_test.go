@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,39 +20,7 @@ import (
 
 var folder = flag.String("scenarios", "", "directory of more scenario scripts to run, as an absolute path")
 
-// more gives the directory that was named, or its folder jobs where it has one: one directory can hold the scripts of several packages.
-func more() string {
-	own := filepath.Join(*folder, "jobs")
-	if at, err := os.Stat(own); *folder != "" && err == nil && at.IsDir() {
-		return own
-	}
-	return *folder
-}
-
-func TestScenarios(t *testing.T) {
-	for _, dir := range []string{"testdata/scenarios", more()} {
-		if dir == "" {
-			continue
-		}
-		files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
-		require.NoError(t, err)
-		require.NotEmpty(t, files, "no *.txt in %s", dir)
-		for _, file := range files {
-			t.Run(filepath.Base(file), func(t *testing.T) {
-				src, err := os.ReadFile(file)
-				require.NoError(t, err)
-				text, err := play(t, filepath.Base(file), src)
-				t.Log("\n" + text)
-				if err != nil {
-					t.Fatalf("%s\n%v", text, err)
-				}
-				if dir == "testdata/scenarios" {
-					golden.Check(t, strings.TrimSuffix(filepath.ToSlash(file), ".txt")+".golden", []byte(text))
-				}
-			})
-		}
-	}
-}
+func TestScenarios(t *testing.T) { golden.Scripts(t, *folder, "jobs", play) }
 
 // TestAScriptThatIsWrongIsToldWhere holds what a person sees who writes one.
 func TestAScriptThatIsWrongIsToldWhere(t *testing.T) {
