@@ -13,7 +13,6 @@ import (
 	"strconv"
 
 	"github.com/batchkit/batchkit/batch/executive/arbiter"
-	"github.com/batchkit/batchkit/batch/executive/ledger"
 	"github.com/batchkit/batchkit/journal/record"
 )
 
@@ -86,7 +85,9 @@ type account struct {
 	token uint64           // the greatest that was given
 	err   error            // why the log could not be read
 
-	lives   map[string]bool // who has spoken for this node
+	node    string          // whose ledger it is; "": not known
+	lives   map[string]bool // who has spoken for the node
+	other   string          // who has superseded this ledger last
 	vouched uint64          // operation up to which a person has let the log speak for what the ledger lacks
 
 	by   person // who lets a ledger begin anew that was put back, and why; nobody: it does not
@@ -252,11 +253,13 @@ func (a *account) backward(node string, marks []arbiter.NodeMark) error {
 		why = fmt.Sprintf("node %s has said that it has on record what operation %d came to, and its ledger ends with operation %d: its disk was put back", node, mine.Last, a.last)
 	case a.last > 0 && max(a.last, a.vouched)+1 < a.from && mine.Seq+1 < a.from:
 		why = fmt.Sprintf("operations %d to %d were let go from the log, and no mark of node %s says that they are on record: it was struck out", a.last+1, a.from-1, node)
-	case mine.Life != "" && !a.lives[mine.Life]:
-		why = fmt.Sprintf("somebody has spoken for node %s whom its ledger does not know: a copy of its disk has run on another board, which is to be ended first or given a name of its own, "+
-			"or its disk was put back", node)
+	case a.strange(mine.Life):
+		why = fmt.Sprintf("somebody has spoken for node %s whom its ledger does not know: its disk was put back, or copied", node)
 	default:
 		return nil
+	}
+	if a.strange(mine.Life) {
+		why += ". A copy of this disk may run on another board: end that one first"
 	}
 	if a.by.actor == "" {
 		return fmt.Errorf("%s. %s", why, putBack)
@@ -270,11 +273,11 @@ const ledgerKind = "ledger"
 
 // admit puts on record that a person has let a ledger begin anew with what the log says up to an operation. It is said once: where nothing became of
 // equipment up to there, nothing else on record says that the ledger goes so far.
-func (a *account) admit(led *ledger.Ledger, seq uint64) error {
+func (a *account) admit(led string, seq uint64) []func(b *record.Body) {
 	if a.anew == "" {
 		return nil
 	}
-	_, err := led.Append(func(b *record.Body) {
+	return []func(b *record.Body){func(b *record.Body) {
 		b.Begin(record.KindLibraryChange)
 		b.Text(record.Actor, a.by.actor)
 		b.Text(record.ChangeReason, a.by.reason)
@@ -282,12 +285,11 @@ func (a *account) admit(led *ledger.Ledger, seq uint64) error {
 		b.Text(record.NewValue, "what the log says")
 		b.Text(record.ImpactScope, short("who had what, and which batches there were, between the two: "+a.anew))
 		b.Text(record.ObjectKind, ledgerKind)
-		b.Text(record.ObjectID, led.ID())
+		b.Text(record.ObjectID, led)
 		b.Text(record.ObjectVersion, strconv.FormatUint(seq, 10))
 		b.Text(record.Digest, "none")
 		b.Text(record.ApprovalID, "none")
-	})
-	return err
+	}}
 }
 
 // stands is all that a book has given, as it would be on record if it were given now.

@@ -44,7 +44,7 @@ type desk struct {
 
 	life  string          // who speaks for this node in the log: another one at each start
 	lives map[string]bool // those that are on record, this one among them
-	spoke bool            // the log knows it
+	spoke bool            // the log knows this one
 	other string          // who speaks for this node as well, and is none of them
 
 	debts sync.Mutex // who tells the book of what is owed; taken before the hand
@@ -99,9 +99,7 @@ func (d *desk) locked(op arbiter.Op, allow func() error) (fx []arbiter.Effect, c
 	if err != nil {
 		return nil, false, &api.Error{Status: http.StatusBadRequest, Message: err.Error()}
 	}
-	if err = d.speak(ctx); err == nil {
-		fx, err = d.append(ctx, data, &op, allow)
-	}
+	fx, err = d.append(ctx, data, &op, allow)
 	var said *api.Error
 	if err == nil && d.took {
 		d.tidy(ctx)
@@ -135,7 +133,7 @@ func (r refusedByAllow) Is(err error) bool { return err == errAsked }
 func (r refusedByAllow) Unwrap() error     { return r.error }
 
 // append puts an operation into the log, and takes it into the book. Where nobody knows whether it is in the log, and where another one came first, the
-// log is read on before anything is decided.
+// log is read on before anything is decided. The log knows who speaks for this node before anything else is said there.
 func (d *desk) append(ctx context.Context, data []byte, op *arbiter.Op, allow func() error) ([]arbiter.Effect, error) {
 	const tries = 16
 	var last error
@@ -143,6 +141,11 @@ func (d *desk) append(ctx context.Context, data []byte, op *arbiter.Op, allow fu
 		if !d.sure {
 			if fx, err := d.readOn(ctx, data); err != nil || fx.found {
 				return fx.list, err
+			}
+		}
+		if op.Kind != arbiter.Mark && d.node != "" && !d.spoke {
+			if err := d.mark(ctx); err != nil {
+				return nil, err
 			}
 		}
 		fx, known, err := d.asks(op, allow)
@@ -239,8 +242,8 @@ func (d *desk) take(seq uint64, op *arbiter.Op) ([]arbiter.Effect, error) {
 	next := d.book.Next()
 	over := op.Kind == arbiter.Whole && (seq > next || seq == 1)
 	if over && d.account == nil && d.node != "" && next > 1 {
-		return nil, fmt.Errorf("operations %d to %d were let go from the log, and node %s has not on record what they came to: was it struck out? "+
-			"It gives nothing more; start its manager again, and it says what is to be done", next, seq-1, d.node)
+		return nil, fmt.Errorf("operations %d to %d were let go from the log, and node %s has not on record what they came to: was it struck out, "+
+			"or does a copy of its disk speak for it? It gives nothing more; start its manager again, and it says what is to be done", next, seq-1, d.node)
 	}
 	if err := d.superseded(seq, op); err != nil {
 		return nil, err

@@ -71,8 +71,8 @@ func (m *Manager) fold(a *account) func(uint64, *record.Record) error {
 				a.vouched, _ = strconv.ParseUint(r.Text(record.ObjectVersion), 10, 64)
 			}
 		case record.KindBusState:
-			if r.Text(record.ObjectKind) == nodeKind && (r.Text(record.Result) == nodeBegan || r.Text(record.Result) == nodeLet) {
-				a.lives[r.Text(record.Detail)] = true
+			if r.Text(record.ObjectKind) == nodeKind {
+				a.spoken(r.Text(record.ObjectID), r.Text(record.Result), r.Text(record.Detail))
 			}
 		case record.KindBatchLife:
 			state, ok := roster.Parse(r.Text(record.LifeState))

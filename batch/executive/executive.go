@@ -52,10 +52,11 @@ type Options struct {
 	Whole   int             // operations after which the log of the arbiter is trimmed; 0: 4096
 
 	// Node is the name of this board where several share the log, as api.CheckNode takes it. Its batches begin with it and a dot, and it stays the same for
-	// ever. "": this manager is the only one.
+	// ever: a ledger of another node is refused. "": this manager is the only one.
 	Node string
 	// PutBack is why a person lets a manager come up whose ledger lacks what this node has said that it has on record, or who has said it last: its disk was
-	// put back to an earlier day, or a copy of it runs on another board, which is to be ended first. It goes on record under the user of this process, and the ledger begins anew with what the log says. Where nothing is lacking it does nothing.
+	// put back to an earlier day, or a copy of it runs on another board, which is to be ended first. It goes on record under the user of this process, and
+	// the ledger begins anew with what the log says. Where nothing is lacking it does nothing.
 	PutBack string
 }
 
@@ -122,6 +123,10 @@ func New(dir string, n api.Network, log arbiter.Log, sp Spawner, opt *Options) (
 	m.desk.node, m.desk.life, m.desk.given, m.desk.seen = m.opt.Node, rand.Text(), m.given, m.used
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()
+	if a.node != "" && a.node != m.opt.Node {
+		return nil, errors.Join(fmt.Errorf("executive: the ledger in %s is that of node %q, and this is node %q: is it a copy of that one's disk? Give a new node an empty directory", dir, a.node, m.opt.Node),
+			led.Close())
+	}
 	if err := m.desk.begin(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("executive: the log of the arbiter: %w", err), led.Close())
 	}

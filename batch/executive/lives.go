@@ -3,8 +3,6 @@
 package executive
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/batchkit/batchkit/batch/executive/arbiter"
@@ -19,20 +17,38 @@ const (
 	nodeSuperseded = "superseded" // it speaks for the node as well, and who writes this gives nothing more
 )
 
-// begun puts on record who speaks for this node from now on, before the log is told. Who did last, by the log, is one of the lives, or a person has let it be.
-func (d *desk) begun(lives map[string]bool) error {
+// spoken takes in a record of a life.
+func (a *account) spoken(node, result, life string) {
+	switch result {
+	case nodeBegan:
+		a.node, a.lives[life] = node, true
+	case nodeLet:
+		a.lives[life] = true
+	case nodeSuperseded:
+		a.other = life
+	}
+}
+
+// strange tells whether somebody has spoken for the node, in the log or before this ledger was superseded, whom it does not know.
+func (a *account) strange(last string) bool {
+	return last != "" && !a.lives[last] || a.other != "" && !a.lives[a.other]
+}
+
+// begun gives the records of who speaks for this node from now on, which are there before the log is told. Whom the account finds strange a person has let be.
+func (d *desk) begun(a *account) []func(b *record.Body) {
 	if d.node == "" {
 		return nil
 	}
 	list := []func(b *record.Body){d.says(nodeBegan, d.life)}
-	if last := lifeOf(d.node, d.marks()); last != "" && !lives[last] {
-		list = append(list, d.says(nodeLet, last))
-		lives[last] = true
+	for _, life := range []string{a.other, lifeOf(d.node, d.marks())} {
+		if life != "" && !a.lives[life] {
+			list = append(list, d.says(nodeLet, life))
+			a.lives[life] = true
+		}
 	}
-	d.lives = lives
+	d.lives = a.lives
 	d.lives[d.life] = true
-	_, err := d.led.AppendAll(list...)
-	return err
+	return list
 }
 
 // lifeOf is the life that has spoken for a node last; "": none is known.
@@ -56,23 +72,6 @@ func (d *desk) says(result, life string) func(b *record.Body) {
 	}
 }
 
-// speak has the log know who speaks for this node, before anything else is said there. Whoever did before gives nothing more from then on.
-func (d *desk) speak(ctx context.Context) error {
-	if d.node == "" || d.spoke {
-		return nil
-	}
-	if !d.sure {
-		if _, err := d.readOn(ctx, nil); err != nil {
-			return err
-		}
-	}
-	d.mark(ctx)
-	if !d.spoke && d.next() > 1 { // of a log with nothing in it nobody has read anything
-		return errors.New("it could not be told yet who speaks for this node")
-	}
-	return nil
-}
-
 // superseded refuses to go on where somebody else speaks for this node. It is called with mu held.
 func (d *desk) superseded(seq uint64, op *arbiter.Op) error {
 	if op.Kind != arbiter.Mark || op.Batch != d.node || op.Key == "" || d.lives == nil || d.lives[op.Key] {
@@ -85,6 +84,21 @@ func (d *desk) superseded(seq uint64, op *arbiter.Op) error {
 			return err
 		}
 	}
-	return fmt.Errorf("since operation %d somebody else speaks for node %s: does a copy of its disk run on another board? This manager gives nothing more, and its batches go on with what "+
-		"they have; end the other one or give it a name of its own, and start this one again", seq, d.node)
+	return fmt.Errorf("operation %d: %w", seq, d.stopped())
+}
+
+// stopped is why nothing more is given where somebody else speaks for this node. It is called with mu held.
+func (d *desk) stopped() error {
+	if d.other == "" {
+		return nil
+	}
+	return fmt.Errorf("somebody else speaks for node %s: does a copy of its disk run on another board? This manager gives nothing more, and its batches go on with what they have; "+
+		"end the other one and clear its disk, and start this one again, which wants a reason for that", d.node)
+}
+
+// twofold is stopped without mu held.
+func (d *desk) twofold() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stopped()
 }

@@ -37,13 +37,12 @@ func (d *desk) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.account.admit(d.led, d.next()-1); err != nil {
+	if _, err := d.led.AppendAll(append(d.account.admit(d.led.ID(), d.next()-1), d.begun(d.account)...)...); err != nil {
 		return err
 	}
 	d.last = max(d.last, d.account.last)
-	err = d.begun(d.account.lives)
 	d.account = nil
-	return errors.Join(err, d.pen.write())
+	return d.pen.write()
 }
 
 // enter takes the hand. Once somebody has waited long for the log in vain, nobody waits for the call of another, and for a while nobody calls it.
@@ -143,7 +142,7 @@ func (d *desk) look(ctx context.Context, beyond uint64) (took bool, err error) {
 		d.bump()
 	}
 	if err == nil {
-		d.mark(ctx)
+		_ = d.mark(ctx) // or the next time
 		d.trim(ctx)
 	}
 	return d.took, err
@@ -212,7 +211,7 @@ func (d *desk) tidy(ctx context.Context) {
 	if d.since >= d.whole {
 		d.putWhole(ctx)
 	}
-	d.mark(ctx)
+	_ = d.mark(ctx) // or the next time
 	d.trim(ctx)
 }
 
@@ -232,21 +231,31 @@ func (d *desk) putWhole(ctx context.Context) {
 	}
 }
 
-// mark says how far this node is, where it has not said so yet, and where it would hold up the trimming of the log.
-func (d *desk) mark(ctx context.Context) {
+// mark says how far this node is, where it has not said so yet, and where it would hold up the trimming of the log. In a log that is empty nothing can be
+// marked.
+func (d *desk) mark(ctx context.Context) error {
 	d.mu.Lock()
 	op := arbiter.Op{Kind: arbiter.Mark, Batch: d.node, Place: int64(d.book.Next() - 1), Token: d.last, ID: d.given(), Key: d.life, At: d.led.UTC()}
 	marks := d.book.Marks()
 	d.mu.Unlock()
 	i := slices.IndexFunc(marks, func(m arbiter.NodeMark) bool { return m.Node == d.node })
 	due := i < 0 || !d.spoke || slices.ContainsFunc(d.wholes, func(seq uint64) bool { return marks[i].Seq+1 < seq })
-	if d.node == "" || op.Place == 0 || !due || d.pen.write() != nil {
-		return
+	if d.node == "" || op.Place == 0 || !due {
+		return nil
 	}
-	if data, err := op.Append(nil); err == nil {
-		_, err = d.append(ctx, data, &op, nil)
-		d.spoke = d.spoke || err == nil
+	if err := unwritten(d.pen.write()); err != nil {
+		return err
 	}
+	data, err := op.Append(nil)
+	if err != nil {
+		return err
+	}
+	fx, err := d.append(ctx, data, &op, nil)
+	if err == nil {
+		err = refusal(fx)
+	}
+	d.spoke = d.spoke || err == nil
+	return err
 }
 
 // trim lets go what stands before the newest book in the log that all nodes have come to.
