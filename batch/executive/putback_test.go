@@ -277,7 +277,7 @@ func TestNodesThatArePutBackAndStruckOutAtRandomComeUpAndAgree(t *testing.T) {
 			time.Sleep(time.Minute)
 			for _, b := range all {
 				if err := b.m.desk.reach(); err != nil {
-					require.ErrorContains(t, err, "was it struck out?")
+					require.ErrorContains(t, err, "was it struck out")
 					b.down()
 					u.rise(b)
 				}
