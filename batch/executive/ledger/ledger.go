@@ -33,6 +33,9 @@ type Options struct {
 	Take    func(seq uint64, r *record.Record) error // is given every record that is there, before Open returns; an error is Open's
 	// Whole is as Take, and is given the bytes, too, which are good until it returns.
 	Whole func(seq uint64, r *record.Record, body []byte) error
+	// After is the chain at a record up to which whoever opens has all: Take and Whole are given what follows, and of the segments before it only the headers
+	// are read. A journal that does not have that link is refused. Zero: all is read.
+	After journal.Chain
 }
 
 // Ledger is such a journal. Its methods may be called from any goroutine.
@@ -83,7 +86,7 @@ func Open(dir, device, kind string, opt *Options) (*Ledger, error) {
 }
 
 func (l *Ledger) open(dir, kind string, opt *Options) (err error) {
-	o := &journal.Options{Segment: segment, Storage: opt.Storage, Pending: 4 * journal.MaxBody}
+	o := &journal.Options{Segment: segment, Storage: opt.Storage, Pending: 4 * journal.MaxBody, After: opt.After, Quick: opt.After.N > 0}
 	found, err := journal.Scan(dir, func(seq uint64, body []byte, _ journal.Chain) error {
 		r, err := record.Parse(body)
 		if err == nil && opt.Take != nil {

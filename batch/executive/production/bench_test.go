@@ -13,7 +13,7 @@ import (
 )
 
 // listed gives an engine that is not run, and so many jobs in its list, of which the first has its first process.
-func listed(b *testing.B, dir string, n int) *Engine {
+func listed(b testing.TB, dir string, n int) *Engine {
 	e, err := Open(dir, "X", newShop().needs(), nil)
 	require.NoError(b, err)
 	o := api.AddJobs{Jobs: []api.JobOrder{}}
@@ -36,7 +36,7 @@ func listed(b *testing.B, dir string, n int) *Engine {
 }
 
 // turnOver has the processes of the first job begin and end, one after the other.
-func turnOver(b *testing.B, e *Engine, n int) {
+func turnOver(b testing.TB, e *Engine, n int) {
 	for i := range n {
 		id := fmt.Sprintf("J-000001-%04d", i/2+1)
 		state := []jobs.Stage{jobs.Running, jobs.Success}[i%2]
@@ -60,18 +60,26 @@ func BenchmarkAnInputIsTaken(b *testing.B) {
 }
 
 func BenchmarkAnEngineStarts(b *testing.B) {
-	dir := b.TempDir()
-	e := listed(b, dir, 100)
-	turnOver(b, e, 10_000)
-	records := e.led.Head().N
-	require.NoError(b, e.Close())
-	b.ReportAllocs()
-	b.ResetTimer()
-	for range b.N {
-		e, err := Open(dir, "X", newShop().needs(), nil)
-		require.NoError(b, err)
-		require.NoError(b, e.Close())
+	for _, kept := range []bool{false, true} {
+		b.Run(fmt.Sprintf("kept=%t", kept), func(b *testing.B) {
+			dir := b.TempDir()
+			e := listed(b, dir, 100)
+			turnOver(b, e, 10_000)
+			records := e.led.Head().N
+			if kept {
+				_, err := e.keepFold()
+				require.NoError(b, err)
+			}
+			require.NoError(b, e.Close())
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				e, err := Open(dir, "X", newShop().needs(), nil)
+				require.NoError(b, err)
+				require.NoError(b, e.Close())
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(records), "ns/record")
+			b.ReportMetric(float64(records), "records")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(records), "ns/record")
-	b.ReportMetric(float64(records), "records")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/batchkit/batchkit/batch/executive/api"
 	"github.com/batchkit/batchkit/batch/executive/ledger"
 	"github.com/batchkit/batchkit/batch/jobs"
+	"github.com/batchkit/batchkit/journal"
 	"github.com/batchkit/batchkit/journal/record"
 	"github.com/batchkit/batchkit/timebase"
 )
@@ -64,6 +65,9 @@ type fold struct {
 	aside    []deed          // those that are not on record
 	diverged *deed           // the first one that is not on record
 	strict   bool            // what is known to diverge counts all the same
+	after    journal.Chain   // it began with what was kept up to there
+	digest   string          // of what was kept
+	vouched  bool            // the ledger says so behind it
 	inputs   int
 	agreed   int // decisions that came out the same
 }
@@ -211,6 +215,8 @@ func (f *fold) did(d *deed) {
 		if f.engine = d.Seq; d.Detail != f.prefix && f.foreign == nil {
 			f.foreign = fmt.Errorf("production: the ids of this ledger begin with %.40q, and not with %.40q; give the prefix that it was begun with", d.Detail, f.prefix)
 		}
+	case d.Did == didKeep:
+		f.vouched = f.vouched || d.Seq == f.after.N && d.Detail == f.digest
 	case d.Did == didSetup && d.Setup != nil:
 		f.setups[d.Job] = d.Setup.steps()
 	case d.Did == didTakeUp && p != nil:

@@ -126,6 +126,7 @@ const (
 	didDiverge = "diverge"   // decision Seq comes out differently now: Detail
 	didFail    = "fail"      // an order cannot be carried out yet: Detail. It is tried on
 	didEngine  = "engine"    // from here on engine number Seq decides, for a list whose ids begin with Detail
+	didKeep    = "keep"      // what the ledger has come to up to record Seq is kept in a file with the digest Detail
 	didFeed    = "feed"      // the store cannot be fed, or can be again: Detail
 )
 

@@ -119,6 +119,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer cancel()
 	defer e.lives(Down, "")
 	group.Go(func() { e.feed(inner) })
+	group.Go(func() { e.keepFolds(inner) })
 	if err := e.wait(ctx); ctx.Err() != nil {
 		return nil
 	} else if err != nil {

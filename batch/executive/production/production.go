@@ -28,7 +28,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -52,6 +51,7 @@ type Options struct {
 	Workers int           // orders that are carried out at a time, and likewise recipes, set-ups and articles; 0: 8
 	Keep    int           // batches of jobs that are over and stay in the list of the manager, the newest; 0: 32; -1: all of them
 	StopBy  time.Duration // by when all rests at a clean stop; 0: 60 s. What does not rest by then goes on, and is found by the next engine
+	Kept    int           // records after which what the ledger has come to is kept in a file, for the next start; 0: 16,384; -1: never
 	Leave   bool          // at a clean stop all goes on as it is, and the next engine finds it; false: all is brought to rest
 	ReadyBy time.Duration // by when whoever is needed is there at a start; 0: as long as it takes
 }
@@ -94,19 +94,17 @@ func Open(dir, device string, needs *Needs, opt *Options) (*Engine, error) {
 		e.opt = *opt
 	}
 	e.opt.Workers, e.opt.Keep = or(e.opt.Workers, 8), or(e.opt.Keep, 32)
-	e.opt.StopBy = or(e.opt.StopBy, time.Minute)
+	e.opt.StopBy, e.opt.Kept = or(e.opt.StopBy, time.Minute), or(e.opt.Kept, 1<<14)
 	if e.clock = e.opt.Clock; e.clock == nil {
 		e.clock = system.NewClock(1)
 	}
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	e.fold = newFold(e.opt.Prefix)
 	if err := e.initRuns(); err != nil {
 		return nil, err
 	}
-	led, err := ledger.Open(filepath.Join(dir, "production"), device, "production", &ledger.Options{Clock: e.clock, Wall: e.opt.Wall, Storage: e.opt.Storage,
-		ID: e.opt.ID, Whole: e.fold.take})
+	led, err := e.begin(device)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +257,7 @@ func (e *Engine) did(d *deed, by person) error {
 func (e *Engine) deed(d *deed, by person) error {
 	in := input{kind: forDeeds, line: d.line(), actor: by.actor, role: by.role, reason: by.reason, job: d.Job, process: d.Process}
 	err := e.commit(&in, func(timebase.Stamp) []fill { e.fold.did(d); return nil })
-	if err == nil && d.Did != didEngine && d.Did != didSetup { // which are evidence, and no news
+	if err == nil && d.Did != didEngine && d.Did != didSetup && d.Did != didKeep { // which are evidence, and no news
 		e.notice(api.JobNotice{Result: under(d.Did), Job: d.Job, Process: d.Process, Detail: d.Detail})
 		e.touch()
 	}

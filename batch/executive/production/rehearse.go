@@ -129,7 +129,7 @@ func (r *rehearsal) open(ctx context.Context, rig *Rig) error {
 	if needs.Products == nil {
 		needs.Products = Recorded{}
 	}
-	r.engine, err = Open(rig.Dir, rig.Device, needs, &Options{Clock: r.turns, Wall: r.turns, ID: fmt.Sprintf("production-%d", r.opt.Seed), Keep: -1})
+	r.engine, err = Open(rig.Dir, rig.Device, needs, &Options{Clock: r.turns, Wall: r.turns, ID: fmt.Sprintf("production-%d", r.opt.Seed), Keep: -1, Kept: -1})
 	if err != nil {
 		return errors.Join(err, runtime.Close())
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -370,6 +371,7 @@ func (p *plant) checks() *Checked {
 	c, err := Check(p.dir, p.opt.Prefix, &journal.Options{Storage: p.opt.Storage})
 	require.NoError(p.t, err)
 	require.True(p.t, c.OK(), "%+v", c)
+	keptAnywhere(p.t, filepath.Join(p.dir, "production"), p.opt.Prefix, &journal.Options{Storage: p.opt.Storage})
 	p.shop.mu.Lock()
 	defer p.shop.mu.Unlock()
 	for id, n := range p.shop.began {

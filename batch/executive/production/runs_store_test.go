@@ -73,6 +73,7 @@ func TestTheStoreSaysOfUnitRunsWhatTheTrackerKnows(t *testing.T) {
 // compare feeds a store with the ledger, and holds its rows against the tracker.
 func (s *runStory) compare(where string, seed int) {
 	ctx := s.t.Context()
+	keptAnywhere(s.t, "production", "", &journal.Options{Storage: s.disk})
 	p, err := store.OpenPlant(ctx, where, nil)
 	require.NoError(s.t, err)
 	defer func() { require.NoError(s.t, p.Close()) }()

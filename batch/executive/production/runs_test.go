@@ -4,6 +4,7 @@ package production
 
 import (
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func (r *runRig) checked() {
 	require.NoError(r.t, err)
 	require.Empty(r.t, c.Differs)
 	require.True(r.t, c.OK())
+	keptAnywhere(r.t, filepath.Join(r.dir, "production"), "", &journal.Options{Storage: r.storage})
 }
 
 func TestPulsesAtPortsAreEdgesAndDriveARun(t *testing.T) {
