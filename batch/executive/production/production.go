@@ -9,7 +9,8 @@
 // The rule that must not be broken: evidence before action. What the list was told and all that it came to is durable before anything of it is carried out,
 // and what is carried out twice is done once: batches and articles have ids, and whoever comes second finds the first. So nothing is lost and nothing is run
 // twice. A batch that is there no more is looked up in the ledger of the manager, in DIR/manager, before anything is run in its place. [Check] folds a ledger
-// again and compares each decision with the one on record, byte for byte; the ledger names the engine number that decided.
+// again and compares each decision with the one on record, byte for byte; the ledger names the engine number that decided. What it has come to is kept in
+// DIR/production.kept, so that a start reads of it only what follows; damage before that is found by Check, not by a start.
 //
 // What others do is behind contracts (see [Needs]): whoever knows recipes, articles and equipment is asked. [NewExecutive] answers all of them but articles
 // by the manager and the runtime server. [JobManagement], [ProcessControl] and [UnitRuns] are for people; they work while the engine is Up.
