@@ -67,8 +67,7 @@ func BenchmarkAnEngineStarts(b *testing.B) {
 			turnOver(b, e, 10_000)
 			records := e.led.Head().N
 			if kept {
-				_, err := e.keepFold()
-				require.NoError(b, err)
+				require.NoError(b, e.keepFold(b.Context()))
 			}
 			require.NoError(b, e.Close())
 			b.ReportAllocs()

@@ -66,6 +66,7 @@ type fold struct {
 	diverged *deed           // the first one that is not on record
 	strict   bool            // what is known to diverge counts all the same
 	after    journal.Chain   // it began with what was kept up to there
+	at       journal.Chain   // of what readOn has read
 	digest   string          // of what was kept
 	vouched  bool            // the ledger says so behind it
 	inputs   int

@@ -4,6 +4,7 @@ package production
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,20 +29,20 @@ import (
 
 const (
 	keptFile  = "production.kept"
-	keptForm  = 1
-	maxKept   = 256 << 20 // bytes of that file
+	keptForm  = 1           // grows with whatever a fold of the same ledger would have otherwise: what an earlier build has kept is carried on
+	maxKept   = 256 << 20   // bytes of that file
+	keptFirst = time.Minute // behind a start, which has enough to do
 	keptEvery = 5 * time.Second
 )
 
 // kept is that file: one line of JSON. It is derived: where it cannot be used all of the ledger is read, and it comes to the same. It can be used where the
 // ledger says behind its record, in a deed, that it has the digest of this file.
 type kept struct {
-	Form    int    `json:"form"`
-	Engine  uint64 `json:"engine"` // that has decided all of it
-	Prefix  string `json:"prefix,omitempty"`
-	Journal string `json:"journal"`
-	Seq     uint64 `json:"seq"`
-	Link    string `json:"link"`
+	Form   int    `json:"form"`
+	Engine uint64 `json:"engine"` // that has decided all of it
+	Prefix string `json:"prefix,omitempty"`
+	Seq    uint64 `json:"seq"`
+	Link   string `json:"link"`
 
 	List   json.RawMessage        `json:"list"`
 	Setups map[string][]jobs.Step `json:"setups,omitempty"`
@@ -77,7 +79,7 @@ type keptProcess struct {
 }
 
 // keep gives the file of a fold that stands between two inputs.
-func (f *fold) keep(journalID string, at journal.Chain) ([]byte, error) {
+func (f *fold) keep(at journal.Chain) ([]byte, error) {
 	switch {
 	case f.engine != EngineNumber || f.foreign != nil || len(f.aside) > 0 || f.diverged != nil:
 		return nil, errors.New("production: what cannot be read, or comes out differently, is not on record yet")
@@ -88,7 +90,7 @@ func (f *fold) keep(journalID string, at journal.Chain) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := kept{Form: keptForm, Engine: f.engine, Prefix: f.prefix, Journal: journalID, Seq: at.N, Link: at.Link.String(), List: f.list.Snapshot(nil), Setups: f.setups, Ended: f.ended,
+	k := kept{Form: keptForm, Engine: f.engine, Prefix: f.prefix, Seq: at.N, Link: at.Link.String(), List: f.list.Snapshot(nil), Setups: f.setups, Ended: f.ended,
 		Owed: f.owed, There: slices.Sorted(maps.Keys(f.there)), Known: slices.Sorted(maps.Keys(f.known)), Unread: slices.Sorted(maps.Keys(f.unread)), Runs: runs, Serial: f.runs.serial, Changes: f.runs.changes,
 		Recent: f.runs.recent, Follow: slices.Sorted(maps.Keys(f.runs.follow)), Last: f.runs.last}
 	if f.rules != (jobs.Rules{}) {
@@ -170,39 +172,41 @@ func restored(text []byte, prefix string) (*fold, error) {
 	return f, nil
 }
 
-// keptFold gives the fold that is kept in a directory, or a new one.
-func keptFold(dir, prefix string) *fold {
-	if f, err := os.Open(filepath.Join(dir, keptFile)); err == nil {
-		defer f.Close()
-		if text, err := io.ReadAll(io.LimitReader(f, maxKept)); err == nil {
-			if f, err := restored(text, prefix); err == nil {
-				return f
-			}
-		}
+// keptFold gives the fold that is kept in a directory with all that follows up to a record, and the file; none where there is no file that the ledger vouches for.
+func keptFold(ctx context.Context, dir, prefix string, end uint64) (*fold, []byte) {
+	file, err := os.Open(filepath.Join(dir, keptFile))
+	if err != nil {
+		return nil, nil
 	}
-	return newFold(prefix)
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxKept+1))
+	if err != nil {
+		return nil, nil
+	}
+	f, err := restored(text, prefix)
+	if err != nil {
+		return nil, nil
+	}
+	if err = f.readOn(ctx, dir, end); err != nil || !f.vouched {
+		return nil, nil
+	}
+	return f, text
 }
 
 // begin opens the ledger, and folds what stands there: what is kept and what follows, where the ledger says that it is what it has come to; else all.
 func (e *Engine) begin(device string) (*ledger.Ledger, error) {
-	open := func(f *fold) (*ledger.Ledger, error) {
-		e.fold = f
-		return ledger.Open(filepath.Join(e.dir, "production"), device, "production", &ledger.Options{Clock: e.clock, Wall: e.opt.Wall, Storage: e.opt.Storage,
-			ID: e.opt.ID, Whole: f.take, After: f.after})
-	}
-	if f := keptFold(e.dir, e.opt.Prefix); e.opt.Storage == nil && f.after.N > 0 {
-		led, err := open(f)
-		if err == nil && f.vouched {
-			return led, nil
-		}
-		if err == nil {
-			err = led.Close()
-		}
-		if errors.Is(err, journal.ErrInUse) {
-			return nil, err
+	e.fold = newFold(e.opt.Prefix)
+	if e.opt.Storage == nil && e.opt.Kept >= 0 {
+		if f, text := keptFold(context.Background(), e.dir, e.opt.Prefix, math.MaxUint64); f != nil {
+			again, err := restored(text, e.opt.Prefix) // since the ledger is read once more when it is opened
+			if err != nil {
+				return nil, err
+			}
+			e.fold = again
 		}
 	}
-	return open(newFold(e.opt.Prefix))
+	return ledger.Open(filepath.Join(e.dir, "production"), device, "production", &ledger.Options{Clock: e.clock, Wall: e.opt.Wall, Storage: e.opt.Storage,
+		ID: e.opt.ID, Whole: e.fold.take, After: e.fold.after})
 }
 
 // keepFolds keeps what the ledger has come to from time to time, until ctx ends. What is kept is folded from the ledger once more, so that it is what a start
@@ -214,16 +218,13 @@ func (e *Engine) keepFolds(ctx context.Context) {
 	e.mu.Lock()
 	at := e.fold.after.N
 	e.mu.Unlock()
-	for ; ctx.Err() == nil; e.pause(ctx, keptEvery) {
-		if e.led.Head().N < at+uint64(e.opt.Kept) {
+	for e.pause(ctx, keptFirst); ctx.Err() == nil; e.pause(ctx, keptEvery) {
+		head := e.led.Head().N
+		if head < at+uint64(e.opt.Kept) {
 			continue
 		}
-		next, err := e.keepFold()
-		switch {
-		case err == nil:
-			at = next
-		case !errors.Is(err, errBetween):
-			at = e.led.Head().N // not again before as many more
+		at = head // whatever comes of it, not again before as many more
+		if err := e.keepFold(ctx); err != nil && !errors.Is(err, errBetween) && ctx.Err() == nil {
 			e.mu.Lock()
 			e.notice(api.JobNotice{Result: "keep", Detail: "what the ledger has come to could not be kept; the next start reads more of it: " + short(err.Error())})
 			e.touch()
@@ -233,56 +234,58 @@ func (e *Engine) keepFolds(ctx context.Context) {
 }
 
 // keepFold keeps what the ledger has come to by now. The digest is on record before the file is there.
-func (e *Engine) keepFold() (at uint64, err error) {
-	ledgerDir := filepath.Join(e.dir, "production")
-	f := keptFold(e.dir, e.opt.Prefix)
-	end, err := f.readOn(ledgerDir)
-	if f.after.N > 0 && (err != nil || !f.vouched) { // it is not what was kept
+func (e *Engine) keepFold(ctx context.Context) error {
+	e.mu.Lock()
+	end, err := e.led.Head().N, e.broken // nobody appends, so what there is is durable
+	e.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	f, _ := keptFold(ctx, e.dir, e.opt.Prefix, end)
+	if f == nil {
 		f = newFold(e.opt.Prefix)
-		end, err = f.readOn(ledgerDir)
+		if err := f.readOn(ctx, e.dir, end); err != nil {
+			return err
+		}
+	}
+	text, err := f.keep(f.at)
+	if err == nil {
+		_, err = restored(text, e.opt.Prefix) // or the next start would read all, and nobody would know why
 	}
 	if err != nil {
-		return 0, err
-	}
-	text, err := f.keep(e.led.ID(), end)
-	if err != nil {
-		return 0, err
+		return err
 	}
 	sum := sha256.Sum256(text)
-	if err := e.did(&deed{Did: didKeep, Seq: end.N, Detail: hex.EncodeToString(sum[:])}, person{}); err != nil {
-		return 0, err
+	if err := e.did(&deed{Did: didKeep, Seq: f.at.N, Detail: hex.EncodeToString(sum[:])}, person{}); err != nil {
+		return err
 	}
-	return end.N, ledger.Put(filepath.Join(e.dir, keptFile), text)
+	return ledger.Put(filepath.Join(e.dir, keptFile), text)
 }
 
-// readOn folds what is durable in a ledger behind what the fold has.
-func (f *fold) readOn(dir string) (journal.Chain, error) {
-	end, err := journal.Settle(dir, &journal.Options{After: f.after})
-	if err != nil {
-		return end, err
-	}
-	return f.readOnTo(dir, end.N)
-}
-
-// readOnTo folds what follows up to a record.
-func (f *fold) readOnTo(dir string, end uint64) (journal.Chain, error) {
-	at := f.after
-	found, err := journal.Scan(dir, func(seq uint64, body []byte, c journal.Chain) error {
+// readOn folds what follows in the ledger of a directory up to a record, or to its end where that comes before. An error says that it is not all there or
+// not as it was, or is that of ctx.
+func (f *fold) readOn(ctx context.Context, dir string, end uint64) error {
+	f.at = f.after
+	found, err := journal.Scan(filepath.Join(dir, "production"), func(seq uint64, body []byte, c journal.Chain) error {
 		if seq > end {
 			return errEnough
 		}
-		at = c
 		r, err := record.Parse(body)
-		if err != nil {
-			return err
+		if err == nil {
+			err = f.take(seq, r, body)
 		}
-		return f.take(seq, r, body)
+		f.at = c
+		return cmp.Or(err, ctx.Err())
 	}, &journal.Options{After: f.after})
 	switch {
-	case err != nil && !errors.Is(err, errEnough):
-		return at, err
-	case at.N < end:
-		return at, fmt.Errorf("production: the ledger is %s behind record %d: %s", found.Outcome, at.N, found.Reason)
+	case errors.Is(err, errEnough):
+		return nil
+	case err != nil:
+		return err
+	case found.Outcome != journal.Clean && found.Outcome != journal.TornTail:
+		return fmt.Errorf("production: the ledger is %s behind record %d: %s", found.Outcome, f.at.N, found.Reason)
+	case end != math.MaxUint64 && f.at.N < end: // it is on its way to the disk
+		return errBetween
 	}
-	return at, nil
+	return nil
 }

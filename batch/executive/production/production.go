@@ -88,7 +88,8 @@ type Engine struct {
 }
 
 // Open opens the ledger in dir/production, folds what stands there, and puts on record what a cut has left out. It starts nothing, and asks nobody.
-// Device is the device_id of its records. What of a ledger cannot be read as input is set aside, on record; a damaged ledger is refused, and nothing is changed.
+// Device is the device_id of its records. What of a ledger cannot be read as input is set aside, on record; a ledger that is damaged behind what is kept of it is
+// refused, and nothing is changed.
 func Open(dir, device string, needs *Needs, opt *Options) (*Engine, error) {
 	e := &Engine{dir: dir, needs: *needs, wake: make(chan struct{}, 1), grown: make(chan struct{}, 1), changed: make(chan struct{}), jobRevs: map[string]uint64{}}
 	if opt != nil {
