@@ -28,7 +28,7 @@ type process struct {
 	batch            *api.Batch // nil: it was not heard
 	watched          bool       // who watches has seen it; before that it is as it was answered
 	early            *api.Batch // seen before the answer to its creation
-	rested           bool       // a person had it rest when it was heard last and was not Lost
+	rested           bool       // a person had it rest when it was heard last and was not Lost, or when it was taken up
 	rev              uint64
 }
 
@@ -180,7 +180,10 @@ func (f *fold) note(fx *jobs.Effect) {
 			p = &process{id: fx.Process, job: fx.Job}
 			f.procs[fx.Process] = p
 		}
-		p.asked, p.taken = fx.Do, false
+		if fx.Do != jobs.Start || p.asked != jobs.Start { // or it is said again when the list boots
+			p.taken = false
+		}
+		p.asked = fx.Do
 		if fx.Do == jobs.Start {
 			p.recipe, p.provider, p.unit, p.size, p.priority = fx.Recipe, fx.Provider, fx.Unit, fx.Size, fx.Priority
 			p.stage = max(p.stage, fx.Stage)
@@ -221,9 +224,9 @@ func (f *fold) did(d *deed) {
 	case d.Did == didSetup && d.Setup != nil:
 		f.setups[d.Job] = d.Setup.steps()
 	case d.Did == didTakeUp && p != nil:
-		p.taken = true
+		p.taken, p.rested = true, d.Seq == atRest
 	case d.Did == didGoOn && p != nil:
-		p.taken = false
+		p.taken, p.rested = false, false // who hears of it next sees whether it rests
 	case d.Did == didGive:
 		delete(f.owed, d.Process)
 	case d.Did == didAside || d.Did == didDiverge:

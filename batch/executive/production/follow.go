@@ -262,8 +262,11 @@ func (e *Engine) hear(b *api.Batch) error {
 	}
 	e.touch()
 	if b.Life == api.Lost {
-		return e.lost(p)
+		if err := e.lost(p); err != nil {
+			return err
+		}
 	}
+	e.takenOn(p)
 	return nil
 }
 
@@ -287,7 +290,7 @@ func (e *Engine) lost(p *process) error {
 	if over(p.stage) || p.stage == jobs.Interrupted && !p.byPerson(e.fold.list) || p.taken {
 		return nil
 	}
-	if t := e.out.first(p.id); t != nil && t.do != jobs.Start {
+	if t := e.out.first(p.id); t != nil && t.do != jobs.Start && !t.own {
 		return nil
 	}
 	info := e.fold.infos[[2]string{p.provider, p.recipe}]
@@ -297,11 +300,24 @@ func (e *Engine) lost(p *process) error {
 		return e.deed(&deed{Did: didLeave, Process: p.id, Job: p.job, Detail: "it is Lost, and its recipe forbids that it goes on: " + info.NoResume +
 			"; look at it, then remove it or restart it"}, person{})
 	}
-	if err := e.deed(&deed{Did: didTakeUp, Process: p.id, Job: p.job, Detail: "it is Lost: it is taken up where it was"}, person{}); err != nil {
+	d := deed{Did: didTakeUp, Process: p.id, Job: p.job, Detail: "it is Lost: it is taken up where it was"}
+	if p.rested || p.byPerson(e.fold.list) {
+		d.Seq = atRest
+	}
+	if err := e.deed(&d, person{}); err != nil {
 		return err
 	}
 	e.out.put(&task{kind: taskOrder, id: p.id, do: jobs.Resume, own: true})
 	return nil
+}
+
+// takenOn has what an engine before this one took up go on. What has begun the list resumes when it boots; what has not is nobody else's. It is called with mu
+// held.
+func (e *Engine) takenOn(p *process) {
+	waits := p.batch.Life == api.Lost || p.batch.Life == api.Active && p.batch.State == sequencer.Held.String()
+	if p.taken && waits && p.stage == jobs.Awaited && p.asked == jobs.Start && !e.out.own(p.id, jobs.Resume) {
+		e.out.put(&task{kind: taskOrder, id: p.id, do: jobs.Resume, own: true})
+	}
 }
 
 // byPerson tells whether a process rests in the hands of a person: whoever holds it has it go on, the list does not.

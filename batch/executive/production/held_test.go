@@ -110,6 +110,32 @@ func TestWhatIsOnItsWayToRestByAPersonAndIsLostIsHeldForGood(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsForItsUnitAndIsLostGoesOnThoughTheEngineIsKilledInBetween(t *testing.T) {
+	inOurTime(t, func(p *plant) {
+		p.add("A", 2)
+		p.there("J-000001-0001")
+		p.shop.runs("J-000001-0001")
+		p.there("J-000001-0002")
+		p.shop.set("J-000001-0002", func(b *api.Batch) { b.Steps = []string{"ALL: waits for R1"} })
+		p.shop.mu.Lock()
+		p.shop.refuses = func(what, _ string) error {
+			if what == "restart" {
+				return &api.Error{Status: 503, Message: "not now"}
+			}
+			return nil
+		}
+		p.shop.mu.Unlock()
+		p.shop.set("J-000001-0002", func(b *api.Batch) { b.Life = api.Lost })
+		p.until("it has come up Held", func() bool { return p.shop.get("J-000001-0002").State == "Held" })
+		p.kill()
+		p.shop.mu.Lock()
+		p.shop.refuses = nil
+		p.shop.mu.Unlock()
+		p.up()
+		p.until("it goes on", func() bool { return p.shop.get("J-000001-0002").State == "Running" })
+	})
+}
+
 func TestWhatWasLostAndIsTakenUpGoesOnThoughTheEngineIsKilledInBetween(t *testing.T) {
 	inOurTime(t, func(p *plant) {
 		id := p.running()

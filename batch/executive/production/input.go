@@ -130,6 +130,9 @@ const (
 	didFeed    = "feed"      // the store cannot be fed, or can be again: Detail
 )
 
+// atRest is the Seq of a didTakeUp of what a person had rest before it was Lost.
+const atRest = 1
+
 // deed is what the engine did, or what it could not do, which neither the list nor the unit runs decide.
 type deed struct {
 	Did     string     `json:"did"`

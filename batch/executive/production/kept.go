@@ -76,6 +76,7 @@ type keptProcess struct {
 	Stage    jobs.Stage `json:"stage"`
 	Asked    jobs.Do    `json:"asked"`
 	Taken    bool       `json:"taken,omitempty"`
+	Rested   bool       `json:"rested,omitempty"`
 }
 
 // keep gives the file of a fold that stands between two inputs.
@@ -98,7 +99,7 @@ func (f *fold) keep(at journal.Chain) ([]byte, error) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.procs)) {
 		p := f.procs[id]
-		k.Procs = append(k.Procs, keptProcess{p.id, p.job, p.recipe, p.provider, p.unit, p.size, p.priority, p.stage, p.asked, p.taken})
+		k.Procs = append(k.Procs, keptProcess{p.id, p.job, p.recipe, p.provider, p.unit, p.size, p.priority, p.stage, p.asked, p.taken, p.rested})
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(f.infos), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		k.Infos = append(k.Infos, f.infos[key])
@@ -142,7 +143,7 @@ func restored(text []byte, prefix string) (*fold, error) {
 		return nil, err
 	}
 	for _, p := range k.Procs {
-		f.procs[p.ID] = &process{id: p.ID, job: p.Job, recipe: p.Recipe, provider: p.Provider, unit: p.Unit, size: p.Size, priority: p.Priority, stage: p.Stage, asked: p.Asked, taken: p.Taken}
+		f.procs[p.ID] = &process{id: p.ID, job: p.Job, recipe: p.Recipe, provider: p.Provider, unit: p.Unit, size: p.Size, priority: p.Priority, stage: p.Stage, asked: p.Asked, taken: p.Taken, rested: p.Rested}
 	}
 	for _, info := range k.Infos {
 		f.infos[[2]string{info.Provider, info.Recipe}] = info

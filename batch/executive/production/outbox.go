@@ -156,6 +156,12 @@ func (o *outbox) takes(t *task, n int) {
 	}
 }
 
+// own tells whether an order of the engine's own stands in the queue of a process.
+func (o *outbox) own(id string, do jobs.Do) bool {
+	q := o.queues[(&task{kind: taskOrder, id: id}).key()]
+	return q != nil && slices.ContainsFunc(q.tasks, func(t *task) bool { return t.own && t.do == do })
+}
+
 // overtaken tells whether another order has come behind one that was tried.
 func (o *outbox) overtaken(t *task) bool {
 	q := o.queues[t.key()]
