@@ -311,11 +311,12 @@ func (e *Engine) lost(p *process) error {
 	return nil
 }
 
-// takenOn has what an engine before this one took up go on. What has begun the list resumes when it boots; what has not is nobody else's. It is called with mu
-// held.
+// takenOn has what an engine before this one took up go on. What has begun the list resumes when it boots, unless a person holds it; what has not begun, or
+// is held, is nobody else's. It is called with mu held.
 func (e *Engine) takenOn(p *process) {
 	waits := p.batch.Life == api.Lost || p.batch.Life == api.Active && p.batch.State == sequencer.Held.String()
-	if p.taken && waits && p.stage == jobs.Awaited && p.asked == jobs.Start && !e.out.own(p.id, jobs.Resume) {
+	ours := p.stage == jobs.Awaited && p.asked == jobs.Start || p.byPerson(e.fold.list)
+	if p.taken && waits && ours && !e.out.own(p.id, jobs.Resume) {
 		e.out.put(&task{kind: taskOrder, id: p.id, do: jobs.Resume, own: true})
 	}
 }

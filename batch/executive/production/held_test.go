@@ -136,6 +136,33 @@ func TestWhatWaitsForItsUnitAndIsLostGoesOnThoughTheEngineIsKilledInBetween(t *t
 	})
 }
 
+func TestWhatAPersonHoldsAndIsLostIsTakenUpThoughTheEngineIsKilledInBetween(t *testing.T) {
+	inOurTime(t, func(p *plant) {
+		id := p.running()
+		p.shop.set(id, func(b *api.Batch) { b.State = "Held" })
+		p.until("that is seen", func() bool { v, _ := p.e.Processes().Process(id); return v.State == "Interrupted" })
+		p.shop.mu.Lock()
+		p.shop.refuses = func(what, _ string) error {
+			if what == "warm" {
+				return &api.Error{Status: 503, Message: "not now"}
+			}
+			return nil
+		}
+		p.shop.mu.Unlock()
+		p.shop.set(id, func(b *api.Batch) { b.Life = api.Lost })
+		p.until("the taking up is on record", func() bool { return len(p.deeds(didTakeUp)) == 1 })
+		p.kill()
+		p.shop.mu.Lock()
+		p.shop.refuses = nil
+		p.shop.mu.Unlock()
+		p.up()
+		p.until("it has come up", func() bool { return p.shop.get(id).Life == api.Active })
+		time.Sleep(time.Minute)
+		require.Equal(t, "Held", p.shop.get(id).State, "and rests")
+		p.lets(id)
+	})
+}
+
 func TestWhatWasLostAndIsTakenUpGoesOnThoughTheEngineIsKilledInBetween(t *testing.T) {
 	inOurTime(t, func(p *plant) {
 		id := p.running()
