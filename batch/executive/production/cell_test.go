@@ -43,7 +43,7 @@ tags:
   - {logical_tag: ZS1, physical_channel: di/1, direction: in, type: switch, words: [closed, open], stale_after: 3 s}
 `)},
 	"recipes/fill.yaml":  {Data: []byte(recipe("FILL", `        - wait: "ZS1 == open"`))},
-	"recipes/steep.yaml": {Data: []byte(recipe("STEEP", `        - wait: "elapsed(1 s)"`))},
+	"recipes/steep.yaml": {Data: []byte(recipe("STEEP", `        - wait: "elapsed(2 s)"`))},
 }
 
 func recipe(id, waits string) string {
