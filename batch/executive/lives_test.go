@@ -58,7 +58,7 @@ func TestOfTwoBoardsWithOneDiskTheLaterSpeaksAndTheOtherGivesNothingMore(t *test
 
 // twinOf is a board that has a copy of the disk of another one, and reaches the same log.
 func twinOf(b *node) *node {
-	s := &site{t: b.t, dir: copied(b.t, b.dir), net: &api.Memory{}, log: &memLog{}, fakes: map[string]*fake{}, ctx: b.ctx, step: func(string) bool { return true },
+	s := &site{t: b.t, dir: copied(b.t, b.dir), net: &api.Memory{}, log: &memLog{}, bubble: b.bubble, fakes: map[string]*fake{}, ctx: b.ctx, step: func(string) bool { return true },
 		boot: "1", unit: b.unit, model: b.model}
 	s.serve(api.Runtime, s.runtime())
 	s.serve(api.IO, s.io())

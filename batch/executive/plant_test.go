@@ -132,6 +132,7 @@ func inPlant(t *testing.T, n int, fn func(all []*node)) {
 		}()
 		defer cancel()
 		for _, b := range all {
+			b.bubble = true
 			b.up()
 		}
 		fn(all)

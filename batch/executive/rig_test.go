@@ -94,6 +94,7 @@ type site struct {
 	dir     string
 	net     *api.Memory
 	log     *memLog
+	bubble  bool // all of it is in a bubble of synctest
 	mu      sync.Mutex
 	fakes   map[string]*fake
 	spawned []string
@@ -120,7 +121,7 @@ func inOurTime(t *testing.T, fn func(s *site)) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(27 * 365 * 24 * time.Hour)
 		ctx, cancel := context.WithCancel(context.Background())
-		s := &site{t: t, dir: t.TempDir(), net: &api.Memory{}, log: &memLog{}, fakes: map[string]*fake{}, ctx: ctx, step: func(string) bool { return true }}
+		s := &site{t: t, dir: t.TempDir(), net: &api.Memory{}, log: &memLog{}, bubble: true, fakes: map[string]*fake{}, ctx: ctx, step: func(string) bool { return true }}
 		s.model = api.Model{Version: 1, Rights: api.LocalRights(), Items: []api.Equipment{{ID: "U1", Level: "unit", Owners: 1}, {ID: "U2", Level: "unit", Owners: 1}}}
 		s.serve(api.Runtime, s.runtime())
 		s.serve(api.IO, s.io())
@@ -384,16 +385,22 @@ func (s *site) with(fn func(m *Manager, c *api.Client)) {
 	require.NoError(s.t, m.Close())
 }
 
-// until waits until something is so, for two minutes of the bubble at most.
+// until waits until something is so, for two minutes at most: in a bubble until nobody has anything left to do in that instant, too.
 func (s *site) until(is func() bool) {
 	s.t.Helper()
 	for range 12_000 {
-		if is() {
+		if s.rest(); is() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	require.Fail(s.t, "it does not come to be so")
+}
+
+func (s *site) rest() {
+	if s.bubble {
+		synctest.Wait()
+	}
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -406,6 +413,7 @@ func post(c *api.Client, path string, in api.Body) error {
 func (s *site) is(c *api.Client, id string, life api.Life) (b api.Batch) {
 	s.t.Helper()
 	for range 12_000 {
+		s.rest()
 		b = api.Batch{}
 		require.NoError(s.t, c.Call(s.ctx, http.MethodGet, "/v1/batches/"+id, nil, &b))
 		if b.Life == life {

@@ -317,11 +317,11 @@ func (p *plant) kill() {
 	_ = p.e.Close()
 }
 
-// until waits until something is so, for some minutes of the bubble at most.
+// until waits until something is so and nobody has anything left to do in that instant, for some minutes of the bubble at most.
 func (p *plant) until(what string, is func() bool) {
 	p.t.Helper()
 	for range 20_000 {
-		if is() {
+		if synctest.Wait(); is() {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
