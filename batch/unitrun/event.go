@@ -3,13 +3,13 @@
 package unitrun
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/batchkit/batchkit/internal/oneline"
 )
 
 // Limits of what a tracker takes. What is beyond one is refused, and nothing is cut off.
@@ -140,36 +140,11 @@ func (e *Event) Append(dst []byte) ([]byte, error) {
 	if err := e.check(); err != nil {
 		return dst, fmt.Errorf("%w: %s: %w", ErrEvent, e.Kind, err)
 	}
-	line, err := json.Marshal(e)
-	switch {
-	case err != nil:
-		return dst, fmt.Errorf("%w: %w", ErrEvent, err)
-	case len(line) > MaxEvent:
-		return dst, fmt.Errorf("%w: %s: %d bytes, at most %d; give it in several", ErrEvent, e.Kind, len(line), MaxEvent)
-	}
-	return append(dst, line...), nil
+	return oneline.Append(dst, e, MaxEvent, ErrEvent)
 }
 
 // ParseEvent reads what Append wrote, and nothing else: other spellings of the same event are ErrEvent, too.
-func ParseEvent(line []byte) (Event, error) {
-	if len(line) > MaxEvent {
-		return Event{}, fmt.Errorf("%w: %d bytes; at most %d are taken", ErrEvent, len(line), MaxEvent)
-	}
-	var e Event
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
-		return Event{}, fmt.Errorf("%w: %w", ErrEvent, err)
-	}
-	again, err := e.Append(nil)
-	switch {
-	case err != nil:
-		return Event{}, err
-	case !bytes.Equal(again, line):
-		return Event{}, fmt.Errorf("%w: it is not written as Append writes it", ErrEvent)
-	}
-	return e, nil
-}
+func ParseEvent(line []byte) (Event, error) { return oneline.Parse[Event](line, MaxEvent, ErrEvent) }
 
 // check refuses what no tracker takes, whatever stands in it.
 func (e *Event) check() error {

@@ -6,7 +6,7 @@ package tidy
 // ends in /* stands for every package beneath; "." is the module's front page.
 var floors = []floor{
 	{"0", []string{"metering/quantity", "iomap/tag", "journal/record",
-		"internal/strictyaml", "internal/golden", "internal/script", "internal/tidy", "internal/vmbed/guest", "internal/vmbed/pid1"}},
+		"internal/strictyaml", "internal/oneline", "internal/golden", "internal/script", "internal/tidy", "internal/vmbed/guest", "internal/vmbed/pid1"}},
 	{"1", []string{"hal", "hal/linux", "hal/sim", "hal/fault", "hal/haltest", "hal/tpm"}},
 	{"2", []string{"timebase", "timebase/system", "timebase/timetest"}},
 	{"3", []string{"metering", "iomap", "iomap/cond", "journal", "journal/export", "journal/journaltest", "fieldbus/opcua/internal/chunk"}},

@@ -3,14 +3,14 @@
 package arbiter
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/batchkit/batchkit/internal/oneline"
 )
 
 // Limits of what a book takes. What is beyond one is refused, and nothing is cut off.
@@ -112,33 +112,11 @@ func (o *Op) Append(dst []byte) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return dst, fmt.Errorf("%w: %s: %w", ErrOp, o.Kind, err)
 	}
-	line, err := json.Marshal(o)
-	if err != nil {
-		return dst, fmt.Errorf("%w: %w", ErrOp, err)
-	}
-	return append(dst, line...), nil
+	return oneline.Append(dst, o, MaxOp, ErrOp)
 }
 
 // ParseOp reads what Append wrote, and nothing else: other spellings of the same operation are ErrOp, too.
-func ParseOp(line []byte) (Op, error) {
-	if len(line) > MaxOp {
-		return Op{}, fmt.Errorf("%w: %d bytes; at most %d are taken", ErrOp, len(line), MaxOp)
-	}
-	var o Op
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
-		return Op{}, fmt.Errorf("%w: %w", ErrOp, err)
-	}
-	again, err := o.Append(nil)
-	switch {
-	case err != nil:
-		return Op{}, err
-	case !bytes.Equal(again, line):
-		return Op{}, fmt.Errorf("%w: it is not written as Append writes it", ErrOp)
-	}
-	return o, nil
-}
+func ParseOp(line []byte) (Op, error) { return oneline.Parse[Op](line, MaxOp, ErrOp) }
 
 // check refuses what no book takes, whatever stands in it.
 func (o *Op) check() error {
