@@ -291,7 +291,7 @@ const usage = `usage: executive [flags]                   the demo: a cell, twel
        executive release EQUIPMENT         take it from who has it: its outputs are made safe, what that batch writes is refused from then on
        executive reorder BATCH EQUIPMENT   put who waits for it to another place; see -place
        executive strike NODE               the log of several boards is kept for it no longer: it is there no more. Wants a -reason
-       executive putback -node NODE        let its manager come up with a disk of an earlier day; it takes what the log says. Wants a -reason
+       executive putback -node NODE        let its manager come up with a disk of an earlier day, or that was copied; it takes what the log says. Wants a -reason
        executive jobs | processes          the list of jobs and who has a slot | their batches, and what each step does
        executive add RECIPE                put a job into the list; see -amount, -unit, -size, -product, -where, -job, -priority
        executive job JOB COMMAND           complete, abort, interrupt, suspend, continue, retry, acknowledge (see -off). Wants a -reason
