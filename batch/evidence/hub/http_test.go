@@ -112,28 +112,28 @@ func TestEachMayDoWhatItsTokenIsFor(t *testing.T) {
 	s := httptest.NewServer(hub.Handler(h, known.Who))
 	defer s.Close()
 	one := rows(t, "J1", journal.Chain{}, 1, "x")
-	for name, c := range map[string]struct {
-		token       string
+	for _, c := range []struct {
+		name, token string
 		write, read bool
 	}{
-		"n1": {tokenN1, true, false}, "anna": {tokenAnna, false, true}, "nobody": {"", false, false},
-		"a guess": {tokenN1[:31] + "9", false, false}, "half a token": {tokenN1[:16], false, false},
-		"a long one": {strings.Repeat("x", 5000), false, false},
+		{"n1", tokenN1, true, false}, {"anna", tokenAnna, false, true}, {"nobody", "", false, false}, // what n1 sends is there for anna to read
+		{"a guess", tokenN1[:31] + "9", false, false}, {"half a token", tokenN1[:16], false, false},
+		{"a long one", strings.Repeat("x", 5000), false, false},
 	} {
 		c2 := client(t, s.URL, &hub.ClientOptions{Token: c.token, Node: "n1"}) // the name it says is not believed
 		_, err := c2.Take(t.Context(), "J1", one)
-		require.Equal(t, c.write, err == nil, "%s: %v", name, err)
+		require.Equal(t, c.write, err == nil, "%s: %v", c.name, err)
 		if !c.write {
-			require.ErrorIs(t, err, hub.ErrRight, name)
+			require.ErrorIs(t, err, hub.ErrRight, c.name)
 		}
 		_, err = c2.Held(t.Context(), "J1")
-		require.Equal(t, c.write, err == nil, "%s: %v", name, err)
+		require.Equal(t, c.write, err == nil, "%s: %v", c.name, err)
 		_, err = c2.Journals(t.Context())
-		require.Equal(t, c.read, err == nil, "%s: %v", name, err)
+		require.Equal(t, c.read, err == nil, "%s: %v", c.name, err)
 		_, err = c2.Records(t.Context(), nil, func([]byte) error { return nil })
-		require.Equal(t, c.read, err == nil, "%s: %v", name, err)
+		require.Equal(t, c.read, err == nil, "%s: %v", c.name, err)
 		err = c2.File(t.Context(), "J1", func(*export.Row) error { return nil })
-		require.True(t, err == nil == c.read, "%s: %v", name, err)
+		require.True(t, err == nil == c.read, "%s: %v", c.name, err)
 	}
 	_, err = client(t, s.URL, &hub.ClientOptions{Token: tokenN2}).Take(t.Context(), "J1", one)
 	require.ErrorIs(t, err, hub.ErrOwner)
