@@ -113,10 +113,11 @@ func (g *guard) tell(ctx context.Context, boot string) error {
 	if life == g.told && token < g.counted+tellAfter {
 		return nil
 	}
-	if err := m.tellFloors(ctx); err != nil {
+	digest, err := m.tellFloors(ctx)
+	if err != nil {
 		return err
 	}
-	g.told, g.counted = life, token
+	g.told, g.counted = boot+" "+digest, token
 	return nil
 }
 

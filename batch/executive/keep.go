@@ -276,9 +276,9 @@ func (k *keeper) missed(err error) {
 	}
 }
 
-// answers tells whether the runner answers a plain question at once.
+// answers tells whether the runner answers a plain question within half the time of its silence.
 func (k *keeper) answers() bool {
-	ctx, cancel := context.WithTimeout(k.outer, again)
+	ctx, cancel := context.WithTimeout(k.outer, k.m.opt.Quiet/2)
 	defer cancel()
 	var no *api.Error
 	err := k.c.Call(ctx, http.MethodGet, "/v1/batches/"+k.e.id, nil, nil)

@@ -135,15 +135,15 @@ func (m *Manager) hangUp() {
 
 // tellFloors tells the I/O process of this node the tokens under which its equipment was given, by a log that was read just now: with less it might take
 // a runner of another node that was fenced off meanwhile.
-func (m *Manager) tellFloors(ctx context.Context) error {
+func (m *Manager) tellFloors(ctx context.Context) (digest string, err error) {
 	if _, err := m.desk.look(ctx, math.MaxUint64); err != nil {
-		return err
+		return "", err
 	}
 	m.mu.Lock()
-	model := m.model
+	model, digest := m.model, m.digest
 	m.mu.Unlock()
 	if model == nil {
-		return errors.New("executive: which equipment lies here is not known")
+		return "", errors.New("executive: which equipment lies here is not known")
 	}
 	var ids []string
 	for i := range model.Items {
@@ -164,10 +164,10 @@ func (m *Manager) tellFloors(ctx context.Context) error {
 		err := m.wire.Call(ask, http.MethodPost, "/v1/floors", &f, nil)
 		cancel()
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return digest, nil
 }
 
 // gone gives what tells whether a batch is one of a node that is not here, or one that its node says is Lost. Of a node that was never heard of nothing

@@ -55,7 +55,7 @@ func managerMain(dir string) error {
 	if err != nil {
 		return err
 	}
-	m, err := New(dir, api.Sockets(filepath.Join(dir, "run")), log, Processes{Argv: []string{self, "runner"}}, &Options{Quiet: 2 * time.Second})
+	m, err := New(dir, api.Sockets(filepath.Join(dir, "run")), log, Processes{Argv: []string{self, "runner"}}, nil)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (b *board) kill() {
 
 func (b *board) until(is func() bool) {
 	b.t.Helper()
-	for range 3000 {
+	for range 6000 {
 		if is() {
 			return
 		}
@@ -276,7 +276,7 @@ func TestAManagerThatWasFrozenHoldsNobodyForLost(t *testing.T) {
 	onBoard(t, func(b *board) {
 		b.made("A")
 		require.NoError(t, b.cmd.Process.Signal(syscall.SIGSTOP))
-		time.Sleep(3 * time.Second) // more than its Quiet
+		time.Sleep(6 * time.Second) // more than its Quiet
 		require.NoError(t, b.cmd.Process.Signal(syscall.SIGCONT))
 		time.Sleep(time.Second)
 		b.is("A", api.Ready)

@@ -157,7 +157,7 @@ func TestARunnerThatIsKilledLeavesItsOutputsSafeAndComesUpHeld(t *testing.T) {
 	b = c.is(func(b api.Batch) bool { return len(b.Prompts) > 0 })
 	require.NotZero(t, c.board.opened)
 	c.orders("answers", &api.PromptAnswer{Prompt: b.Prompts[0].ID, Value: "ok"})
-	c.is(func(b api.Batch) bool { return b.State == "Complete" })
+	c.is(func(b api.Batch) bool { return b.Life == api.Ended && b.State == "Complete" })
 	c.orders("removal", &api.Removal{})
 	require.NoError(t, c.run.Wait(), "a runner that was removed exits well")
 }
