@@ -4,6 +4,8 @@ package gate
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -55,12 +57,14 @@ func echo() http.Handler {
 	})
 }
 
-// free are addresses of loopback at which nobody listens.
+// free are addresses of loopback at which nobody listens, and that the system gives to nobody who asks it for any.
 func free(t *testing.T, n int) (list []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+	for len(list) < n {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(22_000)))
+		if err != nil {
+			continue
+		}
 		defer l.Close()
 		list = append(list, l.Addr().String())
 	}
