@@ -178,6 +178,7 @@ func TestAManagerThatComesBackAdoptsWhoLivesAndShowsAsLostWhoDoesNot(t *testing.
 			token = s.owner(c, "U1").Token
 		})
 		s.fake("B").stop()
+		s.rest()
 		time.Sleep(time.Minute)
 		s.with(func(_ *Manager, c *api.Client) {
 			s.is(c, "A", api.Active)
@@ -430,6 +431,7 @@ func TestAManagerWhoseLedgerIsGoneFindsWhatLives(t *testing.T) {
 			s.made(c, "B")
 		})
 		s.fake("B").stop()
+		s.rest() // nobody is at its socket any more
 		require.NoError(t, os.Rename(filepath.Join(s.dir, "manager"), filepath.Join(s.dir, "aside")))
 		s.with(func(_ *Manager, c *api.Client) {
 			s.is(c, "A", api.Ready)
