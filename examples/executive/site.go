@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path"
@@ -192,15 +193,18 @@ func modelOf(node string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// freePorts finds ports of this host at which nobody listens. They are kept: a start that finds one of them taken says so.
+// freePorts finds ports of this host at which nobody listens. They are kept: a start that finds one of them taken says so. They lie below
+// those that systems give to whoever asks for any, or somebody else might have one of them at the next start.
 func freePorts(count int) (addresses []string, err error) {
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 100 * count; len(addresses) < count; tries-- {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
+		switch {
+		case err == nil:
+			defer l.Close() // all are open at once, so that no two are the same
+			addresses = append(addresses, l.Addr().String())
+		case tries == 0:
 			return nil, err
 		}
-		defer l.Close() // all are open at once, so that no two are the same
-		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batchkit/batchkit/batch/evidence"
+	"github.com/batchkit/batchkit/batch/store/storetest"
 	"github.com/batchkit/batchkit/fieldbus/opcua"
 	"github.com/batchkit/batchkit/journal/record"
 )
@@ -358,7 +359,7 @@ func interrupt(t *testing.T, w *program) {
 func TestAControllerThatDiesIsShownAsSilentAndAWindowThatDiesIsNotMissed(t *testing.T) {
 	modules(t)
 	out := place(t)
-	first, endpoint, post := window(t, out, "-listen", "127.0.0.1:0", "-trend", "127.0.0.1:0")
+	first, endpoint, post := window(t, out, "-listen", free(t), "-trend", free(t)) // another one listens there later
 	// A machine that is too busy to bring values in time has the batch held, window or not: that a batch is the same whatever becomes of
 	// the values that it sends is a claim of examples/controller, in virtual time.
 	run := begin(t, nil, controller(t), "-speed", "2", "-out", out, "-trend", post)
@@ -407,11 +408,19 @@ func TestAnEncryptedWindowLetsInWhoIsKnownAndNobodyElse(t *testing.T) {
 	w.find("policies: basic256sha256, aes128-sha256-rsaoaep, aes256-sha256-rsapss")
 }
 
-// restarts is a fault script in which an operator restarts whatever is held, every two seconds.
+// free is an address at which nobody listens, and which no system gives to somebody else.
+func free(t *testing.T) string {
+	t.Helper()
+	at, err := storetest.FreePort()
+	require.NoError(t, err)
+	return at.String()
+}
+
+// restarts is a fault script in which an operator restarts whatever is held, every two seconds, for ten minutes of the plant.
 func restarts(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	for at := 2; at < 120; at += 2 {
+	for at := 2; at < 600; at += 2 {
 		fmt.Fprintf(&b, "at %ds command restart op1 \"looked at the tank\"\n", at)
 	}
 	return file(t, b.String())

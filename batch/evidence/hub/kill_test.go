@@ -17,6 +17,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch/evidence/hub"
 	"github.com/batchkit/batchkit/batch/executive/api"
+	"github.com/batchkit/batchkit/batch/store/storetest"
 	"github.com/batchkit/batchkit/journal/export"
 )
 
@@ -100,10 +101,9 @@ func TestKillingHubAndForwarderLosesNothingAndDoublesNothing(t *testing.T) {
 	e.write(records, 100)
 	require.NoError(t, e.w.Close())
 	want := e.lines()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := storetest.FreePort() // the hub is started at it again and again
 	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := at.String()
 	dir := t.TempDir()
 	server, client := start(t, "hub", addr, dir), start(t, "forward", addr, e.dir)
 	name := dir + "/journals/J1.tsv"

@@ -119,14 +119,11 @@ func versionOf(path string) int {
 }
 
 func (p *Postgres) init(ctx context.Context) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := FreePort() // it is bound only when the making is over, and anew after each kill
 	if err != nil {
 		return err
 	}
-	p.port = l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		return err
-	}
+	p.port, p.Host = at.Port, at.String()
 	data, secret := filepath.Join(p.dir, "data"), filepath.Join(p.dir, "secret")
 	err = errors.Join(os.Chmod(p.dir, 0o755), os.Mkdir(data, 0o700), os.WriteFile(secret, []byte(pgPassword+"\n"), 0o644))
 	if err != nil {
@@ -148,7 +145,6 @@ func (p *Postgres) init(ctx context.Context) error {
 	if err := p.certificate(data); err != nil {
 		return err
 	}
-	p.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port))
 	p.URL = "postgres://batchkit:a%2Fb%20c%25@" + p.Host + "/postgres?sslmode=verify-full&sslrootcert=" + filepath.Join(p.dir, "ca.pem")
 	p.Socket = filepath.Join(p.dir, fmt.Sprintf(".s.PGSQL.%d", p.port))
 	p.Local = fmt.Sprintf("postgres://batchkit@/postgres?host=%s&port=%d", p.dir, p.port)
