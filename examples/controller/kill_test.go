@@ -28,11 +28,12 @@ import (
 // phases are those of the demo, in the order in which they end; the two charges end in either order.
 var phases = []string{"PREPARE", "CHARGE_A", "CHARGE_B", "STIR", "HEAT", "SOAK", "SAMPLE", "DISCHARGE"}
 
-// restarts is a fault script in which an operator restarts whatever is held, every two seconds.
+// restarts is a fault script in which an operator restarts whatever a busy machine has held, every two seconds, for ten minutes of
+// the plant.
 func restarts(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	for at := 2; at < 120; at += 2 {
+	for at := 2; at < 600; at += 2 {
 		fmt.Fprintf(&b, "at %ds command restart op1 \"looked at the tank\"\n", at)
 	}
 	write(t, "restarts", b.String())
@@ -206,10 +207,10 @@ func TestAPlantThatALivingControllerUsesIsRefusedToOthers(t *testing.T) {
 		return
 	}
 	workplace(t)
-	cmd, said := process(t, "-speed", "10", "-batch", "ONE", "-faults", restarts(t))
+	cmd, said := process(t, "-speed", "5", "-batch", "ONE", "-faults", restarts(t)) // so that it lives for seconds yet on a busy machine
 	waitForRecord(t, "out/ONE", "step_state")
 	for _, id := range []string{"ONE", "TWO"} {
-		o := controller("-speed", "10", "-batch", id)
+		o := controller("-speed", "5", "-batch", id)
 		require.Equal(t, exitFailed, o.code)
 		require.Contains(t, o.err, "is in use by a controller that lives; wait for its end, or give another -out")
 		require.NoDirExists(t, "out/TWO")

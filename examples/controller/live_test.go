@@ -44,8 +44,8 @@ func TestAPersonAtATerminalHoldsRestartsAndAnswersAndHasItBackAtTheEnd(t *testin
 		act{"The batch is Held: r restart, s stop", "r"},
 		act{"B-0001  RUNNING", "comm\x7fing"},
 		act{"answer, then Enter (Ctrl-C asks): coming_", "\r"})
-	// No faster, or a busy machine makes tags STALE, after which a person has more to do than this one knows.
-	o := live(context.Background(), p.console, func(string) {}, "-speed", "2", "-prompt", "-unapproved", "-recipe", "bell.yaml", "-operator", "ines")
+	// No faster than real time, or a busy machine has the batch held, after which a person has more to do than this one knows.
+	o := live(context.Background(), p.console, func(string) {}, "-prompt", "-unapproved", "-recipe", "bell.yaml", "-operator", "ines")
 	p.rises(t)
 	require.Equal(t, exitOK, o.code, o)
 	require.Equal(t, []string{"ines hold", "ines restart", "ines says coming"}, orders(t, "out/B-0001"))
@@ -57,8 +57,8 @@ func TestAPersonAtATerminalHoldsRestartsAndAnswersAndHasItBackAtTheEnd(t *testin
 func TestWhatWasFoundOfABatchStaysInSightWhileItIsContinued(t *testing.T) {
 	workplace(t)
 	write(t, "bell.yaml", bell)
-	// Not faster: values are STALE after 3 s of the batch, and a machine that is too busy to bring them has it held again.
-	cmd, said := process(t, "-speed", "2", "-prompt", "-unapproved", "-recipe", "bell.yaml")
+	// No faster than real time: a machine that is too busy to carry a write out in 2 s of the batch has it held again.
+	cmd, said := process(t, "-prompt", "-unapproved", "-recipe", "bell.yaml")
 	waitForRecord(t, "out/B-0001", "prompt")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait(), said)
@@ -70,7 +70,7 @@ func TestWhatWasFoundOfABatchStaysInSightWhileItIsContinued(t *testing.T) {
 		act{"The batch is Held: r restart", "r"},
 		act{"B-0001  RUNNING", ""},
 		act{"RING asks: Is anybody there?\nanswer, then Enter", "yes\r"})
-	o := live(context.Background(), p.console, func(string) {}, "-speed", "2", "-prompt", "-unapproved")
+	o := live(context.Background(), p.console, func(string) {}, "-prompt", "-unapproved")
 	p.rises(t)
 	require.Equal(t, exitOK, o.code, o)
 	require.Equal(t, []string{"demo restart", "demo says yes"}, orders(t, "out/B-0001"), "what was asked in the life before is still open")

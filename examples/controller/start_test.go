@@ -54,7 +54,7 @@ func TestAPersonMayStartAgainWhatWasNotStartedOrEndTheRun(t *testing.T) {
 		src, err := os.ReadFile("map.yaml")
 		require.NoError(t, err)
 		write(t, "map.yaml", string(src)+dry)
-		interrupt, args := "\x03", "-speed 2 -unapproved -recipe recipe.yaml -map map.yaml"
+		interrupt, args := "\x03", "-unapproved -recipe recipe.yaml -map map.yaml"
 		if plain {
 			interrupt, args = "Ctrl-C", args+" -plain"
 		}

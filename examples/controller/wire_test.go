@@ -187,13 +187,12 @@ func pretend(t *testing.T, out, addr string, speed int) {
 // fake listens and gives each connection that it accepts to answer, with the first request. Without answer nobody listens.
 func fake(t *testing.T, answer func(c net.Conn, request []byte)) (addr string, met *atomic.Int64) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	met = &atomic.Int64{}
 	if answer == nil {
-		require.NoError(t, l.Close())
-		return l.Addr().String(), met
+		return "127.0.0.1:1", met // a port that was free a moment ago may be that of the next who listens
 	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -273,7 +272,11 @@ func TestADeviceThatIsAbsentOrAnswersNonsenseIsNamedAndNoBatchIsBegun(t *testing
 		all.Go(func() { said[i] = controller("-out", out) })
 	}
 	all.Wait()
+	const silent = "no answer within 2s: "
 	for i, x := range strangers {
+		if !strings.Contains(x.says, silent) && strings.Contains(said[i].err, silent) { // its answer was late on a busy machine: it is asked once more
+			said[i] = controller("-out", filepath.Dir(plant[i]))
+		}
 		t.Run(x.name, func(t *testing.T) {
 			words := strings.NewReplacer("PLANT/addr", filepath.Join(plant[i], fileAddr), "PLANT", plant[i], "PID", fmt.Sprint(os.Getpid()), "ADDR", addr[i])
 			require.Equal(t, exitFailed, said[i].code, said[i])
@@ -345,7 +348,7 @@ func TestAPlantThatDiesInMidDoseLeavesABatchThatIsHeldAndOutputsThatAreNamed(t *
 	require.False(t, living, "no other plant took its place")
 }
 
-// seenLate tells whether the count of meter A was no longer GOOD only half a second, 50 ms in real time, after its last value.
+// seenLate tells whether the count of meter A was no longer GOOD only later than half a second of the batch after its last value.
 func seenLate(all []*record.Record) bool {
 	return slices.ContainsFunc(of(all, record.KindQualityChange), func(r *record.Record) bool {
 		return r.Text(record.LogicalTag) == "FC101" && r.Text(record.OldValue) == "GOOD" && r.Int(record.AgeMS) > 500
@@ -402,12 +405,11 @@ func TestABatchThatIsContinuedWithoutItsDeviceIsHeldAndItsOutputsAreNamed(t *tes
 	require.Contains(t, o.err, "runner: outputs are not confirmed to be safe: XV101, ")
 }
 
-// late runs a dose on a plant behind a wire that keeps the inputs back, each time they are read, for as long as hold says: it is
-// told how often the coarse valve was told to open, and how many times the inputs were read since.
-func late(t *testing.T, script string, hold func(opened, read int) time.Duration) (res runner.Result, all []*record.Record, at address) {
+// late runs a dose below out on a plant behind a wire that keeps the inputs back, each time they are read, for as long as hold says:
+// it is told how often the coarse valve was told to open, and how many times the inputs were read since.
+func late(t *testing.T, script, out string, hold func(opened, read int) time.Duration) (res runner.Result, all []*record.Record, at address) {
 	t.Helper()
-	dir := filepath.Dir(script)
-	f := &flags{recipe: filepath.Join(dir, "dose.yaml"), operator: "demo", out: filepath.Join(dir, "out"), unapproved: true, speed: 5, seed: 1}
+	f := &flags{recipe: filepath.Join(filepath.Dir(script), "dose.yaml"), operator: "demo", out: out, unapproved: true, speed: 5, seed: 1}
 	j, err := choose(f, io.Discard)
 	require.NoError(t, err)
 	clock := system.NewClock(f.speed)
@@ -445,16 +447,21 @@ func TestADeviceThatStallsInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) {
 		return
 	}
 	dir := place(t)
-	// Once for less than the time of an exchange, so that the connection stays, and once for more.
-	res, all, at := late(t, restartsUntil(t, dir, never), func(opened, read int) time.Duration {
-		switch {
-		case opened == 1 && read == 8:
-			return 300 * time.Millisecond
-		case opened == 2 && read == 8:
-			return 800 * time.Millisecond
-		}
-		return 0
-	})
+	script := restartsUntil(t, dir, never)
+	res, all, at := runner.Result{}, []*record.Record(nil), address{}
+	for n := 1; n == 1 || seenLate(all); n++ {
+		require.LessOrEqual(t, n, 3, "the machine is too busy: the batch saw late that its device stalled")
+		// Once for less than the time of an exchange, so that the connection stays, and once for more.
+		res, all, at = late(t, script, filepath.Join(dir, fmt.Sprint(n)), func(opened, read int) time.Duration {
+			switch {
+			case opened == 1 && read == 8:
+				return 300 * time.Millisecond
+			case opened == 2 && read == 8:
+				return 800 * time.Millisecond
+			}
+			return 0
+		})
+	}
 	require.Equal(t, "Complete", res.State.String())
 	require.GreaterOrEqual(t, guarded(t, all), 2)
 	for _, r := range of(all, record.KindQualityChange) {
@@ -478,7 +485,7 @@ func TestADeviceThatIsAlwaysLatePassesNoGateAndIsMadeSafe(t *testing.T) {
 		return
 	}
 	dir := place(t)
-	res, all, _ := late(t, restartsUntil(t, dir, 8), func(opened, _ int) time.Duration {
+	res, all, _ := late(t, restartsUntil(t, dir, 8), filepath.Join(dir, "out"), func(opened, _ int) time.Duration {
 		if opened > 0 {
 			return 180 * time.Millisecond // 900 ms of the batch
 		}

@@ -31,15 +31,10 @@ func onLinux(t *testing.T) {
 	}
 }
 
-// atSpeed is the command line of a batch that is restarted by an operator whenever a busy machine has it held, for ten minutes of the plant.
-func atSpeed(t *testing.T, args string) []string {
+// atSpeed is the command line of a batch at a speed that is restarted by an operator whenever a busy machine has it held.
+func atSpeed(t *testing.T, speed int, args string) []string {
 	t.Helper()
-	var b strings.Builder
-	for at := 2; at < 600; at += 2 {
-		fmt.Fprintf(&b, "at %ds command restart op1 \"looked at the tank\"\n", at)
-	}
-	write(t, "patience", b.String())
-	return append([]string{"-speed", "10", "-faults", "patience"}, strings.Fields(args)...)
+	return append([]string{"-speed", fmt.Sprint(speed), "-faults", restarts(t)}, strings.Fields(args)...)
 }
 
 // ups counts how often the link of a device came up.
@@ -87,7 +82,8 @@ func TestABatchByOPCUAIsKilledInMidDoseAndGoesOnAsItIsWired(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		wiring, id, is = wiring+" -scale", "T301-BUS-OPCUA-SCALE", []string{"T301-BUS-OPCUA-SCALE", "T301-PLC-OPCUA", "T301-SCALE"}
 	}
-	args, said := atSpeed(t, wiring), ""
+	const speed = 5 // so that a batch has seconds to go when it is killed behind its first charge
+	args, said := atSpeed(t, speed, wiring), ""
 	life := func(args []string, until string) {
 		cmd, text := process(t, args...)
 		if until != "" {
@@ -99,12 +95,12 @@ func TestABatchByOPCUAIsKilledInMidDoseAndGoesOnAsItIsWired(t *testing.T) {
 		said += text.String() + "--- the next life ---\n"
 	}
 	life(args, "window_start")
-	o := controller(atSpeed(t, "-bus modbus")...)
+	o := controller(atSpeed(t, speed, "-bus modbus")...)
 	require.Equal(t, exitFailed, o.code, o)
 	require.Contains(t, o.err, "is bound to tag map "+id+" 1.0, and not to T301-BUS 1.0; leave out -bus and -scale to continue it as it is wired\n")
 	life(args, "window_stop")
 	require.NoError(t, endPlant(t.Context(), "out/plant"), "another is started, with the same wires")
-	life(atSpeed(t, ""), "")
+	life(atSpeed(t, speed, ""), "")
 	all := judge(t, "B-0001", said)
 	require.Equal(t, is, boundTo(all))
 	require.Len(t, of(all, record.KindRecovery), 2)
@@ -116,7 +112,7 @@ func TestABoardByOPCUAWhosePowerIsCutIsReachedAnew(t *testing.T) {
 		return
 	}
 	workplace(t)
-	cmd, said := process(t, atSpeed(t, "-bus opcua")...)
+	cmd, said := process(t, atSpeed(t, 10, "-bus opcua")...)
 	recorded(t, "out/B-0001", "window_start")
 	at, _ := findPlant("out/plant")
 	require.NoError(t, switchOn(t.Context(), at, coilPower))
@@ -143,7 +139,7 @@ func TestAScaleThatIsUnpluggedInMidBatchLetsNoGatePassAndIsHeardAgain(t *testing
 		return
 	}
 	workplace(t)
-	cmd, said := process(t, atSpeed(t, "-scale")...)
+	cmd, said := process(t, atSpeed(t, 10, "-scale")...)
 	recorded(t, "out/B-0001", "window_start")
 	cable(t, "out/plant", false)
 	recorded(t, "out/B-0001", `"step_id":"DISCHARGE"`)

@@ -40,48 +40,53 @@ func startHub(t *testing.T, args ...string) string {
 	return at
 }
 
+// patiently runs a command that speaks to a hub, and bears one that a busy machine keeps waiting.
+func patiently(name string, args ...string) (code int, out, errs string) {
+	return command(append([]string{name, "-patience", "30s"}, args...)...)
+}
+
 func TestAHubAnswersAsADirectoryDoes(t *testing.T) {
 	dir, kept, cursors := demoRun(t, 1), t.TempDir(), filepath.Join(t.TempDir(), "cursors")
 	at := startHub(t, "-dir", kept)
 	for range 2 {
-		code, out, errs := command("forward", "-to", at, "-node", "n1", "-cursors", cursors, "-once", dir)
+		code, out, errs := patiently("forward", "-to", at, "-node", "n1", "-cursors", cursors, "-once", dir)
 		require.Equal(t, exitOK, code, errs)
 		require.Regexp(t, `: http://\S+ has records up to \d+, 0 behind\n$`, out)
 	}
 	for _, words := range [][]string{nil, {"kind=window_stop"}, {"meter_window_id=A", "kind=window_start", "kind=window_stop"}, {"batch_id=B-0001", "seq=3..9"},
 		{"batch_id=B-0002"}, {"step_id=CHARGE_A"}, {"from=2000-01-01T00:00:00Z", "kind=window_start"}} {
 		_, want, _ := command(append([]string{"query", dir}, words...)...)
-		code, got, errs := command(append([]string{"query", at}, words...)...)
+		code, got, errs := patiently("query", append([]string{at}, words...)...)
 		require.Equal(t, exitOK, code, errs)
 		require.Equal(t, want, got, "%v", words)
 		require.Empty(t, errs)
 	}
 	events, err := os.ReadFile(filepath.Join(dir, "events.tsv"))
 	require.NoError(t, err)
-	code, out, errs := command("status", at)
+	code, out, errs := patiently("status", at)
 	require.Equal(t, exitOK, code, errs)
 	id, rest, _ := strings.Cut(out, " of n1: records 1 to ")
 	require.Contains(t, rest, ", 0 behind, heard ")
 	held, err := os.ReadFile(filepath.Join(kept, "journals", id+".tsv"))
 	require.NoError(t, err)
 	require.Equal(t, string(events), string(held), "the file of the hub is events.tsv")
-	for _, args := range [][]string{{"verify", at}, {"verify", at, id}} {
-		code, out, errs = command(args...)
+	for _, args := range [][]string{{at}, {at, id}} {
+		code, out, errs = patiently("verify", args...)
 		require.Equal(t, exitOK, code, errs)
 		require.Regexp(t, `^journal \S+: records 1 to \d+ are in one chain, last link [0-9a-f]{64}\nnot proven: `, out)
 	}
-	code, _, errs = command("verify", at, "J9")
+	code, _, errs = patiently("verify", at, "J9")
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "no such journal")
-	code, _, errs = command("query", at, "nothing=1")
+	code, _, errs = patiently("query", at, "nothing=1")
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "no key of a record")
 
 	require.NoError(t, os.WriteFile(filepath.Join(kept, "journals", id+".tsv"), []byte(strings.Replace(string(held), "CHARGE", "CHARGF", 1)), 0o640))
-	code, out, errs = command("verify", at)
+	code, out, errs = patiently("verify", at)
 	require.Equal(t, exitFound, code, out)
 	require.Contains(t, errs, "NOT VERIFIED: journal "+id)
-	code, _, errs = command("query", at)
+	code, _, errs = patiently("query", at)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "damaged")
 }
@@ -97,7 +102,7 @@ func TestAJournalIsForwardedAsAnotherWritesIt(t *testing.T) {
 	}
 	note()
 	at := startHub(t, "-dir", t.TempDir())
-	code, out, errs := command("forward", "-to", at, "-cursors", cursors, "-once", dir)
+	code, out, errs := patiently("forward", "-to", at, "-cursors", cursors, "-once", dir)
 	require.Equal(t, exitOK, code, errs)
 	require.Contains(t, out, "has records up to 1, 0 behind")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -108,7 +113,7 @@ func TestAJournalIsForwardedAsAnotherWritesIt(t *testing.T) {
 	for n := 2; n < 6; n++ {
 		note()
 		require.Eventually(t, func() bool {
-			_, out, _ := command("status", "-patience", "30s", at)
+			_, out, _ := patiently("status", at)
 			return strings.Contains(out, fmt.Sprintf("J1 of local: records 1 to %d, 0 behind", n))
 		}, time.Minute, 20*time.Millisecond)
 	}
@@ -142,13 +147,13 @@ func TestABoardIsForwardedOverHTTPBesideItsWritersAndNewJournalsAsTheyAppear(t *
 		}
 		for id, w := range writers {
 			require.Eventually(t, func() bool {
-				_, out, _ := command("status", "-patience", "30s", at)
+				_, out, _ := patiently("status", at)
 				return strings.Contains(out, fmt.Sprintf("%s of n1: records 1 to %d, 0 behind", id, w.Head().N))
 			}, time.Minute, 20*time.Millisecond, id)
 		}
 	}
 	for id, w := range writers {
-		code, out, errs := command("verify", "-patience", "30s", at, id)
+		code, out, errs := patiently("verify", at, id)
 		require.Equal(t, exitOK, code, errs)
 		require.Contains(t, out, "last link "+w.Head().Link.String())
 	}
@@ -170,12 +175,12 @@ func TestAHubThatOthersReachWantsToKnowWho(t *testing.T) {
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
-	code, _, errs := command("status", at)
+	code, _, errs := patiently("status", at)
 	require.Equal(t, exitFound, code)
 	require.Contains(t, errs, "not known")
 	mine := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(mine, []byte(secret+"\n"), 0o600))
-	code, out, errs := command("status", "-token", mine, at)
+	code, out, errs := patiently("status", "-token", mine, at)
 	require.Equal(t, exitOK, code, errs)
 	require.Empty(t, out)
 	for _, args := range [][]string{{"hub"}, {"hub", "x"}, {"hub", "-dir", "x", "y"}, {"forward", "-to", at}, {"forward", "-to", "dir", "-cursors", "x", "y"}, {"status", "dir"}} {

@@ -56,14 +56,14 @@ func watched(t *testing.T, ctx context.Context, l *line, clock interface{ Now() 
 		mu.Lock()
 		defer mu.Unlock()
 		return len(seen) == len(parts)*len(wired)
-	}, 5*time.Second, time.Millisecond)
-	require.NoError(t, l.Write(ctx, tag.Write{Channel: "R102/do/2", Bits: 1, Deadline: clock.Now() + 1e9}))
-	require.Error(t, l.Write(ctx, tag.Write{Channel: "R109/do/2", Bits: 1, Deadline: clock.Now() + 1e9}))
+	}, time.Minute, time.Millisecond)
+	require.NoError(t, l.Write(ctx, tag.Write{Channel: "R102/do/2", Bits: 1, Deadline: clock.Now() + 60e9}))
+	require.Error(t, l.Write(ctx, tag.Write{Channel: "R109/do/2", Bits: 1, Deadline: clock.Now() + 60e9}))
 	require.Eventually(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return seen["R102/do/2"] == 1
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	cancel()
 	<-gone
 	return seen
