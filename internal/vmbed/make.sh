@@ -1,10 +1,11 @@
 #!/bin/bash
 # The bed from nothing: a kernel of Debian's, unpacked and not installed, and those of its modules that the tests want.
 #
-#   bash internal/vmbed/make.sh [-install] [-fresh]
+#   bash internal/vmbed/make.sh [-install] [-tools] [-fresh]
 #
-# -install installs what is missing, as root; without it the script says what to install. -fresh looks for a newer kernel even where
-# there is one. What is made lies in $BATCHKIT_BED_CACHE, else in ${XDG_CACHE_HOME:-~/.cache}/batchkit/vmbed, and is made once.
+# -install installs what is missing, as root; without it the script says what to install. -tools ends there. -fresh looks for a newer
+# kernel even where there is one. What is made lies in $BATCHKIT_BED_CACHE, else in ${XDG_CACHE_HOME:-~/.cache}/batchkit/vmbed, and is
+# made once.
 #
 # apt fetches, with lists of its own: it holds the signature of Release against Debian's keys, the lists against Release, and each
 # package against the lists. Nothing of this machine's apt is read or changed but its proxies.
@@ -19,12 +20,13 @@ keys=/usr/share/keyrings/debian-archive-keyring.gpg
 # Where kernels are that have gpio-sim, the smallest list first.
 suites=(trixie-backports sid forky)
 
-install='' fresh=''
+install='' alone='' fresh=''
 for flag; do
 	case $flag in
 	-install) install=yes ;;
+	-tools) alone=yes ;;
 	-fresh) fresh=yes ;;
-	*) fail "$flag: no such flag; there are -install and -fresh" ;;
+	*) fail "$flag: no such flag; there are -install, -tools and -fresh" ;;
 	esac
 done
 
@@ -38,8 +40,10 @@ tools() {
 	[[ -e $keys ]] || want+=(debian-archive-keyring)
 	((${#want[@]} > 0)) || return 0
 	[[ -n $install ]] || fail "missing: apt-get install --no-install-recommends ${want[*]}; or run this again with -install"
-	apt-get -o Acquire::Retries=3 update -q >&2
-	DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -q -y --no-install-recommends "${want[@]}" >&2
+	# What else installs on this machine has the lock of dpkg for a while.
+	local retry=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+	apt-get "${retry[@]}" update -q >&2 || { sleep 10 && apt-get "${retry[@]}" update -q >&2; } || { sleep 30 && apt-get "${retry[@]}" update -q >&2; }
+	DEBIAN_FRONTEND=noninteractive apt-get "${retry[@]}" install -q -y --no-install-recommends "${want[@]}" >&2
 }
 
 # private runs a command of apt's on lists of its own in $work, for one suite.
@@ -126,6 +130,7 @@ modules() {
 }
 
 tools
+[[ -z $alone ]] || exit 0
 PATH=$PATH:/sbin:/usr/sbin
 mkdir -p "$cache"
 exec 9>"$cache/lock"
