@@ -47,14 +47,20 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// free is an address at which nobody listens, below the ports that connections are given, so that it stays free until it is used: by
-// chance, tests that go on at the same time do not take the same.
+// handed are the addresses that free has given.
+var handed sync.Map
+
+// free is an address at which nobody listens, below the ports that connections are given, so that it stays free until it is used. None
+// is given twice: it may be used later, or its server may be down for a while.
 func free(t testing.TB) string {
 	for range 1000 {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
 		if err == nil {
 			require.NoError(t, l.Close())
-			return l.Addr().String()
+			at := l.Addr().String()
+			if _, twice := handed.LoadOrStore(at, true); !twice {
+				return at
+			}
 		}
 	}
 	t.Fatal("no port is free")
