@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,9 @@ func newLine(t *testing.T, max int64) *line {
 	l.opt = DeliverOptions{MaxBytes: max, Aside: t.TempDir(), Tell: l.k.tell}
 	l.c = evConn(t, s.ClientURL(), "n1", &l.k)
 	var err error
-	l.sink, err = NewSink(l.c, &SinkOptions{Ask: 2 * time.Second, Wait: 2500 * time.Millisecond})
+	l.sink, err = NewSink(l.c, &SinkOptions{Ask: patience / 2, Wait: patience / 2}) // for what has to come
+	require.NoError(t, err)
+	l.sink.js, err = jetstream.New(l.c.nc, jetstream.WithPublishAsyncTimeout(patience), jetstream.WithPublishAsyncMaxPending(mostSent))
 	require.NoError(t, err)
 	l.hub()
 	inTime(t, patience, "the hub answers", func() bool { _, err := l.sink.Held(t.Context(), "any"); return err == nil })
@@ -75,6 +78,33 @@ func (l *line) exporter(b *grower) *export.Exporter {
 	return e
 }
 
+// inVain has the sink take rows while the hub is away, until it has asked for the hub so often. It sends what it has to before it asks: so that
+// is done when it ends, however slow the machine is.
+func (l *line) inVain(id string, rows []export.Row, often int32) (journal.Chain, error) {
+	l.t.Helper()
+	ctx, cancel := context.WithCancel(l.t.Context())
+	defer cancel()
+	var asked atomic.Int32
+	sub, err := l.c.nc.Subscribe("hub.ask.>", func(*nats.Msg) {
+		if asked.Add(1) == often {
+			cancel()
+		}
+	})
+	require.NoError(l.t, err)
+	defer func() { require.NoError(l.t, sub.Unsubscribe()) }()
+	opt := l.sink.opt
+	defer func() { l.sink.opt = opt }()
+	l.sink.opt.Ask = askDefault // it gives up, and looks again
+	return l.sink.Take(ctx, id, rows)
+}
+
+// refusedUntil is how long the sink sends nothing of a journal, since the hub has refused it.
+func (l *line) refusedUntil(id string) time.Time {
+	l.sink.mu.Lock()
+	defer l.sink.mu.Unlock()
+	return l.sink.lanes[id].until
+}
+
 // stream is the stream of evidence.
 func (l *line) stream() jetstream.Stream {
 	l.t.Helper()
@@ -100,12 +130,12 @@ func TestWhatWaitsInTheStreamIsNotSentAgainAndTheHubTakesItFromThere(t *testing.
 	l.stop()
 	b.grow(1500, 300)
 	rows := b.rowsOf(11)
-	at, err := l.sink.Take(t.Context(), "J1", rows)
+	at, err := l.inVain("J1", rows, 5)
 	require.ErrorContains(t, err, "they wait in the stream")
 	require.Equal(t, uint64(10), at.N, "what the stream has is not what the hub has")
 	sent := l.published()
 	for range 2 {
-		_, err = l.sink.Take(t.Context(), "J1", rows)
+		_, err = l.inVain("J1", rows, 5)
 		require.Error(t, err)
 	}
 	require.Equal(t, sent, l.published(), "it is not published again")
@@ -126,7 +156,7 @@ func TestAcknowledgedMessagesThatTheStreamLosesAreSentAgain(t *testing.T) {
 			l.send(b)
 			l.stop()
 			b.grow(2500, 300)
-			_, err := l.sink.Take(t.Context(), "J1", b.rowsOf(11))
+			_, err := l.inVain("J1", b.rowsOf(11), 1)
 			require.ErrorContains(t, err, "they wait in the stream")
 			before := l.waiting()
 			require.Greater(t, before, keep+1)
@@ -228,7 +258,7 @@ func TestWhatIsNoEvidenceIsSetAsideAndHoldsNobodyUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, kept, 7, "each once, by its digest")
 	l.send(b)
-	require.Zero(t, l.waiting())
+	inTime(t, patience, "nothing waits", func() bool { return l.waiting() == 0 }) // what was taken is told before it leaves the stream
 }
 
 func TestAJournalThatTheSinkDoesNotTakeHoldsNoOtherUpAndComesLater(t *testing.T) {
@@ -246,16 +276,24 @@ func TestAJournalThatTheSinkDoesNotTakeHoldsNoOtherUpAndComesLater(t *testing.T)
 	}
 	l.store.mu.Unlock()
 	e := l.exporter(bad)
+	l.sink.opt.Wait = takeLimit // it ends while the hub tries it again, and the other one comes then
 	require.True(t, export.Outage(e.CatchUp(t.Context())))
+	l.sink.opt.Wait = patience / 2
 	l.send(good)
 	inTime(t, patience, "it is left to the board", func() bool { return l.waiting() == 0 })
-	err := e.CatchUp(t.Context())
-	require.ErrorContains(t, err, "no room for this one")
-	sent := l.published()
-	for range 10 {
-		require.Error(t, e.CatchUp(t.Context()))
-	}
-	require.Equal(t, sent, l.published(), "what was refused is not sent at once again")
+	inTime(t, 2*patience, "ten are refused before it may be sent again", func() bool {
+		require.ErrorContains(t, e.CatchUp(t.Context()), "no room for this one")
+		sent, until := l.published(), l.refusedUntil("bad")
+		ctx, cancel := context.WithDeadline(t.Context(), until.Add(-refusedFor/5))
+		defer cancel()
+		for range 10 {
+			require.Error(t, e.CatchUp(ctx))
+		}
+		if now := l.published(); time.Now().Before(until) {
+			require.Equal(t, sent, now, "what was refused is not sent at once again")
+		}
+		return ctx.Err() == nil
+	})
 	l.store.mu.Lock()
 	l.store.fail = nil
 	l.store.mu.Unlock()
