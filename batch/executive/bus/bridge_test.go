@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -136,10 +135,13 @@ func TestBatchesAreShownAsTheyChangeAndToWhoComesLate(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, look.nc.Flush())
 	one.set(func() { one.list[0].Life = api.Active })
-	m, err := sub.NextMsg(10 * time.Second)
-	require.NoError(t, err)
-	require.Equal(t, "rt.n1.batch.n1//B-1", m.Subject)
-	require.Equal(t, api.Active, lifeOf(m.Data))
+	m := &nats.Msg{}
+	for said := 0; m.Subject != "rt.n1.batch.n1//B-1" || lifeOf(m.Data) != api.Active; said++ {
+		// Both may come once more as they were: all is said again when the bridge hears that the stream is made, which may be late.
+		require.LessOrEqual(t, said, 2, "what has not changed is not said")
+		m, err = sub.NextMsg(patience)
+		require.NoError(t, err)
+	}
 	one.set(func() { one.list, one.gone = one.list[:1], []string{"n1.B-2"} })
 	soon(t, func() bool { return lifeOf(newest(t, look, "rt.n1.batch.n1//B-2")) == api.Removed }, "one is removed")
 	one.stop()

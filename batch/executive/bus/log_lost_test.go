@@ -86,6 +86,9 @@ func TestATailThatTheServerHasLostIsPutBackByWhoHasIt(t *testing.T) {
 	copied, blind := b.node("n1", sqlite(t)), b.node("n2", nil)
 	fill(t, copied, 1, 5)
 	image := b.keep()
+	for _, l := range []*Log{copied, blind} { // an append waits for a server that was away no longer than a moment
+		require.NoError(t, l.c.Ready(within(t, patience)))
+	}
 	fill(t, copied, 6, 12)
 	want := readAll(t, blind)
 

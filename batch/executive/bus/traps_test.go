@@ -49,11 +49,11 @@ func TestAnUpdateOfAKeyDropsItsTimeToLive(t *testing.T) {
 	rev, err = kv.Create(ctx, "b", []byte("1"), jetstream.KeyTTL(time.Hour))
 	require.NoError(t, err)
 	m := nats.NewMsg("$KV.here.b")
-	m.Header.Set("Nats-TTL", "1s")
+	m.Header.Set("Nats-TTL", "10s") // it is there yet when it is looked at
 	m.Header.Set("Nats-Expected-Last-Subject-Sequence", fmt.Sprint(rev))
 	_, err = c.js.PublishMsg(ctx, m)
 	require.NoError(t, err)
-	require.Equal(t, "1s", ttl("b"))
+	require.Equal(t, "10s", ttl("b"))
 	require.Eventually(t, func() bool {
 		_, err := kv.Get(ctx, "b")
 		return errors.Is(err, jetstream.ErrKeyNotFound)
@@ -151,6 +151,7 @@ func TestAPublishThatTimedOutMayHaveBeenTaken(t *testing.T) {
 	defer cancel()
 	err = l.Append(ctx, 3, opOf(3))
 	require.ErrorIs(t, err, arbiter.ErrUnknown, "the trap: it is no refusal")
+	require.NoError(t, direct.Wait(within(t, patience), 3), "it may still be on its way")
 	require.Len(t, readAll(t, direct), 3, "it was taken")
 
 	deaf.Store(false)
@@ -270,7 +271,7 @@ func TestServersThatTakeOnlySmallMessagesAreToldOf(t *testing.T) {
 			MaxPayload: k.payload})
 		require.NoError(t, err)
 		go ns.Start()
-		t.Cleanup(ns.Shutdown)
+		t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
 		require.True(t, ns.ReadyForConnections(patience))
 		l := openLog(t, connect(t, &Options{URL: ns.ClientURL(), Node: "n1"}), "plant", nil)
 		err = l.Append(within(t, patience), 1, make([]byte, 3<<20))
