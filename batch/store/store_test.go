@@ -44,6 +44,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// last is the number of the last operation of a log.
+func last(t testing.TB, log arbiter.Log) (last uint64) {
+	t.Helper()
+	require.NoError(t, log.Read(t.Context(), 1, func(seq uint64, _ []byte) error { last = seq; return nil }))
+	return last
+}
+
 // victimMain appends until it is killed, and tells on standard output what was acknowledged.
 func victimMain(where string) {
 	must := func(err error) {
