@@ -24,9 +24,9 @@ func TestThePortOfARunnerKeepsTheContractOfAPort(t *testing.T) {
 			p := Dial(n, Options{Batch: "B-1", Channels: all, Outputs: outputsOf("U1", "U2"), Clock: clock})
 			defer p.Close()
 			p.Grant([]string{"U1", "U2"}, 7)
-			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 			defer cancel()
-			report, err := haltest.Port(ctx, p, &haltest.PortOptions{Clock: clock, Channels: all, First: 3 * time.Second,
+			report, err := haltest.Port(ctx, p, &haltest.PortOptions{Clock: clock, Channels: all, First: 20 * time.Second, Settle: 20 * time.Second,
 				Outputs: []haltest.PortOutput{{Channel: "do/1"}, {Channel: "ao/1", Form: tag.Int, Values: [2]uint64{200, 300}}},
 				Loops:   [][2]string{{"do/1", "di/1"}}})
 			require.NoError(t, err)
