@@ -39,7 +39,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Parallel() // a cell lives in the real time, and mostly waits
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	b := &bench{t: t, ctx: ctx, dir: t.TempDir(), net: &api.Memory{}, log: store.NewMemory(), made: &shelf{}}
 	b.c = b.net.Dial(api.Production)

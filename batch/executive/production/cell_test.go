@@ -22,8 +22,8 @@ import (
 	"github.com/batchkit/batchkit/timebase/system"
 )
 
-// files is what the runtime server of a cell reads: one unit, the map of its wires, and two recipes. FILL opens the valve and closes it again; STEEP keeps it
-// open for a while, and may be resumed.
+// files is what the runtime server of a cell reads: one unit, the map of its wires, and two recipes. FILL opens the valve and closes it
+// again; STEEP keeps it open for a while, which is long enough to look at it on a machine that is slow, and may be resumed.
 var files = fstest.MapFS{
 	"equipment.yaml": {Data: []byte(`schema_version: 1
 equipment:
@@ -43,7 +43,7 @@ tags:
   - {logical_tag: ZS1, physical_channel: di/1, direction: in, type: switch, words: [closed, open], stale_after: 3 s}
 `)},
 	"recipes/fill.yaml":  {Data: []byte(recipe("FILL", `        - wait: "ZS1 == open"`))},
-	"recipes/steep.yaml": {Data: []byte(recipe("STEEP", `        - wait: "elapsed(2 s)"`))},
+	"recipes/steep.yaml": {Data: []byte(recipe("STEEP", `        - wait: "elapsed(8 s)"`))},
 }
 
 func recipe(id, waits string) string {
