@@ -185,7 +185,7 @@ func (p *port) read(ctx context.Context, b []byte, until time.Time) (n int, err 
 			gone = gone || err == nil // the libraries tell neither of an end apart from silence
 		}
 		if gone {
-			return 0, p.fail(fmt.Errorf("the line has gone; was its adapter pulled out? %w", io.ErrUnexpectedEOF))
+			return 0, p.fail(errGone)
 		}
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -229,7 +229,7 @@ func (p *port) write(b []byte, out bool) (n int, err error) {
 		case err != nil:
 			return n, err
 		case gone:
-			return n, p.fail(fmt.Errorf("the line has gone; was its adapter pulled out? %w", io.ErrUnexpectedEOF))
+			return n, p.fail(errGone)
 		case !ready && time.Since(begin) < limit: // a signal
 			continue
 		case !ready:
@@ -348,6 +348,13 @@ func (p *port) release() (err error) {
 	return err
 }
 
+// errGone is what is said of a line whose adapter was pulled out, whichever call is the first to see it.
+var errGone = fmt.Errorf("the line has gone; was its adapter pulled out? %w", io.ErrUnexpectedEOF)
+
+// fail names the port. EIO is what the kernel says to a call on a tty that has gone since it was looked at.
 func (p *port) fail(err error) error {
+	if errors.Is(err, unix.EIO) {
+		err = fmt.Errorf("%w: %w", errGone, err)
+	}
 	return fmt.Errorf("linux: %s port %s: %w", p.what, p.device, err)
 }
