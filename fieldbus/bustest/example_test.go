@@ -5,6 +5,7 @@ package bustest_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/batchkit/batchkit/fieldbus/bustest"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
@@ -37,7 +38,7 @@ func Example() {
 	done := make(chan error)
 	go func() { done <- relay.Run(ctx) }()
 
-	client, err := modbus.Dial(ctx, relay.Addr(), nil)
+	client, err := modbus.Dial(ctx, relay.Addr(), &modbus.Options{Timeout: 20 * time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return

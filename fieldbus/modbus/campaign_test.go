@@ -261,10 +261,14 @@ func TestADeviceThatMixesUpItsRepliesOnARealWireBringsNoWrongValueAndOneToAnothe
 	seed := uint64(time.Now().UnixNano())
 	for _, inFlight := range []int{1, 4} {
 		m, n := newMess(seed), long(300)
-		sum := m.ours(t, n, m.listen(t), &Options{Timeout: 20 * time.Millisecond, InFlight: inFlight})
-		t.Logf("seed %d: %d transactions, %d in flight: %+v", seed, n, inFlight, sum)
-		require.Zero(t, sum.wrong, "seed %d", seed)
-		require.Greater(t, sum.right, n/4)
+		addr, right := m.listen(t), 0
+		for tries := 0; tries < 5 && right <= n/4; tries++ { // a machine that is busy answers late more often than the device does
+			sum := m.ours(t, n, addr, &Options{Timeout: 20 * time.Millisecond, InFlight: inFlight})
+			t.Logf("seed %d: %d transactions, %d in flight: %+v", seed, n, inFlight, sum)
+			require.Zero(t, sum.wrong, "seed %d", seed)
+			right = sum.right
+		}
+		require.Greater(t, right, n/4)
 	}
 	m, n := newMess(seed), long(300)
 	addr, sum := m.listen(t), tally{}

@@ -307,7 +307,7 @@ func TestAReadAllocatesNothing(t *testing.T) {
 		require.NoError(t, err)
 		done := make(chan struct{})
 		go echo(l, x.pause, done)
-		c, err := Dial(t.Context(), l.Addr().String(), nil)
+		c, err := Dial(t.Context(), l.Addr().String(), &Options{Timeout: patient})
 		require.NoError(t, err)
 		out := make([]uint16, 10)
 		require.NoError(t, c.ReadHolding(x.ctx, 1, 5, out))

@@ -30,7 +30,7 @@ func TestEveryFunctionWorksWithServersOfOtherMakes(t *testing.T) {
 	for name, start := range makes {
 		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
-			c, err := Dial(ctx, "127.0.0.1:"+start(t), &Options{InFlight: 4})
+			c, err := Dial(ctx, "127.0.0.1:"+start(t), &Options{InFlight: 4, Timeout: patient})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, c.Close()) }()
 			words, bits := make([]uint16, MaxRead), make([]bool, 1999)
@@ -65,7 +65,7 @@ func TestEveryFunctionWorksWithServersOfOtherMakes(t *testing.T) {
 func TestSeveralReadsUnderWayAreAnsweredRightByServersOfOtherMakes(t *testing.T) {
 	for name, start := range makes {
 		t.Run(name, func(t *testing.T) {
-			c, err := Dial(t.Context(), "127.0.0.1:"+start(t), &Options{InFlight: 8})
+			c, err := Dial(t.Context(), "127.0.0.1:"+start(t), &Options{InFlight: 8, Timeout: patient})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, c.Close()) }()
 			for round := range 20 {
@@ -88,7 +88,9 @@ func TestSeveralReadsUnderWayAreAnsweredRightByServersOfOtherMakes(t *testing.T)
 func TestADeviceOfAProfileReadsAndWritesServersOfOtherMakes(t *testing.T) {
 	for name, start := range makes {
 		t.Run(name, func(t *testing.T) {
-			d, err := NewDevice(&fieldbus.Device{Name: name, Profile: plc(), Unit: 1}, nil)
+			p := plc()
+			p.Limits.Response = int64(patient)
+			d, err := NewDevice(&fieldbus.Device{Name: name, Profile: p, Unit: 1}, nil)
 			require.NoError(t, err)
 			require.NoError(t, d.Open(t.Context(), "tcp://127.0.0.1:"+start(t)))
 			defer func() { require.NoError(t, d.Close()) }()
@@ -144,9 +146,10 @@ func TestMbpollFindsInTheServerWhatIsThere(t *testing.T) {
 	}
 	m, port := shown(t)
 	poll := func(args ...string) string {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, "mbpoll", append([]string{"-m", "tcp", "-p", port, "-0", "-1", "-a", "1"}, args...)...).CombinedOutput()
+		args = append([]string{"-m", "tcp", "-p", port, "-0", "-1", "-a", "1", "-o", "10"}, args...)
+		out, err := exec.CommandContext(ctx, "mbpoll", args...).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		return string(out)
 	}

@@ -123,6 +123,9 @@ func named(p *fieldbus.Profile, names ...string) (points []*fieldbus.Point) {
 // opened is a device whose session is open, of a profile that change may change.
 func opened(t *testing.T, s server.Model, p *fieldbus.Profile) *Device {
 	t.Helper()
+	if p.Limits.Response == 0 {
+		p.Limits.Response = int64(patient)
+	}
 	d, err := NewDevice(&fieldbus.Device{Name: "boiler", Profile: p, Unit: 7}, nil)
 	require.NoError(t, err)
 	require.NoError(t, d.Open(t.Context(), "tcp://"+serve(t, s).Addr()))

@@ -286,7 +286,7 @@ func TestSeveralReadsAllocateNothing(t *testing.T) {
 	require.NoError(t, err)
 	done := make(chan struct{})
 	go echo(l, 0, done)
-	c, err := Dial(t.Context(), l.Addr().String(), &Options{InFlight: 4})
+	c, err := Dial(t.Context(), l.Addr().String(), &Options{InFlight: 4, Timeout: patient})
 	require.NoError(t, err)
 	reads := make([]Read, 10)
 	for i := range reads {

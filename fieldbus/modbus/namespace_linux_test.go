@@ -66,7 +66,7 @@ func TestOverLinksThatFailNothingOldPassesAndNothingIsWrittenBlindly(t *testing.
 	var group sync.WaitGroup
 	for i := range seeds {
 		group.Go(func() { // they wait for the most part
-			cmd := exec.Command(how[0], append(how[1:], os.Args[0], "-test.run=^TestTheNearEndOfALinkThatFails$", "-test.v", "-test.timeout=2m")...)
+			cmd := exec.Command(how[0], append(how[1:], os.Args[0], "-test.run=^TestTheNearEndOfALinkThatFails$", "-test.v", "-test.timeout=5m")...)
 			cmd.Env = append(os.Environ(), roleEnv+"=near", fmt.Sprintf("%s=%d", seedEnv, first+uint64(i)))
 			out, err := cmd.CombinedOutput()
 			if err != nil {

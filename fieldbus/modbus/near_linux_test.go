@@ -133,12 +133,12 @@ func (w *witness) write(ctx context.Context, v uint64) {
 		q, _, _ := value.At(now)
 		return err == nil && q == tag.Good
 	}
-	before := good()
-	ctx, cancel := context.WithTimeout(ctx, 400*time.Millisecond)
-	defer cancel()
 	w.mu.Lock()
 	resyncs, at := w.resyncs, w.raws["out"].At
 	w.mu.Unlock()
+	before := good() // behind that, so that what comes between the two is not taken for nothing
+	ctx, cancel := context.WithTimeout(ctx, 400*time.Millisecond)
+	defer cancel()
 	err := w.line.Write(ctx, tag.Write{ID: uint32(v), Channel: "out", Form: tag.Int, Bits: v})
 	after := good()
 	w.mu.Lock()
@@ -193,7 +193,7 @@ func TestTheNearEndOfALinkThatFails(t *testing.T) {
 		}
 	})
 	isUp := func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.synced && w.link == fieldbus.Up }
-	up := func() { require.Eventually(t, isUp, 30*time.Second, 10*time.Millisecond) }
+	up := func() { require.Eventually(t, isUp, 90*time.Second, 10*time.Millisecond) } // twenty pairs of processes start at once
 	up()
 	story := ""
 	for range 5 {

@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// patient is the time-out where an answer must come, however busy the machine is.
+const patient = 20 * time.Second
+
 func serve(t *testing.T, d server.Model) *server.Server {
 	t.Helper()
 	s, err := server.Serve("127.0.0.1:0", d)
@@ -26,7 +29,7 @@ func serve(t *testing.T, d server.Model) *server.Server {
 
 func TestAllFunctionsWorkWithAServerOfAnotherMake(t *testing.T) {
 	memory := server.NewMemory()
-	c, err := Dial(t.Context(), serve(t, memory).Addr(), nil)
+	c, err := Dial(t.Context(), serve(t, memory).Addr(), &Options{Timeout: patient})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
 	ctx := t.Context()
@@ -62,7 +65,7 @@ func (r refuser) Write(server.Request, []uint16) error { return r.e }
 
 func TestTheExceptionsOfTheServerArriveAsTheyWere(t *testing.T) {
 	for _, e := range []Exception{1, 2, 3, 4, 5, 6, 8, 10, 11} {
-		c, err := Dial(t.Context(), serve(t, refuser{server.Exception(e)}).Addr(), nil)
+		c, err := Dial(t.Context(), serve(t, refuser{server.Exception(e)}).Addr(), &Options{Timeout: patient})
 		require.NoError(t, err)
 		for _, x := range calls {
 			want := e
@@ -98,7 +101,10 @@ func TestAFrozenDeviceCostsTheTimeoutAndACancellationCutsItShort(t *testing.T) {
 	addr := frozen(t)
 	takesLess(t, 500*time.Millisecond, func() time.Duration {
 		c, err := Dial(t.Context(), addr, &Options{Timeout: 50 * time.Millisecond})
-		require.NoError(t, err)
+		if err != nil { // on a busy machine dialling takes longer than that
+			t.Log(err)
+			return time.Hour
+		}
 		begin := time.Now()
 		require.ErrorIs(t, c.WriteCoil(t.Context(), 1, 1, true), ErrUnknown)
 		took := time.Since(begin)
@@ -164,7 +170,7 @@ func TestOverARealWireRepliesDoubledAndOutOfTurnBringNoWrongValue(t *testing.T) 
 	for n := range 3000 {
 		if c == nil || over(c) {
 			var err error
-			c, err = Dial(t.Context(), addr, &Options{After: c})
+			c, err = Dial(t.Context(), addr, &Options{Timeout: patient, After: c})
 			require.NoError(t, err)
 			wires++
 		}

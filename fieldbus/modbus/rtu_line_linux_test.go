@@ -100,7 +100,7 @@ func (p *plugged) open(_ context.Context, name string, before *Client) (*Client,
 		return nil, err
 	}
 	p.opens++
-	return NewRTU(port, &RTUOptions{Baud: paced, Bits: 10, After: before})
+	return NewRTU(port, &RTUOptions{Baud: paced, Bits: 10, Timeout: 10 * time.Second, After: before})
 }
 
 // told gives how often a link came to a state.
@@ -122,6 +122,7 @@ func TestALinePulledOutFromUnderADeviceIsDownAtOnceAndUpByTheFirstTryAfterItIsBa
 			p := &plugged{name: filepath.Join(t.TempDir(), "adapter")}
 			p.plug(t)
 			m := serialMap(3, 0, 10e6)
+			m.Profiles[0].Limits.Response = 10e9 // a busy machine is no slave that is silent
 			d, err := NewDevice(&m.Devices[0], &DeviceOptions{Bus: NewBus(p.open)})
 			require.NoError(t, err)
 			l, err := line.New(m, []line.Attached{{Device: "drive", Driver: d, Endpoints: []string{"serial:" + p.name}}}, nil)

@@ -70,7 +70,7 @@ func TestSlavesOfLibmodbusAreReadAndWritten(t *testing.T) {
 	}
 	near, far := pair(t)
 	run(t, bin, far, "115200")
-	every(t, onTerminal(t, near, RTUOptions{}), false)
+	every(t, onTerminal(t, near, RTUOptions{Timeout: 5 * time.Second}), false)
 }
 
 func TestSlavesOfPymodbusAreReadAndWritten(t *testing.T) {
@@ -81,7 +81,7 @@ func TestSlavesOfPymodbusAreReadAndWritten(t *testing.T) {
 	}
 	near, far := pair(t)
 	run(t, python, "testdata/rtuslave.py", far, "115200")
-	every(t, onTerminal(t, near, RTUOptions{}), true)
+	every(t, onTerminal(t, near, RTUOptions{Timeout: 5 * time.Second}), true)
 }
 
 // every asks for every function of a slave in which register n holds n and bit n is on where n is odd.

@@ -215,6 +215,10 @@ func (s *farSlave) send(frame []byte) {
 		time.Sleep(hole)
 		frame = frame[cut:]
 	}
+	if twice && cut == 0 && b.char == 0 { // on a real tty a sleep may last until the next request is out, and at once means in one piece
+		b.emit(append(b.transmit(frame), b.transmit(whole)...))
+		return
+	}
 	b.emit(b.transmit(frame))
 	if twice && cut == 0 { // a line that doubles does so at once
 		time.Sleep(gap)

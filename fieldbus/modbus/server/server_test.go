@@ -11,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// patient is the time-out where an answer must come, however busy the machine is.
+const patient = 20 * time.Second
+
 // serve starts a server that ends with the test.
 func serve(t *testing.T, m Model) *Server {
 	t.Helper()
@@ -32,7 +35,7 @@ func connect(t *testing.T, addr string, timeout time.Duration) *modbus.ModbusCli
 
 func TestAMemoryHoldsWhatWasWrittenInEachOfItsTables(t *testing.T) {
 	m := NewMemory()
-	c := connect(t, serve(t, m).Addr(), time.Second)
+	c := connect(t, serve(t, m).Addr(), patient)
 
 	require.NoError(t, c.WriteCoils(65_530, []bool{true, false, true}))
 	require.NoError(t, c.WriteCoil(65_535, true))
@@ -77,7 +80,7 @@ func (d *teller) Write(r Request, values []uint16) error { return d.Read(r, valu
 
 func TestADeviceIsToldWhoAsksForWhat(t *testing.T) {
 	d := &teller{asked: make(chan Request, 1)}
-	c := connect(t, serve(t, d).Addr(), time.Second)
+	c := connect(t, serve(t, d).Addr(), patient)
 	require.NoError(t, c.SetUnitId(17))
 	ask := map[Table]func() error{
 		Coil:     func() error { return c.WriteCoil(5, true) },
@@ -108,7 +111,7 @@ func TestErrorsOfADeviceReachTheClientAsExceptions(t *testing.T) {
 		{Exception(11), modbus.ErrGWTargetFailedToRespond},
 		{errors.New("smoke"), modbus.ErrServerDeviceFailure},
 	} {
-		c := connect(t, serve(t, &teller{asked: make(chan Request, 9), err: x.err}).Addr(), time.Second)
+		c := connect(t, serve(t, &teller{asked: make(chan Request, 9), err: x.err}).Addr(), patient)
 		_, err := c.ReadRegister(1, modbus.HOLDING_REGISTER)
 		require.ErrorIs(t, err, x.want)
 		require.ErrorIs(t, c.WriteCoil(1, true), x.want)
@@ -120,7 +123,7 @@ func TestErrorsOfADeviceReachTheClientAsExceptions(t *testing.T) {
 func TestADeviceThatBlocksIsSilentAndCloseWaitsForIt(t *testing.T) {
 	d := &teller{asked: make(chan Request, 1), let: make(chan struct{})}
 	s := serve(t, d)
-	c := connect(t, s.Addr(), 20*time.Millisecond)
+	c := connect(t, s.Addr(), 500*time.Millisecond) // in which it is sent, however busy the machine is
 	require.ErrorIs(t, c.WriteCoil(1, true), modbus.ErrRequestTimedOut)
 	<-d.asked
 	closed := make(chan error, 1)

@@ -5,7 +5,6 @@ package server
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/simonvetter/modbus"
 	"github.com/stretchr/testify/require"
@@ -33,7 +32,7 @@ func TestATagIsReadWithItsQualityAndItsAge(t *testing.T) {
 		"valve": {Raw: tag.Raw{Bits: 1, Quality: tag.Bad}, Status: fieldbus.StatusNotConnected},
 	})
 	require.NoError(t, err)
-	c := connect(t, serve(t, model).Addr(), time.Second)
+	c := connect(t, serve(t, model).Addr(), patient)
 	at, ok := model.Row("flow")
 	require.True(t, ok)
 	require.Equal(t, 7, at)
@@ -62,7 +61,7 @@ func TestNothingIsWrittenByThisWay(t *testing.T) {
 	v := fieldbus.Value{}
 	model, err := shelf(&now, map[string]fieldbus.Value{"level": v, "flow": v, "valve": v})
 	require.NoError(t, err)
-	c := connect(t, serve(t, model).Addr(), time.Second)
+	c := connect(t, serve(t, model).Addr(), patient)
 	require.ErrorIs(t, c.WriteRegister(0, 1), modbus.ErrIllegalFunction)
 	require.ErrorIs(t, c.WriteCoil(0, true), modbus.ErrIllegalFunction)
 	_, err = c.ReadRegisters(0, 1, modbus.HOLDING_REGISTER)
