@@ -143,6 +143,7 @@ func TestALineThatNeverFallsSilentIsGivenUp(t *testing.T) {
 func TestADeviceServerIsListenedTo(t *testing.T) {
 	t.Parallel()
 	p := profile(t, "toledo")
+	p.Limits.Response = int64(20 * time.Second) // for machines that are busy
 	f, err := scale.NewFormat(p)
 	require.NoError(t, err)
 	b, err := f.Append(nil, map[string]string{"a": ",", "b": "0", "c": " ", "weight": "001234", "tare": "0"})

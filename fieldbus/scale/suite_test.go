@@ -54,7 +54,7 @@ func suite(t *testing.T, d *scale.Device, p *fieldbus.Profile, o bustest.Options
 			o.Points = append(o.Points, pt)
 		}
 	}
-	o.Device, o.Foreign, o.Steady, o.Within = "S1", "opc.tcp://10.0.0.7:4840", true, 500*time.Millisecond
+	o.Device, o.Foreign, o.Steady, o.Within = "S1", "opc.tcp://10.0.0.7:4840", true, 3*time.Second
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := bustest.Check(ctx, d, &o)
@@ -184,12 +184,16 @@ points:
 		fmt.Println(err)
 		return
 	}
-	go func() {
-		time.Sleep(50 * time.Millisecond) // what comes before the Read does not count
-		cable.say([]byte(".00kg\r\nST,GS,+00012.34kg\r\n"))
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { // what comes before the Read does not count
+		for ctx.Err() == nil {
+			time.Sleep(50 * time.Millisecond)
+			cable.say([]byte(".00kg\r\nST,GS,+00012.34kg\r\n"))
+		}
 	}()
 	out := make([]fieldbus.Reading, 1)
-	err = d.Read(context.Background(), []*fieldbus.Point{&profile.Points[0]}, out)
+	err = d.Read(ctx, []*fieldbus.Point{&profile.Points[0]}, out)
+	cancel()
 	fmt.Println(int64(out[0].Bits), out[0].Quality, err, d.Close())
 	// Output: 1234 GOOD <nil> <nil>
 }

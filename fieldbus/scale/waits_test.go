@@ -28,6 +28,7 @@ func (b busy) SetReadDeadline(t time.Time) error {
 func TestWhatWaitedInAConnectionDoesNotCountOnABusyMachine(t *testing.T) {
 	t.Parallel()
 	p := profile(t, "toledo")
+	p.Limits.Response = int64(20 * time.Second) // however long what waits takes to be found
 	f, err := scale.NewFormat(p)
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,16 +47,29 @@ func TestWhatWaitedInAConnectionDoesNotCountOnABusyMachine(t *testing.T) {
 	c, err := l.Accept()
 	require.NoError(t, err)
 	defer c.Close()
-	say := func(weight string) {
+	frame := func(weight string) []byte {
 		b, err := f.Append(nil, map[string]string{"a": ",", "b": "0", "c": " ", "weight": weight, "tare": "0"})
 		require.NoError(t, err)
-		_, err = c.Write(b)
-		require.NoError(t, err)
+		return b
 	}
-	say("001111")
+	_, err = c.Write(frame("001111"))
+	require.NoError(t, err)
 	time.Sleep(100 * time.Millisecond) // it has come in, long before anybody reads
-	time.AfterFunc(300*time.Millisecond, func() { say("002222") })
+	after, over, done := frame("002222"), make(chan struct{}), make(chan struct{})
+	go func() { // again and again: the first may have come while what waits was being looked for
+		defer close(done)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(300 * time.Millisecond):
+				_, _ = c.Write(after)
+			}
+		}
+	}()
 	got, err := read(t.Context(), d, p, "WEIGHT")
+	close(over)
+	<-done
 	require.NoError(t, err)
 	require.Equal(t, good(2222), got[0], "what came after the Read was begun")
 	require.NoError(t, d.Close())
