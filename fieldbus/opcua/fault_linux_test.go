@@ -38,13 +38,15 @@ type gate struct {
 	last   tag.Quality
 }
 
-// trueAge is how long ago the server has taken a value of Now.
-func trueAge(bits uint64) time.Duration { return time.Since(time.UnixMilli(int64(bits))) }
+// trueAge is how long before a time the server has taken a value of Now.
+func trueAge(bits uint64, at time.Time) time.Duration { return at.Sub(time.UnixMilli(int64(bits))) }
 
-// look looks at Now as it stands.
+// look looks at Now as it stands. The time by which its true age is told is taken before that by which the value says its own: whoever is
+// held up between the two sees a value that says it is older, not one that is older than it says.
 func (g *gate) look(t *testing.T) {
 	v, err := g.l.Value("now")
 	require.NoError(t, err)
+	at := time.Now()
 	q, _, age := v.At(g.l.Now())
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -54,7 +56,7 @@ func (g *gate) look(t *testing.T) {
 	if q != tag.Good {
 		return
 	}
-	real := trueAge(v.Raw.Bits)
+	real := trueAge(v.Raw.Bits, at)
 	g.good++
 	g.worst, g.oldest = max(g.worst, real-time.Duration(age)), max(g.oldest, real)
 }
@@ -178,6 +180,22 @@ func told(e *fieldbus.Event) string {
 	return fmt.Sprintf("%d %v -> %v after %v, reconnects %d: %.150s", e.Kind, e.Old, e.New, time.Duration(e.Took).Round(time.Millisecond), e.Reconnects, e.Cause)
 }
 
+// settled waits until the last that was told of the link is that it is up. A value of a link that has come up can be seen before that.
+func (g *gate) settled(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		state := fieldbus.Down
+		for _, e := range g.told {
+			if e.Kind == fieldbus.LinkChanged {
+				state = e.New
+			}
+		}
+		return state == fieldbus.Up || state == fieldbus.Degraded
+	}, 20*time.Second, 5*time.Millisecond, g.read)
+}
+
 // transitions counts what was told of the link so far.
 func (g *gate) transitions() (n int) {
 	g.mu.Lock()
@@ -199,7 +217,11 @@ func story(t *testing.T, p, spare *peer, w *wire, gates []*gate) {
 	all := func(what string, since time.Time) {
 		for _, g := range gates {
 			t.Logf("%s: %s, delivering %v after that", g.read, what, g.await(t, since).Round(time.Millisecond))
+			g.settled(t)
 		}
+	}
+	for _, g := range gates {
+		g.settled(t)
 	}
 	before := gates[0].transitions() + gates[1].transitions()
 	side := device(t, plantProfile(), trusting(t, p, None))

@@ -38,7 +38,7 @@ func TestTheDeviceKeepsWhatALineBuildsOn(t *testing.T) {
 					Outputs: []bustest.Output{{Point: prof.Find("Valve")}, {Point: prof.Find("Setpoint"), Values: [2]uint64{0, ^uint64(4)}},
 						{Point: prof.Find("Total"), Values: [2]uint64{0, 0x0102_0304_0506_0708}},
 						{Point: prof.Find("Rate"), Values: [2]uint64{0, 0x3FF8_0000_0000_0000}}}[:4-i%2],
-					Absent: prof.Find("Ghost"), Text: prof.Find("Maker"), Is: "Acme", Silent: w.silent, Cut: w.cut, Within: 750 * time.Millisecond,
+					Absent: prof.Find("Ghost"), Text: prof.Find("Maker"), Is: "Acme", Silent: w.silent, Cut: w.cut, Within: 3 * time.Second,
 				}
 				if read == "subscribe" {
 					o.Silent = nil // what was sent before is known while a server is silent, and is as old as it says
