@@ -5,6 +5,7 @@ package trend_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,10 +30,25 @@ func serve(t *testing.T, address string, h http.Handler) *httptest.Server {
 	return web
 }
 
+// ownAddress gives an address at which nobody listens. Its port is below those that systems give to whoever asks for any: one of those could
+// be another test's by the time that a historian is back.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.Fail(t, "no port is free")
+	return ""
+}
+
 func TestAHistorianThatIsRestartedGetsEverySampleOnce(t *testing.T) {
 	kept := &server{}
-	web := serve(t, "127.0.0.1:0", kept)
-	address := web.Listener.Addr().String()
+	address := ownAddress(t)
+	web := serve(t, address, kept)
 	sink, err := trend.NewLines("http://"+address+"/samples", nil)
 	require.NoError(t, err)
 	r, err := trend.Open(filepath.Join(t.TempDir(), "ring"), nil)

@@ -26,11 +26,12 @@ func TestChronydIsFollowedAndItsLossFoundWhileItSaysThatAllIsWell(t *testing.T) 
 	refs[0].Every = 200 * time.Millisecond
 	w := follow(t, c, refs)
 
-	o := becomes(t, w, timebase.NTPSync)
+	// The first readings are worse than the later ones where a busy machine held up their datagrams.
+	o := comes(t, w, func(o *timebase.Observation) bool {
+		return o.Sync == timebase.NTPSync && max(o.Offset, -o.Offset) < int64(time.Millisecond) && o.Bound < int64(10*time.Millisecond)
+	}, "it follows the clock that it is held against")
 	require.Equal(t, "site", o.Source)
-	require.Less(t, max(o.Offset, -o.Offset), int64(time.Millisecond), "it follows the clock that it is held against")
 	require.Greater(t, o.Bound, max(o.Offset, -o.Offset))
-	require.Less(t, o.Bound, int64(10*time.Millisecond))
 	r, err := NewChrony(c, socket, nil).Read(t.Context())
 	require.NoError(t, err, "its socket answers as well")
 	require.True(t, r.Good, r.Why)
@@ -75,8 +76,11 @@ func TestAnOffsetThatChronydMeasuresHasItsSign(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 	go serveTime(conn, ahead)
 	address, _ := ntpClient(t, shortDir(t), conn.LocalAddr().(*net.UDPAddr).Port)
-	r := reads(t, NewChrony(NewClock(1), address, nil), func(r *timebase.Reading) bool { return r.Good })
-	require.InDelta(t, -ahead, r.Offset, float64(10*time.Millisecond), "the wall clock is behind; chronyd may not steer it")
+	// The wall clock is behind, and chronyd may not steer it. The first readings may be worse than this on a busy machine.
+	reads(t, NewChrony(NewClock(1), address, nil), func(r *timebase.Reading) bool {
+		off := r.Offset + int64(ahead)
+		return r.Good && max(off, -off) <= int64(10*time.Millisecond)
+	})
 }
 
 // serveTime answers as an NTP server whose clock is ahead of this one.
@@ -117,9 +121,10 @@ func TestPtp4lIsFollowedAndItsLossFoundWhileItNamesItsMaster(t *testing.T) {
 	require.NoError(t, err)
 	w := follow(t, c, refs)
 
-	o := becomes(t, w, timebase.PTPLocked)
+	o := comes(t, w, func(o *timebase.Observation) bool { // the first readings may be worse on a busy machine
+		return o.Sync == timebase.PTPLocked && max(o.Offset, -o.Offset) < int64(time.Millisecond)
+	}, "both ends have one clock")
 	require.Equal(t, "plant", o.Source)
-	require.Less(t, max(o.Offset, -o.Offset), int64(time.Millisecond), "both ends have one clock")
 	require.Greater(t, o.Bound, max(o.Offset, -o.Offset))
 	stop()
 	killed := c.Now()

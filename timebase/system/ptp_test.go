@@ -184,7 +184,7 @@ func TestAnswersOfPtp4lThatCannotBeRightAreRefused(t *testing.T) {
 		"i/o timeout; is it running": func(_ uint16, b []byte) []byte { b[31] ^= 1; return b },
 	} {
 		at := ptp4l(t, func(id uint16, b []byte) [][]byte { return [][]byte{change(id, b)} })
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), patienceFor(want))
 		r, err := NewPTP(NewClock(1), at, nil).Read(ctx)
 		cancel()
 		require.ErrorContains(t, err, want)

@@ -5,6 +5,7 @@ package system
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -75,13 +76,19 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// freePort finds a UDP port of loopback that nobody uses.
+// freePort finds a UDP port of loopback that nobody uses. It is below those that the kernel gives to whoever asks for any: a daemon takes
+// it a while later, and until then another test could be given one of those.
 func freePort(t *testing.T) int {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
+	for range 100 {
+		port := 10_000 + rand.IntN(22_000)
+		if c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			require.NoError(t, c.Close())
+			return port
+		}
+	}
+	require.Fail(t, "no port is free")
+	return 0
 }
 
 // ntpServer runs a chronyd that serves the time of this machine.
@@ -179,9 +186,20 @@ func follow(t *testing.T, c timebase.Clock, refs []Watching) *Watch {
 // becomes waits until a source shows a state, and returns what it shows then.
 func becomes(t *testing.T, w timebase.Source, sync timebase.Sync) (o timebase.Observation) {
 	t.Helper()
-	require.Eventually(t, func() bool { o = w.Observe(); return o.Sync == sync }, time.Minute, 20*time.Millisecond, "%+v", w.Observe())
+	return comes(t, w, func(o *timebase.Observation) bool { return o.Sync == sync }, sync.String())
+}
+
+// comes waits until a source shows what is wanted, and returns it.
+func comes(t *testing.T, w timebase.Source, want func(o *timebase.Observation) bool, what string) (o timebase.Observation) {
+	t.Helper()
+	require.Eventually(t, func() bool { o = w.Observe(); return want(&o) }, time.Minute, 20*time.Millisecond, "%s: %s", what, shows{w})
 	return o
 }
+
+// shows is what a source shows when it is printed, which is when it was waited for in vain.
+type shows struct{ timebase.Source }
+
+func (s shows) String() string { return fmt.Sprintf("%+v", s.Observe()) }
 
 // reads reads a reference until it says what is wanted.
 func reads(t *testing.T, ref timebase.Reference, want func(r *timebase.Reading) bool) (r timebase.Reading) {
