@@ -189,9 +189,12 @@ func batches(t *testing.T, n *api.Memory, name string, list api.Batches) {
 	t.Helper()
 	l, err := n.Listen(name)
 	require.NoError(t, err)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		_ = api.Serve(t.Context(), l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { api.Reply(w, &list, nil) }))
 	}()
+	t.Cleanup(func() { <-done }) // it may wait a moment for who has just been answered, and behind the bubble's end no time passes
 }
 
 func TestWhomAChangeTouchesTheManagerSaysAndWithoutItTheRunners(t *testing.T) {
