@@ -46,7 +46,7 @@ type Options struct {
 	Clock   timebase.Clock  // of its ledger; nil: the system's
 	Wall    timebase.Source // of its ledger; nil: the system's
 	Storage journal.Storage // of its ledger; nil: the system's
-	Quiet   time.Duration   // silence after which a runner is asked, and shown Lost if it answers not within half of that; 0: 5 s
+	Quiet   time.Duration   // silence after which a runner is asked; it is Lost if it does not answer within half of that, or 1 s; 0: 5 s
 	UpBy    time.Duration   // by when a runner is heard after its start; 0: 20 s
 	GoneBy  time.Duration   // by when a runner has gone that was asked to; 0: 10 s
 	Whole   int             // operations after which the log of the arbiter is trimmed; 0: 4096

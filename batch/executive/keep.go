@@ -276,9 +276,9 @@ func (k *keeper) missed(err error) {
 	}
 }
 
-// answers tells whether the runner answers a plain question within half the time of its silence.
+// answers tells whether the runner answers a plain question within half the time of its silence, a second at least.
 func (k *keeper) answers() bool {
-	ctx, cancel := context.WithTimeout(k.outer, k.m.opt.Quiet/2)
+	ctx, cancel := context.WithTimeout(k.outer, max(again, k.m.opt.Quiet/2))
 	defer cancel()
 	var no *api.Error
 	err := k.c.Call(ctx, http.MethodGet, "/v1/batches/"+k.e.id, nil, nil)

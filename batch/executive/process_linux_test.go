@@ -278,7 +278,7 @@ func TestAManagerThatWasFrozenHoldsNobodyForLost(t *testing.T) {
 		require.NoError(t, b.cmd.Process.Signal(syscall.SIGSTOP))
 		time.Sleep(6 * time.Second) // more than its Quiet
 		require.NoError(t, b.cmd.Process.Signal(syscall.SIGCONT))
-		time.Sleep(time.Second)
+		time.Sleep(4 * time.Second) // more than a runner may take to answer
 		b.is("A", api.Ready)
 		b.kill()
 		for _, r := range (&site{t: t, dir: b.dir}).records() {

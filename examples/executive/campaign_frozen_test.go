@@ -134,6 +134,7 @@ func TestAFrozenRunnerThatIsNotFencedCarriesOnAndItsMissedDeadlinesAreRecords(t 
 	id, pid := r.frozen(stirring)
 	time.Sleep(stirred)
 	for n := 1; n < 3 && len(r.plant.on("R101")) == 0; n++ { // a busy machine froze it only when it had stirred
+		require.Zero(t, r.count("device", "fence", "", ""))
 		require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
 		r.clear()
 		id, pid = r.frozen(stirring)

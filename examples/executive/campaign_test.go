@@ -27,8 +27,8 @@ import (
 // for which an I/O process that was started anew waits for runners to come back.
 const mended = 10 * time.Second
 
-// usual is the most that one look at the outputs takes on a machine that is not busy. No more of a look counts toward what mended allows: while
-// the campaign itself waits for its turn, so do those whom it looks at. Twice what mended allows is too long on any machine.
+// usual is the most that it takes from one look at the outputs to the next on a machine that is not busy. No more of it counts toward what mended
+// allows: while the campaign itself waits for its turn, so do those whom it looks at. Twice what mended allows is too long on any machine.
 const usual = 100 * time.Millisecond
 
 // patient is how often an operator restarts a batch that is Held before he aborts it.
@@ -214,15 +214,17 @@ func (c *campaign) settle(victims []victim, blind bool) {
 // fallen waits until a victim is shown Lost, and the outputs of all that it had are safe.
 func (c *campaign) fallen(v *victim, blind bool) {
 	c.t.Helper()
-	var shown, safe, up, last, spent time.Duration // spent: since the I/O process was up, as it counts
+	var shown, safe, up, last, asked, spent time.Duration // spent: since the I/O process was up, as it counts; asked: by the look before
 	c.until(v.id+" is shown Lost and its outputs are safe", func() bool {
 		since := time.Since(v.at)
+		defer func() { last = time.Since(v.at) }()
 		if up > 0 {
-			spent += min(since-last, usual)
-		} else if c.s.ask(c.t.Context(), api.IO, "GET", "/v1/self", nil, &api.Self{}) == nil {
+			spent += min(since-last, usual) + asked
+		}
+		defer func() { asked = time.Since(v.at) - since }()
+		if up == 0 && c.s.ask(c.t.Context(), api.IO, "GET", "/v1/self", nil, &api.Self{}) == nil {
 			up = since
 		}
-		last = since
 		on := slices.ContainsFunc(v.held, func(e string) bool { return len(c.plant.on(e)) > 0 })
 		switch {
 		case !on && safe == 0:

@@ -202,7 +202,7 @@ func freePorts(count int) (addresses []string, err error) {
 		case err == nil:
 			defer l.Close() // all are open at once, so that no two are the same
 			addresses = append(addresses, l.Addr().String())
-		case tries == 0:
+		case tries <= 0:
 			return nil, err
 		}
 	}

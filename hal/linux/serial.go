@@ -123,7 +123,7 @@ func OpenRS485(device string, line Line, opt *RS485Options) (*RS485, error) {
 func (r *RS485) Device() string { return r.port.device }
 
 // Write implements hal.RS485. A line that does not take the bytes within a second more than they need is given up: what it has
-// not sent is thrown away, and n counts what was given to it.
+// not sent is thrown away, and n counts what was given to it. A line that has gone is told as Read tells it.
 func (r *RS485) Write(p []byte) (n int, err error) { return r.port.write(p, true) }
 
 // Read implements hal.RS485. It returns within 5 ms of the end of ctx. A line that has gone, such as that of an adapter that was

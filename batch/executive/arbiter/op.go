@@ -107,7 +107,7 @@ type Op struct {
 }
 
 // Append appends the operation as one line of JSON, the only one that ParseOp takes for it. What a book would refuse for its form
-// alone is ErrOp, and nothing is appended.
+// alone, and what has more than MaxOp bytes, is ErrOp, and nothing is appended.
 func (o *Op) Append(dst []byte) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return dst, fmt.Errorf("%w: %s: %w", ErrOp, o.Kind, err)

@@ -36,7 +36,7 @@ func TestTheLogInAStreamKeepsWhatALogPromises(t *testing.T) {
 			c := connect(t, &Options{URL: at.urls(t), Node: "n1"})
 			openLog(t, c, "plant", nil).Close() // until the cluster has found itself
 			var copies []arbiter.Log
-			require.NoError(t, storetest.Log(within(t, 15*patience), func(ctx context.Context) (arbiter.Log, error) {
+			require.NoError(t, storetest.Log(within(t, 5*patience), func(ctx context.Context) (arbiter.Log, error) {
 				var mine arbiter.Log
 				if at.copy { // each that is open at a time is another node
 					mine = store.NewMemory()
@@ -44,7 +44,7 @@ func TestTheLogInAStreamKeepsWhatALogPromises(t *testing.T) {
 				}
 				return OpenLog(ctx, c, "plant", mine)
 			}))
-			require.NoError(t, storetest.Follow(within(t, 15*patience), func(ctx context.Context) (arbiter.Follower, error) {
+			require.NoError(t, storetest.Follow(within(t, 5*patience), func(ctx context.Context) (arbiter.Follower, error) {
 				return OpenLog(ctx, c, "followed", nil)
 			}))
 		})

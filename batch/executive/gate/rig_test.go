@@ -60,9 +60,10 @@ func echo() http.Handler {
 // free are addresses of loopback at which nobody listens, and that the system gives to nobody who asks it for any.
 func free(t *testing.T, n int) (list []string) {
 	t.Helper()
-	for len(list) < n {
+	for tries := 0; len(list) < n; tries++ {
 		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(22_000)))
 		if err != nil {
+			require.Less(t, tries, 1000, err)
 			continue
 		}
 		defer l.Close()
