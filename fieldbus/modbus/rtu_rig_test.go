@@ -215,7 +215,9 @@ func (s *farSlave) send(frame []byte) {
 		time.Sleep(hole)
 		frame = frame[cut:]
 	}
-	if twice && cut == 0 && b.char == 0 { // on a real tty a sleep may last until the next request is out, and at once means in one piece
+	if twice && cut == 0 && b.char == 0 {
+		// On a real tty a sleep may last until the next request is out, so at once means in one piece: a double that comes after a gap is
+		// tried on the wire that takes time alone.
 		b.emit(append(b.transmit(frame), b.transmit(whole)...))
 		return
 	}

@@ -5,6 +5,7 @@ package modbus_test
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/fieldbus/modbus"
 	"github.com/batchkit/batchkit/fieldbus/modbus/server"
+	"github.com/batchkit/batchkit/hal/haltest"
 	"github.com/batchkit/batchkit/iomap/tag"
 )
 
@@ -69,6 +71,24 @@ func kiln() *fieldbus.Profile {
 	return p
 }
 
+// holds holds the driver against the suite, at most five times: again where all that it found is calls that took too long, which a machine
+// that stalls does to any driver. One that is slow is so each time.
+func holds(t *testing.T, d line.Device, o *bustest.Options) (r haltest.Report) {
+	t.Helper()
+	var err error
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		r, err = bustest.Check(ctx, d, o)
+		cancel()
+		if n := len(r.Broken); n == 0 || strings.Count(err.Error(), "is the limit") < n {
+			break
+		}
+		t.Log(err)
+	}
+	require.NoError(t, err)
+	return r
+}
+
 func TestTheDeviceKeepsWhatALineBuildsOn(t *testing.T) {
 	t.Parallel()
 	for name, limits := range map[string]fieldbus.Limits{"one in flight": {}, "four in flight": {InFlight: 4}, "with pauses": {Pause: 1e6, ConnectPause: 1e6}} {
@@ -96,16 +116,13 @@ func TestTheDeviceKeepsWhatALineBuildsOn(t *testing.T) {
 			for i := range points {
 				points[i] = &p.Points[i]
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			r, err := bustest.Check(ctx, d, &bustest.Options{
+			r := holds(t, d, &bustest.Options{
 				Device: "kiln", Endpoint: "tcp://" + s.Addr(), Foreign: "opc.tcp://" + s.Addr(), Points: points, Steady: true,
 				Outputs: []bustest.Output{{Point: points[0]}, {Point: points[2], Values: [2]uint64{0, ^uint64(4)}},
 					{Point: points[3], Values: [2]uint64{0, 0x0102_0304_0506_0708}}},
 				Absent: &p.Points[8], Text: &p.Points[7], Is: "Acme", Silent: m.silent,
-				Cut: func() { _ = conn.Close() }, Within: 3 * time.Second,
+				Cut: func() { _ = conn.Close() }, Within: 500 * time.Millisecond,
 			})
-			require.NoError(t, err)
 			require.Empty(t, r.NotChecked)
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,8 +16,10 @@ import (
 
 	"github.com/batchkit/batchkit/fieldbus"
 	"github.com/batchkit/batchkit/fieldbus/bustest"
+	"github.com/batchkit/batchkit/fieldbus/line"
 	"github.com/batchkit/batchkit/fieldbus/scale"
 	"github.com/batchkit/batchkit/hal"
+	"github.com/batchkit/batchkit/hal/haltest"
 )
 
 // balance is an instrument that is asked by SICS, and answers at once, or, while it is silent, all of it later.
@@ -47,6 +50,24 @@ func (b *balance) quiet(on bool) {
 	}
 }
 
+// holds holds the driver against the suite, at most five times: again where all that it found is calls that took too long, which a machine
+// that stalls does to any driver. One that is slow is so each time.
+func holds(t *testing.T, d line.Device, o *bustest.Options) (r haltest.Report) {
+	t.Helper()
+	var err error
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		r, err = bustest.Check(ctx, d, o)
+		cancel()
+		if n := len(r.Broken); n == 0 || strings.Count(err.Error(), "is the limit") < n {
+			break
+		}
+		t.Log(err)
+	}
+	require.NoError(t, err)
+	return r
+}
+
 func suite(t *testing.T, d *scale.Device, p *fieldbus.Profile, o bustest.Options) {
 	t.Helper()
 	for _, name := range []string{"WEIGHT", "SHOWN", "STABLE", "OVERLOAD"} {
@@ -54,11 +75,8 @@ func suite(t *testing.T, d *scale.Device, p *fieldbus.Profile, o bustest.Options
 			o.Points = append(o.Points, pt)
 		}
 	}
-	o.Device, o.Foreign, o.Steady, o.Within = "S1", "opc.tcp://10.0.0.7:4840", true, 3*time.Second
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	r, err := bustest.Check(ctx, d, &o)
-	require.NoError(t, err)
+	o.Device, o.Foreign, o.Steady, o.Within = "S1", "opc.tcp://10.0.0.7:4840", true, 500*time.Millisecond
+	r := holds(t, d, &o)
 	t.Logf("kept %d promises, not checked: %v", len(r.Kept), r.NotChecked)
 }
 
