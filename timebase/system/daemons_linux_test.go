@@ -31,7 +31,6 @@ func TestChronydIsFollowedAndItsLossFoundWhileItSaysThatAllIsWell(t *testing.T) 
 		return o.Sync == timebase.NTPSync && max(o.Offset, -o.Offset) < int64(time.Millisecond) && o.Bound < int64(10*time.Millisecond)
 	}, "it follows the clock that it is held against")
 	require.Equal(t, "site", o.Source)
-	require.Greater(t, o.Bound, max(o.Offset, -o.Offset))
 	r, err := NewChrony(c, socket, nil).Read(t.Context())
 	require.NoError(t, err, "its socket answers as well")
 	require.True(t, r.Good, r.Why)
@@ -71,15 +70,18 @@ func TestAnOffsetThatChronydMeasuresHasItsSign(t *testing.T) {
 	need(t, "chrony", "chronyd")
 	t.Parallel()
 	const ahead = 250 * time.Millisecond // of the server
+	const noise = int64(10 * time.Millisecond)
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	go serveTime(conn, ahead)
 	address, _ := ntpClient(t, shortDir(t), conn.LocalAddr().(*net.UDPAddr).Port)
-	// The wall clock is behind, and chronyd may not steer it. The first readings may be worse than this on a busy machine.
+	// The wall clock is behind, and chronyd may not steer it. The first readings may be worse than this on a busy machine, but none has the
+	// wrong sign that is not lost in its bound.
 	reads(t, NewChrony(NewClock(1), address, nil), func(r *timebase.Reading) bool {
+		require.False(t, r.Good && r.Offset > max(r.Bound, noise), "%+v", *r)
 		off := r.Offset + int64(ahead)
-		return r.Good && max(off, -off) <= int64(10*time.Millisecond)
+		return r.Good && max(off, -off) <= noise
 	})
 }
 
@@ -125,7 +127,6 @@ func TestPtp4lIsFollowedAndItsLossFoundWhileItNamesItsMaster(t *testing.T) {
 		return o.Sync == timebase.PTPLocked && max(o.Offset, -o.Offset) < int64(time.Millisecond)
 	}, "both ends have one clock")
 	require.Equal(t, "plant", o.Source)
-	require.Greater(t, o.Bound, max(o.Offset, -o.Offset))
 	stop()
 	killed := c.Now()
 	o = becomes(t, w, timebase.Holdover)

@@ -172,6 +172,7 @@ uds_address `+socket+"\n"+more)
 func follow(t *testing.T, c timebase.Clock, refs []Watching) *Watch {
 	t.Helper()
 	w, err := NewWatch(c, refs, &WatchOptions{Told: func(c timebase.Change) {
+		bounded(t, &c.To)
 		t.Logf("%6.2f s  %s -> %s %s: %s %s, offset %d us, bound %d us", float64(c.To.Mono)/1e9, c.From.Sync, c.To.Sync, c.To.Source,
 			c.Reason, c.Why, c.To.Offset/1000, c.To.Bound/1000)
 	}})
@@ -192,19 +193,33 @@ func becomes(t *testing.T, w timebase.Source, sync timebase.Sync) (o timebase.Ob
 // comes waits until a source shows what is wanted, and returns it.
 func comes(t *testing.T, w timebase.Source, want func(o *timebase.Observation) bool, what string) (o timebase.Observation) {
 	t.Helper()
-	require.Eventually(t, func() bool { o = w.Observe(); return want(&o) }, time.Minute, 20*time.Millisecond, "%s: %s", what, shows{w})
-	return o
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		o = w.Observe()
+		bounded(t, &o)
+		if want(&o) {
+			return o
+		}
+		require.True(t, time.Now().Before(end), "%s: %+v", what, o)
+	}
 }
 
-// shows is what a source shows when it is printed, which is when it was waited for in vain.
-type shows struct{ timebase.Source }
-
-func (s shows) String() string { return fmt.Sprintf("%+v", s.Observe()) }
+// bounded says where an observation that is synchronised gives less for its greatest error than the offset that was measured: on a machine
+// that stalls that is far off, and the bound says so.
+func bounded(t *testing.T, o *timebase.Observation) {
+	t.Helper()
+	if o.Sync > timebase.Holdover && o.Bound <= max(o.Offset, -o.Offset) {
+		t.Errorf("%s with an offset of %d ns and a bound of %d ns", o.Sync, o.Offset, o.Bound)
+	}
+}
 
 // reads reads a reference until it says what is wanted.
-func reads(t *testing.T, ref timebase.Reference, want func(r *timebase.Reading) bool) (r timebase.Reading) {
+func reads(t *testing.T, ref timebase.Reference, want func(r *timebase.Reading) bool) timebase.Reading {
 	t.Helper()
-	var err error
-	require.Eventually(t, func() bool { r, err = ref.Read(t.Context()); return err == nil && want(&r) }, time.Minute, 50*time.Millisecond)
-	return r
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		r, err := ref.Read(t.Context())
+		if err == nil && want(&r) {
+			return r
+		}
+		require.True(t, time.Now().Before(end), "%+v, %v", r, err)
+	}
 }
