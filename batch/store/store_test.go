@@ -51,6 +51,15 @@ func last(t testing.TB, log arbiter.Log) (last uint64) {
 	return last
 }
 
+// openLog opens a log in PostgreSQL.
+func openLog(t testing.TB, url, name string) *store.Postgres {
+	t.Helper()
+	s, err := store.OpenPostgres(t.Context(), url, name, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
 // victimMain appends until it is killed, and tells on standard output what was acknowledged.
 func victimMain(where string) {
 	must := func(err error) {

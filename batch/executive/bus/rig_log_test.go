@@ -6,8 +6,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/batchkit/batchkit/batch/executive/arbiter"
 	"github.com/batchkit/batchkit/batch/store"
+	"github.com/batchkit/batchkit/batch/store/storetest"
 )
 
 // patience is how long a test waits for what has to come: it says nothing of how fast it is.
@@ -47,24 +46,12 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// handed are the addresses that free has given.
-var handed sync.Map
-
-// free is an address at which nobody listens, below the ports that connections are given, so that it stays free until it is used. None
-// is given twice: it may be used later, or its server may be down for a while.
+// free is an address at which nobody listens, and that nobody else is given: it may be used later, or its server may be down for a while.
 func free(t testing.TB) string {
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
-		if err == nil {
-			require.NoError(t, l.Close())
-			at := l.Addr().String()
-			if _, twice := handed.LoadOrStore(at, true); !twice {
-				return at
-			}
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
+	t.Helper()
+	at, err := storetest.FreePort()
+	require.NoError(t, err)
+	return at.String()
 }
 
 // alone is the options of a server that is by itself.
