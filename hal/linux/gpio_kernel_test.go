@@ -6,6 +6,7 @@ package linux
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -97,20 +98,32 @@ func TestKernelEdgesHaveTheTimeOfTheKernelAndTheirNumbers(t *testing.T) {
 }
 
 func TestKernelDebounceMakesOneEdgeOfManyBounces(t *testing.T) {
-	c := newSimChip(t, "k-bounce", "A")
+	edges, took := bounces(t, "k-bounce")
+	for n := 2; took > 25*time.Millisecond; n++ { // the machine stood still: they may be edges
+		require.LessOrEqual(t, n, 5, "the machine is too busy to bounce")
+		edges, took = bounces(t, fmt.Sprint("k-bounce-", n))
+	}
+	require.Len(t, edges, 1)
+	require.True(t, edges[0].High)
+}
+
+// bounces has an input with a debounce of 50 ms go up by nine bounces, and gives its edges, and how long it bounced.
+func bounces(t *testing.T, label string) (edges []hal.Edge, took time.Duration) {
+	t.Helper()
+	c := newSimChip(t, label, "A")
 	require.NoError(t, c.Pull(0, false))
-	in, err := OpenInput(LineAt{Chip: "k-bounce"}, &InputOptions{Debounce: 50 * time.Millisecond})
+	in, err := OpenInput(LineAt{Chip: label}, &InputOptions{Debounce: 50 * time.Millisecond})
 	require.NoError(t, err)
 	defer in.Close()
+	from := time.Now()
 	for i := range 9 {
 		require.NoError(t, c.Pull(0, i%2 == 0))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	took = time.Since(from)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	var edges []hal.Edge
 	require.NoError(t, in.Watch(ctx, func(e hal.Edge) { edges = append(edges, e) }))
-	require.Len(t, edges, 1)
-	require.True(t, edges[0].High)
+	return edges, took
 }
 
 func TestKernelPolarityOfTheBoardTurnsBothWays(t *testing.T) {

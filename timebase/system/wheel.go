@@ -33,9 +33,9 @@ type wheel struct {
 	clock *clock
 	timer timer
 	zero  time.Duration // the kernel's time at the clock's base, or a little later
-	spare sync.Pool     // of *waiter
 
 	mu      sync.Mutex
+	spare   []*waiter // of waits that are over
 	alarms  queue
 	serving bool
 	armed   time.Duration // what the timer is set for, since base; 0 while the goroutine is awake and will set it itself
@@ -48,11 +48,6 @@ func newWheel(c *clock, t timer) *wheel {
 	for range 8 { // the nearest of some readings, since something may come between two clocks
 		since := time.Since(c.base)
 		w.zero = min(w.zero, t.now()-since)
-	}
-	w.spare.New = func() any {
-		one := &waiter{rang: make(chan struct{}, 1)}
-		one.wheelAlarm = wheelAlarm{wheel: w, fire: one.ring, place: -1}
-		return one
 	}
 	return w
 }
@@ -167,8 +162,8 @@ func (o *waiter) ring() {
 
 // wait waits for a time. An alarm that was stopped may have rung all the same, so whoever gets it next asks the clock.
 func (w *wheel) wait(ctx context.Context, until int64) error {
-	one := w.spare.Get().(*waiter)
-	defer w.spare.Put(one)
+	one := w.take()
+	defer w.giveBack(one)
 	defer one.Stop()
 	for w.clock.Now() < until {
 		one.Set(until)
@@ -179,6 +174,27 @@ func (w *wheel) wait(ctx context.Context, until int64) error {
 		}
 	}
 	return nil
+}
+
+// take gives a waiter, one of a wait that is over if there is one.
+func (w *wheel) take() *waiter {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.spare); n > 0 {
+		one := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return one
+	}
+	one := &waiter{rang: make(chan struct{}, 1)}
+	one.wheelAlarm = wheelAlarm{wheel: w, fire: one.ring, place: -1}
+	return one
+}
+
+// giveBack keeps a waiter for the next wait; as many are kept as waited at a time.
+func (w *wheel) giveBack(one *waiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spare = append(w.spare, one)
 }
 
 // queue is a heap of alarms, the earliest first.
