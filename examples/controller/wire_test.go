@@ -405,11 +405,12 @@ func TestABatchThatIsContinuedWithoutItsDeviceIsHeldAndItsOutputsAreNamed(t *tes
 	require.Contains(t, o.err, "runner: outputs are not confirmed to be safe: XV101, ")
 }
 
-// late runs a dose below out on a plant behind a wire that keeps the inputs back, each time they are read, for as long as hold says:
-// it is told how often the coarse valve was told to open, and how many times the inputs were read since.
-func late(t *testing.T, script, out string, hold func(opened, read int) time.Duration) (res runner.Result, all []*record.Record, at address) {
+// late runs a dose on a plant behind a wire that keeps the inputs back, each time they are read, for as long as hold says: it is
+// told how often the coarse valve was told to open, and how many times the inputs were read since.
+func late(t *testing.T, script string, hold func(opened, read int) time.Duration) (res runner.Result, all []*record.Record, at address) {
 	t.Helper()
-	f := &flags{recipe: filepath.Join(filepath.Dir(script), "dose.yaml"), operator: "demo", out: out, unapproved: true, speed: 5, seed: 1}
+	dir := filepath.Dir(script)
+	f := &flags{recipe: filepath.Join(dir, "dose.yaml"), operator: "demo", out: filepath.Join(dir, "out"), unapproved: true, speed: 5, seed: 1}
 	j, err := choose(f, io.Discard)
 	require.NoError(t, err)
 	clock := system.NewClock(f.speed)
@@ -447,21 +448,16 @@ func TestADeviceThatStallsInMidDoseHoldsTheBatchAndTheDoseGoesOn(t *testing.T) {
 		return
 	}
 	dir := place(t)
-	script := restartsUntil(t, dir, never)
-	res, all, at := runner.Result{}, []*record.Record(nil), address{}
-	for n := 1; n == 1 || seenLate(all); n++ {
-		require.LessOrEqual(t, n, 2, "twice the batch saw late that its device stalled")
-		// Once for less than the time of an exchange, so that the connection stays, and once for more.
-		res, all, at = late(t, script, filepath.Join(dir, fmt.Sprint(n)), func(opened, read int) time.Duration {
-			switch {
-			case opened == 1 && read == 8:
-				return 300 * time.Millisecond
-			case opened == 2 && read == 8:
-				return 800 * time.Millisecond
-			}
-			return 0
-		})
-	}
+	// Once for less than the time of an exchange, so that the connection stays, and once for more.
+	res, all, at := late(t, restartsUntil(t, dir, never), func(opened, read int) time.Duration {
+		switch {
+		case opened == 1 && read == 8:
+			return 300 * time.Millisecond
+		case opened == 2 && read == 8:
+			return 800 * time.Millisecond
+		}
+		return 0
+	})
 	require.Equal(t, "Complete", res.State.String())
 	require.GreaterOrEqual(t, guarded(t, all), 2)
 	for _, r := range of(all, record.KindQualityChange) {
@@ -485,7 +481,7 @@ func TestADeviceThatIsAlwaysLatePassesNoGateAndIsMadeSafe(t *testing.T) {
 		return
 	}
 	dir := place(t)
-	res, all, _ := late(t, restartsUntil(t, dir, 8), filepath.Join(dir, "out"), func(opened, _ int) time.Duration {
+	res, all, _ := late(t, restartsUntil(t, dir, 8), func(opened, _ int) time.Duration {
 		if opened > 0 {
 			return 180 * time.Millisecond // 900 ms of the batch
 		}
