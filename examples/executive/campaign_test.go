@@ -27,10 +27,6 @@ import (
 // for which an I/O process that was started anew waits for runners to come back.
 const mended = 10 * time.Second
 
-// usual is the most that it takes from one look at the outputs to the next on a machine that is not busy. No more of it counts toward what mended
-// allows: while the campaign itself waits for its turn, so do those whom it looks at. Twice what mended allows is too long on any machine.
-const usual = 100 * time.Millisecond
-
 // patient is how often an operator restarts a batch that is Held before he aborts it.
 const patient = 5
 
@@ -214,14 +210,9 @@ func (c *campaign) settle(victims []victim, blind bool) {
 // fallen waits until a victim is shown Lost, and the outputs of all that it had are safe.
 func (c *campaign) fallen(v *victim, blind bool) {
 	c.t.Helper()
-	var shown, safe, up, last, asked, spent time.Duration // spent: since the I/O process was up, as it counts; asked: by the look before
+	var shown, safe, up time.Duration
 	c.until(v.id+" is shown Lost and its outputs are safe", func() bool {
 		since := time.Since(v.at)
-		defer func() { last = time.Since(v.at) }()
-		if up > 0 {
-			spent += min(since-last, usual) + asked
-		}
-		defer func() { asked = time.Since(v.at) - since }()
 		if up == 0 && c.s.ask(c.t.Context(), api.IO, "GET", "/v1/self", nil, &api.Self{}) == nil {
 			up = since
 		}
@@ -231,7 +222,7 @@ func (c *campaign) fallen(v *victim, blind bool) {
 			safe = max(since, 1)
 		case on && up > 0:
 			safe = 0 // what it wrote last came through behind the look before
-			require.Less(c.t, max(spent, (since-up)/2), mended, "%s is lost, and its outputs are not safe: %v", v.id, v.held)
+			require.Less(c.t, since-up, mended, "%s is lost, and its outputs are not safe: %v", v.id, v.held)
 		}
 		var b api.Batch
 		if shown == 0 && c.s.ask(c.t.Context(), api.Manager, "GET", "/v1/batches/"+v.id, nil, &b) == nil && b.Life == api.Lost {
